@@ -1,0 +1,75 @@
+"""
+lmgen trains character, word and sub-word language models, measures them, and completes text with them.
+
+    import lmgen
+
+    model = lmgen.train("book.txt", out="checkpoints/book", minutes=5)
+    model = lmgen.load("checkpoints/book")
+    print(model.sample("It was ", length=200, temperature=0.8))
+    print(model.score("It was the best of times.").perplexity)
+
+Everything here is imported when it is called: `import lmgen` costs nothing.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, NumericalError
+
+if TYPE_CHECKING:
+    from lmgen.text_model import TextModel
+    from lmgen.training.events import Event
+
+__all__ = ["ConfigError", "CorpusError", "LmgenError", "ModelError", "NumericalError", "load", "train"]
+
+
+def load(path: str | Path | None = None) -> "TextModel":
+    """
+    Open a run folder, a model file, or (None) the newest run under `checkpoints/`. Never imports torch.
+
+    Raises:
+        ModelError: there is none, or it is damaged or of a newer format.
+    """
+    from lmgen.text_model import TextModel
+
+    return TextModel.load(path)
+
+
+def train(
+    *corpus: str | Path,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    on_event: Callable[["Event"], None] | None = None,
+    **settings: Any,
+) -> "TextModel":
+    """
+    Train a model and open the best one.
+
+    Args:
+        corpus: files, folders or corpus names; none: the built-in default.
+        out: the run folder; `checkpoints/CORPUS` if None.
+        overwrite: replace the run that is there.
+        on_event: called with each of `lmgen.training.events` as it happens.
+        settings: those of `lmgen train --help`, by the names of the flags: `minutes=5, hidden_size=512`.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+        CorpusError: the corpus cannot be read or is too short.
+        ModelError: the run folder exists.
+        NumericalError: the loss is not finite; the best model so far is kept.
+    """
+    from lmgen.text_model import TextModel
+    from lmgen.training import run
+    from lmgen.training.config import RunConfig
+    from lmgen.training.events import Finished
+
+    names = {"corpus": [str(name) for name in corpus]}
+    config = RunConfig.from_settings({**settings, **names}, "lmgen.train")
+    folder = None if out is None else Path(out)
+    for event in run.train(config, folder, overwrite=overwrite):
+        if on_event is not None:
+            on_event(event)
+        if isinstance(event, Finished):
+            folder = Path(event.run)
+    return TextModel.load(folder)

@@ -1,0 +1,73 @@
+"""The command `lmgen`: which commands there are, and the one place where a usage error ends."""
+
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from lmgen.cli import report
+from lmgen.cli.corpus import corpus
+from lmgen.cli.info import info
+from lmgen.cli.next import next_
+from lmgen.cli.ngram import ngram
+from lmgen.cli.perplexity import perplexity
+from lmgen.cli.sample import sample
+from lmgen.cli.tokenize import detokenize, tokenize
+from lmgen.cli.train import train
+
+app = typer.Typer(
+    name="lmgen",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (train, sample, perplexity, ngram, tokenize, detokenize, info):
+    app.command()(command)
+app.command("next")(next_)
+app.add_typer(corpus, name="corpus")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"lmgen {version('lmgen')}")
+        raise typer.Exit
+
+
+@app.callback()
+def lmgen(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Train character, word and sub-word language models, measure them, complete text with them."""
+
+
+def main() -> None:
+    """
+    Run the command line; exit with 0, 1 (a failure), 2 (wrong usage) or 130 (Ctrl-C).
+    """
+    try:
+        code = app(standalone_mode=False)
+    except TyperException as wrong:
+        report.error(_usage(wrong))
+        sys.exit(wrong.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(wrong: TyperException) -> str:
+    """What was wrong with the command line, and which help page to read."""
+    context = getattr(wrong, "ctx", None)
+    command = context.command_path if context else "lmgen"
+    return f"{wrong.format_message().rstrip('.')}; see `{command} --help`"
+
+
+if __name__ == "__main__":
+    main()

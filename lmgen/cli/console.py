@@ -1,0 +1,180 @@
+"""How training looks: a live display on a terminal, plain lines elsewhere; both on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable
+from math import exp, log
+from typing import TYPE_CHECKING, Protocol
+
+from lmgen.cli import report
+from lmgen.training.events import (
+    BaselineFitted,
+    Evaluated,
+    Event,
+    Finished,
+    Interrupted,
+    Saved,
+    Started,
+    Stepped,
+)
+
+if TYPE_CHECKING:
+    from lmgen.data.preparation import Prepared
+
+SAMPLE_LENGTH = 240
+"""Tokens of the sample that the live display shows after each better evaluation."""
+
+HEADINGS = ("step", "epoch", "time", "train", "valid", "perplexity", "bits/char", "tokens/s")
+ROW = "{:>9} {:>7} {:>8} {:>8} {:>8} {:>11} {:>10} {:>10}"
+
+
+class Display(Protocol):
+    """Where lines and the moving part of the display go."""
+
+    def line(self, text: str) -> None:
+        """Show a line that stays."""
+
+    def step(self, stepped: Stepped) -> None:
+        """Show where training stands."""
+
+    def saved(self, saved: Saved) -> None:
+        """Show what the better model writes."""
+
+
+def follow(events: Iterable[Event], *, quiet: bool) -> Finished | None:
+    """
+    Show a run's events until it ends.
+
+    Returns:
+        The summary, or None if the run was interrupted.
+    """
+    if quiet:
+        return _follow(events, Silent())
+    if sys.stderr.isatty():
+        from lmgen.cli.live import LiveDisplay
+
+        with LiveDisplay() as display:
+            return _follow(events, display)
+    return _follow(events, PlainDisplay())
+
+
+def print_summary(finished: Finished, *, as_json: bool) -> None:
+    """Print what came out of a run on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(finished.to_json()) + "\n")
+        return
+    bits = finished.valid_bits_per_character
+    lines = [
+        f"model       {finished.run}/model.safetensors ({finished.parameters:,} parameters)",
+        f"training    {finished.steps:,} steps, {finished.epochs:.1f} epochs in {duration(finished.seconds)} "
+        f"({finished.tokens_per_second:,.0f} tokens/s)",
+        f"validation  {finished.valid_nats_per_token:.4f} nats/token, perplexity "
+        f"{finished.valid_perplexity:.4g}" + (f", {bits:.4f} bits/character" if bits is not None else ""),
+    ]
+    if finished.baseline:
+        lines.append(
+            f"baseline    {finished.baseline['order']}-gram: perplexity "
+            f"{finished.baseline['valid_perplexity']:.4g}"
+        )
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def duration(seconds: float) -> str:
+    """75 -> 1:15; 3675 -> 1:01:15."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Silent:
+    """Shows nothing (`--quiet`)."""
+
+    def line(self, text: str) -> None:
+        """Nothing."""
+
+    def step(self, stepped: Stepped) -> None:
+        """Nothing."""
+
+    def saved(self, saved: Saved) -> None:
+        """Nothing."""
+
+
+class PlainDisplay(Silent):
+    """Lines on stderr, for pipes and log files."""
+
+    def line(self, text: str) -> None:
+        """Write the line."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def _follow(events: Iterable[Event], display: Display) -> Finished | None:
+    prepared: Prepared | None = None
+    for event in events:
+        match event:
+            case Stepped():
+                display.step(event)
+            case Evaluated():
+                assert prepared is not None
+                display.line(_row(event, prepared))
+            case Saved():
+                display.saved(event)
+            case BaselineFitted():
+                display.line(_baseline(event))
+            case Started():
+                for line in _opening(event):
+                    display.line(line)
+            case Finished():
+                return event
+            case Interrupted():
+                report.note(f"stopped at step {event.step:,} and saved; `{_resume_command(event)}` goes on")
+                return None
+            case _:
+                prepared = event
+                for line in _corpus(event):
+                    display.line(line)
+    raise RuntimeError("the run ended without a summary")
+
+
+def _corpus(prepared: "Prepared") -> list[str]:
+    train, valid = prepared.train, prepared.valid
+    return [
+        *(f"note: {note}" for note in prepared.notes),
+        f"corpus    {prepared.corpus}: {train.characters:,} characters to train on, {valid.characters:,} to "
+        f"validate; {train.tokens:,} {prepared.tokenizer.name} tokens, vocabulary "
+        f"{prepared.tokenizer.vocabulary_size:,}",
+    ]
+
+
+def _baseline(fitted: BaselineFitted) -> str:
+    return (
+        f"baseline  {fitted.order}-gram, Kneser-Ney, {fitted.ngrams:,} n-grams: validation "
+        f"{fitted.valid_nats_per_token:.4f} nats/token, perplexity {exp(fitted.valid_nats_per_token):.4g}"
+    )
+
+
+def _opening(started: Started) -> list[str]:
+    network = started.config.network
+    shape = f"{network.cell} {network.layers} x {network.hidden_size}, {started.parameters:,} parameters"
+    goes_on = f", going on from step {started.resumed_step:,}" if started.resumed_step else ""
+    return [f"network   {shape}, on {started.device}, in {started.folder}{goes_on}", ROW.format(*HEADINGS)]
+
+
+def _row(evaluated: Evaluated, prepared: "Prepared") -> str:
+    """One line of the table of evaluations."""
+    valid, nats = prepared.valid, evaluated.valid_nats_per_token
+    bits = f"{nats * valid.tokens / log(2) / valid.characters:.4f}" if not valid.unknown_tokens else "-"
+    return ROW.format(
+        f"{evaluated.step:,}",
+        f"{evaluated.epoch:.2f}",
+        duration(evaluated.seconds),
+        f"{evaluated.train_nats_per_token:.4f}",
+        f"{nats:.4f}",
+        f"{exp(nats):.4g}",
+        bits,
+        f"{evaluated.tokens_per_second:,.0f}",
+    )
+
+
+def _resume_command(interrupted: Interrupted) -> str:
+    return f"lmgen train --resume --out {interrupted.folder}"

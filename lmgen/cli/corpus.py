@@ -1,0 +1,144 @@
+"""`lmgen corpus`: the corpora that have a name. What they are and how they are found is in lmgen/text."""
+
+import json as json_lines
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lmgen.cli import report
+from lmgen.cli.options import JsonOption, QuietOption
+
+if TYPE_CHECKING:
+    from lmgen.text.corpora import Listing
+
+corpus = typer.Typer(
+    help="Named corpora: where they come from, their licence, size and split.", no_args_is_help=True
+)
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A name from `lmgen corpus list`.", show_default=False)
+]
+
+
+@corpus.command("list")
+def list_(json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa: ARG001 - its callback acts
+    """
+    List the corpora that have a name.
+
+    lmgen corpus list
+    """
+    from dataclasses import asdict
+
+    from lmgen.text.corpora import listed_corpora
+
+    with report.reported_errors():
+        listings = listed_corpora()
+        lines = [json_lines.dumps(asdict(each)) for each in listings] if json else _table(listings)
+        typer.echo("\n".join(lines))
+
+
+@corpus.command()
+def show(
+    name: NameArgument,
+    split: Annotated[
+        Literal["train", "valid", "test"] | None,
+        typer.Option(help="Only this part, cut as `lmgen train` cuts it (all).", show_default=False),
+    ] = None,
+    quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
+) -> None:
+    """
+    Print the text of a corpus, to be piped on.
+
+    lmgen corpus show wikitext-2 --split test > test.txt
+    """
+    from lmgen.errors import CorpusError
+    from lmgen.text.corpora import open_corpus
+
+    with report.reported_errors():
+        opened = open_corpus([name], errors="surrogateescape", tell=report.note)
+        for note in opened.notes:
+            report.note(note)
+        texts = [opened.train, opened.valid, opened.test]
+        if split:
+            from lmgen.data.config import HeldOutConfig
+            from lmgen.data.preparation import split_corpus
+
+            texts = [split_corpus(opened, HeldOutConfig(), at_line_ends=False).get(split)]
+        if not any(texts):
+            raise CorpusError(f"{name} has no {split} split")
+        for text in filter(None, texts):
+            for chunk in text.chunks():
+                typer.echo(chunk.encode("utf-8", "surrogateescape"), nl=False)
+
+
+@corpus.command()
+def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001 - its callback acts
+    """
+    Download a corpus, or find it where it is; check it and print the sha256 and the path of each file.
+
+    lmgen corpus get tiny-shakespeare
+    """
+    from lmgen.text.built_in import BUILT_IN
+    from lmgen.text.corpora import unknown_corpus
+    from lmgen.text.corpus_files import fetch, find, sha256_of
+    from lmgen.text.recipes import load_recipes
+    from lmgen.text.synthetic import SYNTHETIC
+
+    with report.reported_errors():
+        recipe = load_recipes().get(name)
+        if recipe is None:
+            if name not in BUILT_IN and name not in SYNTHETIC:
+                raise unknown_corpus(name)
+            report.note(f"{name} comes with lmgen: there is nothing to fetch")
+            return
+        found = find(recipe) or fetch(recipe, report.note)
+        for note in found.verify():
+            report.note(note)
+        for path in found.files():
+            typer.echo(f"{sha256_of(path)}  {path}")
+
+
+@corpus.command()
+def make(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A synthetic corpus.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
+    characters: Annotated[int, typer.Option(help="How long it is to be.", min=1)] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Another seed, another text.")] = 0,
+    json: JsonOption = False,
+    quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
+) -> None:
+    """
+    Write a synthetic corpus, and say what the best possible score on it is.
+
+    lmgen corpus make synthetic-markov --characters 200000 --out markov.txt
+    """
+    from lmgen.errors import CorpusError
+    from lmgen.files import replacing
+    from lmgen.text.synthetic import SYNTHETIC
+
+    with report.reported_errors():
+        if name not in SYNTHETIC:
+            raise CorpusError(f"{name} is not synthetic; those that can be made are {', '.join(SYNTHETIC)}")
+        made = SYNTHETIC[name]
+        with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(made.text(characters, seed).chunks())
+        if json:
+            nats = made.best_nats_per_character
+            result = {"corpus": name, "path": str(out), "characters": characters, "seed": seed}
+            typer.echo(json_lines.dumps({**result, "best_nats_per_character": nats}))
+        else:
+            typer.echo(f"{out}: {characters} characters; the best possible score is {made.best_score()}")
+
+
+def _table(listings: "list[Listing]") -> list[str]:
+    """Aligned columns under a heading."""
+    rows = [("name", "where", "characters", "split", "licence")]
+    for each in listings:
+        place = each.kind if each.kind != "recipe" and each.place == "here" else each.place
+        length = f"{each.characters:,}" if each.characters else "-"
+        rows.append((each.name, each.path or place, length, each.split or "-", each.licence))
+    name, where, size, split, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return [
+        f"{row[0]:{name}}  {row[1]:{where}}  {row[2]:>{size}}  {row[3]:{split}}  {row[4]}" for row in rows
+    ]

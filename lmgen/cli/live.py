@@ -1,0 +1,94 @@
+"""The live display of training on a terminal: below the table of evaluations a bar, figures and a sample."""
+
+import time
+from math import exp
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lmgen.cli.console import SAMPLE_LENGTH, duration
+from lmgen.training.events import Saved, Stepped
+
+SAMPLE_LINES = 6
+
+
+class LiveDisplay:
+    """Shows lines above and a moving part below, redrawn four times a second."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._live = Live(console=self._console, get_renderable=self._moving_part, refresh_per_second=4)
+        self._stepped: Stepped | None = None
+        self._sample = ""
+        self._begun = time.monotonic()
+        self._begun_progress: float | None = None
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stepped = None  # the moving part goes; the lines above stay
+        self._live.stop()
+
+    def line(self, text: str) -> None:
+        """Show a line that stays, above the moving part."""
+        self._console.print(Text(text))
+
+    def step(self, stepped: Stepped) -> None:
+        """Note where training stands; it is drawn at the next refresh."""
+        if self._begun_progress is None:
+            self._begun, self._begun_progress = time.monotonic(), stepped.progress
+        self._stepped = stepped
+
+    def saved(self, saved: Saved) -> None:
+        """Show what the better model writes."""
+        from lmgen.text_model import TextModel
+
+        self._sample = TextModel.load(saved.path).sample(length=SAMPLE_LENGTH, temperature=0.7, seed=0)
+
+    def _moving_part(self) -> RenderableType:
+        stepped = self._stepped
+        if stepped is None:
+            return Text("")
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            ProgressBar(total=1.0, completed=stepped.progress, width=40),
+            f"{stepped.progress:4.0%}",
+            f"{duration(stepped.seconds)} trained, {self._left(stepped)} left",
+        )
+        return Group("", bar, self._figures(stepped), *self._sample_lines())
+
+    def _figures(self, stepped: Stepped) -> Text:
+        return Text(
+            f"step {stepped.step:,}   epoch {stepped.epoch:.2f}   "
+            f"loss {stepped.train_nats_per_token:.4f} nats   perplexity {exp(stepped.train_nats_per_token):.4g}   {stepped.tokens_per_second:,.0f} tokens/s"
+        )
+
+    def _left(self, stepped: Stepped) -> str:
+        """Time to the end of the budget, at the pace so far."""
+        done = stepped.progress - (self._begun_progress or 0.0)
+        if done <= 0:
+            return "?"
+        return duration((time.monotonic() - self._begun) / done * (1 - stepped.progress))
+
+    def _sample_lines(self) -> list[Text]:
+        """The sample's first lines, none wider than the terminal."""
+        width = self._console.width - 2
+        lines = [line[:width] for line in self._sample.splitlines() if line.strip()]
+        return [Text(f"│ {_printable(line)}", style="dim", no_wrap=True) for line in lines[:SAMPLE_LINES]]
+
+
+def _printable(text: str) -> str:
+    """A model may write control characters, which must not reach the terminal."""
+    return "".join(character if character.isprintable() else "·" for character in text)

@@ -1,0 +1,79 @@
+"""`lmgen next`: which tokens are likely to come next."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmgen.cli import report
+from lmgen.cli.options import JsonOption, QuietOption, open_model
+from lmgen.cli.sample import TextOutput, json_line, note_unknown, read_prompt
+from lmgen.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lmgen.generation.next import NextToken
+    from lmgen.tokenizers.base import Tokenizer
+
+HEADINGS = ("token", "probability", "log10")
+
+
+def next_(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL] TEXT",
+            help="A run folder or a model file (none: the newest run), and the text so far; - is stdin.",
+            show_default=False,
+        ),
+    ],
+    top: Annotated[int, typer.Option(help="How many tokens to list.", min=1)] = 10,
+    json: JsonOption = False,
+    quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    r"""
+    List the tokens likeliest to come next after a text, P(v | w1 ... wk), best first.
+
+    In the table a blank is written as ▁, a line end as \n and so on.
+
+    lmgen next checkpoints/demo "To be or not to"
+    """
+    with report.reported_errors():
+        model, text = _model_and_text(arguments)
+        opened = open_model(model)
+        from lmgen.generation.next import next_tokens
+        from lmgen.generation.prompts import unknown_parts
+
+        if unknown := unknown_parts(opened.tokenizer, text):
+            note_unknown(unknown)
+        tokens = next_tokens(opened.model, opened.tokenizer, text, top)
+        with TextOutput() as output:
+            output.write(_json(text, tokens) if json else _table(opened.tokenizer, tokens))
+
+
+def _model_and_text(arguments: list[str]) -> tuple[Path | None, str]:
+    """Two arguments are MODEL and TEXT, one is TEXT; a TEXT of - is read from stdin."""
+    if len(arguments) > 2:
+        raise ConfigError(
+            f"next takes a model and a text, but was given {len(arguments)} arguments; "
+            "put quotes around a text with blanks"
+        )
+    *models, text = arguments
+    return Path(models[0]) if models else None, read_prompt("-") if text == "-" else text
+
+
+def _json(text: str, tokens: "list[NextToken]") -> str:
+    """One JSON object; tokens stand as they are spelled."""
+    from dataclasses import asdict
+
+    return json_line({"text": text, "next": [asdict(token) for token in tokens]})
+
+
+def _table(tokenizer: "Tokenizer", tokens: "list[NextToken]") -> str:
+    """A line a token, in columns."""
+    names = [tokenizer.escaped_piece(token.token_id) for token in tokens]
+    width = max(map(len, [HEADINGS[0], *names]))
+    rows = [
+        f"{name:<{width}}  {token.probability:11.4g}  {token.log10:8.4f}\n"
+        for name, token in zip(names, tokens, strict=True)
+    ]
+    return f"{HEADINGS[0]:<{width}}  {HEADINGS[1]:>11}  {HEADINGS[2]:>8}\n" + "".join(rows)

@@ -1,0 +1,101 @@
+"""What commands share: the MODEL argument, flags made of settings, opening what they name."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import typer
+
+from lmgen.cli import report
+from lmgen.settings import explanation, kind
+
+if TYPE_CHECKING:
+    from lmgen.text_model import TextModel
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+ModelArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A run folder or a model file; the newest run under checkpoints/ if left out.",
+        show_default=False,
+    ),
+]
+
+
+def _be_quiet(quiet: bool) -> None:
+    report.QUIET = quiet
+
+
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", help="No progress and no notes on stderr.", callback=_be_quiet)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def open_model(path: Path | None) -> "TextModel":
+    """
+    Open the model that a command's MODEL means; the newest run is named on stderr.
+
+    Raises:
+        ModelError: there is none, or it cannot be read.
+    """
+    from lmgen.text_model import TextModel
+
+    opened = TextModel.load(path)
+    if path is None:
+        report.note(f"using the newest run, {opened.path.parent}")
+    return opened
+
+
+def settings_as_options(*configs: type) -> Callable[[Command], Command]:
+    """
+    Give a command a flag for each setting of the configurations, in place of its `**settings`.
+
+    A flag that is not given arrives as None, so that the command knows which were: `--batch-size 8` is
+    `settings["batch_size"] == 8`. The help page shows the configuration's own default.
+    """
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command)
+        own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        flags = [_flag(config, field) for config in configs for field in fields(config)]
+        command.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def given(settings: dict[str, Any]) -> dict[str, Any]:
+    """Only the settings whose flags were given."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _flag(config: type, field: Any) -> inspect.Parameter:
+    """The flag of one setting, as a parameter that typer understands."""
+    known = explanation(field)
+    plain: Any = kind(config, field.name)[0]
+    if known.choices:
+        plain = Literal[known.choices]
+    flag = "--" + field.name.replace("_", "-")
+    option = typer.Option(
+        f"{flag}/--no-{flag[2:]}" if plain is bool else flag,
+        help=known.help[0].upper() + known.help[1:] + ".",
+        show_default=_shown(field.default),
+        rich_help_panel=config.__doc__.splitlines()[0].rstrip(".") if config.__doc__ else None,
+    )
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
+    )
+
+
+def _shown(default: object) -> str | bool:
+    """How a default stands on the help page; none where there is none."""
+    if default is None or default is MISSING:
+        return False
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return str(default)

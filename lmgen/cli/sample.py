@@ -1,0 +1,242 @@
+"""`lmgen sample`: text that goes on. How it is drawn is in generation/; here is what goes in and out."""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from lmgen.cli import report
+from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, given, open_model, settings_as_options
+from lmgen.errors import ConfigError
+from lmgen.generation.config import SamplingConfig
+
+if TYPE_CHECKING:
+    from lmgen.generation.completion import Completion
+    from lmgen.text_model import TextModel
+    from lmgen.tokenizers.base import Tokenizer
+
+UNKNOWN_NAMED = 10
+"""So many unknown characters or words are named in a note; of more than that, how many there are."""
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\udc80-\udcff]")
+"""What a terminal might obey instead of showing it, and bytes that are no characters; not tab and newline."""
+
+_FINAL_LINE_END = re.compile(r"\r?\n\Z")
+
+
+@settings_as_options(SamplingConfig)
+def sample(
+    model: ModelArgument = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="The text to complete; - is stdin (none: from scratch).", show_default=False),
+    ] = None,
+    prompt_file: Annotated[
+        Path | None, typer.Option(help="A file with the text to complete.", show_default=False)
+    ] = None,
+    lines: Annotated[
+        bool,
+        typer.Option("--lines", help="Complete each line of the prompt, to the end of that line at most."),
+    ] = False,
+    num: Annotated[int, typer.Option(help="Completions per prompt.", min=1)] = 1,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="End before this text; may be repeated.", show_default=False)
+    ] = None,
+    no_echo: Annotated[bool, typer.Option("--no-echo", help="Leave the prompt out of the output.")] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
+    **settings: Any,
+) -> None:
+    """
+    Complete a text with a model.
+
+    The text streams out as it grows; with --num or --lines each completion ends in a line end.
+
+    A prompt from stdin or a file ends before its last line end.
+
+    Filters apply in this order: top-k, top-p, min-p, repetition penalty, temperature.
+
+    lmgen sample checkpoints/demo --prompt "To be" --temperature 0.8
+    """
+    with report.reported_errors():
+        config = SamplingConfig(**given(settings))
+        single = not (lines or json or num > 1)
+        _check(config, prompt, prompt_file, stop or [], single=single)
+        opened = open_model(model)
+        prompts = _noting_unknown(opened.tokenizer, _prompts(prompt, prompt_file, lines=lines))
+        if single:
+            texts = _streamed(opened, prompts, config, stop or [], echo=not no_echo)
+        else:
+            completions = _completions(opened, prompts, config, num=num, lines=lines, stop=stop or [])
+            texts = map(_as_json if json else _with_prompt if not no_echo else _alone, completions)
+        with TextOutput() as output:
+            for text in texts:
+                output.write(text)
+
+
+def read_prompt(name: str) -> str:
+    """
+    The text of a file or of standard input (`-`), without a line end at its very end.
+
+    `echo text |` and editors add one that is not meant to be completed. Bytes that are not UTF-8 pass; for
+    most models they are unknown.
+
+    Raises:
+        CorpusError: it cannot be read.
+    """
+    return _FINAL_LINE_END.sub("", "".join(_chunks(name)))
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """One line of JSON; what is no whole character (bytes that are not UTF-8) stands as a JSON escape."""
+    import json
+
+    line = json.dumps(record, ensure_ascii=False) + "\n"
+    return line.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def note_unknown(parts: list[str]) -> None:
+    """Tell the user what in a prompt the model does not know."""
+    named = ", ".join(map(repr, parts[:UNKNOWN_NAMED]))
+    more = f" and {len(parts) - UNKNOWN_NAMED} more" if len(parts) > UNKNOWN_NAMED else ""
+    report.note(f"the model never saw {named}{more} and reads it as unknown")
+
+
+class TextOutput:
+    """
+    stdout for text that a model wrote.
+
+    A pipe or a file gets it byte for byte, in blocks. A terminal gets each piece at once, escaped where it
+    might obey instead of showing, and a line end after the last piece if that has none.
+    """
+
+    def __init__(self) -> None:
+        self._file = sys.stdout.buffer
+        self._terminal = sys.stdout.isatty()
+        self._line_is_open = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._terminal and self._line_is_open:
+            self.write("\n")
+        self._file.flush()
+
+    def write(self, text: str) -> None:
+        """Write a piece of text."""
+        if text:
+            self._line_is_open = not text.endswith("\n")
+        if self._terminal:
+            text = CONTROL.sub(_shown, text)
+        self._file.write(text.encode("utf-8", "surrogateescape"))
+        if self._terminal:
+            self._file.flush()
+
+
+def _check(
+    config: SamplingConfig, prompt: str | None, prompt_file: Path | None, stop: list[str], *, single: bool
+) -> None:
+    """Refuse flags that contradict each other, before anything is opened."""
+    problems = []
+    if prompt is not None and prompt_file is not None:
+        problems.append("--prompt and --prompt-file exclude each other; give one of them")
+    if config.length == 0 and not single:
+        problems.append("--length 0 is endless, so it goes without --num, --lines and --json; give a length")
+    if "" in stop:
+        problems.append("--stop needs a text of at least one character")
+    if problems:
+        raise ConfigError("; ".join(problems))
+
+
+def _prompts(prompt: str | None, prompt_file: Path | None, *, lines: bool) -> Iterator[str]:
+    """The prompts, each when it is asked for; an empty one if none is given."""
+    if prompt_file is None and prompt != "-":
+        text = prompt or ""
+        return _lines([text]) if lines and text else iter([text])
+    name = str(prompt_file or "-")
+    return _lines(_chunks(name)) if lines else iter([read_prompt(name)])
+
+
+def _chunks(name: str) -> Iterator[str]:
+    """A text as it arrives."""
+    from lmgen.text.sources import source
+
+    return source(name, errors="surrogateescape", once=True).chunks()
+
+
+def _lines(chunks: Iterable[str]) -> Iterator[str]:
+    """The lines of a text without their line ends, `\\n` or `\\r\\n`; the last may have none."""
+    waiting = ""
+    for chunk in chunks:
+        *lines, waiting = (waiting + chunk).split("\n")
+        for line in lines:
+            yield line.removesuffix("\r")
+    if waiting:
+        yield waiting
+
+
+def _noting_unknown(tokenizer: "Tokenizer", prompts: Iterable[str]) -> Iterator[str]:
+    """Pass prompts on; a note says what is unknown in the first of them that has something unknown."""
+    from lmgen.generation.prompts import unknown_parts
+
+    noted = False
+    for prompt in prompts:
+        if not noted and (parts := unknown_parts(tokenizer, prompt)):
+            note_unknown(parts)
+            noted = True
+        yield prompt
+
+
+def _streamed(
+    opened: "TextModel", prompts: Iterator[str], config: SamplingConfig, stop: list[str], *, echo: bool
+) -> Iterator[str]:
+    """The only prompt, then its completion as it grows."""
+    from lmgen.generation.sampler import stream
+
+    prompt = next(prompts)
+    if echo:
+        yield prompt
+    yield from stream(opened.model, opened.tokenizer, prompt, config, stop=stop)
+
+
+def _completions(
+    opened: "TextModel",
+    prompts: Iterator[str],
+    config: SamplingConfig,
+    **options: Any,
+) -> "Iterator[Completion]":
+    """All completions of all prompts."""
+    from lmgen.generation.sampler import complete
+
+    return complete(opened.model, opened.tokenizer, prompts, config, **options)
+
+
+def _as_json(completion: "Completion") -> str:
+    from dataclasses import asdict
+
+    return json_line(asdict(completion))
+
+
+def _with_prompt(completion: "Completion") -> str:
+    return _line(completion.prompt + completion.text)
+
+
+def _alone(completion: "Completion") -> str:
+    return _line(completion.text)
+
+
+def _line(text: str) -> str:
+    """A text that ends in a line end."""
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _shown(control: re.Match[str]) -> str:
+    """A control character, or a byte that is none, as `\\x` and two digits."""
+    return f"\\x{ord(control[0]) & 0xFF:02x}"

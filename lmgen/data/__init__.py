@@ -1,0 +1,1 @@
+"""Token ids to batches: the memory-mapped token file, and the windows cut from it."""

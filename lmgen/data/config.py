@@ -1,0 +1,23 @@
+"""Which part of a corpus is held out. Imports nothing heavy: the command line reads its flags here."""
+
+from dataclasses import dataclass
+
+from lmgen.settings import check, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutConfig:
+    """What is trained on and what is held out."""
+
+    valid: str | None = setting(
+        None,
+        "validation text: a file, or the fraction cut from the corpus's end "
+        "(the corpus's own split, else 0.1)",
+    )
+    test: str | None = setting(None, "test text: a file, or a fraction, cut after the validation text")
+    field: str | None = setting(
+        None, "the field that holds the text in JSON Lines (text); stdin is JSON Lines if it is given"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

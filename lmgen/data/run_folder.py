@@ -1,0 +1,107 @@
+"""Where a run's files are (a run folder is `checkpoints/NAME/`), and which run is the newest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmgen.errors import ModelError
+
+CHECKPOINTS = Path("checkpoints")
+"""Where runs are saved and looked for when nothing else is said."""
+
+MODEL_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one training run."""
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The best model so far: one file that needs no other."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def ngram(self) -> Path:
+        """The n-gram baseline, fitted on the same tokens."""
+        return self.folder / "ngram.safetensors"
+
+    @property
+    def config(self) -> Path:
+        """Every setting of the run."""
+        return self.folder / "config.toml"
+
+    @property
+    def metrics(self) -> Path:
+        """A line for each evaluation."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def last(self) -> Path:
+        """All that a resumed run needs."""
+        return self.folder / "last" / "training.safetensors"
+
+    @property
+    def prepared(self) -> Path:
+        """The tokenizer by which the token files were made, and how much of what there is."""
+        return self.folder / "data" / "prepared.json"
+
+    @property
+    def train_tokens(self) -> Path:
+        """Token ids of the training text."""
+        return self.folder / "data" / "train.npy"
+
+    @property
+    def valid_tokens(self) -> Path:
+        """Token ids of the validation text."""
+        return self.folder / "data" / "valid.npy"
+
+    @property
+    def valid_text(self) -> Path:
+        """The validation text itself."""
+        return self.folder / "data" / "valid.txt"
+
+    @property
+    def test_text(self) -> Path:
+        """The test text, where one was held out."""
+        return self.folder / "data" / "test.txt"
+
+    def files_of(self, part: str) -> tuple[Path, Path | None]:
+        """
+        Where the ids and the text of `train`, `valid` or `test` are; the training text itself is not kept.
+        """
+        ids = self.folder / "data" / f"{part}.npy"
+        return ids, None if part == "train" else ids.with_suffix(".txt")
+
+
+def find_model(path: Path | None, checkpoints: Path = CHECKPOINTS) -> Path:
+    """
+    The model file that is meant by a run folder, by a file, or by nothing (the newest run).
+
+    Raises:
+        ModelError: there is none; the message says what to do.
+    """
+    if path is None:
+        return newest_run(checkpoints).model
+    if path.is_dir():
+        model = RunFolder(path).model
+        if not model.exists():
+            raise ModelError(f"{path} has no {model.name}; is it a run folder, and has its training begun?")
+        return model
+    if not path.exists():
+        raise ModelError(f"there is no model {path}; `lmgen train --out {path}` would make one")
+    return path
+
+
+def newest_run(checkpoints: Path = CHECKPOINTS) -> RunFolder:
+    """
+    The run whose model was written last.
+
+    Raises:
+        ModelError: there is no run yet.
+    """
+    models = [(file.stat().st_mtime_ns, file) for file in checkpoints.glob("*/model.safetensors")]
+    if not models:
+        raise ModelError(f"there is no model under {checkpoints}/ yet; `lmgen train` makes one")
+    return RunFolder(max(models)[1].parent)

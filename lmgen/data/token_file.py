@@ -1,0 +1,68 @@
+"""
+Token ids on disk: one .npy file, memory-mapped, in the smallest unsigned type that holds the vocabulary.
+
+Written block by block and read through the map, so that a corpus need not fit in memory. numpy's own format
+is used: `numpy.load("train.npy", mmap_mode="r")` reads it anywhere.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmgen.errors import CorpusError
+from lmgen.files import replacing
+from lmgen.tokenizers.base import IdArray
+
+
+def id_type(vocabulary_size: int) -> np.dtype[Any]:
+    """The smallest unsigned type for ids below `vocabulary_size`: 65 -> uint8, 33,278 -> uint16."""
+    return np.min_scalar_type(max(vocabulary_size - 1, 0))
+
+
+def write_tokens(path: Path, blocks: Iterable[IdArray], vocabulary_size: int) -> int:
+    """
+    Write blocks of ids one after another; memory holds one block at a time.
+
+    Returns:
+        The number of ids.
+    """
+    kind = id_type(vocabulary_size)
+    count = 0
+    with replacing(path) as temporary, temporary.open("r+b") as file:
+        _write_header(file, kind, 0)
+        begin = file.tell()
+        for block in blocks:
+            block.astype(kind).tofile(file)
+            count += len(block)
+        file.seek(0)
+        _write_header(file, kind, count)
+        if file.tell() != begin:  # numpy keeps room in the header for the length to grow into
+            raise RuntimeError("the header of the token file changed its length")
+    return count
+
+
+def read_tokens(path: Path) -> IdArray:
+    """
+    Map a token file into memory: (N,), read-only; pages are read when they are used.
+
+    Raises:
+        CorpusError: the file is missing, cut short, or not a token file.
+    """
+    try:
+        ids = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise CorpusError(f"there is no token file {path}; train again to make it anew") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise CorpusError(
+            f"{path} is not a whole token file ({error}); train again to make it anew"
+        ) from error
+    if ids.ndim != 1 or ids.dtype.kind != "u":
+        raise CorpusError(f"{path} holds {ids.dtype} of shape {ids.shape}, not token ids; train again")
+    return ids  # type: ignore[no-any-return]
+
+
+def _write_header(file: Any, kind: np.dtype[Any], count: int) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(file, header)

@@ -1,0 +1,116 @@
+"""
+Token ids to training windows: inputs and targets, each (T, B).
+
+A text of N ids is folded into B streams of equal length, each a contiguous part of it; what is left over at
+the end (fewer than B ids) is not used. Windows are cut across all streams at once:
+
+    text  a b c d e f g h i j k l m n o p q r     B = 3 streams, T = 2 steps, "·" is the start token
+
+                     window 0     window 1     window 2
+    targets         ┌ a  b ┐     ┌ c  d ┐     ┌ e  f ┐      stream 0
+                    │ g  h │     │ i  j │     │ k  l │      stream 1
+                    └ m  n ┘     └ o  p ┘     └ q  r ┘      stream 2
+
+    inputs          ┌ ·  a ┐     ┌ b  c ┐     ┌ d  e ┐      each target's token before,
+                    │ f  g │     │ h  i │     │ j  k │      in the text: the first one's
+                    └ l  m ┘     └ n  o ┘     └ p  q ┘      is the start token
+
+Stateful training (`carry`) reads the windows in this order and carries each stream's state from one to the
+next, so that a stream is one long sequence of which only the gradients are cut. Stateless training
+(`reset`) cuts the text into N / T separate windows, shuffles them anew in every epoch, and starts each from
+zeros.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lmgen.errors import CorpusError
+from lmgen.tokenizers.base import IdArray
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Inputs and the targets they are to predict, each int64, (T, B)."""
+
+    inputs: Int64Array
+    targets: Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """
+    How a text is cut into the windows of an epoch.
+
+    Raises:
+        CorpusError: the text is too short for one window.
+    """
+
+    ids: IdArray
+    """The whole text, (N,); a memory map will do."""
+
+    start_token: int
+    streams: int
+    """B."""
+    length: int
+    """T."""
+    carried: bool
+    """Whether the state is carried from window to window."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        needed = self.streams if self.carried else self.length
+        if len(self.ids) < needed:
+            raise CorpusError(
+                f"the training text has {len(self.ids)} tokens, but one window needs at least {needed}: "
+                "take more text, or a smaller --batch-size or --window-length"
+            )
+
+    @property
+    def count(self) -> int:
+        """Windows in an epoch."""
+        if self.carried:
+            return -(-self._stream_length // self.length)
+        return -(-(len(self.ids) // self.length) // self.streams)
+
+    @property
+    def targets(self) -> int:
+        """Tokens that are predicted in an epoch."""
+        if self.carried:
+            return self._stream_length * self.streams
+        return len(self.ids) // self.length * self.length
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Window]:
+        """The windows of an epoch in order, from number `first` on: the same for the same seed and epoch."""
+        begins = self._stream_begins() if self.carried else self._shuffled_begins(epoch)
+        for number in range(first, self.count):
+            if self.carried:
+                offset = number * self.length
+                yield self._window(begins + offset, min(self.length, self._stream_length - offset))
+            else:
+                yield self._window(begins[number * self.streams :][: self.streams], self.length)
+
+    @property
+    def _stream_length(self) -> int:
+        return len(self.ids) // self.streams
+
+    def _stream_begins(self) -> Int64Array:
+        return np.arange(self.streams) * self._stream_length
+
+    def _shuffled_begins(self, epoch: int) -> Int64Array:
+        begins = np.arange(len(self.ids) // self.length) * self.length
+        return np.random.default_rng([self.seed, epoch]).permutation(begins)
+
+    def _window(self, begins: Int64Array, length: int) -> Window:
+        """Targets from each of `begins` on, with the token before each as its input."""
+        rows = [self.ids[max(begin - 1, 0) : begin + length].astype(np.int64) for begin in begins.tolist()]
+        rows = [
+            row if begin else np.concatenate([[self.start_token], row])
+            for row, begin in zip(rows, begins.tolist(), strict=True)
+        ]
+        columns = np.stack(rows, axis=1)  # (T + 1, B)
+        return Window(np.ascontiguousarray(columns[:-1]), np.ascontiguousarray(columns[1:]))

@@ -1,0 +1,1 @@
+"""How surprised a model is by a text: nats, perplexity, bits."""

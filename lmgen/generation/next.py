@@ -1,0 +1,41 @@
+"""The distribution over the next token, P(v | w1 ... wk)."""
+
+from dataclasses import dataclass
+from math import exp, log
+
+import numpy as np
+
+from lmgen.generation.prompts import read
+from lmgen.models.base import LanguageModel
+from lmgen.tokenizers.base import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class NextToken:
+    """A token that may come next."""
+
+    token: str
+    """How it is spelled: the tokenizer's piece."""
+    probability: float
+    log10: float
+    """log10 of the probability."""
+    token_id: int
+
+
+def next_tokens(model: LanguageModel, tokenizer: Tokenizer, text: str, top: int = 10) -> list[NextToken]:
+    """
+    The tokens likeliest to come after a text, best first; of equals, the lower id first.
+
+    Args:
+        model: any `LanguageModel`.
+        tokenizer: the one that the model was trained with.
+        text: what comes before; an empty one is the start of a text.
+        top: how many, at least 1; all if there are no more. The unknown token is one of them.
+    """
+    state = read(model, model.start(1), tokenizer.encode(text)[:, None])
+    log_probabilities = model.predict(state)[0].astype(np.float64)
+    best = np.argsort(-log_probabilities, kind="stable")[:top].tolist()
+    return [
+        NextToken(tokenizer.piece(token), exp(log_p), log_p / log(10), token)
+        for token, log_p in zip(best, log_probabilities[best].tolist(), strict=True)
+    ]

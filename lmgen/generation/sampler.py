@@ -1,0 +1,221 @@
+"""
+Texts that go on: drawing one token after the other from any language model.
+
+What may be drawn is the business of filters.py, where a text ends that of completion.py and stops.py. Each
+completion draws from a random stream of its own, one number a token, so that its text depends on the seed
+and on its place in the order of completions, and not on which others are drawn beside it.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from lmgen.errors import ConfigError
+from lmgen.generation.completion import Completion, Continuation
+from lmgen.generation.config import SamplingConfig
+from lmgen.generation.filters import NO_TOKEN, RECENT_TOKENS, LogWeights, apply_filters
+from lmgen.generation.prompts import read
+from lmgen.models.base import FloatArray, IdArray, LanguageModel, State
+from lmgen.tokenizers.base import Tokenizer
+
+STREAMS = 64
+"""Completions drawn side by side: a model takes little longer for 64 than for a few."""
+
+
+def complete(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompts: Iterable[str],
+    config: SamplingConfig,
+    *,
+    num: int = 1,
+    lines: bool = False,
+    stop: Sequence[str] = (),
+) -> Iterator[Completion]:
+    """
+    Complete each prompt `num` times, in order.
+
+    Prompts are taken as they are needed, as many as make up to 64 completions, so there may be any number of
+    them. A prompt is read once for all its completions. Prompts of one group are read side by side; when the
+    shortest has been read, its completions begin, while the others go on reading theirs token by token.
+
+    Args:
+        model: any `LanguageModel`.
+        tokenizer: the one that the model was trained with.
+        prompts: the texts that go on; an empty one starts from scratch.
+        config: how much is drawn, and how.
+        num: completions per prompt, at least 1.
+        lines: a completion also ends at the end of its line.
+        stop: texts to end before, wherever tokens are cut.
+
+    Raises:
+        ConfigError: `length` is 0, which never ends, `num` is below 1 or a stop text is empty.
+        NumericalError: the model gives probabilities that are not numbers.
+    """
+    if config.length == 0:
+        raise ConfigError("length 0 is endless: it goes with one completion alone, printed while it grows")
+    if num < 1:
+        raise ConfigError(f"num is {num}, but has to be at least 1")
+    drawing = _Drawing(model, tokenizer, config, _checked(stop), lines, _seed(config))
+    coming = iter(prompts)
+    first = 0
+    while group := list(islice(coming, max(1, STREAMS // num))):
+        yield from drawing.group(group, num, first)
+        first += len(group) * num
+
+
+def stream(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompt: str,
+    config: SamplingConfig,
+    *,
+    stop: Sequence[str] = (),
+) -> Iterator[str]:
+    """
+    Complete one prompt and yield its text piece by piece, each as soon as it is certain.
+
+    Joined, the pieces are the text of the first completion that `complete` gives. With `length` 0 they never
+    end, and memory does not grow.
+
+    Raises:
+        ConfigError: a stop text is empty.
+        NumericalError: the model gives probabilities that are not numbers.
+    """
+    drawing = _Drawing(model, tokenizer, config, _checked(stop), lines=False, seed=_seed(config))
+    only = drawing.continuation(prompt, tokenizer.encode(prompt), 0)
+    for _ in drawing.steps(model.start(1), [only]):
+        if text := only.release():
+            yield text
+
+
+def draw(log_weights: LogWeights, uniforms: npt.NDArray[np.float64]) -> IdArray:
+    """
+    Draw a token a stream by inverting its cumulative distribution.
+
+    Args:
+        log_weights: (B, V), the largest of each row 0; they need not be normalised.
+        uniforms: (B,), in [0, 1).
+
+    Returns:
+        (B,): the first id up to which there is more than the given share of all weight. One without weight
+        is never drawn.
+    """
+    cumulative = np.exp(log_weights).cumsum(axis=-1)
+    total = cumulative[:, -1]
+    share = np.minimum(uniforms * total, np.nextafter(total, 0))  # the product may be rounded up to the total
+    drawn: IdArray = (cumulative <= share[:, None]).sum(axis=-1)
+    return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """What all completions of one call have in common."""
+
+    model: LanguageModel
+    tokenizer: Tokenizer
+    config: SamplingConfig
+    stop: Sequence[str]
+    lines: bool
+    seed: int
+
+    def group(self, prompts: Sequence[str], num: int, first: int) -> Iterator[Completion]:
+        """Complete a few prompts `num` times each; `first` is the number of the first random stream."""
+        encoded = [self.tokenizer.encode(prompt) for prompt in prompts]
+        common = min(map(len, encoded))
+        block = np.stack([ids[:common] for ids in encoded], axis=1)  # (T, B)
+        state = read(self.model, self.model.start(len(prompts)), block)
+        for copies in _batches(num):  # more than one only if there is a single prompt
+            rows = [row for row in range(len(prompts)) for _ in copies]
+            streams = [
+                self.continuation(prompt, ids, first + row * num + copy)
+                for row, (prompt, ids) in enumerate(zip(prompts, encoded, strict=True))
+                for copy in copies
+            ]
+            for stream in streams:
+                stream.read(common)
+            for _ in self.steps(self.model.select(state, rows), streams):
+                pass
+            yield from (stream.completion(self.seed) for stream in streams)
+
+    def continuation(self, prompt: str, ids: IdArray, number: int) -> Continuation:
+        """A completion before its first token."""
+        return Continuation(
+            prompt,
+            ids,
+            self.tokenizer,
+            length=self.config.length,
+            stop=self.stop,
+            lines=self.lines,
+            random=np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, number]))),
+        )
+
+    def steps(self, state: State, streams: Sequence[Continuation]) -> Iterator[None]:
+        """Draw a token a step until all streams have ended, pausing after each; those that end make room."""
+        live = list(streams)
+        while live:
+            if common := min(len(stream.unread) for stream in live):
+                state = read(self.model, state, np.stack([stream.read(common) for stream in live], axis=1))
+            ids = self._next_ids(state, live)
+            yield
+            kept = [row for row, stream in enumerate(live) if stream.stopped_by is None]
+            if len(kept) < len(live):
+                live, ids = [live[row] for row in kept], ids[kept]
+                state = self.model.select(state, kept)
+            if live:
+                state = self.model.advance(state, ids[None])
+
+    def _next_ids(self, state: State, live: Sequence[Continuation]) -> IdArray:
+        """The next token of each stream, (B,): of its prompt while there is more of that, then drawn."""
+        ids = np.zeros(len(live), np.intp)
+        drawing = []
+        for row, stream in enumerate(live):
+            if len(stream.unread):
+                ids[row] = stream.read(1)[0]
+            else:
+                drawing.append(row)
+        log_probabilities = self.model.predict(state)  # (B, V)
+        if len(drawing) < len(live):
+            log_probabilities = log_probabilities[drawing]
+        ids[drawing] = self._drawn(log_probabilities, [live[row] for row in drawing])
+        return ids
+
+    def _drawn(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
+        """A token for each stream, (B,), which take it; log-probabilities are (B, V)."""
+        penalised = self.config.repetition_penalty not in (None, 1)
+        recent = _recent_tokens(streams) if penalised else None
+        weights = apply_filters(log_probabilities, self.config, recent, self.tokenizer.unknown)
+        drawn = draw(weights, np.array([stream.random.random() for stream in streams]))
+        nats = -log_probabilities[np.arange(len(drawn)), drawn]
+        for stream, token, surprise in zip(streams, drawn.tolist(), nats.tolist(), strict=True):
+            stream.take(token, surprise)
+        return drawn
+
+
+def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:
+    """The last tokens of each stream, (B, W), filled up with `NO_TOKEN`."""
+    recent = np.full((len(streams), RECENT_TOKENS), NO_TOKEN)
+    for row, stream in zip(recent, streams, strict=True):
+        row[: len(stream.recent)] = stream.recent
+    return recent
+
+
+def _checked(stop: Sequence[str]) -> Sequence[str]:
+    """Refuse what would end every text at once."""
+    if isinstance(stop, str) or not all(stop):
+        raise ConfigError(f"stop is {stop!r}, but has to be a list of texts of at least one character")
+    return stop
+
+
+def _seed(config: SamplingConfig) -> int:
+    """The seed asked for, or a new one that is short enough to be typed."""
+    return secrets.randbits(32) if config.seed is None else config.seed
+
+
+def _batches(num: int) -> list[range]:
+    """0 .. num - 1, in as many parts as it takes to draw at most `STREAMS` side by side."""
+    return [range(first, min(first + STREAMS, num)) for first in range(0, num, STREAMS)]

@@ -1,0 +1,47 @@
+"""Stop texts: a text ends before the first of them, and no part of one is ever shown."""
+
+from collections.abc import Sequence
+
+
+class StopWatch:
+    """
+    Passes a growing text on as far as it is certain that no stop text begins there.
+
+    What counts is the stop text that begins first (the shorter of two that begin together), so the result
+    does not depend on how the text comes in pieces. Memory is bounded by the longest stop text and a piece.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = stops
+        self._longest = max(map(len, stops), default=0)
+        self._held = ""
+        self.found: str | None = None
+        """The stop text that ends the text; what came after it is gone."""
+
+    def push(self, text: str) -> str:
+        """Take more text; return what can be shown now."""
+        if not self._stops:
+            return text
+        self._held += text
+        return self._show(self._beginning())
+
+    def finish(self, text: str) -> str:
+        """Take the last of the text; return all that was held back: what has only begun is no stop text."""
+        self._held += text
+        return self._show(len(self._held))
+
+    def _show(self, limit: int) -> str:
+        """Release the text up to `limit`, or up to the first stop text if that comes no later."""
+        whole = [(self._held.find(stop), len(stop), stop) for stop in self._stops if stop in self._held]
+        if whole and min(whole)[0] <= limit:
+            limit, _, self.found = min(whole)
+        shown, self._held = self._held[:limit], self._held[limit:]
+        return shown
+
+    def _beginning(self) -> int:
+        """Where the first beginning of a stop text stands that the text to come may complete."""
+        end = len(self._held)
+        for position in range(max(0, end - self._longest + 1), end):
+            if any(stop.startswith(self._held[position:]) for stop in self._stops):
+                return position
+        return end

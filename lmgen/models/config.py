@@ -1,0 +1,39 @@
+"""The settings of the recurrent network. Imports nothing heavy: the command line reads its flags here."""
+
+from dataclasses import dataclass
+
+from lmgen.errors import ConfigError
+from lmgen.settings import check, setting
+
+CELL_NAMES = ("lstm", "gru", "rnn", "rnn-relu", "rnn-sigmoid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """The shape of a stacked recurrent language model."""
+
+    cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELL_NAMES)
+    layers: int = setting(1, "recurrent layers, one on top of the other (L)", minimum=1)
+    hidden_size: int = setting(256, "units of each layer (H)", minimum=1)
+    embedding_size: int | None = setting(
+        None, "length of a token's vector (E; 64, or the hidden size with --tied)", minimum=1
+    )
+    tied: bool = setting(False, "the output layer shares the embedding's weights")
+    dropout: float = setting(
+        0.0, "share of values dropped between layers and before the output", minimum=0.0, below=1.0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.tied and self.embedding_size not in (None, self.hidden_size):
+            raise ConfigError(
+                f"tied needs embedding_size equal to hidden_size, but they are {self.embedding_size} and "
+                f"{self.hidden_size}: leave --embedding-size out, or --tied"
+            )
+
+    @property
+    def embedding_width(self) -> int:
+        """E, resolved."""
+        if self.embedding_size is not None:
+            return self.embedding_size
+        return self.hidden_size if self.tied else 64

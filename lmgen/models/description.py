@@ -1,0 +1,38 @@
+"""What a model is, in figures: its parameters layer by layer, or its n-grams order by order."""
+
+from typing import Any
+
+from lmgen.models.base import LanguageModel
+from lmgen.models.ngram import NgramModel
+from lmgen.models.recurrent import RecurrentModel, parameter_shapes
+from lmgen.settings import to_mapping
+
+
+def describe(model: LanguageModel) -> dict[str, Any]:
+    """
+    JSON values that say what a model is.
+
+    A recurrent network: `network` (its settings), `layers` (of each trainable array `name`, `shape`,
+    `formula`, `parameters`) and `parameters`, their sum. An n-gram model: `order`, `ngrams` (how many of
+    each order).
+    """
+    common: dict[str, Any] = {"name": model.name, "vocabulary_size": model.vocabulary_size}
+    if isinstance(model, RecurrentModel):
+        shapes = parameter_shapes(model.config, model.vocabulary_size)
+        return {
+            **common,
+            "network": to_mapping(model.config),
+            "parameters": sum(shape.count for shape in shapes),
+            "layers": [
+                {
+                    "name": shape.name,
+                    "shape": list(shape.shape),
+                    "formula": shape.formula,
+                    "parameters": shape.count,
+                }
+                for shape in shapes
+            ],
+        }
+    if isinstance(model, NgramModel):
+        return {**common, "order": model.order, "ngrams": list(model.counts)}
+    return common

@@ -1,0 +1,149 @@
+"""
+A model is one .safetensors file: arrays, and JSON in its header. It cannot run code and needs no other file.
+
+The header's one entry, `lmgen`, is a JSON object: `format_version`, `kind` (which class), `config`,
+`tokenizer` and `training`. One entry, because the library writes several in random order and the same
+training has to give the same bytes.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from lmgen.errors import LmgenError, ModelError
+from lmgen.files import replacing
+from lmgen.models.base import LanguageModel
+from lmgen.models.ngram import NgramModel
+from lmgen.models.recurrent import RecurrentModel
+from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.registry import tokenizer_from_json
+
+FORMAT = "lmgen"
+FORMAT_VERSION = 1
+
+MODELS: dict[str, Callable[..., RecurrentModel | NgramModel]] = {
+    "recurrent": RecurrentModel.from_tensors,
+    "ngram": NgramModel.from_tensors,
+}
+"""What the header's `kind` stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedModel:
+    """A language model with what goes with it in its file."""
+
+    model: LanguageModel
+    tokenizer: Tokenizer
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """A summary of the training: corpus, steps, losses. For people; nothing depends on it."""
+
+
+def save_model(
+    path: Path,
+    model: RecurrentModel | NgramModel,
+    tokenizer: Tokenizer,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """
+    Write a model file, whole or not at all.
+
+    Raises:
+        LmgenError: the file cannot be written.
+    """
+    config, tensors = model.to_tensors()
+    header = {
+        "kind": "recurrent" if isinstance(model, RecurrentModel) else "ngram",
+        "config": config,
+        "tokenizer": tokenizer.to_json(),
+        "training": dict(training or {}),
+    }
+    save_tensors(path, tensors, header)
+
+
+def load_model(path: Path) -> SavedModel:
+    """
+    Read a model file.
+
+    Raises:
+        ModelError: it is not a model file, is damaged, or was written by a newer lmgen.
+    """
+    header, tensors = load_tensors(path)
+    match header:
+        case {
+            "kind": str(kind),
+            "config": dict(config),
+            "tokenizer": dict(tokens),
+            "training": dict(training),
+        }:
+            pass
+        case _:
+            raise ModelError(f"{path} is not a model, or damaged: its header lacks kind, config or tokenizer")
+    if kind not in MODELS:
+        raise ModelError(f"{path} holds a model of kind {kind!r}; known here are {', '.join(MODELS)}")
+    try:
+        tokenizer = tokenizer_from_json(tokens)
+        model = MODELS[kind](config, tensors)
+    except LmgenError as error:
+        raise ModelError(f"{path} is damaged: {error}; copy it anew or train again") from error
+    if model.vocabulary_size != tokenizer.vocabulary_size:
+        raise ModelError(
+            f"{path} is damaged: the model has {model.vocabulary_size} token ids, its tokenizer "
+            f"{tokenizer.vocabulary_size}"
+        )
+    return SavedModel(model, tokenizer, training)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:
+    """
+    Write arrays and a JSON header as one .safetensors file, whole or not at all.
+
+    Raises:
+        LmgenError: the file cannot be written.
+    """
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    metadata = {FORMAT: json.dumps({"format_version": FORMAT_VERSION, **header})}
+    with replacing(path) as temporary:
+        save_file(contiguous, temporary, metadata=metadata)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """
+    Read header and arrays of a file that `save_tensors` wrote.
+
+    Raises:
+        ModelError: it is missing, cut short, something else, or of a newer format.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            header = _parsed_header(path, file.metadata() or {})
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except FileNotFoundError as error:
+        raise ModelError(f"there is no file {path}") from error
+    except (SafetensorError, OSError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{path} is not a whole model file ({error}); copy it anew or train again"
+        ) from error
+
+
+def _parsed_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if FORMAT not in metadata:
+        raise ModelError(f"{path} is a .safetensors file, but not one that lmgen wrote")
+    try:
+        header = json.loads(metadata[FORMAT])
+        version = header["format_version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged: its header cannot be read ({error})") from error
+    if type(version) is not int or version < 1:
+        raise ModelError(f"{path} is damaged: its format version is {version!r}")
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            f"{path} has format version {version}, this lmgen reads up to {FORMAT_VERSION}; upgrade lmgen"
+        )
+    return dict(header)

@@ -1,0 +1,131 @@
+"""
+A setting is written once: its default, its range and the line that explains it.
+
+A configuration is a frozen dataclass of `setting(...)` fields. The command line makes its flags of them,
+`config.toml` its keys, and `check` its one error that lists every problem.
+"""
+
+import dataclasses
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from lmgen.errors import ConfigError
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What is known of a setting besides its name, type and default."""
+
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    above: float | None = None
+    maximum: float | None = None
+    below: float | None = None
+    group: str | None = None
+
+
+def setting(default: Any, help: str, **limits: Any) -> Any:  # noqa: A002 - reads like a field
+    """
+    A dataclass field that knows its explanation; the limits are those of `Explanation`.
+
+    `steps: int | None = setting(None, "stop after so many steps", minimum=1)`
+    """
+    return dataclasses.field(default=default, metadata={"setting": Explanation(help=help, **limits)})
+
+
+def explanation(field: "dataclasses.Field[Any]") -> Explanation:
+    """What `setting` noted about a field."""
+    return field.metadata["setting"]  # type: ignore[no-any-return]
+
+
+def kind(config: type, name: str) -> tuple[type, bool]:
+    """
+    The plain type of a setting and whether it may be absent: `int | None` -> `(int, True)`.
+    """
+    hint = get_type_hints(config)[name]
+    if isinstance(hint, UnionType):
+        plain = [part for part in get_args(hint) if part is not type(None)]
+        return plain[0], True
+    return hint, False
+
+
+def check(config: Any) -> None:
+    """
+    Check every setting's type and range; meant for a dataclass's `__post_init__`.
+
+    Raises:
+        ConfigError: lists all settings that are wrong, one a line.
+    """
+    problems = [
+        problem
+        for field in dataclasses.fields(config)
+        if (problem := _problem(type(config), field, getattr(config, field.name)))
+    ]
+    if problems:
+        raise ConfigError("; ".join(problems))
+
+
+def from_mapping(config: type[C], values: Mapping[str, Any], where: str) -> C:
+    """
+    Build a configuration from names and values read from a file.
+
+    Raises:
+        ConfigError: a name is unknown or a value is wrong; `where` says in which file.
+    """
+    known = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigError(
+            f"{where}: unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )
+    try:
+        return config(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """The settings that are present, by name: what a file keeps. Absent (None) ones are left out."""
+    return {
+        field.name: value
+        for field in dataclasses.fields(config)
+        if (value := getattr(config, field.name)) is not None
+    }
+
+
+def _problem(config: type, field: "dataclasses.Field[Any]", value: object) -> str | None:
+    """What is wrong with one setting's value, or None."""
+    plain, optional = kind(config, field.name)
+    name = field.name
+    if value is None:
+        return None if optional else f"{name} is missing"
+    if plain is float and type(value) is int:
+        value = float(value)
+    if type(value) is not plain:
+        return f"{name} is {value!r}, but has to be of type {plain.__name__}"
+    known = explanation(field)
+    if known.choices and value not in known.choices:
+        return f"{name} is {value!r}, but has to be one of {', '.join(known.choices)}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _out_of_range(name, value, known)
+    return None
+
+
+def _out_of_range(name: str, value: float, known: Explanation) -> str | None:
+    """What is wrong with a number's size, or None; a NaN is never in range."""
+    limits = (
+        (known.minimum, "at least", operator.ge),
+        (known.above, "above", operator.gt),
+        (known.maximum, "at most", operator.le),
+        (known.below, "below", operator.lt),
+    )
+    for limit, words, holds in limits:
+        if limit is not None and not holds(value, limit):
+            return f"{name} is {value}, but has to be {words} {limit}"
+    return None

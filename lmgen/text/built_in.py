@@ -1,0 +1,89 @@
+"""
+Texts that every Python carries, so that nothing has to be downloaded; they differ from version to version.
+"""
+
+import sysconfig
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmgen.text.sources import Text, files_below, is_text, joined, source
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltInCorpus:
+    """A text that is there, or not, depending on how Python was installed."""
+
+    name: str
+    description: str
+    licence: str
+    open: Callable[[], Text | None]
+    """Gives the text, or None where this Python lacks it."""
+
+
+def _python_docs() -> Text | None:
+    """The language manual, as `help()` shows it: the topics by name, a blank line between them."""
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        return None
+    manual = "\n\n".join(topics[name] for name in sorted(topics))
+    return Text("python-docs", lambda: iter([manual]))
+
+
+def _python_code() -> Text | None:
+    """The standard library's own source files, by path; without its tests and what this machine added."""
+    library = Path(sysconfig.get_path("stdlib"))
+    files = [path for path in files_below(library, _is_no_library) if path.suffix == ".py" and is_text(path)]
+    return joined("python-code", [source(str(path)) for path in files]) if files else None
+
+
+def _is_no_library(name: str) -> bool:
+    added = name.startswith(("_sysconfigdata", "config-")) or name in {"site-packages", "dist-packages"}
+    return added or name in {"test", "tests", "idle_test", "lib2to3", "pydoc_data", "__pycache__"}
+
+
+def _unicode_names() -> Text | None:
+    return Text("unicode-names", _character_names)
+
+
+def _character_names() -> Iterator[str]:
+    """
+    A block of names for each 4096 code points, a name a line; not those made of a code point or a syllable.
+
+    U+4E00 is called "CJK UNIFIED IDEOGRAPH-4E00", which says nothing; there are 100,000 of its kind.
+    """
+    for start in range(0, 0x110000, 4096):
+        names = [
+            name
+            for point in range(start, start + 4096)
+            if (name := unicodedata.name(chr(point), "")) and not name.endswith(f"-{point:04X}")
+        ]
+        if block := "".join(f"{name}\n" for name in names if not name.startswith("HANGUL SYLLABLE ")):
+            yield block
+
+
+_ALL = (
+    BuiltInCorpus(
+        name="python-docs",
+        description="the manual of the Python language, from pydoc",
+        licence="PSF-2.0",
+        open=_python_docs,
+    ),
+    BuiltInCorpus(
+        name="python-code",
+        description="the source code of Python's standard library",
+        licence="PSF-2.0",
+        open=_python_code,
+    ),
+    BuiltInCorpus(
+        name="unicode-names",
+        description="the names of Unicode's characters, a name a line",
+        licence="Unicode-3.0",
+        open=_unicode_names,
+    ),
+)
+
+BUILT_IN = {corpus.name: corpus for corpus in _ALL}
+"""The built-in corpora by name."""

@@ -1,0 +1,268 @@
+"""
+Corpora by name: built in, made by program, or by recipe; and files, folders and standard input beside them.
+"""
+
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lmgen.errors import CorpusError
+from lmgen.text.built_in import BUILT_IN
+from lmgen.text.corpus_files import fetch, find, obtainable
+from lmgen.text.counts import TextCounter
+from lmgen.text.recipes import Recipe, load_recipes
+from lmgen.text.sources import STANDARD_INPUT, Text, joined, source
+from lmgen.text.synthetic import CHARACTERS, SYNTHETIC
+
+DEFAULT_CORPUS = "python-docs"
+"""What is trained on if nothing is named."""
+
+_INSTEAD = {"python-docs": "python-code", "python-code": "synthetic-markov"}
+"""What is taken where this Python lacks a built-in corpus."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """A text to train on, and what the field holds out of it."""
+
+    name: str
+    """Short, fit to be the name of a folder."""
+
+    train: Text
+    """The training text; the whole text where `valid` and `test` are None."""
+
+    valid: Text | None = None
+    test: Text | None = None
+    """The field's own validation and test text, where it has them."""
+
+    split: Mapping[str, float] = field(default_factory=dict)
+    """The fractions that the field cuts from the end of `train` to be `valid` and, after it, `test`."""
+
+    notes: tuple[str, ...] = ()
+    """What a user should be told."""
+
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """A line of `lmgen corpus list`."""
+
+    name: str
+    kind: str
+    """`built in`, `synthetic` or `recipe`."""
+
+    place: str
+    """`here`, `to download`, `by hand`, or `missing` (a built-in that this Python lacks)."""
+
+    path: str | None
+    """The file or files, where there are any."""
+
+    characters: int | None
+    """The length of the whole corpus, if it is known."""
+
+    split: str
+    """How it is held out: by the field's own files, by fractions, or not at all."""
+
+    licence: str
+    description: str
+
+
+def open_corpus(
+    names: Sequence[str],
+    field: str | None = None,
+    errors: str = "strict",
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Corpus:
+    """
+    Open corpora, files, folders or standard input (`-`), one after another; none: `python-docs`.
+
+    A file or folder wins over a corpus of the same name. A corpus that has an address is downloaded.
+
+    Args:
+        names: what to open.
+        field: where the text is in JSON Lines files (`text` if None).
+        errors: "strict", or "surrogateescape" to let bytes pass that are not UTF-8.
+        tell: hears of a download before it begins.
+
+    Raises:
+        CorpusError: a name is unknown, or what it names cannot be read; see also `open_text`.
+    """
+    names = list(names) or [DEFAULT_CORPUS]
+    if names.count(STANDARD_INPUT) > 1:
+        raise CorpusError("standard input (-) is named twice, but it can be read only once")
+    corpora = [_open(name, field, errors, tell) for name in names]
+    corpus = corpora[0] if len(corpora) == 1 else _together(corpora)
+    return replace(corpus, train=joined(corpus.train.name, [corpus.train]))  # which may not be empty
+
+
+def listed_corpora() -> list[Listing]:
+    """All corpora that have a name; built-in ones are read to see how long they are."""
+    return [
+        *(_listed_built_in(name) for name in BUILT_IN),
+        *(_listed_synthetic(name) for name in SYNTHETIC),
+        *(_listed_recipe(recipe) for recipe in load_recipes().values()),
+    ]
+
+
+def unknown_corpus(name: str) -> CorpusError:
+    """The error for a name that is neither a corpus nor a file."""
+    known = [*BUILT_IN, *SYNTHETIC, *load_recipes()]
+    near = difflib.get_close_matches(name, known, n=2)
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    return CorpusError(
+        f"there is no file, folder or corpus {name!r}; {guess}`lmgen corpus list` shows the corpora"
+    )
+
+
+def _open(name: str, field: str | None, errors: str, tell: Callable[[str], None]) -> Corpus:
+    known = name in BUILT_IN or name in SYNTHETIC
+    recipe = None if known else load_recipes().get(name)
+    if name == STANDARD_INPUT or _exists(name):
+        corpus = _open_path(name, field, errors)
+        note = f"taking {name} to be the file or folder here, not the corpus of that name"
+        return replace(corpus, notes=(*corpus.notes, note)) if known or recipe else corpus
+    if name in BUILT_IN:
+        return _open_built_in(name)
+    if name in SYNTHETIC:
+        return _open_synthetic(name)
+    if recipe:
+        return _open_recipe(recipe, errors, tell)
+    raise unknown_corpus(name)
+
+
+def _exists(name: str) -> bool:
+    """Whether there is such a path; one that may not be looked at is there."""
+    try:
+        return Path(name).exists()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def _open_path(name: str, field: str | None, errors: str) -> Corpus:
+    text = source(name, field=field, errors=errors)
+    return Corpus(name=_short_name(name), train=text, notes=text.notes)
+
+
+def _open_built_in(name: str) -> Corpus:
+    text = BUILT_IN[name].open()
+    if text is None:
+        instead = _INSTEAD[name]
+        corpus = _open_synthetic(instead) if instead in SYNTHETIC else _open_built_in(instead)
+        return replace(corpus, notes=(f"this Python came without {name}; using {instead}", *corpus.notes))
+    characters, sha256 = _fingerprint(text)
+    note = f"{name}: {characters:,} characters, sha256 {sha256} (differs by Python version)"
+    return Corpus(name=name, train=text, notes=(note,), description=BUILT_IN[name].description)
+
+
+def _open_synthetic(name: str) -> Corpus:
+    corpus = SYNTHETIC[name]
+    note = f"{name}: the best possible score is {corpus.best_score()}"
+    return Corpus(name=name, train=corpus.text(), notes=(note,), description=corpus.description)
+
+
+def _open_recipe(recipe: Recipe, errors: str, tell: Callable[[str], None]) -> Corpus:
+    found = find(recipe) or fetch(recipe, tell)
+    notes = found.verify()
+    train, valid, test = found.texts(errors)
+    return Corpus(
+        name=recipe.name,
+        train=train,
+        valid=valid,
+        test=test,
+        split=recipe.split,
+        notes=notes,
+        description=recipe.description,
+    )
+
+
+def _together(corpora: list[Corpus]) -> Corpus:
+    """Several corpora as one; held out is what any of them holds out by files of its own."""
+    first, *others = corpora
+    valid = [corpus.valid for corpus in corpora if corpus.valid]
+    test = [corpus.test for corpus in corpora if corpus.test]
+    return Corpus(
+        name=f"{first.name}-and-{len(others)}-more",
+        train=joined(f"{first.train.name} and {len(others)} more", [corpus.train for corpus in corpora]),
+        valid=joined("the validation texts", valid) if valid else None,
+        test=joined("the test texts", test) if test else None,
+        notes=tuple(note for corpus in corpora for note in corpus.notes),
+    )
+
+
+def _short_name(path: str) -> str:
+    """
+    What a run on this text is called: "data/War & Peace.txt.gz" -> "War-Peace".
+    """
+    if path == STANDARD_INPUT:
+        return "stdin"
+    name = Path(path).absolute().resolve().name
+    name = re.sub(r"\.(gz|bz2|xz|zst)$", "", name, flags=re.IGNORECASE)
+    name = re.sub(r"[^\w.-]+", "-", re.sub(r"\.[^.]*$", "", name))
+    return name.strip(".-") or "text"
+
+
+def _fingerprint(text: Text) -> tuple[int, str]:
+    """Length in characters and sha256 of a text."""
+    counter, sha256 = TextCounter(), hashlib.sha256()
+    for chunk in counter.counting(text.chunks()):
+        sha256.update(chunk.encode())
+    return counter.counts.characters, sha256.hexdigest()
+
+
+def _listed_built_in(name: str) -> Listing:
+    corpus = BUILT_IN[name]
+    text = corpus.open()
+    return Listing(
+        name=name,
+        kind="built in",
+        place="here" if text else "missing",
+        path=None,
+        characters=text.counts().characters if text else None,
+        split="",
+        licence=corpus.licence,
+        description=corpus.description,
+    )
+
+
+def _listed_synthetic(name: str) -> Listing:
+    return Listing(
+        name=name,
+        kind="synthetic",
+        place="here",
+        path=None,
+        characters=CHARACTERS,
+        split="",
+        licence="public domain",
+        description=SYNTHETIC[name].description,
+    )
+
+
+def _listed_recipe(recipe: Recipe) -> Listing:
+    found = find(recipe)
+    absent = "to download" if obtainable(recipe) else "by hand"
+    return Listing(
+        name=recipe.name,
+        kind="recipe",
+        place="here" if found else absent,
+        path=" ".join(map(str, found.files())) if found else None,
+        characters=recipe.characters(),
+        split=_split_in_words(recipe),
+        licence=recipe.licence,
+        description=recipe.description,
+    )
+
+
+def _split_in_words(recipe: Recipe) -> str:
+    if recipe.split_bytes:
+        return "/".join(f"{length / 1e6:g}M" for length in recipe.split_bytes)
+    if recipe.split:
+        train = 1 - sum(recipe.split.values())
+        return "/".join(f"{fraction:.0%}" for fraction in (train, *recipe.split.values()))
+    return "own files" if recipe.variants[0].valid else ""

@@ -1,0 +1,168 @@
+"""
+The files of a corpus that has a recipe: looked for, downloaded, compared with their checksums, opened.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lmgen.errors import CorpusError
+from lmgen.text.raw import file_blocks, member_blocks, readable
+from lmgen.text.recipes import Recipe, Variant
+from lmgen.text.sources import Text, cut, decoded, joined
+
+
+@dataclass(frozen=True)
+class Found:
+    """A corpus whose files are there."""
+
+    recipe: Recipe
+    variant: Variant
+    folder: Path
+
+    def files(self) -> list[Path]:
+        """The files, in the order of `Variant.files`."""
+        return [self.folder / file for file in self.variant.files()]
+
+    def verify(self) -> tuple[str, ...]:
+        """
+        Compare the files with the checksums.
+
+        Returns:
+            Notes on the files that have no known checksum.
+
+        Raises:
+            CorpusError: a file is not the one that the recipe means.
+        """
+        notes = []
+        for file, path in zip(self.variant.files(), self.files(), strict=True):
+            expected = self.recipe.sha256.get(file)
+            if expected is None:
+                notes.append(
+                    f"{path} is unverified: the recipe of {self.recipe.name} knows no checksum for it"
+                )
+            elif (sha256 := sha256_of(path)) != expected:
+                raise CorpusError(
+                    f"{path} is not the file that {self.recipe.name} means (its sha256 is {sha256}, not "
+                    f"{expected}); move it away and get it again, or train on it by its path"
+                )
+        return tuple(notes)
+
+    def texts(self, errors: str = "strict") -> tuple[Text, Text | None, Text | None]:
+        """The training (or whole), validation and test text; `errors` as in `open_text`."""
+        if self.recipe.split_bytes:
+            return self._byte_parts(self.recipe.split_bytes, errors)
+        train, valid, test = (
+            self._text(member, errors) if member else None for member in self.variant.members()
+        )
+        assert train
+        return train, valid, test
+
+    def _text(self, member: str, errors: str) -> Text:
+        blocks, name = self._blocks(member), self._name(member)
+        return joined(name, [Text(name, lambda: decoded(blocks(), name, errors))])
+
+    def _byte_parts(self, lengths: tuple[int, int, int], errors: str) -> tuple[Text, Text, Text]:
+        """
+        Parts whose lengths are given in bytes.
+
+        A character that a border cuts in two is left out, unless the text is read as bytes.
+        """
+        blocks, name = self._blocks(self.variant.train), self._name(self.variant.train)
+        train, valid, test = lengths
+
+        def part(start: int, end: int) -> Text:
+            return Text(
+                name, lambda: decoded(cut(blocks(), start, end), name, errors, fragment=errors == "strict")
+            )
+
+        return part(0, train), part(train, train + valid), part(train + valid, train + valid + test)
+
+    def _blocks(self, member: str) -> Callable[[], Iterator[bytes]]:
+        if self.variant.archive:
+            return partial(member_blocks, self.folder / self.variant.archive, member)
+        return partial(file_blocks, self.folder / member)
+
+    def _name(self, member: str) -> str:
+        return (
+            f"{self.folder / self.variant.archive}:{member}"
+            if self.variant.archive
+            else str(self.folder / member)
+        )
+
+
+def corpora_folder() -> Path:
+    """Where the files of corpora are: `corpora` in the working directory, or what LMGEN_CORPORA names."""
+    return Path(os.environ.get("LMGEN_CORPORA") or "corpora")
+
+
+def find(recipe: Recipe) -> Found | None:
+    """Look for a corpus in its own folder below `corpora_folder()`, then in `corpora_folder()` itself."""
+    for variant in recipe.variants:
+        for folder in (corpora_folder() / recipe.name, corpora_folder()):
+            if all((folder / file).is_file() for file in variant.files()):
+                return Found(recipe, variant, folder)
+    return None
+
+
+def sha256_of(path: Path) -> str:
+    """The checksum of a file."""
+    with readable(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch(recipe: Recipe, tell: Callable[[str], None]) -> Found:
+    """
+    Download a corpus into its own folder below `corpora_folder()`.
+
+    Args:
+        recipe: the corpus.
+        tell: hears of the download before it begins.
+
+    Raises:
+        CorpusError: there is no connection, what came is not what the recipe means, or the recipe has no
+            address and checksum to go by; the message says what to do instead.
+    """
+    for variant in recipe.variants:
+        file = variant.files()[0]
+        if variant.address and file in recipe.sha256:
+            folder = corpora_folder() / recipe.name
+            tell(f"downloading {variant.address} to {folder / file}")
+            _download(variant.address, folder / file, recipe.sha256[file])
+            return Found(recipe, variant, folder)
+    raise CorpusError(f"{recipe.name} has to be fetched by hand: {_by_hand(recipe)}")
+
+
+def obtainable(recipe: Recipe) -> bool:
+    """Whether `fetch` knows where to get a corpus and how to recognise it."""
+    return any(variant.address and variant.files()[0] in recipe.sha256 for variant in recipe.variants)
+
+
+def _by_hand(recipe: Recipe) -> str:
+    forms = ", or ".join(" and ".join(variant.files()) for variant in recipe.variants)
+    return f"get {forms} (see {recipe.homepage}) and put it into {corpora_folder() / recipe.name}/"
+
+
+def _download(address: str, path: Path, sha256: str) -> None:
+    """Put a file in place, whole and checked, or leave nothing."""
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")
+    elsewhere = f"get {path.name} elsewhere and put it into {path.parent}/"
+    loader = pooch.HTTPDownloader(timeout=30, chunk_size=1 << 16)
+    try:
+        pooch.retrieve(address, f"sha256:{sha256}", fname=path.name, path=path.parent, downloader=loader)
+    except ValueError as error:
+        raise CorpusError(
+            f"{address} no longer gives the file that is wanted (sha256 {sha256}); {elsewhere}"
+        ) from error
+    except OSError as error:  # requests' errors are OSErrors, and say in many words what one can say in few
+        why = error.strerror or type(error).__name__
+        raise CorpusError(f"cannot download {address} ({why}); try again, or {elsewhere}") from error
+    finally:
+        with suppress(OSError):
+            path.parent.rmdir()  # if nothing came into it

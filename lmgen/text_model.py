@@ -1,0 +1,127 @@
+"""
+A language model with its tokenizer: text in, text and figures out. What `lmgen.load` gives.
+
+The work is in models/, evaluation/ and generation/; each method here is one call of theirs.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmgen.data.run_folder import RunFolder, find_model
+from lmgen.generation.config import SamplingConfig
+from lmgen.models.base import LanguageModel
+from lmgen.models.description import describe
+from lmgen.models.model_file import load_model
+from lmgen.tokenizers.base import Tokenizer
+
+if TYPE_CHECKING:
+    from lmgen.evaluation.perplexity import TextScore
+    from lmgen.generation.completion import Completion
+    from lmgen.generation.next import NextToken
+
+
+@dataclass(frozen=True, slots=True)
+class TextModel:
+    """
+    A model in use: `model.sample("def ")`, `model.score(text)`, `model.next("To be or not to")`.
+    """
+
+    model: LanguageModel
+    tokenizer: Tokenizer
+    path: Path
+    """The model file."""
+
+    training: dict[str, Any]
+    """What the file says of the training: corpus, steps, losses."""
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> "TextModel":
+        """
+        Open a run folder, a model file, or (None) the newest run under `checkpoints/`.
+
+        Raises:
+            ModelError: there is none, or it is damaged or of a newer format.
+        """
+        file = find_model(None if path is None else Path(path))
+        saved = load_model(file)
+        return cls(saved.model, saved.tokenizer, file, dict(saved.training))
+
+    @property
+    def run(self) -> RunFolder | None:
+        """The run folder that the model lies in; None for a model file on its own."""
+        folder = RunFolder(self.path.parent)
+        return folder if folder.config.exists() and self.path == folder.model else None
+
+    def sample(
+        self, prompt: str = "", *, stop: Sequence[str] = (), echo: bool = True, **settings: Any
+    ) -> str:
+        """
+        Complete a text: `model.sample("def ", length=200, temperature=0.8)`.
+
+        Args:
+            prompt: the unfinished text; none: from scratch.
+            stop: texts to end before.
+            echo: begin the result with the prompt.
+            settings: `length`, `temperature`, `top_k`, `top_p`, `min_p`, `repetition_penalty`, `seed`, as in
+                generation/config.py.
+        """
+        [completion] = self.complete([prompt], stop=stop, **settings)
+        return prompt + completion.text if echo else completion.text
+
+    def complete(
+        self,
+        prompts: Iterable[str],
+        *,
+        num: int = 1,
+        lines: bool = False,
+        stop: Sequence[str] = (),
+        **settings: Any,
+    ) -> "Iterator[Completion]":
+        """
+        Complete each of many texts `num` times, many side by side; results come in order.
+
+        With `lines`, a completion also ends at the end of its line.
+        """
+        from lmgen.generation.sampler import complete
+
+        config = SamplingConfig(**settings)
+        return complete(self.model, self.tokenizer, prompts, config, num=num, lines=lines, stop=stop)
+
+    def stream(self, prompt: str = "", *, stop: Sequence[str] = (), **settings: Any) -> Iterator[str]:
+        """Complete a text piece by piece, as it is generated; `length=0` never ends."""
+        from lmgen.generation.sampler import stream
+
+        return stream(self.model, self.tokenizer, prompt, SamplingConfig(**settings), stop=stop)
+
+    def next(self, text: str, top: int = 10) -> "list[NextToken]":
+        """P(v | text): the `top` likeliest next tokens, best first."""
+        from lmgen.generation.next import next_tokens
+
+        return next_tokens(self.model, self.tokenizer, text, top)
+
+    def score(self, text: str, *, exact: bool = False) -> "TextScore":
+        """
+        How well the model predicts a text: nats, perplexity, bits per character.
+
+        Args:
+            text: at least one token.
+            exact: one stream from first to last token, where long texts are otherwise read in parallel ones.
+
+        Raises:
+            CorpusError: the text is empty.
+        """
+        from lmgen.evaluation.perplexity import score_text
+
+        return score_text(self.model, self.tokenizer, [text], "text", exact=exact)
+
+    def describe(self) -> dict[str, Any]:
+        """What the model is, as JSON values: what `lmgen info --json` prints."""
+        return {
+            "model": str(self.path),
+            "bytes": self.path.stat().st_size,
+            "tokenizer": self.tokenizer.name,
+            **describe(self.model),
+            "training": self.training,
+        }

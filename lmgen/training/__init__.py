@@ -1,0 +1,1 @@
+"""Windows in, weights out. The only folder that imports torch."""

@@ -1,0 +1,106 @@
+"""What happens in a training run, as it happens. Whoever shows or records training listens to these."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lmgen.data.preparation import Prepared
+from lmgen.training.config import RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineFitted:
+    """The n-gram model that the network is measured against is fitted and saved."""
+
+    order: int
+    ngrams: int
+    valid_nats_per_token: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Everything is ready and the first update comes next."""
+
+    folder: Path
+    config: RunConfig
+    prepared: Prepared
+    parameters: int
+    device: str
+    resumed_step: int | None
+    """The step that a resumed run goes on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A better model was written to the run folder."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The run was asked to stop: everything is saved and it can be resumed."""
+
+    folder: Path
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run is over. The fields are those of `lmgen train --json`."""
+
+    run: str
+    parameters: int
+    steps: int
+    epochs: float
+    seconds: float
+    tokens_per_second: float
+    train_nats_per_token: float
+    valid_nats_per_token: float
+    """Of the best model, which is the one that is kept."""
+    valid_perplexity: float
+    valid_bits_per_character: float | None
+    """None where the validation text has unknown tokens."""
+    baseline: dict[str, float] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary that programs read."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One update was made."""
+
+    step: int
+    epoch: float
+    progress: float
+    """Share of the budget that is spent, 0 to 1."""
+    seconds: float
+    train_nats_per_token: float
+    """A running mean over the last steps."""
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The validation text was scored. The fields are those of a line in `metrics.jsonl`."""
+
+    step: int
+    epoch: float
+    seconds: float
+    train_nats_per_token: float
+    """Mean since the evaluation before."""
+    valid_nats_per_token: float
+    learning_rate: float
+    gradient_norm: float
+    """Of the last update, before clipping."""
+    tokens_per_second: float
+
+    def to_json(self) -> dict[str, float]:
+        """The line in `metrics.jsonl`."""
+        return asdict(self)
+
+
+Event = Prepared | BaselineFitted | Started | Stepped | Evaluated | Saved | Interrupted | Finished

@@ -1,0 +1,297 @@
+"""
+A training run from corpus to model: the one call behind `lmgen train`. Events out, files in the run folder.
+
+    corpus ──► tokens on disk ──► n-gram baseline ──► network, window by window ──► best model, summary
+"""
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from math import exp, log
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import tomli_w
+import torch
+
+from lmgen.data.preparation import Prepared, load_prepared, prepare
+from lmgen.data.run_folder import CHECKPOINTS, RunFolder
+from lmgen.data.token_file import read_tokens
+from lmgen.data.windows import Windows
+from lmgen.errors import ConfigError, ModelError
+from lmgen.evaluation.scoring import mean_nats
+from lmgen.files import write_text
+from lmgen.models.initialization import initial_parameters
+from lmgen.models.model_file import load_model, save_model
+from lmgen.models.recurrent import RecurrentModel
+from lmgen.text.corpora import open_corpus
+from lmgen.training.checkpoints import load_checkpoint, save_checkpoint
+from lmgen.training.config import BUDGET, RunConfig
+from lmgen.training.events import BaselineFitted, Evaluated, Event, Finished, Interrupted, Saved, Started
+from lmgen.training.loop import Trainer
+from lmgen.training.network import Network
+from lmgen.training.ngram import baseline_order, fit_baseline
+
+
+def train(
+    config: RunConfig,
+    folder: Path | None = None,
+    *,
+    overwrite: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """
+    Train a model from the beginning.
+
+    Args:
+        config: all settings.
+        folder: the run folder; `checkpoints/CORPUS` if None.
+        overwrite: replace the run that is there.
+        should_stop: asked after every update; yes ends the run, saved.
+
+    Yields:
+        What happens, as it happens; `Finished` or `Interrupted` is the last.
+
+    Raises:
+        CorpusError: the corpus cannot be read or is too short.
+        ModelError: the run folder exists.
+        NumericalError: the loss is not finite; the best model so far is kept.
+    """
+    corpus = open_corpus(config.corpus, field=config.held_out.field, errors=config.text_errors)
+    run = RunFolder(folder or CHECKPOINTS / corpus.name)
+    prepared = prepare(corpus, config.held_out, config.tokenizer, run, overwrite=overwrite)
+    yield prepared
+    write_text(run.config, tomli_w.dumps(config.to_settings()))
+    with _threads(config):
+        yield from _fit_baseline(run, config, prepared)
+        trainer = _trainer(run, config, prepared)
+        yield from _train(trainer, run, config, prepared, should_stop)
+
+
+def resume(
+    folder: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """
+    Go on with a run as if it had not stopped.
+
+    Args:
+        folder: the run folder.
+        changes: a new budget (`epochs`, `steps`, `minutes`); schedules stretch over it. Other settings must
+            be those that the run has.
+        should_stop: as in `train`.
+
+    Raises:
+        ModelError: there is no run to resume, or its files are damaged.
+        ConfigError: a change is not one of the budget.
+    """
+    run = RunFolder(folder)
+    config = _resumed_config(run, changes or {})
+    prepared = load_prepared(run)
+    yield prepared
+    with _threads(config):
+        trainer = _trainer(run, config, prepared)
+        if run.last.exists():
+            load_checkpoint(run.last, trainer)
+        _cut_metrics(run.metrics, trainer.position.step)
+        if not run.ngram.exists():
+            yield from _fit_baseline(run, config, prepared)
+        yield from _train(trainer, run, config, prepared, should_stop)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """
+    Settings from a TOML file, by the names of the flags.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the settings in {path}: {error}") from error
+
+
+def _train(
+    trainer: Trainer,
+    run: RunFolder,
+    config: RunConfig,
+    prepared: Prepared,
+    should_stop: Callable[[], bool],
+) -> Iterator[Event]:
+    """Run the trainer and keep its results in the run folder."""
+    step = trainer.position.step
+    yield Started(
+        folder=run.folder,
+        config=config,
+        prepared=prepared,
+        parameters=_count_parameters(trainer.network),
+        device=str(trainer.network.embedding.device),
+        resumed_step=step or None,
+    )
+    saved_at = monotonic()
+    for event in trainer.run(should_stop):
+        yield event
+        if isinstance(event, Evaluated):
+            _append_metrics(run.metrics, event)
+            if trainer.improved:
+                _save_network(run, trainer, prepared)
+                yield Saved(run.model)
+        if monotonic() - saved_at >= 60 * config.training.checkpoint_minutes:
+            save_checkpoint(run.last, trainer)
+            saved_at = monotonic()
+    if not run.model.exists():
+        _save_network(run, trainer, prepared)
+    save_checkpoint(run.last, trainer)
+    if trainer.finished:
+        yield _summary(trainer, run, prepared)
+    else:
+        yield Interrupted(run.folder, trainer.position.step)
+
+
+def _trainer(run: RunFolder, config: RunConfig, prepared: Prepared) -> Trainer:
+    """A trainer that stands at the beginning."""
+    tokenizer, training = prepared.tokenizer, config.training
+    parameters = initial_parameters(
+        config.network, tokenizer.vocabulary_size, tokenizer.unknown, training.seed
+    )
+    torch.manual_seed(training.seed)
+    network = Network(config.network, parameters).to(_device(training.device))
+    if training.precision == "float64":
+        network.double()
+    windows = Windows(
+        read_tokens(run.train_tokens),
+        tokenizer.start,
+        training.batch_size,
+        training.window_length,
+        training.state == "carry",
+        training.seed,
+    )
+    return Trainer(network, windows, read_tokens(run.valid_tokens), training)
+
+
+def _fit_baseline(run: RunFolder, config: RunConfig, prepared: Prepared) -> Iterator[BaselineFitted]:
+    """Fit and save the n-gram baseline, unless there is to be none."""
+    if order := baseline_order(config, prepared):
+        yield fit_baseline(run, prepared, order, config.training.evaluation_tokens)
+
+
+def _save_network(run: RunFolder, trainer: Trainer, prepared: Prepared) -> None:
+    """Write the model file. It says nothing of times or dates: the same seed gives the same bytes."""
+    tokenizer = prepared.tokenizer
+    model = RecurrentModel(
+        trainer.network.config, tokenizer.vocabulary_size, tokenizer.start, trainer.network.arrays()
+    )
+    values = trainer.position.validation_nats
+    training = {
+        "corpus": prepared.corpus,
+        "train_tokens": prepared.train.tokens,
+        "steps": trainer.position.step,
+        "epochs": trainer.epochs,
+        "valid_nats_per_token": values[-1] if values else None,
+    }
+    save_model(run.model, model, tokenizer, training)
+
+
+def _summary(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished:
+    position, valid = trainer.position, prepared.valid
+    nats = _best_nats(trainer, run)
+    return Finished(
+        run=str(run.folder),
+        parameters=_count_parameters(trainer.network),
+        steps=position.step,
+        epochs=trainer.epochs,
+        seconds=position.seconds,
+        tokens_per_second=position.tokens / max(position.seconds, 1e-9),
+        train_nats_per_token=_last_train_nats(run.metrics),
+        valid_nats_per_token=nats,
+        valid_perplexity=exp(nats),
+        valid_bits_per_character=(
+            None if valid.unknown_tokens else nats * valid.tokens / log(2) / valid.characters
+        ),
+        baseline=_baseline_summary(run),
+    )
+
+
+def _best_nats(trainer: Trainer, run: RunFolder) -> float:
+    """The kept model's loss on the whole validation text, of which training may have seen only a part."""
+    validation = trainer.validation
+    if len(validation) <= trainer.config.evaluation_tokens:
+        return trainer.best_nats
+    return mean_nats(load_model(run.model).model, validation)[0]
+
+
+def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
+    if not run.ngram.exists():
+        return None
+    saved = load_model(run.ngram)
+    order = getattr(saved.model, "order", 0)
+    return {"order": order, "valid_perplexity": exp(saved.training["valid_nats_per_token"])}
+
+
+def _last_train_nats(metrics: Path) -> float:
+    return float(json.loads(metrics.read_text().splitlines()[-1])["train_nats_per_token"])
+
+
+def _append_metrics(path: Path, evaluated: Evaluated) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(evaluated.to_json()) + "\n")
+
+
+def _cut_metrics(path: Path, step: int) -> None:
+    """Drop the lines after the step that a resumed run goes on from: they will be written again."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:
+    """The run's own configuration, with a new budget if one is given."""
+    if not run.config.exists():
+        raise ModelError(f"there is no run in {run.folder} to resume; train without --resume to begin one")
+    settings = read_config(run.config)
+    other = sorted(
+        name for name, value in changes.items() if name not in BUDGET and settings.get(name) != value
+    )
+    if other:
+        raise ConfigError(
+            f"{', '.join(other)} cannot change when a run is resumed, only {', '.join(BUDGET)}; leave the "
+            f"flags out, or train anew in another --out"
+        )
+    if any(name in changes for name in BUDGET):
+        settings = {name: value for name, value in settings.items() if name not in BUDGET}
+    return RunConfig.from_settings({**settings, **changes}, str(run.config))
+
+
+def _device(name: str) -> torch.device:
+    """
+    Where to train.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("torch finds no GPU here; use --device cpu, or install a torch that supports yours")
+    return torch.device(name)
+
+
+@contextmanager
+def _threads(config: RunConfig) -> Iterator[None]:
+    """Use the number of threads that was asked for, and put it back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.training.threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _count_parameters(network: Network) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

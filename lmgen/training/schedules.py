@@ -1,0 +1,45 @@
+"""
+Learning-rate schedules: pure functions of what share of the budget is spent, never of steps or clocks.
+
+So they stretch over any budget, and a resumed run needs to remember nothing of them.
+"""
+
+from collections.abc import Sequence
+from math import cos, pi
+
+PLATEAU_FACTOR = 0.5
+"""What `plateau` multiplies the learning rate with after an evaluation that was no better."""
+
+
+def learning_rate_factor(
+    schedule: str, progress: float, warmup: float, validation_nats: Sequence[float]
+) -> float:
+    """
+    What the highest learning rate is multiplied with.
+
+    Args:
+        schedule: `cosine` (falls to 0 as half a cosine: Loshchilov and Hutter 2017, equation 5), `plateau`
+            (halves after each evaluation that is no better than the best before it), or `constant`.
+        progress: share of the budget spent, 0 to 1.
+        warmup: share of the budget over which the rate rises in a straight line, first of all.
+        validation_nats: the evaluations so far; only `plateau` looks at them.
+    """
+    if progress < warmup:
+        return progress / warmup
+    match schedule:
+        case "cosine":
+            return 0.5 * (1 + cos(pi * min(1.0, (progress - warmup) / (1 - warmup))))
+        case "plateau":
+            return PLATEAU_FACTOR ** _disappointments(validation_nats)
+        case _:
+            return 1.0
+
+
+def _disappointments(values: Sequence[float]) -> int:
+    """How many values are no lower than all before them: [3, 2, 2, 4, 1] -> 2."""
+    best = float("inf")
+    count = 0
+    for value in values:
+        count += value >= best
+        best = min(best, value)
+    return count

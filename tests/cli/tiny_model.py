@@ -1,0 +1,42 @@
+"""Model files small enough to know by heart what they say."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lmgen.models.config import NetworkConfig
+from lmgen.models.model_file import save_model
+from lmgen.models.recurrent import RecurrentModel
+from lmgen.tokenizers.base import Tokenizer
+
+
+def save_bigram_model(path: Path, tokenizer: Tokenizer, log_weights: np.ndarray) -> Path:
+    """
+    Write a recurrent network that looks at the last token alone.
+
+    Args:
+        path: where to.
+        tokenizer: of V tokens.
+        log_weights: (V, V); row i are the scores, before the softmax, of what comes after token i.
+    """
+    V = tokenizer.vocabulary_size
+    identity = np.eye(V, dtype=np.float32)
+    parameters = {
+        "embedding": identity,
+        "layers.0.weight_input": 20 * identity,  # tanh(20) is 1 in float32: h is the token's one-hot vector
+        "layers.0.weight_recurrent": np.zeros((V, V), np.float32),
+        "layers.0.bias": np.zeros(V, np.float32),
+        "output.weight": np.ascontiguousarray(log_weights.T, np.float32),
+        "output.bias": np.zeros(V, np.float32),
+    }
+    network = NetworkConfig(cell="rnn", layers=1, hidden_size=V, embedding_size=V)
+    save_model(path, RecurrentModel(network, V, tokenizer.start, parameters), tokenizer)
+    return path
+
+
+def chain(tokenizer: Tokenizer, text: str) -> np.ndarray:
+    """Scores that repeat a text of different tokens: after each comes the next, after the last the first."""
+    ids = tokenizer.encode(text)
+    scores = np.zeros((tokenizer.vocabulary_size, tokenizer.vocabulary_size))
+    scores[ids, np.roll(ids, -1)] = 30
+    return scores

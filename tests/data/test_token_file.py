@@ -1,0 +1,53 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmgen.data.token_file import id_type, read_tokens, write_tokens
+from lmgen.errors import CorpusError
+
+
+@pytest.mark.parametrize(
+    ("vocabulary_size", "kind"),
+    [(1, "uint8"), (256, "uint8"), (257, "uint16"), (65536, "uint16"), (65537, "uint32")],
+)
+def test_ids_take_the_smallest_unsigned_type(vocabulary_size: int, kind: str) -> None:
+    assert id_type(vocabulary_size) == kind
+
+
+def test_blocks_come_back_as_one_mapped_array(tmp_path: Path) -> None:
+    path = tmp_path / "train.npy"
+    count = write_tokens(path, [np.array([1, 2]), np.array([], int), np.array([300])], 301)
+    ids = read_tokens(path)
+
+    assert count == 3
+    assert isinstance(ids, np.memmap)
+    assert ids.tolist() == [1, 2, 300]
+    assert ids.dtype == np.uint16
+    assert path.stat().st_size <= 128 + 2 * 3
+
+
+def test_nothing_is_left_of_a_file_whose_blocks_fail(tmp_path: Path) -> None:
+    def blocks() -> Iterator[np.ndarray]:
+        yield np.array([1])
+        raise CorpusError("not text")
+
+    with pytest.raises(CorpusError):
+        write_tokens(tmp_path / "train.npy", blocks(), 10)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"not numpy", None])
+def test_a_damaged_file_is_one_clear_error(tmp_path: Path, damage: bytes | None) -> None:
+    path = tmp_path / "train.npy"
+    write_tokens(path, [np.arange(200)], 200)
+    path.write_bytes(path.read_bytes()[:-10] if damage is None else damage)
+
+    with pytest.raises(CorpusError, match=r"train\.npy is not a whole token file"):
+        read_tokens(path)
+
+
+def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="there is no token file"):
+        read_tokens(tmp_path / "train.npy")

@@ -1,0 +1,90 @@
+"""Windows join into the text again, whatever the sizes."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmgen.data.windows import Windows
+from lmgen.errors import CorpusError
+
+START = 99
+
+
+def windows(count: int, streams: int, length: int, *, carried: bool, seed: int = 0) -> Windows:
+    return Windows(np.arange(count, dtype=np.uint16), START, streams, length, carried, seed)
+
+
+def test_the_drawing_in_the_docstring() -> None:
+    text = np.frombuffer(b"abcdefghijklmnopqr", np.uint8)
+    first, second, third = Windows(text, ord("."), streams=3, length=2, carried=True).epoch(0)
+
+    def lines(columns: np.ndarray) -> list[str]:
+        return [bytes(stream.tolist()).decode() for stream in columns.T]
+
+    assert lines(first.targets) == ["ab", "gh", "mn"]
+    assert lines(first.inputs) == [".a", "fg", "lm"]
+    assert lines(second.inputs) == ["bc", "hi", "no"]
+    assert lines(third.targets) == ["ef", "kl", "qr"]
+
+
+sizes = st.tuples(st.integers(1, 300), st.integers(1, 7), st.integers(1, 20))
+
+
+@given(sizes)
+def test_carried_windows_rejoin_into_the_text(size: tuple[int, int, int]) -> None:
+    count, streams, length = size
+    if count < streams:
+        return
+    cut = windows(count, streams, length, carried=True)
+    found = list(cut.epoch(0))
+
+    joined = np.concatenate([window.targets for window in found]).T.ravel()
+    assert joined.tolist() == list(range(count // streams * streams))
+    inputs = np.concatenate([window.inputs for window in found]).T.ravel()
+    assert inputs.tolist() == [START, *joined[:-1]]
+    assert len(found) == cut.count
+    assert cut.targets == len(joined)
+
+
+@given(sizes)
+def test_reset_windows_hold_every_token_once_with_the_one_before_it(size: tuple[int, int, int]) -> None:
+    count, streams, length = size
+    if count < length:
+        return
+    cut = windows(count, streams, length, carried=False)
+    found = list(cut.epoch(0))
+
+    targets = np.concatenate([window.targets.T.ravel() for window in found])
+    assert sorted(targets.tolist()) == list(range(count // length * length))
+    inputs = np.concatenate([window.inputs.T.ravel() for window in found])
+    assert all(
+        before == (target - 1 if target else START) for before, target in zip(inputs, targets, strict=True)
+    )
+    assert len(found) == cut.count
+
+
+def test_reset_windows_are_shuffled_anew_every_epoch_and_the_same_for_the_same_seed() -> None:
+    def order(epoch: int, seed: int) -> list[int]:
+        cut = windows(400, 4, 5, carried=False, seed=seed)
+        return [int(begin) for window in cut.epoch(epoch) for begin in window.targets[0]]
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(1, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != sorted(order(0, 1))
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_an_epoch_goes_on_from_any_window(carried: bool) -> None:
+    cut = windows(100, 3, 4, carried=carried)
+    whole = [window.targets.tolist() for window in cut.epoch(2)]
+    rest = [window.targets.tolist() for window in cut.epoch(2, first=3)]
+
+    assert rest == whole[3:]
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_a_text_shorter_than_a_window_is_refused(carried: bool) -> None:
+    with pytest.raises(CorpusError, match=r"has 3 tokens, but one window needs at least 8.*--batch-size"):
+        windows(3, 8, 8, carried=carried)

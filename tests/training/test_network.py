@@ -1,0 +1,130 @@
+"""The torch network computes what the numpy model computes, and its gradients are right."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from lmgen.models.cells import CELLS
+from lmgen.models.config import NetworkConfig
+from lmgen.models.recurrent import RecurrentModel, parameter_shapes
+from lmgen.training.network import Network, TorchLanguageModel, detached
+
+V = 9
+
+
+def random_parameters(config: NetworkConfig, seed: int = 0) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return {
+        shape.name: random.normal(0, 0.3, shape.shape).astype(np.float32)
+        for shape in parameter_shapes(config, V)
+    }
+
+
+@pytest.mark.parametrize(
+    ("cell", "layers", "streams", "tied"),
+    [*product(CELLS, (1, 2, 3), (1, 4), (False,)), ("lstm", 2, 3, True), ("gru", 1, 2, True)],
+)
+def test_torch_and_numpy_agree(cell: str, layers: int, streams: int, tied: bool) -> None:
+    config = NetworkConfig(
+        cell=cell, layers=layers, hidden_size=6, embedding_size=None if tied else 4, tied=tied
+    )
+    parameters = random_parameters(config)
+    ours = RecurrentModel(config, V, 0, parameters)
+    theirs = TorchLanguageModel(Network(config, parameters), 0)
+    ids = np.random.default_rng(1).integers(0, V, (12, streams))
+
+    our_scores, our_state = ours.score(ours.start(streams), ids)
+    their_scores, their_state = theirs.score(theirs.start(streams), ids)
+    np.testing.assert_allclose(our_scores, their_scores, atol=1e-5)
+    np.testing.assert_allclose(ours.predict(our_state), theirs.predict(their_state), atol=1e-5)
+
+    chosen = [streams - 1, 0]
+    np.testing.assert_allclose(
+        ours.predict(ours.select(our_state, chosen)),
+        theirs.predict(theirs.select(their_state, chosen)),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_match_finite_differences(cell: str) -> None:
+    """Every parameter of every cell, through two layers and four steps, in float64."""
+    config = NetworkConfig(cell=cell, layers=2, hidden_size=3, embedding_size=2)
+    network = Network(config, random_parameters(config)).double()
+    ids = torch.from_numpy(np.random.default_rng(2).integers(0, V, (5, 2)))
+
+    def loss() -> torch.Tensor:
+        scores, _ = network(ids[:-1], network.initial_state(2))
+        return torch.nn.functional.cross_entropy(scores.flatten(0, 1), ids[1:].flatten())
+
+    loss().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        numbers, gradient = parameter.detach().view(-1), parameter.grad.view(-1)
+        for index in np.random.default_rng(3).integers(0, len(numbers), 6):
+            before = numbers[index].item()
+            numbers[index] = before + 1e-6
+            above = loss().item()
+            numbers[index] = before - 1e-6
+            below = loss().item()
+            numbers[index] = before
+            assert gradient[index].item() == pytest.approx((above - below) / 2e-6, abs=1e-7), name
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_carried_windows_are_one_long_sequence(cell: str) -> None:
+    """Windows of 16 steps with the state carried give the logits of one pass over all 64."""
+    config = NetworkConfig(cell=cell, layers=2, hidden_size=6, embedding_size=4)
+    network = Network(config, random_parameters(config))
+    ids = torch.from_numpy(np.random.default_rng(4).integers(0, V, (64, 3)))
+    whole, _ = network(ids, network.initial_state(3))
+
+    state, parts = network.initial_state(3), []
+    for window in ids.split(16):
+        part, after = network(window, state)
+        parts.append(part)
+        state = detached(after)
+    torch.testing.assert_close(torch.cat(parts), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_end_where_the_state_is_detached() -> None:
+    config = NetworkConfig(hidden_size=4, embedding_size=3)
+    network = Network(config, random_parameters(config))
+    _, after = network(torch.tensor([[1], [2]]), network.initial_state(1))
+
+    assert all(part.requires_grad for layer in after for part in layer)
+    assert not any(part.requires_grad for layer in detached(after) for part in layer)
+
+
+def test_dropout_acts_in_training_only() -> None:
+    config = NetworkConfig(hidden_size=16, dropout=0.5)
+    network = Network(config, random_parameters(config))
+    ids = torch.tensor([[1], [2], [3]])
+    first, _ = network(ids, network.initial_state(1))
+    second, _ = network(ids, network.initial_state(1))
+    assert not torch.equal(first, second)
+
+    network.eval()
+    third, _ = network(ids, network.initial_state(1))
+    fourth, _ = network(ids, network.initial_state(1))
+    assert torch.equal(third, fourth)
+
+
+def test_scoring_leaves_the_mode_as_it_was() -> None:
+    config = NetworkConfig(dropout=0.5)
+    network = Network(config, random_parameters(config)).train()
+    model = TorchLanguageModel(network, 0)
+    model.score(model.start(1), np.array([[1]]))
+
+    assert network.training
+
+
+def test_arrays_are_the_parameters_by_name() -> None:
+    config = NetworkConfig(cell="gru", layers=2, hidden_size=4, embedding_size=3)
+    parameters = random_parameters(config)
+    arrays = Network(config, parameters).arrays()
+
+    assert arrays.keys() == parameters.keys()
+    assert all(np.array_equal(arrays[name], parameters[name]) for name in parameters)

@@ -52,6 +52,8 @@ def main() -> None:
     """
     Run the command line; exit with 0, 1 (a failure), 2 (wrong usage) or 130 (Ctrl-C).
     """
+    # Text is UTF-8 whatever the locale says; bytes that a byte model wrote pass as they are.
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     try:
         code = app(standalone_mode=False)
     except TyperException as wrong:

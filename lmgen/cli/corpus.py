@@ -62,9 +62,9 @@ def show(
         texts = [opened.train, opened.valid, opened.test]
         if split:
             from lmgen.data.config import HeldOutConfig
-            from lmgen.data.preparation import split_corpus
+            from lmgen.data.splitting import split_corpus
 
-            texts = [split_corpus(opened, HeldOutConfig(), at_line_ends=False).get(split)]
+            texts = [split_corpus(opened, HeldOutConfig()).get(split)]
         if not any(texts):
             raise CorpusError(f"{name} has no {split} split")
         for text in filter(None, texts):

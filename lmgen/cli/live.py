@@ -70,9 +70,11 @@ class LiveDisplay:
         return Group("", bar, self._figures(stepped), *self._sample_lines())
 
     def _figures(self, stepped: Stepped) -> Text:
+        perplexity = exp(stepped.train_nats_per_token)
         return Text(
             f"step {stepped.step:,}   epoch {stepped.epoch:.2f}   "
-            f"loss {stepped.train_nats_per_token:.4f} nats   perplexity {exp(stepped.train_nats_per_token):.4g}   {stepped.tokens_per_second:,.0f} tokens/s"
+            f"loss {stepped.train_nats_per_token:.4f} nats   perplexity {perplexity:.4g}   "
+            f"{stepped.tokens_per_second:,.0f} tokens/s"
         )
 
     def _left(self, stepped: Stepped) -> str:

@@ -7,7 +7,8 @@ import typer
 
 from lmgen.cli import report
 from lmgen.cli.options import JsonOption, QuietOption, open_model
-from lmgen.cli.sample import TextOutput, json_line, note_unknown, read_prompt
+from lmgen.cli.output import TextOutput, json_line
+from lmgen.cli.sample import note_unknown, read_prompt
 from lmgen.errors import ConfigError
 
 if TYPE_CHECKING:

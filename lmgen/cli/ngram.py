@@ -37,7 +37,7 @@ def ngram(
     with reported_errors():
         from lmgen.training.ngram import fit_ngram
 
-        fitted = fit_ngram(corpus or [], order, out, overwrite=overwrite, **given(settings))
+        fitted = fit_ngram(corpus or [], order, out, overwrite=overwrite, tell=note, **given(settings))
         for line in fitted.notes:
             note(line)
         if json:

@@ -83,8 +83,8 @@ def _flag(config: type, field: Any) -> inspect.Parameter:
     flag = "--" + field.name.replace("_", "-")
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if plain is bool else flag,
-        help=known.help[0].upper() + known.help[1:] + ".",
-        show_default=_shown(field.default),
+        help=known.help[0].upper() + known.help[1:] + _shown(field.default) + ".",
+        show_default=False,
         rich_help_panel=config.__doc__.splitlines()[0].rstrip(".") if config.__doc__ else None,
     )
     return inspect.Parameter(
@@ -92,10 +92,8 @@ def _flag(config: type, field: Any) -> inspect.Parameter:
     )
 
 
-def _shown(default: object) -> str | bool:
-    """How a default stands on the help page; none where there is none."""
-    if default is None or default is MISSING:
-        return False
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    return str(default)
+def _shown(default: object) -> str:
+    """How a default stands on the help page; nothing where the explanation says what happens without."""
+    if default is None or default is MISSING or default is False:
+        return ""
+    return f" ({default})"

@@ -3,9 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
-from itertools import chain, groupby, tee
-from json import dumps
-from math import isfinite
+from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +11,7 @@ import typer
 
 from lmgen.cli import report
 from lmgen.cli.options import JsonOption, QuietOption, open_model
+from lmgen.cli.scores import Row, Unit, print_json, print_tables, print_tsv, visible
 from lmgen.errors import ConfigError, CorpusError, ModelError
 
 if TYPE_CHECKING:
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
     from lmgen.text_model import TextModel
     from lmgen.tokenizers.base import Tokenizer
 
-Unit = Literal["document", "line", "token"]
 Format = Literal["table", "json", "tsv"]
-Row = dict[str, Any]
-"""A result: its keys are the JSON's, in their order; `model` and `text` come first."""
 
 
 def perplexity(
@@ -86,18 +82,18 @@ def perplexity(
     """
     with report.reported_errors():
         output = _chosen_format(output_format, json)
-        path, names = _model_and_texts([model, *(texts or [])] if model is not None else [])
+        path, names = _model_and_texts([] if model is None else [model, *(texts or [])])
         opened = open_model(path)
         opened_texts = [_open_text(name, opened.tokenizer, field) for name in names or [_held_out(opened)]]
         models = [opened.model, *_baseline(opened, by, baseline, order)]
         rows = chain.from_iterable(_rows(by, models, opened.tokenizer, text, exact) for text in opened_texts)
         names_models = by == "document" or len(models) > 1
         if output == "json":
-            _print_json(rows)
+            print_json(rows)
         elif output == "tsv":
-            _print_tsv(rows, names_models)
+            print_tsv(rows, names_models)
         else:
-            _print_tables(rows, by, names_models)
+            print_tables(rows, by, names_models)
         sys.stdout.flush()
 
 
@@ -121,9 +117,7 @@ def _model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
     model = Path(first) if _is_model(first) else None
     texts = arguments if model is None else others
     if model is None and first != "-" and not _exists(Path(first)):
-        raise ModelError(
-            f"there is no run, model file or text {_visible(first)}; `lmgen train` makes a model"
-        )
+        raise ModelError(f"there is no run, model file or text {visible(first)}; `lmgen train` makes a model")
     for text in texts:
         if _is_model(text):
             raise ConfigError(f"{text} is a model, not a text; give one MODEL, before the texts")
@@ -158,8 +152,7 @@ def _open_text(name: str, tokenizer: "Tokenizer", field: str | None) -> "Text":
     """Open a text to be read once; what has been printed is flushed before more of it is waited for."""
     from lmgen.text.sources import Text, open_text
 
-    errors = "surrogateescape" if tokenizer.name == "byte" else "strict"
-    text = open_text(name, field=field, errors=errors, once=True)
+    text = open_text(name, field=field, errors=tokenizer.reading_errors, once=True)
     for note in text.notes:
         report.note(note)
     return Text(name, lambda: _flushing(text.chunks()))
@@ -197,9 +190,8 @@ def _baseline(opened: "TextModel", by: Unit, wanted: bool | None, order: int | N
 
 def _stored_or_fitted(opened: "TextModel", order: int | None) -> "LanguageModel":
     """The baseline of the model's run, or one of another order fitted on the same tokens."""
-    from lmgen.data.token_file import read_tokens
     from lmgen.models.model_file import load_model
-    from lmgen.models.ngram import NgramModel
+    from lmgen.training.ngram import fit
 
     run, tokenizer = opened.run, opened.tokenizer
     assert run is not None
@@ -210,12 +202,7 @@ def _stored_or_fitted(opened: "TextModel", order: int | None) -> "LanguageModel"
         if order is None or saved.model.name == f"ngram-{order}":
             return saved.model
     assert order is not None
-    return NgramModel.fit(
-        read_tokens(run.train_tokens),
-        order=order,
-        vocabulary_size=tokenizer.vocabulary_size,
-        sentence_end=tokenizer.line_end if tokenizer.reads_lines else None,
-    )
+    return fit(run, tokenizer, order)
 
 
 def _rows(
@@ -243,131 +230,3 @@ def _rows(
 
 def _values(score: Any) -> Row:
     return {field.name: getattr(score, field.name) for field in fields(score)}
-
-
-def _print_json(rows: Iterable[Row]) -> None:
-    """An object a line; JSON has no infinity."""
-    for row in rows:
-        finite = {
-            key: None if isinstance(value, float) and not isfinite(value) else value
-            for key, value in row.items()
-        }
-        sys.stdout.write(dumps(finite) + "\n")
-
-
-def _print_tsv(rows: Iterable[Row], names_models: bool) -> None:
-    """A line of column names, then a line for each result."""
-    columns: list[str] = []
-    for row in rows:
-        if not columns:
-            columns = [key for key in row if key != "model" or names_models]
-            sys.stdout.write("\t".join(columns) + "\n")
-        sys.stdout.write("\t".join(_tsv_cell(row[column]) for column in columns) + "\n")
-
-
-def _tsv_cell(value: object) -> str:
-    """No exponents, which `sort -n` does not understand; nothing for what is not known."""
-    if value is None:
-        return ""
-    return f"{value:.6f}" if isinstance(value, float) else _visible(str(value))
-
-
-def _visible(name: str) -> str:
-    """A name without line ends, tabs and other control characters."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
-
-
-def _print_tables(rows: Iterable[Row], by: Unit, names_models: bool) -> None:
-    """A table for each text, under a line that names it; its rows are printed as they come."""
-    between = ""
-    for name, table in groupby(rows, key=lambda row: str(row["text"])):
-        columns: list[str] = []
-        for row in table:
-            if not columns:
-                columns = _table_columns(row, by, names_models)
-                sys.stdout.write(f"{between}{_visible(name)}{_length(row)}\n")
-                sys.stdout.write(_table_line(columns, [_COLUMNS[key][0] for key in columns]))
-            sys.stdout.write(_table_line(columns, [_table_cell(key, row[key]) for key in columns]))
-        between = "\n"
-
-
-def _table_columns(row: Row, by: Unit, names_models: bool) -> list[str]:
-    """The keys whose values a table shows, those that say nothing in it left out."""
-    left_out = set() if names_models else {"model"}
-    if not row.get("unknown_tokens"):
-        left_out.add("perplexity_without_unknown")
-    return [key for key in _TABLES[by] if key not in left_out]
-
-
-def _length(row: Row) -> str:
-    """How long a text is, in all the units that its figures are given per."""
-    if "characters" not in row:
-        return ""
-    units = [f"{row[unit]:,} {unit}" for unit in ("tokens", "characters", "bytes", "words")]
-    if row["unknown_tokens"]:
-        units.append(f"{row['unknown_tokens']:,} unknown")
-    return ": " + ", ".join(units)
-
-
-def _table_line(columns: list[str], cells: list[str]) -> str:
-    """Cells under each other: words to the left, figures to the right."""
-    padded = []
-    for key, cell in zip(columns, cells, strict=True):
-        width = max(len(_COLUMNS[key][0]), 9)
-        padded.append(cell.ljust(width) if key in ("model", "token") else cell.rjust(width))
-    return "  ".join(padded).rstrip() + "\n"
-
-
-def _table_cell(key: str, value: Any) -> str:
-    return "-" if value is None else _COLUMNS[key][1](value)
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
-
-
-def _four_decimals(value: float) -> str:
-    return f"{value:,.4f}"
-
-
-def _perplexity(value: float) -> str:
-    """Four digits or more, unless it is out of all proportion: 3.271, 812.3, 12,345, 1.23e+12."""
-    if value >= 1e9:
-        return f"{value:.2e}"
-    decimals = 4 - len(str(int(value)))
-    return f"{value:,.{max(decimals, 0)}f}"
-
-
-_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "model": ("model", str),
-    "nats_per_token": ("nats/token", _four_decimals),
-    "perplexity": ("perplexity", _perplexity),
-    "perplexity_without_unknown": ("without unknown", _perplexity),
-    "bits_per_character": ("bits/character", _four_decimals),
-    "bits_per_byte": ("bits/byte", _four_decimals),
-    "word_perplexity": ("word perplexity", _perplexity),
-    "line": ("line", _count),
-    "tokens": ("tokens", _count),
-    "nats": ("nats", _four_decimals),
-    "index": ("index", _count),
-    "offset": ("offset", _count),
-    "surprisal_bits": ("bits", _four_decimals),
-    "rank": ("rank", _count),
-    "token": ("token", str),
-}
-"""What stands over a column, and how its values are written."""
-
-_TABLES: dict[Unit, tuple[str, ...]] = {
-    "document": (
-        "model",
-        "nats_per_token",
-        "perplexity",
-        "perplexity_without_unknown",
-        "bits_per_character",
-        "bits_per_byte",
-        "word_perplexity",
-    ),
-    "line": ("model", "line", "tokens", "nats", "perplexity", "bits_per_character"),
-    "token": ("model", "index", "offset", "surprisal_bits", "rank", "token"),
-}
-"""The columns of each table; tokens come last, since some scripts are wide."""

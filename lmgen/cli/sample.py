@@ -1,16 +1,15 @@
 """`lmgen sample`: text that goes on. How it is drawn is in generation/; here is what goes in and out."""
 
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmgen.cli import report
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, given, open_model, settings_as_options
+from lmgen.cli.output import TextOutput, json_line
 from lmgen.errors import ConfigError
 from lmgen.generation.config import SamplingConfig
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
 UNKNOWN_NAMED = 10
 """So many unknown characters or words are named in a note; of more than that, how many there are."""
-
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\udc80-\udcff]")
-"""What a terminal might obey instead of showing it, and bytes that are no characters; not tab and newline."""
 
 _FINAL_LINE_END = re.compile(r"\r?\n\Z")
 
@@ -91,53 +87,11 @@ def read_prompt(name: str) -> str:
     return _FINAL_LINE_END.sub("", "".join(_chunks(name)))
 
 
-def json_line(record: dict[str, Any]) -> str:
-    """One line of JSON; what is no whole character (bytes that are not UTF-8) stands as a JSON escape."""
-    import json
-
-    line = json.dumps(record, ensure_ascii=False) + "\n"
-    return line.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def note_unknown(parts: list[str]) -> None:
     """Tell the user what in a prompt the model does not know."""
     named = ", ".join(map(repr, parts[:UNKNOWN_NAMED]))
     more = f" and {len(parts) - UNKNOWN_NAMED} more" if len(parts) > UNKNOWN_NAMED else ""
     report.note(f"the model never saw {named}{more} and reads it as unknown")
-
-
-class TextOutput:
-    """
-    stdout for text that a model wrote.
-
-    A pipe or a file gets it byte for byte, in blocks. A terminal gets each piece at once, escaped where it
-    might obey instead of showing, and a line end after the last piece if that has none.
-    """
-
-    def __init__(self) -> None:
-        self._file = sys.stdout.buffer
-        self._terminal = sys.stdout.isatty()
-        self._line_is_open = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._terminal and self._line_is_open:
-            self.write("\n")
-        self._file.flush()
-
-    def write(self, text: str) -> None:
-        """Write a piece of text."""
-        if text:
-            self._line_is_open = not text.endswith("\n")
-        if self._terminal:
-            text = CONTROL.sub(_shown, text)
-        self._file.write(text.encode("utf-8", "surrogateescape"))
-        if self._terminal:
-            self._file.flush()
 
 
 def _check(
@@ -235,8 +189,3 @@ def _alone(completion: "Completion") -> str:
 def _line(text: str) -> str:
     """A text that ends in a line end."""
     return text if text.endswith("\n") else text + "\n"
-
-
-def _shown(control: re.Match[str]) -> str:
-    """A control character, or a byte that is none, as `\\x` and two digits."""
-    return f"\\x{ord(control[0]) & 0xFF:02x}"

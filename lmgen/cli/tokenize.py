@@ -10,7 +10,7 @@ import typer
 
 from lmgen.cli import report
 from lmgen.cli.options import ModelArgument, QuietOption, open_model
-from lmgen.cli.sample import TextOutput
+from lmgen.cli.output import TextOutput
 from lmgen.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:

@@ -102,7 +102,7 @@ def _events(
     settings = {**(run.read_config(config) if config else {}), **flags}
     where = f"{config} and the command line" if config else "the command line"
     run_config = RunConfig.from_settings(settings, where)
-    return run.train(run_config, out, overwrite=overwrite, should_stop=should_stop)
+    return run.train(run_config, out, overwrite=overwrite, should_stop=should_stop, tell=report.note)
 
 
 @contextmanager

@@ -13,25 +13,23 @@ A corpus to token files: cut off what is held out, choose the vocabulary, encode
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.run_folder import RunFolder
+from lmgen.data.splitting import split_corpus
 from lmgen.data.token_file import write_tokens
-from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError
+from lmgen.errors import CorpusError, LmgenError, ModelError
 from lmgen.files import replacing, write_text
-from lmgen.text.corpora import Corpus, open_corpus
+from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter
 from lmgen.text.sources import Text
 from lmgen.tokenizers.base import IdArray, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
-from lmgen.tokenizers.registry import tokenizer_from_json, train_tokenizer
-
-VALID_FRACTION = 0.1
-"""Held out for validation when neither the user nor the corpus says otherwise."""
+from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +79,8 @@ def prepare(
     """
     _check_free(run, overwrite=overwrite)
     with _workplace(run) as workplace:
-        texts = split_corpus(corpus, held_out, at_line_ends=config.tokenizer == "word")
+        kind = TOKENIZERS[config.tokenizer]
+        texts = split_corpus(corpus, held_out, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
         tokenizer = train_tokenizer(texts["train"].chunks, config)
         parts = {name: _encode(text, name, tokenizer, workplace) for name, text in texts.items()}
         saved = {
@@ -124,82 +123,12 @@ def load_prepared(run: RunFolder) -> Prepared:
         raise ModelError(f"cannot read {run.prepared} ({error}); train again with --overwrite") from error
 
 
-def split_corpus(corpus: Corpus, held_out: HeldOutConfig, *, at_line_ends: bool) -> dict[str, Text]:
-    """
-    Cut a corpus into `train`, `valid` and, if asked for, `test`.
-
-    The validation and test texts are files, the corpus's own, or fractions cut from the end: of N characters
-    and fractions v and t, training gets the first floor((1 - v - t) N).
-
-    Args:
-        corpus: the whole.
-        held_out: what the user says of its parts.
-        at_line_ends: move each cut to the next line end, for tokenizers that read lines.
-
-    Raises:
-        CorpusError: a part would be empty.
-        ConfigError: the fractions leave nothing to train on.
-    """
-    valid = _held_out(held_out.valid, corpus.valid, corpus.split, "valid")
-    test = _held_out(held_out.test, corpus.test, corpus.split, "test")
-    if valid is None:
-        valid = VALID_FRACTION
-    valid_share = valid if isinstance(valid, float) else 0.0
-    test_share = test if isinstance(test, float) else 0.0
-    if valid_share + test_share >= 1:
-        raise ConfigError(f"valid and test are {valid_share} and {test_share}: nothing is left to train on")
-    texts: dict[str, Text] = {"train": corpus.train}
-    if valid_share + test_share > 0:
-        total = corpus.train.counts().characters
-        train_end = _cut(corpus.train, 1 - valid_share - test_share, total, at_line_ends)
-        valid_end = _cut(corpus.train, 1 - test_share, total, at_line_ends) if test_share else total
-        texts["train"] = corpus.train.part(0, train_end)
-        if valid_share:
-            valid = corpus.train.part(train_end, valid_end)
-        if test_share:
-            test = corpus.train.part(valid_end, total)
-    assert isinstance(valid, Text)
-    texts["valid"] = valid
-    if isinstance(test, Text):
-        texts["test"] = test
-    return texts
-
-
 def discard_run(run: RunFolder) -> None:
     """Delete a run's own files, and nothing else that may lie beside them."""
     for file in (run.model, run.ngram, run.config, run.metrics):
         file.unlink(missing_ok=True)
     for folder in (run.last.parent, run.prepared.parent):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _held_out(
-    asked: str | None, own: Text | None, split: Mapping[str, float], name: str
-) -> Text | float | None:
-    """A text, a fraction of the corpus, or None: what was asked for, else the corpus's own, else its rule."""
-    if asked is None:
-        return own if own is not None else split.get(name)
-    try:
-        fraction = float(asked)
-    except ValueError:
-        return open_corpus([asked]).train
-    if not 0 < fraction < 1:
-        raise ConfigError(f"{name} is {asked}, but a fraction has to be above 0 and below 1")
-    return fraction
-
-
-def _cut(text: Text, share: float, total: int, at_line_ends: bool) -> int:
-    """Where a share of the text ends, in characters; at the next line end if there is one before the end."""
-    begin = int(share * total + 1e-6)  # 0.9 of 10 is 9, though 1 - 0.1 is a little less than 0.9
-    if not at_line_ends:
-        return begin
-    position = begin
-    for chunk in text.part(begin, total).chunks():
-        if (line_end := chunk.find("\n")) >= 0:
-            end = position + line_end + 1
-            return end if end < total else begin
-        position += len(chunk)
-    return begin
 
 
 def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part:

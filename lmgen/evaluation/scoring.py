@@ -84,7 +84,8 @@ def score_ids(
         exact: read the text as one stream that carries its state from the first token to the last. Blocks
             of ids that are passed in are then scored as they come. Otherwise long texts are read as parallel
             streams, see above; a text of less than two streams and a warm-up is always read exactly.
-        state: what the text follows, for one stream; None for the start of a text.
+        state: of one stream, where the text goes on from it; None for the start of a text. Parallel streams
+            beyond the first W tokens do not know what is in it.
         ranks: find each token's rank too. Slower: it needs all V probabilities of every token.
 
     Yields:

@@ -109,11 +109,6 @@ class RunConfig:
             )
         return cls(corpus=tuple(corpus), **parts)
 
-    @property
-    def text_errors(self) -> str:
-        """How texts are decoded: byte models take any bytes, others UTF-8 alone."""
-        return "surrogateescape" if self.tokenizer.tokenizer == "byte" else "strict"
-
     def to_settings(self) -> dict[str, Any]:
         """All settings that are present, flat: what `from_settings` reads."""
         settings: dict[str, Any] = {"corpus": list(self.corpus)}

@@ -1,7 +1,7 @@
 """Fitting n-gram models: the baseline of a run, or one alone. Needs no torch."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from lmgen.errors import ModelError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram import NgramModel
-from lmgen.text.corpora import open_corpus
+from lmgen.text.corpora import Corpus, open_corpus
+from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.registry import TOKENIZERS
 from lmgen.training.config import RunConfig
 from lmgen.training.events import BaselineFitted
 
@@ -43,7 +45,13 @@ class FittedNgram:
 
 
 def fit_ngram(
-    corpus: Sequence[str], order: int, out: Path, *, overwrite: bool = False, **settings: Any
+    corpus: Sequence[str],
+    order: int,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+    **settings: Any,
 ) -> FittedNgram:
     """
     Fit an n-gram model on a corpus and save it.
@@ -53,6 +61,7 @@ def fit_ngram(
         order: tokens of an n-gram, at least 1.
         out: the model file.
         overwrite: replace a file that is there.
+        tell: hears of a download before it begins.
         settings: of the tokenizer, and of what is held out, by the names of the flags.
 
     Raises:
@@ -63,11 +72,11 @@ def fit_ngram(
     if out.exists() and not overwrite:
         raise ModelError(f"there is a file {out} already; replace it (--overwrite) or give another --out")
     config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
-    opened = open_corpus(config.corpus, field=config.held_out.field, errors=config.text_errors)
+    opened = open_run_corpus(config, tell)
     with tempfile.TemporaryDirectory(prefix="lmgen-") as folder:
         run = RunFolder(Path(folder) / "run")
         prepared = prepare(opened, config.held_out, config.tokenizer, run)
-        model = fit(run, prepared, order)
+        model = fit(run, prepared.tokenizer, order)
         nats, _ = mean_nats(model, read_tokens(run.valid_tokens))
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
     return FittedNgram(
@@ -83,10 +92,16 @@ def fit_ngram(
 
 def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int) -> BaselineFitted:
     """Fit the baseline of a run on its training tokens, score the validation text with it, and save it."""
-    model = fit(run, prepared, order)
+    model = fit(run, prepared.tokenizer, order)
     nats, _ = mean_nats(model, read_tokens(run.valid_tokens), limit=evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
     return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
+
+
+def open_run_corpus(config: RunConfig, tell: Callable[[str], None]) -> Corpus:
+    """Open what a run is to be trained on, decoded as its tokenizer needs it."""
+    errors = TOKENIZERS[config.tokenizer.tokenizer].reading_errors
+    return open_corpus(config.corpus, field=config.held_out.field, errors=errors, tell=tell)
 
 
 def baseline_order(config: RunConfig, prepared: Prepared) -> int:
@@ -98,9 +113,8 @@ def baseline_order(config: RunConfig, prepared: Prepared) -> int:
     return BASELINE_ORDERS[config.tokenizer.tokenizer]
 
 
-def fit(run: RunFolder, prepared: Prepared, order: int) -> NgramModel:
+def fit(run: RunFolder, tokenizer: Tokenizer, order: int) -> NgramModel:
     """Fit a model on a run's training tokens: lines are sentences where the tokenizer reads lines."""
-    tokenizer = prepared.tokenizer
     return NgramModel.fit(
         read_tokens(run.train_tokens),
         order=order,

@@ -26,13 +26,12 @@ from lmgen.files import write_text
 from lmgen.models.initialization import initial_parameters
 from lmgen.models.model_file import load_model, save_model
 from lmgen.models.recurrent import RecurrentModel
-from lmgen.text.corpora import open_corpus
 from lmgen.training.checkpoints import load_checkpoint, save_checkpoint
 from lmgen.training.config import BUDGET, RunConfig
 from lmgen.training.events import BaselineFitted, Evaluated, Event, Finished, Interrupted, Saved, Started
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
-from lmgen.training.ngram import baseline_order, fit_baseline
+from lmgen.training.ngram import baseline_order, fit_baseline, open_run_corpus
 
 
 def train(
@@ -41,6 +40,7 @@ def train(
     *,
     overwrite: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Event]:
     """
     Train a model from the beginning.
@@ -50,6 +50,7 @@ def train(
         folder: the run folder; `checkpoints/CORPUS` if None.
         overwrite: replace the run that is there.
         should_stop: asked after every update; yes ends the run, saved.
+        tell: hears of a download before it begins.
 
     Yields:
         What happens, as it happens; `Finished` or `Interrupted` is the last.
@@ -59,7 +60,7 @@ def train(
         ModelError: the run folder exists.
         NumericalError: the loss is not finite; the best model so far is kept.
     """
-    corpus = open_corpus(config.corpus, field=config.held_out.field, errors=config.text_errors)
+    corpus = open_run_corpus(config, tell)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
     prepared = prepare(corpus, config.held_out, config.tokenizer, run, overwrite=overwrite)
     yield prepared

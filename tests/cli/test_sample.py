@@ -16,7 +16,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from lmgen.cli.sample import TextOutput, sample
+from lmgen.cli.output import TextOutput
+from lmgen.cli.sample import sample
 from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.words import WordTokenizer

@@ -1,0 +1,142 @@
+"""How scores are printed: JSON Lines, tab-separated values, and tables for people."""
+
+import sys
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from json import dumps
+from math import isfinite
+from typing import Any, Literal
+
+Unit = Literal["document", "line", "token"]
+"""What a result covers."""
+
+Row = dict[str, Any]
+"""A result: its keys are the JSON's, in their order; `model` and `text` come first."""
+
+
+def print_json(rows: Iterable[Row]) -> None:
+    """An object a line; JSON has no infinity."""
+    for row in rows:
+        finite = {
+            key: None if isinstance(value, float) and not isfinite(value) else value
+            for key, value in row.items()
+        }
+        sys.stdout.write(dumps(finite) + "\n")
+
+
+def print_tsv(rows: Iterable[Row], names_models: bool) -> None:
+    """A line of column names, then a line for each result."""
+    columns: list[str] = []
+    for row in rows:
+        if not columns:
+            columns = [key for key in row if key != "model" or names_models]
+            sys.stdout.write("\t".join(columns) + "\n")
+        sys.stdout.write("\t".join(_tsv_cell(row[column]) for column in columns) + "\n")
+
+
+def _tsv_cell(value: object) -> str:
+    """No exponents, which `sort -n` does not understand; nothing for what is not known."""
+    if value is None:
+        return ""
+    return f"{value:.6f}" if isinstance(value, float) else visible(str(value))
+
+
+def visible(name: str) -> str:
+    """A name without line ends, tabs and other control characters."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
+
+
+def print_tables(rows: Iterable[Row], by: Unit, names_models: bool) -> None:
+    """A table for each text, under a line that names it; its rows are printed as they come."""
+    between = ""
+    for name, table in groupby(rows, key=lambda row: str(row["text"])):
+        columns: list[str] = []
+        for row in table:
+            if not columns:
+                columns = _table_columns(row, by, names_models)
+                sys.stdout.write(f"{between}{visible(name)}{_length(row)}\n")
+                sys.stdout.write(_table_line(columns, [_COLUMNS[key][0] for key in columns]))
+            sys.stdout.write(_table_line(columns, [_table_cell(key, row[key]) for key in columns]))
+        between = "\n"
+
+
+def _table_columns(row: Row, by: Unit, names_models: bool) -> list[str]:
+    """The keys whose values a table shows, those that say nothing in it left out."""
+    left_out = set() if names_models else {"model"}
+    if not row.get("unknown_tokens"):
+        left_out.add("perplexity_without_unknown")
+    return [key for key in _TABLES[by] if key not in left_out]
+
+
+def _length(row: Row) -> str:
+    """How long a text is, in all the units that its figures are given per."""
+    if "characters" not in row:
+        return ""
+    units = [f"{row[unit]:,} {unit}" for unit in ("tokens", "characters", "bytes", "words")]
+    if row["unknown_tokens"]:
+        units.append(f"{row['unknown_tokens']:,} unknown")
+    return ": " + ", ".join(units)
+
+
+def _table_line(columns: list[str], cells: list[str]) -> str:
+    """Cells under each other: words to the left, figures to the right."""
+    padded = []
+    for key, cell in zip(columns, cells, strict=True):
+        width = max(len(_COLUMNS[key][0]), 9)
+        padded.append(cell.ljust(width) if key in ("model", "token") else cell.rjust(width))
+    return "  ".join(padded).rstrip() + "\n"
+
+
+def _table_cell(key: str, value: Any) -> str:
+    return "-" if value is None else _COLUMNS[key][1](value)
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _four_decimals(value: float) -> str:
+    return f"{value:,.4f}"
+
+
+def _perplexity(value: float) -> str:
+    """Four digits or more, unless it is out of all proportion: 3.271, 812.3, 12,345, 1.23e+12."""
+    if value >= 1e9:
+        return f"{value:.2e}"
+    decimals = 4 - len(str(int(value)))
+    return f"{value:,.{max(decimals, 0)}f}"
+
+
+_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "model": ("model", str),
+    "nats_per_token": ("nats/token", _four_decimals),
+    "perplexity": ("perplexity", _perplexity),
+    "perplexity_without_unknown": ("without unknown", _perplexity),
+    "bits_per_character": ("bits/character", _four_decimals),
+    "bits_per_byte": ("bits/byte", _four_decimals),
+    "word_perplexity": ("word perplexity", _perplexity),
+    "line": ("line", _count),
+    "tokens": ("tokens", _count),
+    "nats": ("nats", _four_decimals),
+    "index": ("index", _count),
+    "offset": ("offset", _count),
+    "surprisal_bits": ("bits", _four_decimals),
+    "rank": ("rank", _count),
+    "token": ("token", str),
+}
+"""What stands over a column, and how its values are written."""
+
+_TABLES: dict[Unit, tuple[str, ...]] = {
+    "document": (
+        "model",
+        "nats_per_token",
+        "perplexity",
+        "perplexity_without_unknown",
+        "bits_per_character",
+        "bits_per_byte",
+        "word_perplexity",
+    ),
+    "line": ("model", "line", "tokens", "nats", "perplexity", "bits_per_character"),
+    "token": ("model", "index", "offset", "surprisal_bits", "rank", "token"),
+}
+"""The columns of each table; tokens come last, since some scripts are wide."""

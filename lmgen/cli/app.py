@@ -55,7 +55,7 @@ def main() -> None:
     # Text is UTF-8 whatever the locale says; bytes that a byte model wrote pass as they are.
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="lmgen", standalone_mode=False)
     except TyperException as wrong:
         report.error(_usage(wrong))
         sys.exit(wrong.exit_code)
@@ -68,7 +68,8 @@ def _usage(wrong: TyperException) -> str:
     """What was wrong with the command line, and which help page to read."""
     context = getattr(wrong, "ctx", None)
     command = context.command_path if context else "lmgen"
-    return f"{wrong.format_message().rstrip('.')}; see `{command} --help`"
+    message = wrong.format_message().rstrip(".").replace("Value error, ", "")  # typer's words, not the user's
+    return f"{message}; see `{command} --help`"
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ ModelArgument = Annotated[
 ]
 
 
-def _be_quiet(quiet: bool) -> None:
+def _be_quiet(quiet: bool) -> bool:
     report.QUIET = quiet
+    return quiet
 
 
 QuietOption = Annotated[

@@ -2,9 +2,8 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -56,15 +55,15 @@ def train(
     """
     with report.reported_errors():
         flags = _flags(settings, corpus, stateful=stateful, stateless=stateless)
-        with _stopping_at_signals() as should_stop:
-            events = _events(flags, config, out, resume=resume, overwrite=overwrite, should_stop=should_stop)
-            from lmgen.cli.console import follow
+        from lmgen.cli.console import follow, print_summary
 
-            finished = follow(events, quiet=quiet)
+        with _Interruption() as interruption:
+            events = _events(
+                flags, config, out, resume=resume, overwrite=overwrite, should_stop=lambda: interruption.asked
+            )
+            finished = follow(interruption.watching(events), quiet=quiet)
         if finished is None:
             raise typer.Exit(130)
-        from lmgen.cli.console import print_summary
-
         print_summary(finished, as_json=json)
 
 
@@ -105,24 +104,35 @@ def _events(
     return run.train(run_config, out, overwrite=overwrite, should_stop=should_stop, tell=report.note)
 
 
-@contextmanager
-def _stopping_at_signals() -> Iterator[Callable[[], bool]]:
+class _Interruption:
     """
-    Ask politely first: Ctrl-C or SIGTERM lets training finish its step and save; a second one ends it.
+    Ctrl-C or SIGTERM: once updates are being made, the first lets training finish its step and save.
 
-    Yields:
-        The question `should_stop`.
+    Before that there is nothing to save, so it ends the command at once; so does a second one.
     """
-    asked: list[int] = []
 
-    def handle(number: int, _frame: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
+    def __init__(self) -> None:
+        self.asked = False
+        self._updating = False
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
+    def __enter__(self) -> Self:
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        self._before = {number: signal.signal(number, self._handle) for number in numbers}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def watching(self, events: "Iterator[Event]") -> "Iterator[Event]":
+        """Pass events on; from `Started` on, be polite."""
+        from lmgen.training.events import Started
+
+        for event in events:
+            self._updating = self._updating or isinstance(event, Started)
+            yield event
+
+    def _handle(self, _number: int, _frame: object) -> None:
+        if self.asked or not self._updating:
+            raise KeyboardInterrupt
+        self.asked = True

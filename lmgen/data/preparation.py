@@ -62,6 +62,7 @@ def prepare(
     run: RunFolder,
     *,
     overwrite: bool = False,
+    needed_tokens: int = 1,
 ) -> Prepared:
     """
     Make the run folder with its token files: all of it, or (after an error) nothing.
@@ -72,9 +73,10 @@ def prepare(
         config: what a token is.
         run: where the files go.
         overwrite: replace the run that is there, once the new one's data are complete.
+        needed_tokens: the fewest tokens that can be trained on.
 
     Raises:
-        CorpusError: a part of the corpus would be empty, or cannot be read.
+        CorpusError: a part of the corpus would be empty or too short, or cannot be read.
         ModelError: the run folder exists.
     """
     _check_free(run, overwrite=overwrite)
@@ -83,6 +85,7 @@ def prepare(
         texts = split_corpus(corpus, held_out, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
         tokenizer = train_tokenizer(texts["train"].chunks, config)
         parts = {name: _encode(text, name, tokenizer, workplace) for name, text in texts.items()}
+        _check_length(parts["train"].tokens, needed_tokens)
         saved = {
             "corpus": corpus.name,
             "tokenizer": tokenizer.to_json(),
@@ -174,6 +177,15 @@ def _copied(chunks: Iterable[str], path: Path | None) -> Iterator[Iterable[str]]
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         yield (chunk for chunk in chunks if file.write(chunk) or True)
+
+
+def _check_length(tokens: int, needed: int) -> None:
+    """Refuse a training text that is too short for its windows, before there is a run folder."""
+    if tokens < needed:
+        raise CorpusError(
+            f"the training text has {tokens} tokens, but one window needs at least {needed}: take more text, "
+            "or a smaller --batch-size or --window-length"
+        )
 
 
 def _check_free(run: RunFolder, *, overwrite: bool) -> None:

@@ -41,6 +41,11 @@ class Window:
     targets: Int64Array
 
 
+def needed_tokens(streams: int, length: int, *, carried: bool) -> int:
+    """The fewest tokens that make a window: one for each stream, or a whole window of one."""
+    return streams if carried else length
+
+
 @dataclass(frozen=True, slots=True)
 class Windows:
     """
@@ -63,12 +68,9 @@ class Windows:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        needed = self.streams if self.carried else self.length
+        needed = needed_tokens(self.streams, self.length, carried=self.carried)
         if len(self.ids) < needed:
-            raise CorpusError(
-                f"the training text has {len(self.ids)} tokens, but one window needs at least {needed}: "
-                "take more text, or a smaller --batch-size or --window-length"
-            )
+            raise CorpusError(f"{len(self.ids)} tokens are too few: one window needs at least {needed}")
 
     @property
     def count(self) -> int:

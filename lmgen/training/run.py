@@ -19,7 +19,7 @@ import torch
 from lmgen.data.preparation import Prepared, load_prepared, prepare
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
 from lmgen.data.token_file import read_tokens
-from lmgen.data.windows import Windows
+from lmgen.data.windows import Windows, needed_tokens
 from lmgen.errors import ConfigError, ModelError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.files import write_text
@@ -60,9 +60,20 @@ def train(
         ModelError: the run folder exists.
         NumericalError: the loss is not finite; the best model so far is kept.
     """
+    training = config.training
+    _device(training.device)
     corpus = open_run_corpus(config, tell)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
-    prepared = prepare(corpus, config.held_out, config.tokenizer, run, overwrite=overwrite)
+    prepared = prepare(
+        corpus,
+        config.held_out,
+        config.tokenizer,
+        run,
+        overwrite=overwrite,
+        needed_tokens=needed_tokens(
+            training.batch_size, training.window_length, carried=training.state == "carry"
+        ),
+    )
     yield prepared
     write_text(run.config, tomli_w.dumps(config.to_settings()))
     with _threads(config):

@@ -1,0 +1,181 @@
+"""`lmgen train` as a process: what is printed where, signals, and mistakes that lose nothing."""
+
+import gzip
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.process import COMMAND, ENVIRONMENT, lmgen
+
+TINY = [
+    *("--steps", "20", "--evaluations", "2", "--baseline-order", "2", "--threads", "1"),
+    *("--hidden-size", "12", "--embedding-size", "8", "--window-length", "8", "--batch-size", "4"),
+]
+
+TEXT = "".join(f"{number} times {number} is {number * number}\n" for number in range(200))
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "squares.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def test_progress_goes_to_stderr_and_the_summary_to_stdout(text: Path, tmp_path: Path) -> None:
+    result = lmgen("train", text.name, *TINY, cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    corpus, baseline, network, heading, *rows = result.stderr.splitlines()
+    assert corpus.startswith("corpus    squares: ")
+    assert baseline.startswith("baseline  2-gram, Kneser-Ney")
+    assert network == ("network   lstm 1 x 12, 1,386 parameters, on cpu, in checkpoints/squares"), (
+        "V E + 4 (H E + H H + H) + V H + V with V = 18, E = 8 and H = 12"
+    )
+    assert heading.split() == [
+        "step",
+        "epoch",
+        "time",
+        "train",
+        "valid",
+        "perplexity",
+        "bits/char",
+        "tokens/s",
+    ]
+    assert [row.split()[0] for row in rows] == ["10", "20"]
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        "model",
+        "training",
+        "validation",
+        "baseline",
+    ]
+
+
+def test_json_prints_one_object_and_quiet_nothing_else(text: Path, tmp_path: Path) -> None:
+    result = lmgen("train", text.name, *TINY, "--json", "--quiet", cwd=tmp_path)
+
+    assert result.stderr == ""
+    summary = json.loads(result.stdout)
+    assert summary["run"] == "checkpoints/squares"
+    assert summary["steps"] == 20
+    assert summary["baseline"]["order"] == 2
+
+
+def test_a_text_is_trained_on_from_a_pipe(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "a.gz", "wt") as file:
+        file.write(TEXT)
+    train = " ".join([*COMMAND, "train", "-", *TINY, "--out", "run", "--quiet"])
+    subprocess.run(
+        ["bash", "-c", f"zcat *.gz | {train}"], cwd=tmp_path, check=True, capture_output=True, env=ENVIRONMENT
+    )
+    again = lmgen("sample", "run", "--length", "10", "--seed", "1", "--quiet", cwd=tmp_path)
+
+    assert len(again.stdout) == 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(number: int, text: Path, tmp_path: Path) -> None:
+    many = [*TINY, "--steps", "100000", "--evaluations", "20000"]
+    with _Running("train", text.name, *many, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if re.match(r" +\d+ ", line):  # the first evaluation
+                break
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == 130
+
+    last = rest.splitlines()[-1]
+    match = re.fullmatch(r"note: stopped at step ([\d,]+) and saved; `(lmgen .*)` goes on", last)
+    assert match, rest
+    assert match[2] == "lmgen train --resume --out checkpoints/squares"
+    step = int(match[1].replace(",", ""))
+    resumed = lmgen("train", "--resume", "--steps", str(step + 5), "--json", cwd=tmp_path)
+    assert json.loads(resumed.stdout)["steps"] == step + 5
+    assert f"going on from step {step:,}" in resumed.stderr
+
+
+def test_ctrl_c_before_training_begins_leaves_nothing(tmp_path: Path) -> None:
+    with _Running("train", "-", "--out", "run", cwd=tmp_path) as process:
+        assert process.stdin is not None
+        process.stdin.write("a line\n" * 100)
+        process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=4)  # it waits for the rest of its text
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_run_is_kept_and_the_ways_out_are_named(text: Path, tmp_path: Path) -> None:
+    lmgen("train", text.name, *TINY, cwd=tmp_path)
+    model = tmp_path / "checkpoints" / "squares" / "model.safetensors"
+    before = model.read_bytes()
+    again = lmgen("train", text.name, *TINY, "--seed", "5", cwd=tmp_path)
+
+    assert again.returncode == 1
+    assert again.stderr == (
+        "error: there is a run in checkpoints/squares already; go on with it (--resume), replace it "
+        "(--overwrite) or give another folder (--out)\n"
+    )
+    assert model.read_bytes() == before
+    assert lmgen("train", text.name, *TINY, "--seed", "5", "--overwrite", cwd=tmp_path).returncode == 0
+    assert model.read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "squares.txt is empty"),
+        ("größe\n".encode("latin-1") * 100, "squares.txt is not UTF-8"),
+        (b"too short", "the training text has 8 tokens, but one window needs at least 16"),
+        (b"x", "the training text is empty"),
+    ],
+)
+def test_a_corpus_that_cannot_be_used_is_one_line(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "squares.txt").write_bytes(content)
+    result = lmgen("train", "squares.txt", cwd=tmp_path)
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert result.stderr.count("error: ") == 1
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.glob("checkpoints/*"))
+
+
+def test_settings_come_from_a_file_and_flags_win(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('cell = "gru"\nhidden_size = 9\n')
+    result = lmgen("train", text.name, *TINY, "--config", "settings.toml", cwd=tmp_path)
+
+    assert "gru 1 x 12" in result.stderr
+    (tmp_path / "settings.toml").write_text('cells = "gru"\n')
+    wrong = lmgen("train", text.name, "--config", "settings.toml", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "unknown settings cells" in wrong.stderr
+
+
+class _Running:
+    """A command that is still running; it is ended when the block is left."""
+
+    def __init__(self, *arguments: str, cwd: Path) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+
+    def __enter__(self) -> "subprocess.Popen[str]":
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()

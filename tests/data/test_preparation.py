@@ -1,0 +1,100 @@
+"""From a corpus to token files: whole or not at all, and in memory that does not grow."""
+
+import os
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lmgen.data.config import HeldOutConfig
+from lmgen.data.preparation import load_prepared, prepare
+from lmgen.data.run_folder import RunFolder, find_model, newest_run
+from lmgen.data.token_file import read_tokens
+from lmgen.errors import CorpusError, ModelError
+from lmgen.text.corpora import Corpus
+from lmgen.text.sources import Text
+from lmgen.tokenizers.config import TOKENIZER_NAMES, TokenizerConfig
+
+SENTENCE = "the cat sat on the mat, and Zoë ran.\n"
+
+
+def corpus(text: str) -> Corpus:
+    return Corpus(name="cats", train=Text("cats", lambda: iter([text])))
+
+
+@pytest.mark.parametrize("name", TOKENIZER_NAMES)
+def test_the_ids_are_those_of_the_text(name: str, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    text = SENTENCE * 100
+    prepared = prepare(corpus(text), HeldOutConfig(test="0.1"), TokenizerConfig(tokenizer=name), run)
+    ids = [read_tokens(run.files_of(part)[0]) for part in ("train", "valid", "test")]
+
+    decoded = "".join(prepared.tokenizer.decode(part.tolist()) for part in ids)
+    assert decoded == text
+    assert [len(part) for part in ids] == [
+        part.tokens for part in (prepared.train, prepared.valid, prepared.test) if part
+    ]
+    assert run.valid_text.read_text(encoding="utf-8") == prepared.tokenizer.decode(ids[1].tolist())
+
+
+def test_the_vocabulary_comes_from_the_training_text_alone(tmp_path: Path) -> None:
+    prepared = prepare(
+        corpus("ab" * 45 + "cccccccccc"), HeldOutConfig(), TokenizerConfig(), RunFolder(tmp_path / "run")
+    )
+
+    assert prepared.tokenizer.vocabulary_size == 3
+    assert prepared.valid.unknown_tokens == prepared.valid.tokens == 10
+
+
+def test_what_was_prepared_is_read_back(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    prepared = prepare(corpus(SENTENCE * 20), HeldOutConfig(), TokenizerConfig(tokenizer="word"), run)
+    again = load_prepared(run)
+
+    assert again.tokenizer.to_json() == prepared.tokenizer.to_json()
+    assert (again.train, again.valid, again.test) == (prepared.train, prepared.valid, prepared.test)
+    run.prepared.write_text('{"corpus": ')
+    with pytest.raises(ModelError, match=r"cannot read .*prepared\.json"):
+        load_prepared(run)
+
+
+def test_a_part_without_text_is_named(tmp_path: Path) -> None:
+    config = TokenizerConfig(tokenizer="byte")
+    with pytest.raises(CorpusError, match="the training text is empty"):
+        prepare(corpus("x"), HeldOutConfig(), config, RunFolder(tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
+    """Ten times the text takes no more than a little more memory."""
+
+    def peak(megabytes: int) -> int:
+        def chunks() -> Iterator[str]:
+            for _ in range(megabytes * 4):
+                yield SENTENCE * (250_000 // len(SENTENCE))
+
+        text = Corpus(name="cats", train=Text("cats", chunks))
+        tracemalloc.start()
+        prepare(text, HeldOutConfig(), TokenizerConfig(), RunFolder(tmp_path / str(megabytes)))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(1)  # what is imported and cached once
+    assert peak(20) < 1.2 * peak(2)
+
+
+class TestFindingModels:
+    def test_the_newest_run_is_the_one_whose_model_was_written_last(self, tmp_path: Path) -> None:
+        for age, name in enumerate(("a", "b", "c")):
+            (tmp_path / name).mkdir()
+            model = tmp_path / name / "model.safetensors"
+            model.touch()
+            os.utime(model, (age % 2, age % 2))
+
+        assert newest_run(tmp_path).folder == tmp_path / "b"
+
+    def test_a_folder_without_a_model_says_so(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelError, match=r"has no model\.safetensors; is it a run folder"):
+            find_model(tmp_path)

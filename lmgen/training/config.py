@@ -36,7 +36,7 @@ class TrainingConfig:
     learning_rate: float | None = setting(
         None, "the highest learning rate (by optimizer and hidden size if not given)", above=0.0
     )
-    weight_decay: float = setting(0.01, "decoupled weight decay (adamw only)", minimum=0.0)
+    weight_decay: float = setting(0.1, "decoupled weight decay (adamw only)", minimum=0.0)
     schedule: str = setting("cosine", "how the learning rate falls over the budget", choices=SCHEDULE_NAMES)
     warmup: float = setting(
         0.02, "share of the budget over which the learning rate rises", minimum=0.0, below=1.0

@@ -76,6 +76,11 @@ class Network(nn.Module):
         zeros = self.embedding.new_zeros(streams, self.config.hidden_size)
         return (tuple(zeros for _ in self.cell.states),) * self.config.layers
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers training changes."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
     def arrays(self) -> dict[str, Float32Array]:
         """The parameters as numpy arrays, float32, by the names of `parameter_shapes`."""
         return {

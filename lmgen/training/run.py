@@ -4,11 +4,9 @@ A training run from corpus to model: the one call behind `lmgen train`. Events o
     corpus ──► tokens on disk ──► n-gram baseline ──► network, window by window ──► best model, summary
 """
 
-import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from math import exp, log
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,17 +19,15 @@ from lmgen.data.run_folder import CHECKPOINTS, RunFolder
 from lmgen.data.token_file import read_tokens
 from lmgen.data.windows import Windows, needed_tokens
 from lmgen.errors import ConfigError, ModelError
-from lmgen.evaluation.scoring import mean_nats
 from lmgen.files import write_text
 from lmgen.models.initialization import initial_parameters
-from lmgen.models.model_file import load_model, save_model
-from lmgen.models.recurrent import RecurrentModel
 from lmgen.training.checkpoints import load_checkpoint, save_checkpoint
 from lmgen.training.config import BUDGET, RunConfig
-from lmgen.training.events import BaselineFitted, Evaluated, Event, Finished, Interrupted, Saved, Started
+from lmgen.training.events import BaselineFitted, Evaluated, Event, Interrupted, Saved, Started
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
 from lmgen.training.ngram import baseline_order, fit_baseline, open_run_corpus
+from lmgen.training.records import append_metrics, cut_metrics, save_network, summarized
 
 
 def train(
@@ -104,12 +100,13 @@ def resume(
     run = RunFolder(folder)
     config = _resumed_config(run, changes or {})
     prepared = load_prepared(run)
+    write_text(run.config, tomli_w.dumps(config.to_settings()))
     yield prepared
     with _threads(config):
         trainer = _trainer(run, config, prepared)
         if run.last.exists():
             load_checkpoint(run.last, trainer)
-        _cut_metrics(run.metrics, trainer.position.step)
+        cut_metrics(run.metrics, trainer.position.step)
         if not run.ngram.exists():
             yield from _fit_baseline(run, config, prepared)
         yield from _train(trainer, run, config, prepared, should_stop)
@@ -141,7 +138,7 @@ def _train(
         folder=run.folder,
         config=config,
         prepared=prepared,
-        parameters=_count_parameters(trainer.network),
+        parameters=trainer.network.parameter_count,
         device=str(trainer.network.embedding.device),
         resumed_step=step or None,
     )
@@ -149,18 +146,18 @@ def _train(
     for event in trainer.run(should_stop):
         yield event
         if isinstance(event, Evaluated):
-            _append_metrics(run.metrics, event)
+            append_metrics(run.metrics, event)
             if trainer.improved:
-                _save_network(run, trainer, prepared)
+                save_network(run, trainer, prepared)
                 yield Saved(run.model)
         if monotonic() - saved_at >= 60 * config.training.checkpoint_minutes:
             save_checkpoint(run.last, trainer)
             saved_at = monotonic()
     if not run.model.exists():
-        _save_network(run, trainer, prepared)
+        save_network(run, trainer, prepared)
     save_checkpoint(run.last, trainer)
     if trainer.finished:
-        yield _summary(trainer, run, prepared)
+        yield summarized(trainer, run, prepared)
     else:
         yield Interrupted(run.folder, trainer.position.step)
 
@@ -190,76 +187,6 @@ def _fit_baseline(run: RunFolder, config: RunConfig, prepared: Prepared) -> Iter
     """Fit and save the n-gram baseline, unless there is to be none."""
     if order := baseline_order(config, prepared):
         yield fit_baseline(run, prepared, order, config.training.evaluation_tokens)
-
-
-def _save_network(run: RunFolder, trainer: Trainer, prepared: Prepared) -> None:
-    """Write the model file. It says nothing of times or dates: the same seed gives the same bytes."""
-    tokenizer = prepared.tokenizer
-    model = RecurrentModel(
-        trainer.network.config, tokenizer.vocabulary_size, tokenizer.start, trainer.network.arrays()
-    )
-    values = trainer.position.validation_nats
-    training = {
-        "corpus": prepared.corpus,
-        "train_tokens": prepared.train.tokens,
-        "steps": trainer.position.step,
-        "epochs": trainer.epochs,
-        "valid_nats_per_token": values[-1] if values else None,
-    }
-    save_model(run.model, model, tokenizer, training)
-
-
-def _summary(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished:
-    position, valid = trainer.position, prepared.valid
-    nats = _best_nats(trainer, run)
-    return Finished(
-        run=str(run.folder),
-        parameters=_count_parameters(trainer.network),
-        steps=position.step,
-        epochs=trainer.epochs,
-        seconds=position.seconds,
-        tokens_per_second=position.tokens / max(position.seconds, 1e-9),
-        train_nats_per_token=_last_train_nats(run.metrics),
-        valid_nats_per_token=nats,
-        valid_perplexity=exp(nats),
-        valid_bits_per_character=(
-            None if valid.unknown_tokens else nats * valid.tokens / log(2) / valid.characters
-        ),
-        baseline=_baseline_summary(run),
-    )
-
-
-def _best_nats(trainer: Trainer, run: RunFolder) -> float:
-    """The kept model's loss on the whole validation text, of which training may have seen only a part."""
-    validation = trainer.validation
-    if len(validation) <= trainer.config.evaluation_tokens:
-        return trainer.best_nats
-    return mean_nats(load_model(run.model).model, validation)[0]
-
-
-def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
-    if not run.ngram.exists():
-        return None
-    saved = load_model(run.ngram)
-    order = getattr(saved.model, "order", 0)
-    return {"order": order, "valid_perplexity": exp(saved.training["valid_nats_per_token"])}
-
-
-def _last_train_nats(metrics: Path) -> float:
-    return float(json.loads(metrics.read_text().splitlines()[-1])["train_nats_per_token"])
-
-
-def _append_metrics(path: Path, evaluated: Evaluated) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(evaluated.to_json()) + "\n")
-
-
-def _cut_metrics(path: Path, step: int) -> None:
-    """Drop the lines after the step that a resumed run goes on from: they will be written again."""
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        write_text(path, "".join(line + "\n" for line in kept))
 
 
 def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:
@@ -303,7 +230,3 @@ def _threads(config: RunConfig) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _count_parameters(network: Network) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,32 @@
+# The two commands of the README. Each makes its own virtual environment when there is none yet.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test check
+
+demo: $(BIN)/lmgen
+	$(BIN)/lmgen train --minutes 1 --out checkpoints/demo --overwrite
+	$(BIN)/lmgen sample checkpoints/demo --prompt "The " --length 300 --temperature 0.7 --seed 1
+	$(BIN)/lmgen sample checkpoints/demo --prompt "A class is " --length 200 --temperature 0.5 --seed 2
+	$(BIN)/lmgen perplexity checkpoints/demo
+
+test: $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest
+
+check: $(BIN)/pytest
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/lmgen: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(BIN)/pytest: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@

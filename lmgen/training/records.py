@@ -1,0 +1,86 @@
+"""What a run writes down beside its checkpoint: the best model, the line of each evaluation, the summary."""
+
+import json
+from math import exp, log
+from pathlib import Path
+
+from lmgen.data.preparation import Prepared
+from lmgen.data.run_folder import RunFolder
+from lmgen.evaluation.scoring import mean_nats
+from lmgen.files import write_text
+from lmgen.models.model_file import load_model, save_model
+from lmgen.models.recurrent import RecurrentModel
+from lmgen.training.events import Evaluated, Finished
+from lmgen.training.loop import Trainer
+
+
+def save_network(run: RunFolder, trainer: Trainer, prepared: Prepared) -> None:
+    """Write the model file. It says nothing of times or dates: the same seed gives the same bytes."""
+    tokenizer = prepared.tokenizer
+    model = RecurrentModel(
+        trainer.network.config, tokenizer.vocabulary_size, tokenizer.start, trainer.network.arrays()
+    )
+    values = trainer.position.validation_nats
+    training = {
+        "corpus": prepared.corpus,
+        "train_tokens": prepared.train.tokens,
+        "steps": trainer.position.step,
+        "epochs": trainer.epochs,
+        "valid_nats_per_token": values[-1] if values else None,
+    }
+    save_model(run.model, model, tokenizer, training)
+
+
+def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished:
+    """What came out of a run that is over."""
+    position, valid = trainer.position, prepared.valid
+    nats = _best_nats(trainer, run)
+    return Finished(
+        run=str(run.folder),
+        parameters=trainer.network.parameter_count,
+        steps=position.step,
+        epochs=trainer.epochs,
+        seconds=position.seconds,
+        tokens_per_second=position.tokens / max(position.seconds, 1e-9),
+        train_nats_per_token=_last_train_nats(run.metrics),
+        valid_nats_per_token=nats,
+        valid_perplexity=exp(nats),
+        valid_bits_per_character=(
+            None if valid.unknown_tokens else nats * valid.tokens / log(2) / valid.characters
+        ),
+        baseline=_baseline_summary(run),
+    )
+
+
+def _best_nats(trainer: Trainer, run: RunFolder) -> float:
+    """The kept model's loss on the whole validation text, of which training may have seen only a part."""
+    validation = trainer.validation
+    if len(validation) <= trainer.config.evaluation_tokens:
+        return trainer.best_nats
+    return mean_nats(load_model(run.model).model, validation)[0]
+
+
+def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
+    if not run.ngram.exists():
+        return None
+    saved = load_model(run.ngram)
+    order = getattr(saved.model, "order", 0)
+    return {"order": order, "valid_perplexity": exp(saved.training["valid_nats_per_token"])}
+
+
+def _last_train_nats(metrics: Path) -> float:
+    return float(json.loads(metrics.read_text().splitlines()[-1])["train_nats_per_token"])
+
+
+def append_metrics(path: Path, evaluated: Evaluated) -> None:
+    """Add the line of an evaluation to `metrics.jsonl`."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(evaluated.to_json()) + "\n")
+
+
+def cut_metrics(path: Path, step: int) -> None:
+    """Drop the lines after the step that a resumed run goes on from: they will be written again."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        write_text(path, "".join(line + "\n" for line in kept))

@@ -27,7 +27,6 @@ class Explanation:
     above: float | None = None
     maximum: float | None = None
     below: float | None = None
-    group: str | None = None
 
 
 def setting(default: Any, help: str, **limits: Any) -> Any:  # noqa: A002 - reads like a field
@@ -60,7 +59,7 @@ def check(config: Any) -> None:
     Check every setting's type and range; meant for a dataclass's `__post_init__`.
 
     Raises:
-        ConfigError: lists all settings that are wrong, one a line.
+        ConfigError: lists all settings that are wrong.
     """
     problems = [
         problem

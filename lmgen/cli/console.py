@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
-from math import exp, log
+from math import exp
 from typing import TYPE_CHECKING, Protocol
 
 from lmgen.cli import report
@@ -33,6 +33,9 @@ class Display(Protocol):
 
     def line(self, text: str) -> None:
         """Show a line that stays."""
+
+    def started(self, started: Started) -> None:
+        """Get ready for the first step."""
 
     def step(self, stepped: Stepped) -> None:
         """Show where training stands."""
@@ -92,6 +95,9 @@ class Silent:
     def line(self, text: str) -> None:
         """Nothing."""
 
+    def started(self, started: Started) -> None:
+        """Nothing."""
+
     def step(self, stepped: Stepped) -> None:
         """Nothing."""
 
@@ -124,6 +130,7 @@ def _follow(events: Iterable[Event], display: Display) -> Finished | None:
             case Started():
                 for line in _opening(event):
                     display.line(line)
+                display.started(event)
             case Finished():
                 return event
             case Interrupted():
@@ -137,12 +144,13 @@ def _follow(events: Iterable[Event], display: Display) -> Finished | None:
 
 
 def _corpus(prepared: "Prepared") -> list[str]:
-    train, valid = prepared.train, prepared.valid
+    train, valid, tokenizer = prepared.train, prepared.valid, prepared.tokenizer
     return [
         *(f"note: {note}" for note in prepared.notes),
         f"corpus    {prepared.corpus}: {train.characters:,} characters to train on, {valid.characters:,} to "
-        f"validate; {train.tokens:,} {prepared.tokenizer.name} tokens, vocabulary "
-        f"{prepared.tokenizer.vocabulary_size:,}",
+        "validate",
+        f"tokens    {train.tokens:,} and {valid.tokens:,}, of {tokenizer.vocabulary_size:,} different ones "
+        f"({tokenizer.name})",
     ]
 
 
@@ -162,8 +170,8 @@ def _opening(started: Started) -> list[str]:
 
 def _row(evaluated: Evaluated, prepared: "Prepared") -> str:
     """One line of the table of evaluations."""
-    valid, nats = prepared.valid, evaluated.valid_nats_per_token
-    bits = f"{nats * valid.tokens / log(2) / valid.characters:.4f}" if not valid.unknown_tokens else "-"
+    nats = evaluated.valid_nats_per_token
+    bits = prepared.valid.bits_per_character(nats)
     return ROW.format(
         f"{evaluated.step:,}",
         f"{evaluated.epoch:.2f}",
@@ -171,7 +179,7 @@ def _row(evaluated: Evaluated, prepared: "Prepared") -> str:
         f"{evaluated.train_nats_per_token:.4f}",
         f"{nats:.4f}",
         f"{exp(nats):.4g}",
-        bits,
+        "-" if bits is None else f"{bits:.4f}",
         f"{evaluated.tokens_per_second:,.0f}",
     )
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lmgen.cli.console import SAMPLE_LENGTH, duration
-from lmgen.training.events import Saved, Stepped
+from lmgen.data.preparation import Part
+from lmgen.training.events import Saved, Started, Stepped
 
 SAMPLE_LINES = 6
 
@@ -22,11 +23,12 @@ class LiveDisplay:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._live = Live(console=self._console, get_renderable=self._moving_part, refresh_per_second=4)
         self._stepped: Stepped | None = None
         self._sample = ""
-        self._begun = time.monotonic()
+        self._train: Part | None = None
+        self._begun = 0.0
         self._begun_progress: float | None = None
+        self._live = Live(console=self._console, get_renderable=self._moving_part, refresh_per_second=4)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -45,10 +47,15 @@ class LiveDisplay:
         """Show a line that stays, above the moving part."""
         self._console.print(Text(text))
 
+    def started(self, started: Started) -> None:
+        """Begin to measure the pace."""
+        self._train = started.prepared.train
+        self._begun = time.monotonic()
+
     def step(self, stepped: Stepped) -> None:
         """Note where training stands; it is drawn at the next refresh."""
         if self._begun_progress is None:
-            self._begun, self._begun_progress = time.monotonic(), stepped.progress
+            self._begun_progress = stepped.progress
         self._stepped = stepped
 
     def saved(self, saved: Saved) -> None:
@@ -63,19 +70,19 @@ class LiveDisplay:
             return Text("")
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
-            ProgressBar(total=1.0, completed=stepped.progress, width=40),
+            ProgressBar(total=1.0, completed=stepped.progress, width=30),
             f"{stepped.progress:4.0%}",
-            f"{duration(stepped.seconds)} trained, {self._left(stepped)} left",
+            f"step {stepped.step:,}, {duration(stepped.seconds)} trained, {self._left(stepped)} left",
         )
         return Group("", bar, self._figures(stepped), *self._sample_lines())
 
     def _figures(self, stepped: Stepped) -> Text:
-        perplexity = exp(stepped.train_nats_per_token)
-        return Text(
-            f"step {stepped.step:,}   epoch {stepped.epoch:.2f}   "
-            f"loss {stepped.train_nats_per_token:.4f} nats   perplexity {perplexity:.4g}   "
-            f"{stepped.tokens_per_second:,.0f} tokens/s"
-        )
+        nats = stepped.train_nats_per_token
+        bits = self._train.bits_per_character(nats) if self._train else None
+        figures = [f"loss {nats:.4f} nats", f"perplexity {exp(nats):.4g}"]
+        if bits is not None:
+            figures.append(f"{bits:.4f} bits/char")
+        return Text("   ".join([*figures, f"{stepped.tokens_per_second:,.0f} tokens/s"]))
 
     def _left(self, stepped: Stepped) -> str:
         """Time to the end of the budget, at the pace so far."""

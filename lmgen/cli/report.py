@@ -29,21 +29,42 @@ def reported_errors() -> Iterator[None]:
     """
     Turn an LmgenError into one line and its exit code; a closed pipe into a quiet end.
 
+    An OSError that nobody turned into an LmgenError is taken to be about stdout unless it names a file.
     Anything else is a bug: with LMGEN_DEBUG=1 it keeps its traceback, otherwise one line asks for a report.
     """
     try:
         yield
+        sys.stdout.flush()  # what cannot be written shows now, not at exit
     except LmgenError as failure:
         if _debugging():
             raise
         error(str(failure))
         raise typer.Exit(failure.exit_code) from failure
-    except BrokenPipeError as closed:
-        # Whoever read our output has had enough (`| head`). Python would flush stdout once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError as closed:  # whoever read our output has had enough (`| head`)
+        _drop_output()
         raise typer.Exit(0) from closed
     except KeyboardInterrupt as stopped:
         raise typer.Exit(130) from stopped
+    except OSError as failure:
+        if _debugging():
+            raise
+        _drop_output()
+        where = failure.filename or "the output"
+        error(f"cannot use {where}: {failure.strerror or failure}; free some space or choose another place")
+        raise typer.Exit(1) from failure
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as bug:
+        if _debugging():
+            raise
+        kind = type(bug).__name__
+        error(f"a bug in lmgen: {kind}: {bug}; run it again with LMGEN_DEBUG=1 and report what it prints")
+        raise typer.Exit(1) from bug
+
+
+def _drop_output() -> None:
+    """Let go of output that nobody can take: Python would try once more at exit, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _debugging() -> bool:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from math import log
 from pathlib import Path
 
 from lmgen.data.config import HeldOutConfig
@@ -41,6 +42,12 @@ class Part:
     characters: int
     bytes: int
     words: int
+
+    def bits_per_character(self, nats_per_token: float) -> float | None:
+        """The same loss per character; None where unknown tokens make it mean less than the text."""
+        if self.unknown_tokens:
+            return None
+        return nats_per_token * self.tokens / log(2) / self.characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,13 +79,6 @@ class Windows:
             return -(-self._stream_length // self.length)
         return -(-(len(self.ids) // self.length) // self.streams)
 
-    @property
-    def targets(self) -> int:
-        """Tokens that are predicted in an epoch."""
-        if self.carried:
-            return self._stream_length * self.streams
-        return len(self.ids) // self.length * self.length
-
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Window]:
         """The windows of an epoch in order, from number `first` on: the same for the same seed and epoch."""
         begins = self._stream_begins() if self.carried else self._shuffled_begins(epoch)

@@ -140,7 +140,8 @@ def _count_longer(
         The n-grams; and the row of the one that ends at each token, NO_ROW if there is none, (T,).
     """
     places = np.flatnonzero(contexts != NO_ROW)
-    keys = contexts[places] * np.int64(vocabulary_size) + ids[places]
+    # Before numpy 2 an int32 array times an int64 number stays int32, and would overflow.
+    keys = contexts[places].astype(np.int64) * vocabulary_size + ids[places]
     by_key = np.argsort(keys)
     keys = keys[by_key]
     places = places[by_key]

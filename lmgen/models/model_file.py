@@ -110,7 +110,10 @@ def save_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], header: Ma
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     metadata = {FORMAT: json.dumps({"format_version": FORMAT_VERSION, **header})}
     with replacing(path) as temporary:
-        save_file(contiguous, temporary, metadata=metadata)
+        try:
+            save_file(contiguous, temporary, metadata=metadata)
+        except SafetensorError as error:  # a full disk, say; the library has no OSError
+            raise OSError(str(error)) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:

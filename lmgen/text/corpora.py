@@ -157,7 +157,7 @@ def _open_built_in(name: str) -> Corpus:
         corpus = _open_synthetic(instead) if instead in SYNTHETIC else _open_built_in(instead)
         return replace(corpus, notes=(f"this Python came without {name}; using {instead}", *corpus.notes))
     characters, sha256 = _fingerprint(text)
-    note = f"{name}: {characters:,} characters, sha256 {sha256} (differs by Python version)"
+    note = f"{name}: {characters:,} characters, sha256 {sha256[:16]}... (differs by Python version)"
     return Corpus(name=name, train=text, notes=(note,), description=BUILT_IN[name].description)
 
 

@@ -1,7 +1,7 @@
 """What a run writes down beside its checkpoint: the best model, the line of each evaluation, the summary."""
 
 import json
-from math import exp, log
+from math import exp
 from pathlib import Path
 
 from lmgen.data.preparation import Prepared
@@ -33,7 +33,7 @@ def save_network(run: RunFolder, trainer: Trainer, prepared: Prepared) -> None:
 
 def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished:
     """What came out of a run that is over."""
-    position, valid = trainer.position, prepared.valid
+    position = trainer.position
     nats = _best_nats(trainer, run)
     return Finished(
         run=str(run.folder),
@@ -45,9 +45,7 @@ def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished
         train_nats_per_token=_last_train_nats(run.metrics),
         valid_nats_per_token=nats,
         valid_perplexity=exp(nats),
-        valid_bits_per_character=(
-            None if valid.unknown_tokens else nats * valid.tokens / log(2) / valid.characters
-        ),
+        valid_bits_per_character=prepared.valid.bits_per_character(nats),
         baseline=_baseline_summary(run),
     )
 

@@ -1,5 +1,6 @@
 """The command as a process: exit codes, what stands on stderr, and what is never imported."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,30 @@ def test_a_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:
 
     assert result.stdout.strip() == "1000"
     assert result.stderr == ""
+
+
+def test_a_pipe_that_was_closed_before_anything_came_is_quiet_too(model: Path, tmp_path: Path) -> None:
+    """What is short is written when the command ends, and the reader is gone by then."""
+    command = f"{sys.executable} -m lmgen.cli.app info {model} | true; echo ${{PIPESTATUS[0]}}"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=buffered, check=True
+    )
+
+    assert result.stdout == "0\n"
+    assert result.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_under_the_output_is_one_line(model: Path, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m lmgen.cli.app info {model} > /dev/full"
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: cannot use the output: No space left on device;")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

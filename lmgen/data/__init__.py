@@ -1,1 +1,10 @@
-"""Token ids to batches: the memory-mapped token file, and the windows cut from it."""
+"""
+A corpus to training windows, by way of token ids on disk.
+
+- config.py: the settings of what is held out
+- splitting.py: a corpus cut into training, validation and test text
+- token_file.py: ids in a memory-mapped file
+- preparation.py: both together: a corpus to the token files of a run
+- windows.py: the batches that training reads, cut from the ids
+- run_folder.py: where the files of a run are, and which run is the newest
+"""

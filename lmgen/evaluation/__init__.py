@@ -1,1 +1,6 @@
-"""How surprised a model is by a text: nats, perplexity, bits."""
+"""
+How surprised a model is by a text: nats, perplexity, bits.
+
+- scoring.py: token ids to nats, in parallel streams or one after another
+- perplexity.py: texts, lines and tokens to the figures that people compare
+"""

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count, tee
 
-import numpy as np
-
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation.scoring import Float64Array, score_each, score_ids
 from lmgen.models.base import IdArray, LanguageModel
@@ -183,7 +181,7 @@ def score_tokens(
     Args and Raises are those of `compare_models`. With `exact` the tokens come as the text does; otherwise
     a segment of parallel streams at a time.
     """
-    for_ids, for_offsets = tee(_encoded(tokenizer, chunks))
+    for_ids, for_offsets = tee(tokenizer.encode_stream_with_offsets(chunks))
     offsets = chain.from_iterable(block.tolist() for _, block in for_offsets)
     spelled = cache(tokenizer.escaped_piece)
     indices = count()
@@ -323,19 +321,6 @@ def _score_open_line(
     for block in score_ids(model, tokenizer.encode_stream(counter.counting(pieces)), exact=exact):
         total.add(block.ids, block.nats)
     return counter.counts.characters, total
-
-
-def _encoded(tokenizer: Tokenizer, chunks: Iterable[str]) -> Iterator[tuple[IdArray, IdArray]]:
-    """Ids as `Tokenizer.encode_stream` gives them, and where in the whole text each token begins."""
-    position = 0
-    line_is_open = False
-    for block in line_blocks(chunks):
-        ids, offsets = tokenizer.encode_with_offsets(block)
-        yield ids, offsets + position
-        position += len(block)
-        line_is_open = not block.endswith("\n")
-    if tokenizer.reads_lines and line_is_open:
-        yield np.array([tokenizer.line_end]), np.array([position])
 
 
 @contextmanager

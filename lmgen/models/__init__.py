@@ -1,6 +1,13 @@
 """
 Language models: (ids, state) -> log-probabilities. numpy only, never torch.
 
+- base.py: the protocol that every model follows
+- config.py, cells.py, outputs.py, recurrent.py, initialization.py: the recurrent network
+- ngram.py: the n-gram model; kneser_ney.py estimates it, ngram_table.py holds its n-grams, ngram_tensors.py
+  packs them for a file
+- model_file.py: a model as one file
+- description.py: what a model is, in figures
+
 Shapes are written with these letters, here and to the right:
 T steps, B streams (the batch), V ids in the vocabulary, E embedding, H hidden, L layers, G gates of a cell.
 """

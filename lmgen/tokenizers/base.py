@@ -133,6 +133,18 @@ class Tokenizer(ABC):
         if self.reads_lines and line_is_open:
             yield np.array([self.line_end])
 
+    def encode_stream_with_offsets(self, chunks: Iterable[str]) -> Iterator[tuple[IdArray, IdArray]]:
+        """As `encode_stream`, and where in the whole text each token begins, in characters."""
+        position = 0
+        line_is_open = False
+        for block in line_blocks(chunks):
+            ids, offsets = self.encode_with_offsets(block)
+            yield ids, offsets + position
+            position += len(block)
+            line_is_open = not block.endswith("\n")
+        if self.reads_lines and line_is_open:
+            yield np.array([self.line_end]), np.array([position])
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of a sequence of tokens from the start of a text."""
         decoder = self.decoder()

@@ -5,20 +5,14 @@ A blank becomes `▁`; a line end `\n`, a tab `\t`, a return `\r`, a backslash `
 its own (control and format characters, other white space), and `▁` itself, becomes `\xNN` below U+0080, then
 `\uNNNN` or `\UNNNNNNNN`. A byte that is not a whole character, held as Python's surrogateescape holds it, is
 `\x80` to `\xff`. An ordinary token that is spelled like a special one has a backslash before it: `\<unk>`.
+
+No two spellings are written alike.
 """
-
-import re
-
-from lmgen.errors import CorpusError
 
 SPECIAL_PIECES = ("<unk>", "<s>", "</s>")
 """The names of special tokens, which stand unescaped."""
 
 _NAMED = {" ": "▁", "\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
-_CHARACTER_OF = {escaped: character for character, escaped in _NAMED.items()} | {r"\<": "<"}
-_ESCAPED = re.compile(
-    r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U00(?:0[0-9a-f]|10)[0-9a-f]{4}|\\[ntr\\]|^\\<|[^\\]", re.DOTALL
-)
 
 
 def escape(piece: str) -> str:
@@ -30,19 +24,6 @@ def escape(piece: str) -> str:
     if piece.isascii() and piece.isalnum():
         return piece
     return "".join(map(_escaped_character, piece))
-
-
-def unescape(escaped: str) -> str:
-    r"""
-    Undo `escape`: `"▁a\\n"` -> `" a\n"`.
-
-    Raises:
-        CorpusError: a backslash is followed by something that `escape` does not write.
-    """
-    parts = _ESCAPED.findall(escaped)
-    if sum(map(len, parts)) != len(escaped):
-        raise CorpusError(f"{escaped!r} is not an escaped token; a backslash itself is written twice")
-    return "".join(map(_unescaped_character, parts))
 
 
 def _escaped_character(character: str) -> str:
@@ -57,13 +38,3 @@ def _escaped_character(character: str) -> str:
     if code < 0x80:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _unescaped_character(part: str) -> str:
-    """The character that one match of `_ESCAPED` stands for."""
-    if part in _CHARACTER_OF:
-        return _CHARACTER_OF[part]
-    if len(part) == 1:
-        return part
-    code = int(part[2:], 16)
-    return chr(0xDC00 + code if part[1] == "x" and code >= 0x80 else code)

@@ -1,15 +1,33 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmgen.errors import CorpusError
-from lmgen.tokenizers.pieces import escape, unescape
+from lmgen.tokenizers.pieces import escape
 
 ANY_STRING = st.text(st.characters(exclude_categories=()))
 
+ESCAPED = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\[ntr\\]|^\\<|[^\\]", re.DOTALL)
+CHARACTER_OF = {"▁": " ", r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\\": "\\", r"\<": "<"}
+
+
+def unescape(escaped: str) -> str:
+    """Read the escapes from left to right; that this can be done shows that no two pieces share one."""
+    parts = ESCAPED.findall(escaped)
+    assert "".join(parts) == escaped
+    return "".join(map(unescaped_character, parts))
+
+
+def unescaped_character(part: str) -> str:
+    if part in CHARACTER_OF or len(part) == 1:
+        return CHARACTER_OF.get(part, part)
+    code = int(part[2:], 16)
+    return chr(0xDC00 + code if part[1] == "x" and code >= 0x80 else code)
+
 
 @given(ANY_STRING)
-def test_unescape_inverts_escape(piece: str) -> None:
+def test_what_is_escaped_can_be_read_back(piece: str) -> None:
     assert unescape(escape(piece)) == piece
 
 
@@ -49,9 +67,3 @@ def test_an_escaped_piece_stands_in_one_column(piece: str) -> None:
 def test_worked_examples(piece: str, escaped: str) -> None:
     assert escape(piece) == escaped
     assert unescape(escaped) == piece
-
-
-@pytest.mark.parametrize("escaped", ["\\", r"\q", r"\x8", r"\u12", r"a\<", r"\U00110000"])
-def test_what_is_not_escaped_is_refused(escaped: str) -> None:
-    with pytest.raises(CorpusError, match="is not an escaped token"):
-        unescape(escaped)

@@ -118,8 +118,16 @@ def test_a_stream_cut_anywhere_gives_the_ids_of_the_whole(
         text += "\n"
 
     streamed = [token for ids in tokenizer.encode_stream(chunks) for token in ids.tolist()]
+    located = [
+        pair
+        for ids, offsets in tokenizer.encode_stream_with_offsets(chunks)
+        for pair in zip(ids.tolist(), offsets.tolist(), strict=True)
+    ]
 
     assert streamed == tokenizer.encode(text).tolist()
+    assert located == list(
+        zip(*(array.tolist() for array in tokenizer.encode_with_offsets(text)), strict=True)
+    )
 
 
 @every_tokenizer

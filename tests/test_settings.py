@@ -1,0 +1,66 @@
+"""Settings: one error that lists every problem."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from lmgen.errors import ConfigError
+from lmgen.settings import check, from_mapping, kind, setting, to_mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    size: int = setting(3, "how large", minimum=1)
+    share: float | None = setting(None, "how much", above=0.0, below=1.0)
+    name: str = setting("a", "which", choices=("a", "b"))
+    loud: bool = setting(False, "whether")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def test_every_problem_is_listed_at_once() -> None:
+    with pytest.raises(ConfigError) as error:
+        Example(size=0, share=1.0, name="c")
+
+    assert str(error.value) == (
+        "size is 0, but has to be at least 1; share is 1.0, but has to be below 1.0; "
+        "name is 'c', but has to be one of a, b"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"size": 2.0}, "size is 2.0, but has to be of type int"),
+        ({"size": True}, "size is True, but has to be of type int"),
+        ({"size": None}, "size is missing"),
+        ({"share": float("nan")}, "share is nan, but has to be above 0"),
+        ({"loud": "yes"}, "loud is 'yes', but has to be of type bool"),
+    ],
+)
+def test_types_are_checked(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Example(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_whole_number_will_do_for_a_share() -> None:
+    with pytest.raises(ConfigError, match=r"share is 1\.0"):
+        Example(share=1)
+
+
+def test_files_name_unknown_settings() -> None:
+    with pytest.raises(
+        ConfigError, match=r"run\.toml: unknown settings sise; known are loud, name, share, size"
+    ):
+        from_mapping(Example, {"sise": 3}, "run.toml")
+
+
+def test_what_is_absent_is_left_out_of_files() -> None:
+    assert to_mapping(Example(size=4)) == {"size": 4, "name": "a", "loud": False}
+    assert from_mapping(Example, to_mapping(Example(size=4)), "here") == Example(size=4)
+
+
+def test_kinds_are_plain_types() -> None:
+    assert kind(Example, "share") == (float, True)
+    assert kind(Example, "size") == (int, False)

@@ -1,0 +1,114 @@
+"""The loop itself: what is carried, what is forgotten, what evaluation leaves alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lmgen.data.windows import Windows
+from lmgen.evaluation.scoring import mean_nats
+from lmgen.models.cells import CELLS
+from lmgen.models.config import NetworkConfig
+from lmgen.models.initialization import initial_parameters
+from lmgen.training.config import TrainingConfig
+from lmgen.training.events import Stepped
+from lmgen.training.loop import Trainer
+from lmgen.training.network import Network
+
+V = 7
+IDS = np.random.default_rng(0).integers(0, V, 400).astype(np.uint8)
+
+NOT_AT_ALL: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e-30}
+"""Updates that change nothing: what is left is the forward pass."""
+
+
+def trainer(cell: str = "lstm", streams: int = 1, dropout: float = 0.0, **settings: Any) -> Trainer:
+    network = NetworkConfig(cell=cell, hidden_size=8, embedding_size=4, layers=2, dropout=dropout)
+    config = TrainingConfig(**{"batch_size": streams, "window_length": 16, "epochs": 1.0, **settings})
+    windows = Windows(IDS, 0, streams, config.window_length, config.state == "carry")
+    return Trainer(Network(network, initial_parameters(network, V, None, 0)), windows, IDS[:50], config)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_carried_windows_have_the_losses_of_one_long_sequence(cell: str) -> None:
+    """The mean over windows of 16 steps is that of one pass over the whole text."""
+    training = trainer(cell, evaluations=1, **NOT_AT_ALL)
+    whole, _ = mean_nats(training.model, IDS)
+    evaluated = list(training.run())[-1]
+
+    assert not isinstance(evaluated, Stepped)
+    assert evaluated.train_nats_per_token == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_reset_forgets(cell: str) -> None:
+    """Each window has the loss that it has on its own, from zeros."""
+    training = trainer(cell, state="reset", **NOT_AT_ALL)
+    network = training.network
+    for window in training.windows.epoch(0):
+        before = training.position.nats
+        training._update(window)
+        scores, _ = network(torch.from_numpy(window.inputs), network.initial_state(1))
+        alone = torch.nn.functional.cross_entropy(
+            scores.flatten(0, 1), torch.from_numpy(window.targets).flatten(), reduction="sum"
+        )
+        assert training.position.nats - before == pytest.approx(alone.item(), rel=1e-5)
+
+
+def test_a_carried_state_starts_each_epoch_from_zeros() -> None:
+    training = trainer(streams=4, epochs=2.0)
+    steps = (event for event in training.run() if isinstance(event, Stepped))
+    carried = [any(bool(part.any()) for layer in training.carried for part in layer) for _ in steps]
+
+    assert all(carried)
+    assert training.position.epoch == 2
+    assert not any(bool(part.any()) for layer in training.carried for part in layer)
+
+
+def test_evaluation_leaves_training_as_it_was() -> None:
+    """No trace in the carried state, the weights or the random numbers of dropout."""
+    training = trainer(streams=4, dropout=0.5)
+    events = training.run()
+    for _ in range(3):
+        next(events)
+    state = [part.clone() for layer in training.carried for part in layer]
+    weights = training.network.arrays()
+    random = torch.get_rng_state()
+    training.evaluate()
+
+    assert all(
+        torch.equal(before, part)
+        for before, part in zip(state, (p for layer in training.carried for p in layer), strict=True)
+    )
+    assert all(np.array_equal(weights[name], array) for name, array in training.network.arrays().items())
+    assert torch.equal(random, torch.get_rng_state())
+    assert training.network.training
+
+
+def test_gradients_are_clipped_to_their_norm() -> None:
+    training = trainer(clip=1e-3, optimizer="sgd", learning_rate=1.0, warmup=0.0)
+    before = training.network.arrays()
+    next(training.run())
+    moved = np.concatenate(
+        [(array - before[name]).ravel() for name, array in training.network.arrays().items()]
+    )
+
+    assert np.linalg.norm(moved) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_progress_goes_by_the_limit_that_is_nearest() -> None:
+    training = trainer(epochs=1.0, steps=5)
+    for event in training.run():
+        if isinstance(event, Stepped):
+            assert event.progress == pytest.approx(event.step / 5)
+    assert training.position.step == 5
+
+
+def test_float64_trains_in_float64() -> None:
+    training = trainer(**NOT_AT_ALL)
+    training.network.double()
+    training.carried = training.network.initial_state(1)
+    next(training.run())
+
+    assert training.carried[0][0].dtype == torch.float64

@@ -10,8 +10,8 @@ from lmgen.training.config import TrainingConfig
 MOMENTUM_DECAYS = (0.9, 0.99)
 """Adam's β1 and β2. β2 is lower than the usual 0.999: runs of minutes have only a few thousand updates."""
 
-LEARNING_RATES = {"adamw": 8e-3, "adam": 8e-3, "sgd": 2.0, "rmsprop": 4e-3, "adagrad": 4e-2}
-"""By optimiser, at 256 hidden units."""
+LEARNING_RATES = {"adamw": 8e-3, "adam": 8e-3, "sgd": 6.0, "rmsprop": 4e-3, "adagrad": 8e-2}
+"""By optimiser, at 256 hidden units; benchmarks/results/defaults.md says what was tried."""
 
 
 def default_learning_rate(optimizer: str, hidden_size: int) -> float:

@@ -57,7 +57,8 @@ def main() -> None:
     try:
         code = app(prog_name="lmgen", standalone_mode=False)
     except TyperException as wrong:
-        report.error(_usage(wrong))
+        if wrong.format_message():  # empty after `lmgen` alone, which has printed its help page
+            report.error(_usage(wrong))
         sys.exit(wrong.exit_code)
     except typer.Abort:
         sys.exit(130)

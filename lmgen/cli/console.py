@@ -126,7 +126,8 @@ def _follow(events: Iterable[Event], display: Display) -> Finished | None:
             case Saved():
                 display.saved(event)
             case BaselineFitted():
-                display.line(_baseline(event))
+                for line in _baseline(event):
+                    display.line(line)
             case Started():
                 for line in _opening(event):
                     display.line(line)
@@ -154,11 +155,12 @@ def _corpus(prepared: "Prepared") -> list[str]:
     ]
 
 
-def _baseline(fitted: BaselineFitted) -> str:
-    return (
+def _baseline(fitted: BaselineFitted) -> list[str]:
+    return [
+        *(f"note: {note}" for note in fitted.notes),
         f"baseline  {fitted.order}-gram, Kneser-Ney, {fitted.ngrams:,} n-grams: validation "
-        f"{fitted.valid_nats_per_token:.4f} nats/token, perplexity {exp(fitted.valid_nats_per_token):.4g}"
-    )
+        f"{fitted.valid_nats_per_token:.4f} nats/token, perplexity {exp(fitted.valid_nats_per_token):.4g}",
+    ]
 
 
 def _opening(started: Started) -> list[str]:

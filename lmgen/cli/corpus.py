@@ -43,7 +43,9 @@ def show(
     name: NameArgument,
     split: Annotated[
         Literal["train", "valid", "test"] | None,
-        typer.Option(help="Only this part, cut as `lmgen train` cuts it (all).", show_default=False),
+        typer.Option(
+            help="Only this part, cut as `lmgen train` cuts it by default (all).", show_default=False
+        ),
     ] = None,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:

@@ -8,6 +8,7 @@ import typer
 from lmgen.cli import report
 from lmgen.cli.options import JsonOption, QuietOption, open_model
 from lmgen.cli.output import TextOutput, json_line
+from lmgen.cli.perplexity import is_model
 from lmgen.cli.sample import note_unknown, read_prompt
 from lmgen.errors import ConfigError
 
@@ -41,12 +42,11 @@ def next_(
     with report.reported_errors():
         model, text = _model_and_text(arguments)
         opened = open_model(model)
-        from lmgen.generation.next import next_tokens
         from lmgen.generation.prompts import unknown_parts
 
         if unknown := unknown_parts(opened.tokenizer, text):
             note_unknown(unknown)
-        tokens = next_tokens(opened.model, opened.tokenizer, text, top)
+        tokens = opened.next(text, top)
         with TextOutput() as output:
             output.write(_json(text, tokens) if json else _table(opened.tokenizer, tokens))
 
@@ -59,6 +59,8 @@ def _model_and_text(arguments: list[str]) -> tuple[Path | None, str]:
             "put quotes around a text with blanks"
         )
     *models, text = arguments
+    if not models and is_model(text):
+        raise ConfigError(f"{text} is a model, but there is no text; give the text so far after it")
     return Path(models[0]) if models else None, read_prompt("-") if text == "-" else text
 
 

@@ -69,7 +69,10 @@ def perplexity(
     json: JsonOption = False,
     field: Annotated[
         str | None,
-        typer.Option(help="Where the text is in the records of .jsonl files (text).", show_default=False),
+        typer.Option(
+            help="The field that holds the text in JSON Lines (text); stdin is JSON Lines if it is given.",
+            show_default=False,
+        ),
     ] = None,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
@@ -114,17 +117,17 @@ def _model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
     if not arguments:
         return None, []
     first, *others = arguments
-    model = Path(first) if _is_model(first) else None
+    model = Path(first) if is_model(first) else None
     texts = arguments if model is None else others
     if model is None and first != "-" and not _exists(Path(first)):
         raise ModelError(f"there is no run, model file or text {visible(first)}; `lmgen train` makes a model")
     for text in texts:
-        if _is_model(text):
+        if is_model(text):
             raise ConfigError(f"{text} is a model, not a text; give one MODEL, before the texts")
     return model, texts
 
 
-def _is_model(argument: str) -> bool:
+def is_model(argument: str) -> bool:
     """Whether it is a run folder (its training may not have got as far as a model) or a .safetensors file."""
     from lmgen.data.run_folder import MODEL_SUFFIX, RunFolder
 

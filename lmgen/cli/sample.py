@@ -59,15 +59,15 @@ def sample(
     lmgen sample checkpoints/demo --prompt "To be" --temperature 0.8
     """
     with report.reported_errors():
-        config = SamplingConfig(**given(settings))
+        options = {**given(settings), "stop": stop or []}
         single = not (lines or json or num > 1)
-        _check(config, prompt, prompt_file, stop or [], single=single)
+        _check(SamplingConfig(**given(settings)), prompt, prompt_file, stop or [], single=single)
         opened = open_model(model)
         prompts = _noting_unknown(opened.tokenizer, _prompts(prompt, prompt_file, lines=lines))
         if single:
-            texts = _streamed(opened, prompts, config, stop or [], echo=not no_echo)
+            texts = _streamed(opened, next(prompts), options, echo=not no_echo)
         else:
-            completions = _completions(opened, prompts, config, num=num, lines=lines, stop=stop or [])
+            completions = opened.complete(prompts, num=num, lines=lines, **options)
             texts = map(_as_json if json else _with_prompt if not no_echo else _alone, completions)
         with TextOutput() as output:
             for text in texts:
@@ -148,28 +148,11 @@ def _noting_unknown(tokenizer: "Tokenizer", prompts: Iterable[str]) -> Iterator[
         yield prompt
 
 
-def _streamed(
-    opened: "TextModel", prompts: Iterator[str], config: SamplingConfig, stop: list[str], *, echo: bool
-) -> Iterator[str]:
-    """The only prompt, then its completion as it grows."""
-    from lmgen.generation.sampler import stream
-
-    prompt = next(prompts)
+def _streamed(opened: "TextModel", prompt: str, options: dict[str, Any], *, echo: bool) -> Iterator[str]:
+    """A prompt, then its completion as it grows."""
     if echo:
         yield prompt
-    yield from stream(opened.model, opened.tokenizer, prompt, config, stop=stop)
-
-
-def _completions(
-    opened: "TextModel",
-    prompts: Iterator[str],
-    config: SamplingConfig,
-    **options: Any,
-) -> "Iterator[Completion]":
-    """All completions of all prompts."""
-    from lmgen.generation.sampler import complete
-
-    return complete(opened.model, opened.tokenizer, prompts, config, **options)
+    yield from opened.stream(prompt, **options)
 
 
 def _as_json(completion: "Completion") -> str:

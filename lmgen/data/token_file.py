@@ -54,10 +54,10 @@ def read_tokens(path: Path) -> IdArray:
         ids = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise CorpusError(f"there is no token file {path}; train again to make it anew") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise CorpusError(
-            f"{path} is not a whole token file ({error}); train again to make it anew"
-        ) from error
+    except OSError as error:
+        raise CorpusError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:  # numpy's own words speak of pickles
+        raise CorpusError(f"{path} is not a whole token file; train again to make it anew") from error
     if ids.ndim != 1 or ids.dtype.kind != "u":
         raise CorpusError(f"{path} holds {ids.dtype} of shape {ids.shape}, not token ids; train again")
     return ids  # type: ignore[no-any-return]

@@ -232,7 +232,7 @@ def _text_score(model: str, text: str, total: _Total, counts: TextCounts, words:
         unknown_tokens=total.unknown_tokens,
         nats=total.nats,
         nats_per_token=total.nats / total.tokens,
-        perplexity=_exp(total.nats / total.tokens),
+        perplexity=exp_or_infinity(total.nats / total.tokens),
         perplexity_without_unknown=_perplexity(total.nats - total.unknown_nats, known_tokens),
         bits_per_character=None if bits is None else bits / counts.characters,
         bits_per_byte=None if bits is None else bits / counts.bytes,
@@ -253,10 +253,11 @@ def _line_score(text: str, line: int, total: _Total, characters: int) -> LineSco
 
 def _perplexity(nats: float, count: int) -> float | None:
     """exp(nats / count); None where there is nothing to take the mean of."""
-    return _exp(nats / count) if count else None
+    return exp_or_infinity(nats / count) if count else None
 
 
-def _exp(nats: float) -> float:
+def exp_or_infinity(nats: float) -> float:
+    """The perplexity that nats a token mean: infinite where it is too large a number, as training that diverges."""
     try:
         return math.exp(nats)
     except OverflowError:

@@ -85,7 +85,7 @@ def open_corpus(
 
     Args:
         names: what to open.
-        field: where the text is in JSON Lines files (`text` if None).
+        field: where the text is in JSON Lines, as `open_text` has it.
         errors: "strict", or "surrogateescape" to let bytes pass that are not UTF-8.
         tell: hears of a download before it begins.
 

@@ -75,7 +75,8 @@ def open_text(name: str, *, field: str | None = None, errors: str = "strict", on
 
     Args:
         name: a path, or `-`.
-        field: where the text is in the records of `.jsonl` files; `text` if None.
+        field: where the text is in the records of `.jsonl` files; `text` if None. What comes out of a pipe is
+            taken for JSON Lines if a field is named, for plain text otherwise.
         errors: "strict", or "surrogateescape" to let bytes pass that are not UTF-8; it leaves no file out.
         once: the text will be read only once: copy nothing, hand on what arrives.
 
@@ -101,13 +102,13 @@ def joined(name: str, texts: Sequence[Text]) -> Text:
 def source(name: str, *, field: str | None = None, errors: str = "strict", once: bool = False) -> Text:
     """Open one text as `open_text` does, but let it be empty: the texts beside it may not be."""
     if name == STANDARD_INPUT:
-        return _arriving("standard input", _standard_input(), errors, once)
+        return _arriving("standard input", _standard_input(), field, errors, once)
     path = Path(name)
     mode = _mode(path)
     if S_ISDIR(mode):
         return _folder(path, field, errors)
     if not S_ISREG(mode):
-        return _arriving(name, _pipe(path), errors, once)
+        return _arriving(name, _pipe(path), field, errors, once)
     with readable(path), path.open("rb"):
         pass  # what cannot be opened is found out now, not in the middle of the work
     return _file(path, field, errors)
@@ -236,10 +237,8 @@ def _in_turn(texts: Iterable[Text]) -> Iterator[str]:
 
 def _file(path: Path, field: str | None, errors: str) -> Text:
     name = str(path)
-    if not _JSON_LINES.search(name):
-        return Text(name, lambda: decoded(file_blocks(path), name, errors))
-    # JSON is UTF-8 by definition, whatever bytes the rest of a corpus may hold.
-    return Text(name, lambda: record_texts(decoded(file_blocks(path), name), field or DEFAULT_FIELD, name))
+    record_field = field or DEFAULT_FIELD if _JSON_LINES.search(name) else None
+    return _content(name, lambda: file_blocks(path), record_field, errors)
 
 
 def _folder(folder: Path, field: str | None, errors: str) -> Text:
@@ -259,10 +258,18 @@ def _left_out_note(folder: Path, left_out: list[Path], files: int) -> str:
     return f"{len(left_out)} of {files} files in {folder} are no UTF-8 text and are left out: {names}{more}"
 
 
-def _arriving(name: str, blocks: Iterator[bytes], errors: str, once: bool) -> Text:
-    """A text that comes out of a pipe."""
+def _arriving(name: str, blocks: Iterator[bytes], field: str | None, errors: str, once: bool) -> Text:
+    """A text that comes out of a pipe; JSON Lines where a field is named, since it has no name to tell by."""
     again: Callable[[], Iterator[bytes]] = (lambda: blocks) if once else Spool(blocks).blocks
-    return Text(name, lambda: decoded(again(), name, errors))
+    return _content(name, again, field, errors)
+
+
+def _content(name: str, blocks: Callable[[], Iterator[bytes]], field: str | None, errors: str) -> Text:
+    """Bytes as the text that they are, or as the text in a field of JSON Lines records."""
+    if field is None:
+        return Text(name, lambda: decoded(blocks(), name, errors))
+    # JSON is UTF-8 by definition, whatever bytes the rest of a corpus may hold.
+    return Text(name, lambda: record_texts(decoded(blocks(), name), field, name))
 
 
 def _standard_input() -> Iterator[bytes]:

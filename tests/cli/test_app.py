@@ -29,6 +29,14 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     assert all(f" {command} " in result.stdout for command in COMMANDS)
 
 
+def test_the_command_alone_shows_its_help_and_no_error(tmp_path: Path) -> None:
+    result = lmgen(cwd=tmp_path)
+
+    assert result.returncode == 2
+    assert "Usage: lmgen" in result.stdout
+    assert result.stderr == ""
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_and_every_flag_has_help(command: str, tmp_path: Path) -> None:
     result = lmgen(command, "--help", cwd=tmp_path)

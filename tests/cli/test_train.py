@@ -30,9 +30,12 @@ def test_progress_goes_to_stderr_and_the_summary_to_stdout(text: Path, tmp_path:
     result = lmgen("train", text.name, *TINY, cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
-    corpus, tokens, baseline, network, heading, *rows = result.stderr.splitlines()
+    corpus, tokens, note, baseline, network, heading, *rows = result.stderr.splitlines()
     assert corpus == "corpus    squares: 3,810 characters to train on, 424 to validate"
     assert tokens == "tokens    3,810 and 424, of 18 different ones (char)"
+    assert (
+        note == "note: n-gram counts of order 1, 2 give no valid Kneser-Ney discounts: 0.5, 1, 1.5 are used"
+    )
     assert baseline.startswith("baseline  2-gram, Kneser-Ney")
     assert network == ("network   lstm 1 x 12, 1,386 parameters, on cpu, in checkpoints/squares"), (
         "V E + 4 (H E + H H + H) + V H + V with V = 18, E = 8 and H = 12"

@@ -44,7 +44,7 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path, damage: bytes | None)
     write_tokens(path, [np.arange(200)], 200)
     path.write_bytes(path.read_bytes()[:-10] if damage is None else damage)
 
-    with pytest.raises(CorpusError, match=r"train\.npy is not a whole token file"):
+    with pytest.raises(CorpusError, match=r"train\.npy is not a whole token file; train again"):
         read_tokens(path)
 
 

@@ -1,6 +1,7 @@
 """A model is one file: what comes back, and what is refused."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from lmgen.errors import ModelError
+from lmgen.errors import LmgenError, ModelError
 from lmgen.models.config import NetworkConfig
 from lmgen.models.initialization import initial_parameters
 from lmgen.models.model_file import load_model, load_tensors, save_model, save_tensors
@@ -107,3 +108,17 @@ def test_scalars_keep_their_shape(tmp_path: Path) -> None:
     save_tensors(tmp_path / "x.safetensors", {"step": np.array(3.0)}, {})
 
     assert load_tensors(tmp_path / "x.safetensors")[1]["step"].shape == ()
+
+
+def test_a_disk_that_is_full_leaves_the_old_file(path: Path) -> None:
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (256, limits[1]))
+    try:
+        with pytest.raises(LmgenError, match=r"^cannot write .*model\.safetensors: .*File too large"):
+            save_model(path, network(), TOKENIZER)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]

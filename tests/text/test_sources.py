@@ -271,6 +271,15 @@ class TestPipes:
                 typed.write(line.encode())
                 assert next(chunks) == line
 
+    @pytest.mark.parametrize("once", [False, True])
+    def test_records_are_taken_apart_if_a_field_is_named(
+        self, once: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for field, expected in (("body", "two\n"), (None, '{"body": "two"}\n')):
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"body": "two"}\n')))
+
+            assert read(open_text("-", field=field, once=once)) == expected
+
     def test_empty_input_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
 

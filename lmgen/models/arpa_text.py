@@ -1,0 +1,411 @@
+r"""
+An ARPA file taken apart: the words and numbers in it, and what is wrong with it, by line.
+
+    \data\
+    ngram 1=13
+    ngram 2=23
+
+    \1-grams:
+    log10 P(w)          w                   log10 backoff(w)
+    \2-grams:
+    log10 P(w | v)      v w
+    \end\
+
+Columns stand between blanks or tabs. A backoff may be missing, which is 0. What stands before `\data\` is for
+people, but for the lines in which lmgen keeps the tokenizer. Making a model of it is the business of arpa.py.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from lmgen.errors import ModelError
+from lmgen.models.base import IdArray
+from lmgen.text.raw import file_blocks
+
+LOG10_OF_ZERO = -99.0
+"""How SRILM writes the logarithm of 0; IRSTLM's `-inf` is read as this."""
+
+MARK = "# lmgen "
+"""Begins the lines in which lmgen keeps the tokenizer; KenLM allows lines that begin with #, SRILM any."""
+
+MARK_CHARACTERS = 1000
+"""Of the tokenizer in one line: some toolkits have a longest line."""
+
+PREAMBLE_BYTES = 1 << 24
+"""A file without `\\data\\` in so many bytes is not read on."""
+
+_END_OF_LINE = b"\0"
+"""Put in for line ends, to see whether all lines of a block have the same columns."""
+
+_COUNT = re.compile(rb"ngram\s+(\d{1,4})\s*=\s*(\d{1,15})")
+
+_WHAT_ELSE = {
+    b"\x1f\x8b": "it looks like gzip; give it a name that ends in .gz",
+    b"BZh": "it looks like bzip2; give it a name that ends in .bz2",
+    b"\xfd7zXZ": "it looks like xz; give it a name that ends in .xz",
+    b"\x28\xb5\x2f\xfd": "it looks like Zstandard; give it a name that ends in .zst",
+    b"PK\x03\x04": "it looks like a zip archive; unpack it first",
+    b"\xff\xfe": "it looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8",
+    b"\xfe\xff": "it looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8",
+    b"mmap lm ": "it is a binary of KenLM's build_binary; give the ARPA file that it was built from",
+    b"SRILM_BINARY": "it is a binary of SRILM; write it as text first (ngram -lm FILE -write-lm FILE.arpa)",
+    b"blmt": "it is a binary of IRSTLM; write it as text first (compile-lm --text=yes FILE FILE.arpa)",
+    b"Qblmt": "it is a binary of IRSTLM, and quantized; make an ARPA file without quantize-lm",
+    b"iARPA": "it is an IRSTLM iARPA file; make ARPA of it first (compile-lm --text=yes FILE FILE.arpa)",
+    b"qARPA": "it is a quantized IRSTLM file; make an ARPA file without quantize-lm",
+    b"<!doctype": "it is an HTML page; was a web page saved in place of the file?",
+    b"<html": "it is an HTML page; was a web page saved in place of the file?",
+}
+"""What a file that is no ARPA file probably is, by how it begins (letters of HTML in lower case)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The n-grams of one order, R of them, as the file lists them."""
+
+    ids: IdArray
+    """(R, n); a word's id is its place among the 1-grams."""
+    log_probs: npt.NDArray[np.float32]
+    """Natural logarithms, as all others here, (R,)."""
+    backoffs: npt.NDArray[np.float32]
+    """(R,)"""
+    lines: npt.NDArray[np.int64]
+    """Where each stands in the file, the first line being 1, (R,)."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class ArpaText:
+    """All that a file says."""
+
+    words: list[str]
+    """As the 1-grams spell them, in their order."""
+    orders: list[Entries]
+    """The n-grams of order 1 .. N."""
+    tokenizer: dict[str, Any] | None
+    """What lmgen kept of a tokenizer in a file that it wrote."""
+
+
+def parse_arpa(path: Path) -> ArpaText:
+    """
+    Read an ARPA file; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed.
+
+    Raises:
+        CorpusError: it cannot be read, or is compressed and damaged.
+        ModelError: it is something else, cut short, or says what cannot be; the message gives the line.
+    """
+    lines = _Lines(path)
+    tokenizer = _read_preamble(lines)
+    counts, heading = _read_counts(lines)
+    words: list[str] = []
+    word_ids: dict[bytes, int] = {}
+    orders = []
+    for n, count in enumerate(counts, start=1):
+        if count or heading == _heading(n):
+            _check_heading(lines, heading, n)
+            orders.append(_read_entries(lines, n, words, word_ids))
+            heading = lines.next_heading()
+            _check_count(lines, n, count, len(orders[-1]), heading)
+        else:
+            orders.append(_joined([], n))
+    if heading is None:
+        lines.fail(f"it ends here, without \\end\\ after the {len(counts)}-grams: it is cut short; get it again")
+    if heading != b"\\end\\":
+        lines.fail(f"{_shown(heading)} stands where \\end\\ should: \\data\\ announces no more n-grams")
+    return ArpaText(words, orders, tokenizer)
+
+
+class _Lines:
+    """A file line by line, or many lines at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.number = 0
+        """Of the line that was given out last."""
+        self._blocks = file_blocks(path)
+        self._text = b""
+        self._position = 0
+
+    def head(self, size: int) -> bytes:
+        """The file's first bytes; asked for before any line is."""
+        while len(self._text) < size and self._read_on():
+            pass
+        return self._text[:size]
+
+    def next(self) -> bytes | None:
+        """One line without its end; None after the last."""
+        while (end := self._text.find(b"\n", self._position)) < 0:
+            if not self._read_on():
+                end = len(self._text)
+                break
+        line = self._text[self._position : end]
+        if end == len(self._text) and not line:
+            return None
+        self._position = min(end + 1, len(self._text))
+        self.number += 1
+        return line
+
+    def next_heading(self) -> bytes | None:
+        """The next line that is not blank, without blanks around it; None after the last."""
+        while (line := self.next()) is not None:
+            if line := line.strip():
+                return line
+        return None
+
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """The lines up to the next one that begins with a backslash, many at a time, and the first's number."""
+        while self._position < len(self._text) or self._read_on():
+            if self._text.startswith(b"\\", self._position):
+                return
+            end = self._text.find(b"\n\\", self._position) + 1 or self._text.rfind(b"\n", self._position) + 1
+            if end <= self._position:  # not one whole line
+                if self._read_on():
+                    continue
+                end = len(self._text)
+            block = self._text[self._position : end]
+            first = self.number + 1
+            self._position = end
+            self.number += block.count(b"\n") + (not block.endswith(b"\n"))
+            yield first, block
+
+    def fail(self, what: str, line: int | None = None) -> NoReturn:
+        """Raise the error that names the file and a line, the last one read if none is given."""
+        raise ModelError(f"{self.path}, line {self.number if line is None else line}: {what}")
+
+    def _read_on(self) -> bool:
+        block = next(self._blocks, b"")
+        self._text = self._text[self._position :] + block
+        self._position = 0
+        return bool(block)
+
+
+def _read_preamble(lines: _Lines) -> dict[str, Any] | None:
+    r"""Find `\data\`; return what lmgen wrote before it."""
+    _check_head(lines.path, lines.head(512))
+    marks = []
+    read = 0
+    while read < PREAMBLE_BYTES and (line := lines.next()) is not None:
+        if line.strip().removeprefix(b"\xef\xbb\xbf") == b"\\data\\":
+            return _marked_tokenizer(lines, marks)
+        if line.startswith(MARK.encode()):
+            marks.append(line.removeprefix(MARK.encode()).rstrip(b"\r"))
+        read += len(line) + 1
+    raise ModelError(f"{lines.path} is not an ARPA file: no line in it is \\data\\")
+
+
+def _check_head(path: Path, head: bytes) -> None:
+    if not head:
+        raise ModelError(f"{path} is empty; give an ARPA file")
+    if head[8:10] == b'{"' and head[5:8] == b"\0\0\0":
+        raise ModelError(f"{path} is not an ARPA file: it is a .safetensors file; use it as a MODEL")
+    start = head.lstrip()[:16]
+    for wanted, what in _WHAT_ELSE.items():
+        if start.startswith(wanted) or start.lower().startswith(wanted):
+            raise ModelError(f"{path} is not an ARPA file: {what}")
+
+
+def _marked_tokenizer(lines: _Lines, marks: Sequence[bytes]) -> dict[str, Any] | None:
+    if not marks:
+        return None
+    try:
+        tokenizer = json.loads(b"".join(marks))
+    except (ValueError, RecursionError):
+        tokenizer = None
+    if not isinstance(tokenizer, dict):
+        lines.fail(f"the lines above that begin with {MARK.strip()!r} are damaged; export the model again")
+    return tokenizer
+
+
+def _read_counts(lines: _Lines) -> tuple[list[int], bytes | None]:
+    r"""The counts that follow `\data\`, and the heading after them."""
+    counts: list[int] = []
+    while (line := lines.next_heading()) is not None and not line.startswith(b"\\"):
+        match = _COUNT.fullmatch(line)
+        if not match:
+            lines.fail(f"{_shown(line)} stands where the numbers of n-grams should, such as ngram 1=1000")
+        if int(match[1]) != len(counts) + 1:
+            lines.fail(f"the number of {int(match[1])}-grams, where that of {len(counts) + 1}-grams should be")
+        counts.append(int(match[2]))
+    if not counts:
+        lines.fail("nothing says how many n-grams there are, such as ngram 1=1000")
+    return counts, line
+
+
+def _heading(n: int) -> bytes:
+    return b"\\%d-grams:" % n
+
+
+def _check_heading(lines: _Lines, heading: bytes | None, n: int) -> None:
+    if heading is None:
+        lines.fail(f"it ends before the {n}-grams: it is cut short; get it again")
+    if heading != _heading(n):
+        lines.fail(f"{_shown(heading)} stands where \\{n}-grams: should")
+
+
+def _check_count(lines: _Lines, n: int, announced: int, found: int, heading: bytes | None) -> None:
+    if heading is None:
+        lines.fail(f"it ends in the {n}-grams, after {found:,} of {announced:,}: it is cut short; get it again")
+    if announced != found:
+        lines.fail(f"there are {found:,} {n}-grams above, but \\data\\ announces {announced:,}")
+
+
+def _read_entries(lines: _Lines, n: int, words: list[str], word_ids: dict[bytes, int]) -> Entries:
+    """The n-grams of one order; those of order 1 make the vocabulary."""
+    parts = []
+    for first, block in lines.blocks():
+        columns = _split(lines, first, block, n)
+        if not columns:
+            continue
+        if n == 1:
+            _add_words(lines, columns, words, word_ids)
+        parts.append(_entries(lines, columns, word_ids))
+    return _joined(parts, n)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Some lines, column by column, each as long as `lines`."""
+
+    log_probs: list[bytes]
+    words: list[list[bytes]]
+    backoffs: list[bytes] | None
+    lines: npt.NDArray[np.int64]
+
+
+def _split(lines: _Lines, first: int, block: bytes, n: int) -> _Columns | None:
+    """Take lines apart, all at once where all have the same number of columns; None if all are blank."""
+    if _END_OF_LINE in block:
+        lines.fail("there is a NUL byte in or after it: this is not text", first)
+    block = block.rstrip()
+    if not block:
+        return None
+    fields = (block.replace(b"\n", b" " + _END_OF_LINE + b" ") + b" " + _END_OF_LINE).split()
+    rows = block.count(b"\n") + 1
+    numbers = np.arange(first, first + rows)
+    for width in (n + 2, n + 1):
+        if len(fields) == rows * (width + 1) and fields[width :: width + 1].count(_END_OF_LINE) == rows:
+            break
+    else:
+        fields, numbers = _split_one_by_one(lines, first, block, n)
+        width = n + 2
+    return _Columns(
+        log_probs=fields[0 :: width + 1],
+        words=[fields[place :: width + 1] for place in range(1, n + 1)],
+        backoffs=fields[n + 1 :: width + 1] if width == n + 2 else None,
+        lines=numbers,
+    )
+
+
+def _split_one_by_one(
+    lines: _Lines, first: int, block: bytes, n: int
+) -> tuple[list[bytes], npt.NDArray[np.int64]]:
+    """As if each line had a backoff, and lines that are blank were not there."""
+    fields: list[bytes] = []
+    numbers = []
+    for number, line in enumerate(block.split(b"\n"), start=first):
+        columns = line.split()
+        if not columns:
+            continue
+        if len(columns) == n + 1:
+            columns.append(b"0")
+        if len(columns) != n + 2:
+            lines.fail(
+                f"{_shown(line)} has {len(columns)} columns; for a {n}-gram there are {n + 1}, or {n + 2} with "
+                "a backoff",
+                number,
+            )
+        fields += columns
+        fields.append(_END_OF_LINE)
+        numbers.append(number)
+    return fields, np.array(numbers, np.int64)
+
+
+def _add_words(lines: _Lines, columns: _Columns, words: list[str], word_ids: dict[bytes, int]) -> None:
+    for number, word in zip(columns.lines, columns.words[0], strict=True):
+        if word in word_ids:
+            lines.fail(f"the 1-gram {_shown(word)} is there a second time", number)
+        word_ids[word] = len(words)
+        try:
+            words.append(word.decode())
+        except UnicodeDecodeError:
+            lines.fail(f"the word {_shown(word)} is not UTF-8; convert the file (iconv -f LATIN1 -t UTF-8)", number)
+
+
+def _entries(lines: _Lines, columns: _Columns, word_ids: dict[bytes, int]) -> Entries:
+    rows = len(columns.lines)
+    ids = np.empty((rows, len(columns.words)), np.int32)
+    for place, column in enumerate(columns.words):
+        try:
+            ids[:, place] = np.fromiter(map(word_ids.__getitem__, column), np.int32, rows)
+        except KeyError:
+            row = next(row for row, word in enumerate(column) if word not in word_ids)
+            lines.fail(f"the word {_shown(column[row])} is not among the 1-grams", int(columns.lines[row]))
+    log_probs = _numbers(lines, columns.log_probs, columns.lines)
+    _refuse(lines, columns, columns.log_probs, log_probs > 0, "is a probability above 1: its logarithm is positive")
+    backoffs = np.zeros(rows)
+    if columns.backoffs is not None:
+        backoffs = _numbers(lines, columns.backoffs, columns.lines)
+        _refuse(lines, columns, columns.backoffs, np.isposinf(backoffs), "is no backoff")
+    return Entries(ids, _natural(log_probs), _natural(backoffs), columns.lines)
+
+
+def _numbers(
+    lines: _Lines, column: list[bytes], numbers: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """A column of numbers; minus infinity becomes SRILM's."""
+    try:
+        values = np.fromiter(map(float, column), np.float64, len(column))
+    except ValueError:
+        row = next(row for row, field in enumerate(column) if not _is_number(field))
+        lines.fail(f"{_shown(column[row])} is not a number", int(numbers[row]))
+    if np.isnan(values).any():
+        row = int(np.isnan(values).argmax())
+        lines.fail(f"{_shown(column[row])} is not a number", int(numbers[row]))
+    values[np.isneginf(values)] = LOG10_OF_ZERO
+    return values
+
+
+def _refuse(
+    lines: _Lines, columns: _Columns, column: list[bytes], wrong: npt.NDArray[np.bool_], what: str
+) -> None:
+    if wrong.any():
+        row = int(wrong.argmax())
+        lines.fail(f"{_shown(column[row])} {what}", int(columns.lines[row]))
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _natural(log10: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    return (log10 * np.log(10)).astype(np.float32)
+
+
+def _joined(parts: Sequence[Entries], n: int) -> Entries:
+    if not parts:
+        none = np.empty(0, np.float32)
+        return Entries(np.empty((0, n), np.int32), none, none, np.empty(0, np.int64))
+    return Entries(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.log_probs for part in parts]),
+        np.concatenate([part.backoffs for part in parts]),
+        np.concatenate([part.lines for part in parts]),
+    )
+
+
+def _shown(text: bytes) -> str:
+    """What stands in a file, fit for a message in one line."""
+    return repr(text.decode("utf-8", "replace").strip()[:60])

@@ -46,7 +46,7 @@ def needed_tokens(streams: int, length: int, *, carried: bool) -> int:
     return streams if carried else length
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
     """
     How a text is cut into the windows of an epoch.

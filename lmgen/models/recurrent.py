@@ -147,6 +147,8 @@ class RecurrentModel:
         match config:
             case {"vocabulary_size": int(size), "start_token": int(start), "network": dict(network)}:
                 shape = from_mapping(NetworkConfig, network, "the model's configuration")
+                if shape.layers > len(tensors):  # before so many layers are listed one by one
+                    raise ModelError(f"it claims {shape.layers} layers, but has {len(tensors)} tensors")
                 return cls(shape, size, start, tensors)
             case _:
                 raise ModelError("its configuration lacks vocabulary_size, start_token or network")

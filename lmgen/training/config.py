@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import inf
 from typing import Any
 
 from lmgen.data.config import HeldOutConfig
@@ -34,18 +35,22 @@ class TrainingConfig:
 
     optimizer: str = setting("adamw", "how gradients change the weights", choices=OPTIMIZER_NAMES)
     learning_rate: float | None = setting(
-        None, "the highest learning rate (by optimizer and hidden size if not given)", above=0.0
+        None, "the highest learning rate (by optimizer and hidden size if not given)", above=0.0, below=inf
     )
-    weight_decay: float = setting(0.1, "decoupled weight decay (adamw only)", minimum=0.0)
+    weight_decay: float = setting(0.1, "decoupled weight decay (adamw only)", minimum=0.0, below=inf)
     schedule: str = setting("cosine", "how the learning rate falls over the budget", choices=SCHEDULE_NAMES)
     warmup: float = setting(
         0.02, "share of the budget over which the learning rate rises", minimum=0.0, below=1.0
     )
-    clip: float | None = setting(1.0, "largest norm of the gradient of all weights together", above=0.0)
+    clip: float | None = setting(
+        1.0, "largest norm of the gradient of all weights together", above=0.0, below=inf
+    )
 
-    epochs: float | None = setting(None, "stop after so many passes over the training text", above=0.0)
+    epochs: float | None = setting(
+        None, "stop after so many passes over the training text", above=0.0, below=inf
+    )
     steps: int | None = setting(None, "stop after so many updates", minimum=1)
-    minutes: float | None = setting(None, "stop after so many minutes of training", above=0.0)
+    minutes: float | None = setting(None, "stop after so many minutes of training", above=0.0, below=inf)
 
     evaluations: int = setting(10, "how often to evaluate, spread evenly over the budget", minimum=1)
     evaluation_tokens: int = setting(
@@ -54,7 +59,7 @@ class TrainingConfig:
     patience: int | None = setting(
         None, "stop early after so many evaluations without a better one", minimum=1
     )
-    checkpoint_minutes: float = setting(1.0, "save what --resume needs this often", above=0.0)
+    checkpoint_minutes: float = setting(1.0, "save what --resume needs this often", above=0.0, below=inf)
     baseline_order: int | None = setting(
         None, "order of the n-gram baseline; 0 for none (char, byte: 7; others: 5)", minimum=0
     )

@@ -81,6 +81,7 @@ class Stepped:
     train_nats_per_token: float
     """A running mean over the last steps."""
     tokens_per_second: float
+    """A running mean over the last steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Evaluated:
     gradient_norm: float
     """Of the last update, before clipping."""
     tokens_per_second: float
+    """Since training began."""
 
     def to_json(self) -> dict[str, float]:
         """The line in `metrics.jsonl`."""

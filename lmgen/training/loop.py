@@ -42,6 +42,8 @@ class Position:
     seconds: float = 0.0
     """Spent on updates; evaluation is not counted."""
     tokens: int = 0
+    gradient_norm: float = 0.0
+    """Of the last update, before clipping."""
     nats: float = 0.0
     """Summed over the `summed_tokens` since the last evaluation."""
     summed_tokens: int = 0
@@ -80,7 +82,7 @@ class Trainer:
         self.optimizer = optimizer_for(network.parameters(), config, self.highest_rate)
         self.position = Position()
         self.carried = network.initial_state(windows.streams)
-        self._gradient_norm = 0.0
+        self._crossed = False
         self._shown_nats: float | None = None
         self._shown_speed: float | None = None
 
@@ -116,6 +118,11 @@ class Trainer:
         return bool(values) and values[-1] < min(values[:-1], default=inf)
 
     @property
+    def evaluation_due(self) -> bool:
+        """Whether the last update calls for an evaluation that has not been made yet."""
+        return self._crossed and self.position.evaluated_step != self.position.step
+
+    @property
     def finished(self) -> bool:
         """Whether the budget is spent, or patience with evaluations that bring nothing better."""
         return self.progress >= 1 or self._out_of_patience
@@ -134,7 +141,7 @@ class Trainer:
         while not self.finished:
             for window in self.windows.epoch(self.position.epoch, self.position.window):
                 yield self._update(window)
-                if self._evaluation_due:
+                if self.evaluation_due:
                     yield self.evaluate()
                 if self.finished or should_stop():
                     break
@@ -160,13 +167,9 @@ class Trainer:
             train_nats_per_token=train_nats,
             valid_nats_per_token=nats,
             learning_rate=self._learning_rate(),
-            gradient_norm=self._gradient_norm,
+            gradient_norm=position.gradient_norm,
             tokens_per_second=position.tokens / max(position.seconds, 1e-9),
         )
-
-    @property
-    def _evaluation_due(self) -> bool:
-        return int(self.progress * self.config.evaluations) > len(self.position.validation_nats)
 
     @property
     def _out_of_patience(self) -> bool:
@@ -184,6 +187,7 @@ class Trainer:
     def _update(self, window: Window) -> Stepped:
         """One window forward and back, and a step of the optimiser."""
         begun = perf_counter()
+        spent = self.progress
         nats = self._learn(window)
         elapsed = perf_counter() - begun
         count = window.targets.size
@@ -194,6 +198,8 @@ class Trainer:
         position.tokens += count
         position.nats += nats * count
         position.summed_tokens += count
+        evaluations = self.config.evaluations
+        self._crossed = int(self.progress * evaluations) > int(spent * evaluations)
         self._shown_nats = _smoothed(self._shown_nats, nats)
         self._shown_speed = _smoothed(self._shown_speed, count / elapsed)
         return Stepped(
@@ -216,8 +222,8 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip or inf)
-        nats, self._gradient_norm = loss.item(), norm.item()
-        if not (isfinite(nats) and isfinite(self._gradient_norm)):
+        nats, self.position.gradient_norm = loss.item(), norm.item()
+        if not (isfinite(nats) and isfinite(self.position.gradient_norm)):
             raise NumericalError(
                 f"the loss is no longer a finite number after {self.position.step} updates; train again with "
                 f"a lower --learning-rate (it was {self._learning_rate():.3g} here) or a smaller --clip"

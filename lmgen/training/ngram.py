@@ -90,10 +90,10 @@ def fit_ngram(
     )
 
 
-def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int) -> BaselineFitted:
+def fit_baseline(run: RunFolder, prepared: Prepared, order: int) -> BaselineFitted:
     """Fit the baseline of a run on its training tokens, score the validation text with it, and save it."""
     model = fit(run, prepared.tokenizer, order)
-    nats, _ = mean_nats(model, read_tokens(run.valid_tokens), limit=evaluation_tokens)
+    nats, _ = mean_nats(model, read_tokens(run.valid_tokens))
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
     return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
 

@@ -58,6 +58,7 @@ def train(
     """
     training = config.training
     _device(training.device)
+    settings = _as_toml(config)
     corpus = open_run_corpus(config, tell)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
     prepared = prepare(
@@ -70,8 +71,8 @@ def train(
             training.batch_size, training.window_length, carried=training.state == "carry"
         ),
     )
+    write_text(run.config, settings)
     yield prepared
-    write_text(run.config, tomli_w.dumps(config.to_settings()))
     with _threads(config):
         yield from _fit_baseline(run, config, prepared)
         trainer = _trainer(run, config, prepared)
@@ -100,7 +101,7 @@ def resume(
     run = RunFolder(folder)
     config = _resumed_config(run, changes or {})
     prepared = load_prepared(run)
-    write_text(run.config, tomli_w.dumps(config.to_settings()))
+    write_text(run.config, _as_toml(config))
     yield prepared
     with _threads(config):
         trainer = _trainer(run, config, prepared)
@@ -144,15 +145,18 @@ def _train(
     )
     saved_at = monotonic()
     for event in trainer.run(should_stop):
-        yield event
         if isinstance(event, Evaluated):
             append_metrics(run.metrics, event)
             if trainer.improved:
                 save_network(run, trainer, prepared)
-                yield Saved(run.model)
-        if monotonic() - saved_at >= 60 * config.training.checkpoint_minutes:
+        # A checkpoint between an update and its evaluation would make a resumed run skip the evaluation.
+        due = monotonic() - saved_at >= 60 * config.training.checkpoint_minutes
+        if due and not trainer.evaluation_due:
             save_checkpoint(run.last, trainer)
             saved_at = monotonic()
+        yield event
+        if isinstance(event, Evaluated) and trainer.improved:
+            yield Saved(run.model)
     if not run.model.exists():
         save_network(run, trainer, prepared)
     save_checkpoint(run.last, trainer)
@@ -173,12 +177,12 @@ def _trainer(run: RunFolder, config: RunConfig, prepared: Prepared) -> Trainer:
     if training.precision == "float64":
         network.double()
     windows = Windows(
-        read_tokens(run.train_tokens),
-        tokenizer.start,
-        training.batch_size,
-        training.window_length,
-        training.state == "carry",
-        training.seed,
+        ids=read_tokens(run.train_tokens),
+        start_token=tokenizer.start,
+        streams=training.batch_size,
+        length=training.window_length,
+        carried=training.state == "carry",
+        seed=training.seed,
     )
     return Trainer(network, windows, read_tokens(run.valid_tokens), training)
 
@@ -186,7 +190,7 @@ def _trainer(run: RunFolder, config: RunConfig, prepared: Prepared) -> Trainer:
 def _fit_baseline(run: RunFolder, config: RunConfig, prepared: Prepared) -> Iterator[BaselineFitted]:
     """Fit and save the n-gram baseline, unless there is to be none."""
     if order := baseline_order(config, prepared):
-        yield fit_baseline(run, prepared, order, config.training.evaluation_tokens)
+        yield fit_baseline(run, prepared, order)
 
 
 def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:
@@ -205,6 +209,21 @@ def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:
     if any(name in changes for name in BUDGET):
         settings = {name: value for name, value in settings.items() if name not in BUDGET}
     return RunConfig.from_settings({**settings, **changes}, str(run.config))
+
+
+def _as_toml(config: RunConfig) -> str:
+    """
+    What `config.toml` says.
+
+    Raises:
+        ConfigError: a path cannot be written down.
+    """
+    settings = tomli_w.dumps(config.to_settings())
+    try:
+        settings.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ConfigError("a path of the corpus is not UTF-8; rename it") from error
+    return settings
 
 
 def _device(name: str) -> torch.device:

@@ -11,6 +11,10 @@ PLATEAU_FACTOR = 0.5
 """What `plateau` multiplies the learning rate with after an evaluation that was no better."""
 
 
+WARMUP_BEGIN = 0.01
+"""What the warm-up begins with: not nothing, or the first update would be none."""
+
+
 def learning_rate_factor(
     schedule: str, progress: float, warmup: float, validation_nats: Sequence[float]
 ) -> float:
@@ -21,11 +25,12 @@ def learning_rate_factor(
         schedule: `cosine` (falls to 0 as half a cosine: Loshchilov and Hutter 2017, equation 5), `plateau`
             (halves after each evaluation that is no better than the best before it), or `constant`.
         progress: share of the budget spent, 0 to 1.
-        warmup: share of the budget over which the rate rises in a straight line, first of all.
+        warmup: share of the budget over which the rate first of all rises in a straight line, from a
+            hundredth.
         validation_nats: the evaluations so far; only `plateau` looks at them.
     """
     if progress < warmup:
-        return progress / warmup
+        return WARMUP_BEGIN + (1 - WARMUP_BEGIN) * progress / warmup
     match schedule:
         case "cosine":
             return 0.5 * (1 + cos(pi * min(1.0, (progress - warmup) / (1 - warmup))))

@@ -12,12 +12,19 @@ START = 99
 
 
 def windows(count: int, streams: int, length: int, *, carried: bool, seed: int = 0) -> Windows:
-    return Windows(np.arange(count, dtype=np.uint16), START, streams, length, carried, seed)
+    return Windows(
+        ids=np.arange(count, dtype=np.uint16),
+        start_token=START,
+        streams=streams,
+        length=length,
+        carried=carried,
+        seed=seed,
+    )
 
 
 def test_the_drawing_in_the_docstring() -> None:
     text = np.frombuffer(b"abcdefghijklmnopqr", np.uint8)
-    first, second, third = Windows(text, ord("."), streams=3, length=2, carried=True).epoch(0)
+    first, second, third = Windows(ids=text, start_token=ord("."), streams=3, length=2, carried=True).epoch(0)
 
     def lines(columns: np.ndarray) -> list[str]:
         return [bytes(stream.tolist()).decode() for stream in columns.T]

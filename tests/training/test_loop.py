@@ -26,7 +26,9 @@ NOT_AT_ALL: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e-30}
 def trainer(cell: str = "lstm", streams: int = 1, dropout: float = 0.0, **settings: Any) -> Trainer:
     network = NetworkConfig(cell=cell, hidden_size=8, embedding_size=4, layers=2, dropout=dropout)
     config = TrainingConfig(**{"batch_size": streams, "window_length": 16, "epochs": 1.0, **settings})
-    windows = Windows(IDS, 0, streams, config.window_length, config.state == "carry")
+    windows = Windows(
+        ids=IDS, start_token=0, streams=streams, length=config.window_length, carried=config.state == "carry"
+    )
     return Trainer(Network(network, initial_parameters(network, V, None, 0)), windows, IDS[:50], config)
 
 

@@ -14,7 +14,16 @@ from lmgen.errors import ConfigError, CorpusError, ModelError, NumericalError
 from lmgen.models.cells import CELLS
 from lmgen.training import run
 from lmgen.training.config import OPTIMIZER_NAMES, RunConfig
-from lmgen.training.events import BaselineFitted, Evaluated, Event, Finished, Interrupted, Saved, Started
+from lmgen.training.events import (
+    BaselineFitted,
+    Evaluated,
+    Event,
+    Finished,
+    Interrupted,
+    Saved,
+    Started,
+    Stepped,
+)
 
 TINY: dict[str, Any] = {
     "hidden_size": 12,
@@ -177,6 +186,21 @@ def test_metrics_after_the_checkpoint_are_written_again_once(text: Path, tmp_pat
     assert [line["step"] for line in metrics(folder.folder)] == [6, 12, 18, 24]
 
 
+def test_a_checkpoint_at_every_step_resumes_exactly(text: Path, tmp_path: Path) -> None:
+    """Killed at any moment: what was saved last is all there is, the newer metrics and model beside it."""
+    often = {"checkpoint_minutes": 1e-9, "evaluations": 8}
+    trained(text, tmp_path / "whole", **often)
+    for step in (5, 6, 7):
+        folder = RunFolder(tmp_path / str(step))
+        for event in run.train(config(text, **often), folder.folder):
+            if isinstance(event, Stepped) and event.step == step:
+                break  # as if killed here: nothing more is written
+        list(run.resume(folder.folder))
+
+        assert folder.model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
+        assert without_times(metrics(folder.folder)) == without_times(metrics(tmp_path / "whole"))
+
+
 def test_a_run_stopped_before_its_first_evaluation_leaves_a_model(text: Path, tmp_path: Path) -> None:
     list(run.train(config(text), tmp_path / "run", should_stop=stop_after(1)))
 
@@ -189,6 +213,8 @@ def test_a_finished_run_goes_on_with_a_larger_budget(text: Path, tmp_path: Path)
 
     assert isinstance(event, Finished)
     assert event.steps == 36
+    assert [line["step"] for line in metrics(tmp_path / "run")] == [6, 12, 18, 24, 27, 36]
+    assert run.read_config(RunFolder(tmp_path / "run").config)["steps"] == 36
 
 
 def test_resuming_changes_nothing_but_the_budget(text: Path, tmp_path: Path) -> None:

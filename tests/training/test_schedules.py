@@ -21,8 +21,8 @@ def test_factors_are_between_nothing_and_the_whole(
 
 @pytest.mark.parametrize("schedule", SCHEDULE_NAMES)
 def test_the_rate_rises_in_a_straight_line_first(schedule: str) -> None:
-    assert learning_rate_factor(schedule, 0.0, 0.1, []) == 0
-    assert learning_rate_factor(schedule, 0.05, 0.1, []) == pytest.approx(0.5)
+    assert learning_rate_factor(schedule, 0.0, 0.1, []) == pytest.approx(0.01)
+    assert learning_rate_factor(schedule, 0.05, 0.1, []) == pytest.approx((0.01 + 1) / 2)
     assert learning_rate_factor(schedule, 0.1, 0.1, []) == pytest.approx(1)
 
 

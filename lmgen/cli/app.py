@@ -1,5 +1,6 @@
 """The command `lmgen`: which commands there are, and the one place where a usage error ends."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from typer.exceptions import TyperException
 
 from lmgen.cli import report
 from lmgen.cli.corpus import corpus
+from lmgen.cli.export import export
 from lmgen.cli.info import info
 from lmgen.cli.next import next_
 from lmgen.cli.ngram import ngram
@@ -24,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (train, sample, perplexity, ngram, tokenize, detokenize, info):
+for command in (train, sample, perplexity, ngram, export, tokenize, detokenize, info):
     app.command()(command)
 app.command("next")(next_)
 app.add_typer(corpus, name="corpus")
@@ -62,6 +64,8 @@ def main() -> None:
         sys.exit(wrong.exit_code)
     except typer.Abort:
         sys.exit(130)
+    finally:  # one more Ctrl-C would only interrupt Python's own tidying up
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code if isinstance(code, int) else 0)
 
 

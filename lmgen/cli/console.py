@@ -3,10 +3,10 @@
 import json
 import sys
 from collections.abc import Iterable
-from math import exp
 from typing import TYPE_CHECKING, Protocol
 
 from lmgen.cli import report
+from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.training.events import (
     BaselineFitted,
     Evaluated,
@@ -159,7 +159,8 @@ def _baseline(fitted: BaselineFitted) -> list[str]:
     return [
         *(f"note: {note}" for note in fitted.notes),
         f"baseline  {fitted.order}-gram, Kneser-Ney, {fitted.ngrams:,} n-grams: validation "
-        f"{fitted.valid_nats_per_token:.4f} nats/token, perplexity {exp(fitted.valid_nats_per_token):.4g}",
+        f"{fitted.valid_nats_per_token:.4f} nats/token, perplexity "
+        f"{exp_or_infinity(fitted.valid_nats_per_token):.4g}",
     ]
 
 
@@ -180,7 +181,7 @@ def _row(evaluated: Evaluated, prepared: "Prepared") -> str:
         duration(evaluated.seconds),
         f"{evaluated.train_nats_per_token:.4f}",
         f"{nats:.4f}",
-        f"{exp(nats):.4g}",
+        f"{exp_or_infinity(nats):.4g}",
         "-" if bits is None else f"{bits:.4f}",
         f"{evaluated.tokens_per_second:,.0f}",
     )

@@ -1,7 +1,6 @@
 """The live display of training on a terminal: below the table of evaluations a bar, figures and a sample."""
 
 import time
-from math import exp
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from lmgen.cli.console import SAMPLE_LENGTH, duration
 from lmgen.data.preparation import Part
+from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.training.events import Saved, Started, Stepped
 
 SAMPLE_LINES = 6
@@ -79,7 +79,7 @@ class LiveDisplay:
     def _figures(self, stepped: Stepped) -> Text:
         nats = stepped.train_nats_per_token
         bits = self._train.bits_per_character(nats) if self._train else None
-        figures = [f"loss {nats:.4f} nats", f"perplexity {exp(nats):.4g}"]
+        figures = [f"loss {nats:.4f} nats", f"perplexity {exp_or_infinity(nats):.4g}"]
         if bits is not None:
             figures.append(f"{bits:.4f} bits/char")
         return Text("   ".join([*figures, f"{stepped.tokens_per_second:,.0f} tokens/s"]))

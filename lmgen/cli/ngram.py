@@ -1,17 +1,24 @@
-"""`lmgen ngram`: fit an n-gram model alone."""
+"""`lmgen ngram`: fit an n-gram model alone, or read one from an ARPA file."""
 
 import json as json_format
 import sys
 from math import exp
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_options
 from lmgen.cli.report import note, reported_errors
 from lmgen.data.config import HeldOutConfig
+from lmgen.errors import ConfigError
 from lmgen.tokenizers.config import TokenizerConfig
+
+if TYPE_CHECKING:
+    from lmgen.training.ngram import FittedNgram
+
+ORDER = 5
+"""Unless another is asked for."""
 
 
 @settings_as_options(HeldOutConfig, TokenizerConfig)
@@ -22,7 +29,26 @@ def ngram(
             metavar="[CORPUS]...", help="As for `lmgen train`; none: python-docs.", show_default=False
         ),
     ] = None,
-    order: Annotated[int, typer.Option(help="Tokens of an n-gram.", min=1)] = 5,
+    order: Annotated[
+        int | None, typer.Option(help=f"Tokens of an n-gram ({ORDER}).", min=1, show_default=False)
+    ] = None,
+    prune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="Leave out n-grams that occur at most so often, for order 1, 2, ..., as lmplz --prune does; "
+            "the first is 0, the last holds for higher orders too.",
+            show_default=False,
+        ),
+    ] = None,
+    arpa: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Fit nothing: read the model from an ARPA file (of KenLM, SRILM, IRSTLM or lmgen; .gz too).",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The model file.")] = Path("ngram.safetensors"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
@@ -35,15 +61,52 @@ def ngram(
     lmgen ngram book.txt --order 6 --out book-6.safetensors
     """
     with reported_errors():
-        from lmgen.training.ngram import fit_ngram
+        from lmgen.training.ngram import convert_arpa, fit_ngram
 
-        fitted = fit_ngram(corpus or [], order, out, overwrite=overwrite, tell=note, **given(settings))
+        if arpa:
+            _refuse_with_arpa({**settings, "corpus": corpus, "order": order, "prune": prune})
+            fitted = convert_arpa(arpa, out, tokenizer=settings["tokenizer"], overwrite=overwrite)
+        else:
+            fitted = fit_ngram(
+                corpus or [],
+                ORDER if order is None else order,
+                out,
+                prune=_thresholds(prune),
+                overwrite=overwrite,
+                tell=note,
+                **given(settings),
+            )
         for line in fitted.notes:
             note(line)
         if json:
             sys.stdout.write(json_format.dumps(fitted.to_json()) + "\n")
         else:
-            sys.stdout.write(
-                f"{out}: {fitted.order}-gram, {sum(fitted.ngrams):,} n-grams; validation perplexity "
-                f"{exp(fitted.valid_nats_per_token):.4g}\n"
-            )
+            sys.stdout.write(_line(fitted) + "\n")
+
+
+def _refuse_with_arpa(settings: dict[str, Any]) -> None:
+    """An ARPA file is what it is: only how its words are taken can be chosen."""
+    wrong = [
+        "CORPUS" if name == "corpus" else "--" + name.replace("_", "-")
+        for name in given(settings)
+        if name != "tokenizer"
+    ]
+    if wrong:
+        raise ConfigError(f"--arpa reads a model as it is; leave out {', '.join(sorted(wrong))}")
+
+
+def _thresholds(prune: str | None) -> list[int]:
+    """`"0,0,1"` -> `[0, 0, 1]`; blanks, which lmplz wants, do as well."""
+    try:
+        return [int(threshold) for threshold in (prune or "").replace(",", " ").split()]
+    except ValueError as error:
+        raise ConfigError(
+            f"--prune is {prune!r}, but has to be numbers with commas, such as 0,0,1"
+        ) from error
+
+
+def _line(fitted: "FittedNgram") -> str:
+    line = f"{fitted.model}: {fitted.order}-gram, {sum(fitted.ngrams):,} n-grams"
+    if fitted.valid_nats_per_token is None:
+        return line
+    return f"{line}; validation perplexity {exp(fitted.valid_nats_per_token):.4g}"

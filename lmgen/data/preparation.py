@@ -135,7 +135,7 @@ def load_prepared(run: RunFolder) -> Prepared:
 
 def discard_run(run: RunFolder) -> None:
     """Delete a run's own files, and nothing else that may lie beside them."""
-    for file in (run.model, run.ngram, run.config, run.metrics):
+    for file in (run.model, run.ngram, run.mixture, run.config, run.metrics):
         file.unlink(missing_ok=True)
     for folder in (run.last.parent, run.prepared.parent):
         shutil.rmtree(folder, ignore_errors=True)

@@ -28,6 +28,11 @@ class RunFolder:
         return self.folder / "ngram.safetensors"
 
     @property
+    def mixture(self) -> Path:
+        """The weights with which the two are mixed."""
+        return self.folder / "mixture.json"
+
+    @property
     def config(self) -> Path:
         """Every setting of the run."""
         return self.folder / "config.toml"

@@ -257,7 +257,7 @@ def _perplexity(nats: float, count: int) -> float | None:
 
 
 def exp_or_infinity(nats: float) -> float:
-    """The perplexity that nats a token mean: infinite where it is too large a number, as training that diverges."""
+    """The perplexity of a loss; infinite where the number is too large to be written."""
     try:
         return math.exp(nats)
     except OverflowError:

@@ -166,3 +166,19 @@ def test_using_a_model_never_imports_torch(arguments: list[str], model: Path, tm
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
     assert lmgen("--version", cwd=tmp_path).stdout.startswith("lmgen 0.")
+
+
+def test_one_more_ctrl_c_at_the_very_end_leaves_no_traceback(tmp_path: Path) -> None:
+    impatient = (
+        "import atexit, os, signal; from lmgen.cli.app import main; "
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT); main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", impatient, "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (0, "")

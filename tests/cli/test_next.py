@@ -86,7 +86,9 @@ def test_an_unquoted_text_is_wrong_usage(model: Path) -> None:
 def test_a_model_without_a_text_is_wrong_usage(model: Path) -> None:
     result = CliRunner().invoke(app, [str(model)])
     assert result.exit_code == 2
-    assert result.stderr == f"error: {model} is a model, but there is no text; give the text so far after it\n"
+    assert (
+        result.stderr == f"error: {model} is a model, but there is no text; give the text so far after it\n"
+    )
 
 
 def test_a_missing_model_is_one_line(tmp_path: Path) -> None:

@@ -183,3 +183,13 @@ class _Running:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.communicate()
+
+
+def test_training_that_diverges_says_so_though_its_perplexity_overflows(text: Path, tmp_path: Path) -> None:
+    result = lmgen("train", text.name, *TINY, "--evaluations", "20", "--learning-rate", "1e10", cwd=tmp_path)
+
+    assert result.returncode == 1
+    assert " inf " in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "--learning-rate" in last

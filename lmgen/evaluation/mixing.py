@@ -1,0 +1,131 @@
+"""
+The weights with which a run's network and its n-gram baseline are mixed.
+
+They are fitted by EM (models/mixture.py) on the run's validation text, and kept in `mixture.json` until one
+of the models changes. Where the validation text itself is to be scored, weights fitted on all of it would
+have seen what they are judged by: then each half is scored with the weights fitted on the other half.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from math import inf
+from pathlib import Path
+
+import numpy as np
+
+from lmgen.data.run_folder import RunFolder
+from lmgen.data.token_file import read_tokens
+from lmgen.errors import CorpusError
+from lmgen.evaluation.scoring import Float64Array, score_ids
+from lmgen.files import write_text
+from lmgen.models.base import LanguageModel
+from lmgen.models.mixture import fit_weights, mix
+
+Weights = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FittedWeights:
+    """What EM found on a run's validation text, one weight a model."""
+
+    whole: Weights
+    first_half: Weights
+    second_half: Weights
+    half: int
+    """Where the second half begins, in tokens."""
+    models: tuple[str, ...]
+    """The sha256 of each model's file; other models need other weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolation:
+    """Which weights mix which tokens of a text: in turn, `weights` of a pair up to its token `end`."""
+
+    spans: tuple[tuple[float, Weights], ...]
+
+    @classmethod
+    def of(cls, fitted: FittedWeights, *, validation: bool) -> "Interpolation":
+        """For any text, or for the very validation text that the weights were fitted on."""
+        if validation:
+            return cls(((fitted.half, fitted.second_half), (inf, fitted.first_half)))
+        return cls(((inf, fitted.whole),))
+
+    def nats(self, begin: int, nats: Sequence[Float64Array]) -> Float64Array:
+        """
+        Mix what each model says of consecutive tokens.
+
+        Args:
+            begin: the first one's place in the text.
+            nats: of each model the negative log-probabilities, (N,).
+
+        Returns:
+            The negative log-probabilities under the mixture, (N,).
+        """
+        each = -np.stack(nats, axis=-1)
+        mixed = np.empty(len(each))
+        first = 0
+        for end, weights in self.spans:
+            last = int(min(max(end - begin, 0), len(each)))
+            mixed[first:last] = -mix(each[first:last], weights)
+            first = max(first, last)
+        return mixed
+
+
+def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Sequence[Path]) -> FittedWeights:
+    """
+    The weights of a run's mixture: those kept in the run folder, or fitted anew and kept.
+
+    Args:
+        run: whose validation text they are fitted on.
+        models: to be mixed.
+        files: where each of them is saved.
+
+    Raises:
+        CorpusError: the validation tokens are missing.
+    """
+    digests = tuple(sha256(file.read_bytes()).hexdigest() for file in files)
+    kept = _kept(run.mixture)
+    if kept is not None and kept.models == digests:
+        return kept
+    ids = read_tokens(run.valid_tokens)
+    if len(ids) < 2:
+        raise CorpusError(f"{run.valid_tokens} has too few tokens to fit the weights of a mixture on")
+    scores = [np.concatenate([block.nats for block in score_ids(model, ids)]) for model in models]
+    each = -np.stack(scores, axis=-1)
+    half = len(ids) // 2
+    fitted = FittedWeights(
+        whole=fit_weights(each),
+        first_half=fit_weights(each[:half]),
+        second_half=fit_weights(each[half:]),
+        half=half,
+        models=digests,
+    )
+    write_text(run.mixture, json.dumps(asdict(fitted)) + "\n")
+    return fitted
+
+
+def _kept(path: Path) -> FittedWeights | None:
+    """The weights in a file; None where it holds none that make sense: they can be fitted again."""
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    match saved:
+        case {
+            "whole": list(whole),
+            "first_half": list(first),
+            "second_half": list(second),
+            "half": int(half),
+            "models": list(models),
+        } if all(map(_are_weights, (whole, first, second))):
+            return FittedWeights(tuple(whole), tuple(first), tuple(second), half, tuple(models))
+        case _:
+            return None
+
+
+def _are_weights(values: list[object]) -> bool:
+    """Whether numbers are not negative and sum to 1."""
+    numbers = [value for value in values if isinstance(value, float) and value >= 0]
+    return len(numbers) == len(values) and abs(sum(numbers) - 1) < 1e-6

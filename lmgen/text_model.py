@@ -5,15 +5,20 @@ The work is in models/, evaluation/ and generation/; each method here is one cal
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmgen.data.run_folder import RunFolder, find_model
+from lmgen.errors import ModelError
+from lmgen.evaluation.baseline import open_baseline
+from lmgen.evaluation.mixing import FittedWeights, fitted_weights
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
 from lmgen.models.description import describe
+from lmgen.models.mixture import MixtureModel
 from lmgen.models.model_file import load_model
+from lmgen.models.ngram import NgramModel
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
@@ -53,6 +58,40 @@ class TextModel:
         """The run folder that the model lies in; None for a model file on its own."""
         folder = RunFolder(self.path.parent)
         return folder if folder.config.exists() and self.path == folder.model else None
+
+    def baseline(self, order: int | None = None) -> NgramModel:
+        """
+        The n-gram baseline of the model's run; one of another order is fitted anew on the same tokens.
+
+        Raises:
+            ModelError: the model is not in a run folder, or its run has no baseline and no order is given.
+        """
+        if self.run is None:
+            raise ModelError(
+                f"there is no n-gram baseline: {self.path} is not in a run folder; name the folder"
+            )
+        return open_baseline(self.run, self.tokenizer, order)
+
+    def mixing_weights(self) -> FittedWeights:
+        """
+        The weights of this model and the stored baseline of its run, fitted on the run's validation text.
+
+        Raises:
+            ModelError: the model is not in a run folder, or its run has no baseline.
+        """
+        baseline = self.baseline()
+        assert self.run is not None
+        return fitted_weights(self.run, [self.model, baseline], [self.path, self.run.ngram])
+
+    def mixed(self) -> "TextModel":
+        """
+        This model mixed with the stored baseline of its run.
+
+        Raises:
+            ModelError: there is no such baseline.
+        """
+        weights = self.mixing_weights().whole
+        return replace(self, model=MixtureModel([self.model, self.baseline()], weights))
 
     def sample(
         self, prompt: str = "", *, stop: Sequence[str] = (), echo: bool = True, **settings: Any

@@ -84,6 +84,7 @@ def test_every_command_is_in_the_readme() -> None:
         "perplexity",
         "info",
         "ngram",
+        "export",
         "corpus",
         "tokenize",
         "detokenize",

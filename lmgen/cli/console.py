@@ -69,7 +69,7 @@ def print_summary(finished: Finished, *, as_json: bool) -> None:
     bits = finished.valid_bits_per_character
     lines = [
         f"model       {finished.run}/model.safetensors ({finished.parameters:,} parameters)",
-        f"training    {finished.steps:,} steps, {finished.epochs:.1f} epochs in {duration(finished.seconds)} "
+        f"training    {finished.steps:,} steps, {finished.epochs:.2f} epochs in {duration(finished.seconds)} "
         f"({finished.tokens_per_second:,.0f} tokens/s)",
         f"validation  {finished.valid_nats_per_token:.4f} nats/token, perplexity "
         f"{finished.valid_perplexity:.4g}" + (f", {bits:.4f} bits/character" if bits is not None else ""),

@@ -25,9 +25,7 @@ ORDER = 5
 def ngram(
     corpus: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[CORPUS]...", help="As for `lmgen train`; none: python-docs.", show_default=False
-        ),
+        typer.Argument(metavar="CORPUS", help="As for `lmgen train`; none: python-docs.", show_default=False),
     ] = None,
     order: Annotated[
         int | None, typer.Option(help=f"Tokens of an n-gram ({ORDER}).", min=1, show_default=False)

@@ -19,7 +19,7 @@ Command = TypeVar("Command", bound=Callable[..., None])
 ModelArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[MODEL]",
+        metavar="MODEL",
         help="A run folder or a model file; the newest run under checkpoints/ if left out.",
         show_default=False,
     ),
@@ -83,7 +83,7 @@ def _flag(config: type, field: Any) -> inspect.Parameter:
         plain = Literal[known.choices]
     flag = "--" + field.name.replace("_", "-")
     option = typer.Option(
-        f"{flag}/--no-{flag[2:]}" if plain is bool else flag,
+        flag,
         help=known.help[0].upper() + known.help[1:] + _shown(field.default) + ".",
         show_default=False,
         rich_help_panel=config.__doc__.splitlines()[0].rstrip(".") if config.__doc__ else None,

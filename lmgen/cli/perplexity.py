@@ -15,6 +15,7 @@ from lmgen.cli.scores import Row, Unit, print_json, print_tables, print_tsv, vis
 from lmgen.errors import ConfigError, CorpusError, ModelError
 
 if TYPE_CHECKING:
+    from lmgen.evaluation.mixing import Mixture
     from lmgen.evaluation.perplexity import LineScore, TokenScore
     from lmgen.models.base import LanguageModel
     from lmgen.text.sources import Text
@@ -55,6 +56,21 @@ def perplexity(
         int | None,
         typer.Option(min=1, help="Fit a baseline of this order anew on the run's training text."),
     ] = None,
+    orders: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST-LAST",
+            help="By document: fit baselines of all these orders; a column `parameters` counts their "
+            "n-grams, and the model's weights.",
+            show_default=False,
+        ),
+    ] = None,
+    mixed: Annotated[
+        bool,
+        typer.Option(
+            "--mix", help="Also the mixture of model and baseline, weighted on the run's validation text."
+        ),
+    ] = False,
     exact: Annotated[
         bool,
         typer.Option(
@@ -88,9 +104,15 @@ def perplexity(
         path, names = _model_and_texts([] if model is None else [model, *(texts or [])])
         opened = open_model(path)
         opened_texts = [_open_text(name, opened.tokenizer, field) for name in names or [_held_out(opened)]]
-        models = [opened.model, *_baseline(opened, by, baseline, order)]
-        rows = chain.from_iterable(_rows(by, models, opened.tokenizer, text, exact) for text in opened_texts)
-        names_models = by == "document" or len(models) > 1
+        _check_orders(by, orders, baseline, order, mixed=mixed)
+        models = [
+            *(opened.baseline(each) for each in _range(orders)),
+            opened.model,
+            *([] if orders else _baseline(opened, by, True if mixed else baseline, order)),
+        ]
+        scored = _Scored(opened, models, by, exact=exact, mixed=mixed, counted=orders is not None)
+        rows = chain.from_iterable(map(scored.rows, opened_texts))
+        names_models = by == "document" or len(models) + mixed > 1
         if output == "json":
             print_json(rows)
         elif output == "tsv":
@@ -188,47 +210,131 @@ def _baseline(opened: "TextModel", by: Unit, wanted: bool | None, order: int | N
             raise ModelError(f"there is no n-gram baseline: {opened.path} is {why}; {advice}")
         report.note(f"no n-gram baseline: {opened.path} is {why}")
         return []
-    return [_stored_or_fitted(opened, order)]
+    return [opened.baseline(order)]
 
 
-def _stored_or_fitted(opened: "TextModel", order: int | None) -> "LanguageModel":
-    """The baseline of the model's run, or one of another order fitted on the same tokens."""
-    from lmgen.models.model_file import load_model
-    from lmgen.training.ngram import fit
+def _check_orders(
+    by: Unit, orders: str | None, baseline: bool | None, order: int | None, *, mixed: bool
+) -> None:
+    """Refuse flags about baselines that contradict each other."""
+    problems = []
+    if orders is not None and by != "document":
+        problems.append("--orders compares whole texts, so it goes with --by document only")
+    if orders is not None and (order is not None or baseline is not None):
+        problems.append("--orders says which baselines there are: leave --order and --baseline out")
+    if mixed and (order is not None or baseline is False):
+        problems.append(
+            "--mix mixes the model with its run's own baseline: leave --order and --no-baseline out"
+        )
+    if problems:
+        raise ConfigError("; ".join(problems))
 
-    run, tokenizer = opened.run, opened.tokenizer
-    assert run is not None
-    if run.ngram.exists():
-        saved = load_model(run.ngram)
-        if saved.tokenizer.to_json() != tokenizer.to_json():
-            raise ModelError(f"{run.ngram} has another tokenizer than {opened.path}; was one of them copied?")
-        if order is None or saved.model.name == f"ngram-{order}":
-            return saved.model
-    assert order is not None
-    return fit(run, tokenizer, order)
+
+def _range(orders: str | None) -> range:
+    """The orders that `1-8` or `5` means; none if nothing was asked for."""
+    if orders is None:
+        return range(0)
+    first, _, last = orders.partition("-")
+    try:
+        asked = range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise ConfigError(f"--orders is {orders!r}, but has to be such as 1-8") from None
+    if not asked or asked[0] < 1:
+        raise ConfigError(f"--orders is {orders!r}, but orders go from 1 on, the lowest first")
+    return asked
 
 
-def _rows(
-    by: Unit, models: "Sequence[LanguageModel]", tokenizer: "Tokenizer", text: "Text", exact: bool
-) -> Iterator[Row]:
-    """The results of all models for a text; or for its first line or token, then for the next, and so on."""
-    from lmgen.evaluation.perplexity import compare_models, score_lines, score_tokens
+class _Scored:
+    """The models beside each other on one text after another."""
 
-    if by == "document":
-        scores = compare_models(models, tokenizer, text.chunks(), text.name, exact=exact)
+    def __init__(
+        self,
+        opened: "TextModel",
+        models: "Sequence[LanguageModel]",
+        by: Unit,
+        *,
+        exact: bool,
+        mixed: bool,
+        counted: bool,
+    ) -> None:
+        self._opened = opened
+        self._models = models
+        self._by = by
+        self._exact = exact
+        self._mixed = mixed
+        self._counted = counted
+
+    def rows(self, text: "Text") -> Iterator[Row]:
+        """The results of all models for a text; or for its first line or token, then for the next."""
+        if self._by == "document":
+            return self._of_document(text)
+        return self._of_parts(text)
+
+    def _of_document(self, text: "Text") -> Iterator[Row]:
+        from lmgen.evaluation.perplexity import compare_models
+
+        models, mixture = list(self._models), None
+        if self._mixed:
+            models, mixture = self._mixture(text)
+        tokenizer = self._opened.tokenizer
+        scores = compare_models(
+            models, tokenizer, text.chunks(), text.name, exact=self._exact, mixture=mixture
+        )
         if scores[0].note:
             report.note(scores[0].note)
-        yield from map(_values, scores)
-        return
-    score: Callable[..., Iterator[LineScore | TokenScore]] = score_lines if by == "line" else score_tokens
-    copies = tee(text.chunks(), len(models))
-    readings = [
-        score(model, tokenizer, chunks, text.name, exact=exact)
-        for model, chunks in zip(models, copies, strict=True)
-    ]
-    for side_by_side in zip(*readings, strict=True):
-        for model, result in zip(models, side_by_side, strict=True):
-            yield {"model": model.name, **_values(result)}
+        for number, score in enumerate(scores):
+            row = _values(score)
+            if self._counted:
+                row["parameters"] = _parameters(models[number]) if number < len(models) else None
+            yield row
+
+    def _of_parts(self, text: "Text") -> Iterator[Row]:
+        from lmgen.evaluation.perplexity import score_lines, score_tokens
+
+        score: Callable[..., Iterator[LineScore | TokenScore]]
+        score = score_lines if self._by == "line" else score_tokens
+        models = list(self._models)
+        if self._mixed:
+            if self._is_validation(text):
+                raise ConfigError(
+                    f"--mix by {self._by} needs a TEXT: the weights were fitted on {text.name} itself"
+                )
+            models.append(self._opened.mixed().model)
+        copies = tee(text.chunks(), len(models))
+        readings = [
+            score(model, self._opened.tokenizer, chunks, text.name, exact=self._exact)
+            for model, chunks in zip(models, copies, strict=True)
+        ]
+        for side_by_side in zip(*readings, strict=True):
+            for model, result in zip(models, side_by_side, strict=True):
+                yield {"model": model.name, **_values(result)}
+
+    def _mixture(self, text: "Text") -> "tuple[list[LanguageModel], Mixture]":
+        """The models, the run's own baseline among them, and how it is mixed with the network."""
+        from lmgen.evaluation.mixing import Mixture
+
+        models = list(self._models)
+        stored = self._opened.baseline()
+        names = [model.name for model in models]
+        if stored.name not in names:
+            models.append(stored)
+            names.append(stored.name)
+        members = (models.index(self._opened.model), names.index(stored.name))
+        fitted = self._opened.mixing_weights()
+        return models, Mixture.of(members, fitted, validation=self._is_validation(text))
+
+    def _is_validation(self, text: "Text") -> bool:
+        """Whether it is the very text that the weights were fitted on, by whatever path."""
+        run = self._opened.run
+        return run is not None and Path(text.name).resolve() == run.valid_text.resolve()
+
+
+def _parameters(model: "LanguageModel") -> int:
+    """How many numbers were estimated: an n-gram model's n-grams, a network's weights."""
+    from lmgen.models.description import describe
+
+    described = describe(model)
+    return int(described["parameters"] if "parameters" in described else sum(described["ngrams"]))
 
 
 def _values(score: Any) -> Row:

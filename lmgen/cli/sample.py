@@ -42,6 +42,9 @@ def sample(
     stop: Annotated[
         list[str] | None, typer.Option(help="End before this text; may be repeated.", show_default=False)
     ] = None,
+    mixed: Annotated[
+        bool, typer.Option("--mix", help="Mix the model with the n-gram baseline of its run.")
+    ] = False,
     no_echo: Annotated[bool, typer.Option("--no-echo", help="Leave the prompt out of the output.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
@@ -63,6 +66,8 @@ def sample(
         single = not (lines or json or num > 1)
         _check(SamplingConfig(**given(settings)), prompt, prompt_file, stop or [], single=single)
         opened = open_model(model)
+        if mixed:
+            opened = opened.mixed()
         prompts = _noting_unknown(opened.tokenizer, _prompts(prompt, prompt_file, lines=lines))
         if single:
             texts = _streamed(opened, next(prompts), options, echo=not no_echo)

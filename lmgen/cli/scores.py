@@ -65,6 +65,8 @@ def _table_columns(row: Row, by: Unit, names_models: bool) -> list[str]:
     left_out = set() if names_models else {"model"}
     if not row.get("unknown_tokens"):
         left_out.add("perplexity_without_unknown")
+    if "parameters" not in row:
+        left_out.add("parameters")
     return [key for key in _TABLES[by] if key not in left_out]
 
 
@@ -109,6 +111,7 @@ def _perplexity(value: float) -> str:
 
 _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "model": ("model", str),
+    "parameters": ("parameters", _count),
     "nats_per_token": ("nats/token", _four_decimals),
     "perplexity": ("perplexity", _perplexity),
     "perplexity_without_unknown": ("without unknown", _perplexity),
@@ -129,6 +132,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 _TABLES: dict[Unit, tuple[str, ...]] = {
     "document": (
         "model",
+        "parameters",
         "nats_per_token",
         "perplexity",
         "perplexity_without_unknown",

@@ -24,7 +24,7 @@ def train(
     corpus: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CORPUS]...",
+            metavar="CORPUS",
             help="Files, folders, - (stdin) or names from `lmgen corpus list`; none: python-docs.",
             show_default=False,
         ),

@@ -1,5 +1,7 @@
 """The n-gram baseline of a run: fitted on the run's training tokens, kept in the run folder."""
 
+from collections.abc import Sequence
+
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import ModelError
@@ -8,9 +10,11 @@ from lmgen.models.ngram import NgramModel
 from lmgen.tokenizers.base import Tokenizer
 
 
-def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int) -> NgramModel:
+def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int, prune: Sequence[int] = ()) -> NgramModel:
     """
     Fit an n-gram model on a run's training tokens: lines are sentences where the tokenizer reads lines.
+
+    `order` and `prune` are those of `NgramModel.fit`.
 
     Raises:
         CorpusError: the token file is missing or damaged.
@@ -21,6 +25,7 @@ def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int) -> NgramModel:
         order=order,
         vocabulary_size=tokenizer.vocabulary_size,
         sentence_end=tokenizer.line_end if tokenizer.reads_lines else None,
+        prune=prune,
     )
 
 

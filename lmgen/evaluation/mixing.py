@@ -40,36 +40,39 @@ class FittedWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class Interpolation:
-    """Which weights mix which tokens of a text: in turn, `weights` of a pair up to its token `end`."""
+class Mixture:
+    """How some of several models are mixed while a text is scored by all of them."""
 
+    members: tuple[int, ...]
+    """Which of the models, by their places."""
     spans: tuple[tuple[float, Weights], ...]
+    """In turn, a token's place in the text and the weights of its members up to there."""
 
     @classmethod
-    def of(cls, fitted: FittedWeights, *, validation: bool) -> "Interpolation":
+    def of(cls, members: tuple[int, ...], fitted: FittedWeights, *, validation: bool) -> "Mixture":
         """For any text, or for the very validation text that the weights were fitted on."""
         if validation:
-            return cls(((fitted.half, fitted.second_half), (inf, fitted.first_half)))
-        return cls(((inf, fitted.whole),))
+            return cls(members, ((fitted.half, fitted.second_half), (inf, fitted.first_half)))
+        return cls(members, ((inf, fitted.whole),))
 
     def nats(self, begin: int, nats: Sequence[Float64Array]) -> Float64Array:
         """
-        Mix what each model says of consecutive tokens.
+        Mix what models say of consecutive tokens.
 
         Args:
             begin: the first one's place in the text.
-            nats: of each model the negative log-probabilities, (N,).
+            nats: of every model the negative log-probabilities, (N,).
 
         Returns:
             The negative log-probabilities under the mixture, (N,).
         """
-        each = -np.stack(nats, axis=-1)
+        each = -np.stack([nats[member] for member in self.members], axis=-1)
         mixed = np.empty(len(each))
         first = 0
         for end, weights in self.spans:
-            last = int(min(max(end - begin, 0), len(each)))
+            last = int(min(max(end - begin, first), len(each)))
             mixed[first:last] = -mix(each[first:last], weights)
-            first = max(first, last)
+            first = last
         return mixed
 
 

@@ -18,6 +18,7 @@ from functools import cache
 from itertools import chain, count, tee
 
 from lmgen.errors import CorpusError, NumericalError
+from lmgen.evaluation.mixing import Mixture
 from lmgen.evaluation.scoring import Float64Array, score_each, score_ids
 from lmgen.models.base import IdArray, LanguageModel
 from lmgen.text.counts import TextCounter, TextCounts
@@ -113,6 +114,7 @@ def compare_models(
     name: str,
     *,
     exact: bool = False,
+    mixture: Mixture | None = None,
 ) -> list[TextScore]:
     """
     Score one text by several models that share a tokenizer; the text is read once.
@@ -123,9 +125,10 @@ def compare_models(
         chunks: the text in pieces cut anywhere; memory does not grow with its length.
         name: what the text is called in the results.
         exact: read the text as one stream; otherwise a long one as parallel streams, see scoring.py.
+        mixture: of some of the models, to be scored too.
 
     Returns:
-        The models' scores in their order.
+        The models' scores in their order, then the mixture's.
 
     Raises:
         CorpusError: the text has no tokens.
@@ -134,17 +137,21 @@ def compare_models(
     counter = TextCounter()
     copies = tee(tokenizer.encode_stream(counter.counting(chunks)), len(models))
     readings = [score_ids(model, ids, exact=exact) for model, ids in zip(models, copies, strict=True)]
-    totals = [_Total(tokenizer.unknown) for _ in models]
+    names = [model.name for model in models] + (["mixture"] if mixture else [])
+    totals = [_Total(tokenizer.unknown) for _ in names]
     with _naming(name):
         for blocks in zip(*readings, strict=True):  # side by side, so that no copy of the ids grows long
-            for total, block in zip(totals, blocks, strict=True):
-                total.add(block.ids, block.nats)
+            nats = [block.nats for block in blocks]
+            if mixture:
+                nats.append(mixture.nats(totals[0].tokens, nats))
+            for total, of_model in zip(totals, nats, strict=True):
+                total.add(blocks[0].ids, of_model)
     if not counter.counts.characters or not totals[0].tokens:
         raise _nothing_to_score(name)
     words = _words(counter.counts, tokenizer)
     return [
-        _text_score(model.name, name, total, counter.counts, words)
-        for model, total in zip(models, totals, strict=True)
+        _text_score(of_model, name, total, counter.counts, words)
+        for of_model, total in zip(names, totals, strict=True)
     ]
 
 

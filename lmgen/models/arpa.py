@@ -19,12 +19,12 @@ a model comes back with it. A file without such lines makes a word model, or one
 
 import gzip
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,12 @@ FOREIGN_TOKENIZERS: dict[str, dict[str, Any]] = {
 _VOCABULARY_KEYS = {"word": "words", "char": "characters"}
 """Tokenizers whose vocabulary the 1-grams list, and what it is called where they are saved."""
 
+ALIKE = r"\1"
+"""Ends the spelling of a token that would otherwise be spelled like another; no escape looks like this."""
+
 _NOT_A_TOKEN = -1
+
+_END_NEVER_PREDICTED = f"{LOG10_OF_ZERO:g}\t</s>\n"
 
 
 def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -73,11 +78,11 @@ def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int
     """
     if path.suffix.lower() in (".bz2", ".xz", ".zst"):
         raise ConfigError(f"{path} would be compressed, but only .gz can be written; give another name")
-    if model.sentence_end != (tokenizer.line_end if tokenizer.reads_lines else None):
+    if model.sentence_end != _sentence_end(tokenizer):
         raise ModelError("the n-gram model ends its sentences otherwise than its tokenizer; fit it again")
     tables = _without_empty_orders(model.tables)
     spellings = [*_spellings(tokenizer, tables[0].log_probs), "<s>"]
-    extra = [] if "</s>" in spellings else [_unreachable_end(len(tables) > 1)]
+    extra = [] if "</s>" in spellings else [_END_NEVER_PREDICTED]
     counts = [len(table) for table in tables]
     counts[0] += len(extra)
     with replacing(path) as temporary, _opened(temporary, path.suffix) as file:
@@ -127,44 +132,298 @@ def read_arpa(path: Path, tokenizer: str | None = None) -> tuple[NgramModel, Tok
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     notes: list[str] = []
-    orders = [_in_ids_of_model(text.orders[0], ids, made, notes)]
-    orders += [_reachable(entries, ids, made.vocabulary_size, notes) for entries in text.orders[1:]]
+    size = made.vocabulary_size
+    orders = [_unigrams(text.orders[0], ids, made, notes)]
+    orders += [_reachable(entries, ids, size, notes) for entries in text.orders[1:]]
     model = NgramModel(
-        vocabulary_size=made.vocabulary_size,
-        sentence_end=made.line_end if made.reads_lines else None,
-        tables=_tables(path, orders, made.vocabulary_size, notes),
+        vocabulary_size=size,
+        sentence_end=_sentence_end(made),
+        tables=_tables(path, orders, size, notes),
         discounts=(),
         notes=tuple(notes),
     )
     return model, made
 
 
+def _sentence_end(tokenizer: Tokenizer) -> int | None:
+    return tokenizer.line_end if tokenizer.reads_lines else None
+
+
 # Writing
 
 
 def _without_empty_orders(tables: Sequence[NgramTable]) -> Sequence[NgramTable]:
-    order = max(n for n, table in enumerate(tables, start=1) if len(table))
-    return tables[:order]
+    return tables[: max(n for n, table in enumerate(tables, start=1) if len(table))]
 
 
 def _spellings(tokenizer: Tokenizer, log_probs: npt.NDArray[np.float32]) -> list[str]:
     """How each token is written; of two that are spelled alike the more probable one keeps the spelling."""
-    spellings = [_spelling(tokenizer, token) for token in range(tokenizer.vocabulary_size)]
-    shared = {spelling for spelling, count in Counter(spellings).items() if count > 1}
-    seen = set()
-    for token in np.argsort(-log_probs[:-1], kind="stable").tolist() if shared else ():
-        if spellings[token] in seen:
-            spellings[token] += r"\1"
-        elif spellings[token] in shared:
-            seen.add(spellings[token])
-    if len(set(spellings)) < len(spellings):
+    saved = tokenizer.to_json()
+    spell = _spell_word if _has_plain_words(saved) else escape
+    spellings = [
+        tokenizer.piece(token) if token in tokenizer.special_ids else spell(tokenizer.piece(token))
+        for token in range(tokenizer.vocabulary_size)
+    ]
+    taken: set[str] = set()
+    for token in np.argsort(-log_probs[: len(spellings)], kind="stable").tolist():
+        if spellings[token] in taken:
+            spellings[token] += ALIKE
+        taken.add(spellings[token])
+    if len(taken) < len(spellings):
         raise ModelError("two tokens of the model are spelled alike, which no ARPA file can tell apart")
     return spellings
 
 
-def _spelling(tokenizer: Tokenizer, token: int) -> str:
-    if token in tokenizer.special_ids or not _has_plain_words(tokenizer.to_json_summary()):
-        return tokenizer.escaped_piece(token)
-    return ""
+def _has_plain_words(saved: Mapping[str, Any]) -> bool:
+    return saved.get("tokenizer") == "word" and not saved.get("split_punctuation")
 
 
+def _spell_word(word: str) -> str:
+    """The word itself, but for those that are spelled like a special one, and for NUL, which ends KenLM's."""
+    if word.lstrip("\\") in SPECIAL_PIECES:
+        return "\\" + word
+    return escape(word) if "\0" in word else word
+
+
+def _mark(tokenizer: Tokenizer) -> Iterator[str]:
+    """The lines that keep the tokenizer, without the vocabulary if the 1-grams list it."""
+    saved = tokenizer.to_json()
+    saved.pop(_VOCABULARY_KEYS.get(tokenizer.name, ""), None)
+    text = json.dumps(saved, separators=(",", ":"))
+    for first in range(0, len(text), MARK_CHARACTERS):
+        yield f"{MARK}{text[first : first + MARK_CHARACTERS]}\n"
+
+
+@contextmanager
+def _opened(path: Path, suffix: str) -> Iterator[TextIO]:
+    """A file to write UTF-8 text to; the same text always makes the same bytes."""
+    with ExitStack() as stack:
+        file: Any = stack.enter_context(path.open("wb"))
+        if suffix.lower() == ".gz":
+            file = stack.enter_context(gzip.GzipFile("", "wb", 6, file, mtime=0))
+        yield stack.enter_context(TextIOWrapper(file, encoding="utf-8", newline=""))
+
+
+def _blocks(tables: Sequence[NgramTable], spellings: list[str], *, has_backoffs: bool) -> Iterator[str]:
+    """The lines of the n-grams of the last of these tables, many at a time."""
+    table = tables[-1]
+    template = "%.9g\t" + " ".join(["%s"] * len(tables)) + ("\t%.9g\n" if has_backoffs else "\n")
+    for first in range(0, len(table), BLOCK_ROWS):
+        rows = np.arange(first, min(first + BLOCK_ROWS, len(table)))
+        columns: list[Iterable[Any]] = [_log10(table.log_probs[rows])]
+        columns += [map(spellings.__getitem__, ids) for ids in _tokens(tables, rows)]
+        if has_backoffs:
+            columns.append(_log10(table.backoffs[rows]))
+        yield "".join(map(template.__mod__, zip(*columns, strict=True)))
+
+
+def _tokens(tables: Sequence[NgramTable], rows: RowArray) -> list[list[int]]:
+    """The first tokens of the n-grams in these rows of the last table, the second ones, and so on."""
+    columns = []
+    for table in reversed(tables[1:]):
+        rows, last = np.divmod(table.keys[rows], table.vocabulary_size)
+        columns.append(last.tolist())
+    return [rows.tolist(), *reversed(columns)]
+
+
+def _log10(natural: npt.NDArray[np.float32]) -> list[float]:
+    """Of doubles, of which nine digits suffice to find the float32 again; 0 rather than -0."""
+    return (natural / np.log(10) + 0.0).tolist()  # type: ignore[no-any-return]
+
+
+# Reading
+
+
+def _tokenizer(text: ArpaText, asked: str | None) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+    """
+    The tokenizer of a file, and the id of each of its words: V for `<s>`, _NOT_A_TOKEN for what is left out.
+    """
+    saved = FOREIGN_TOKENIZERS[asked] if asked else text.tokenizer or FOREIGN_TOKENIZERS["word"]
+    if saved.get("tokenizer") == "word":
+        return _word_tokenizer(text.words, saved, written_here=saved == text.tokenizer)
+    if saved.get("tokenizer") == "char":
+        return _character_tokenizer(text.words, saved)
+    return _fixed_tokenizer(text.words, saved)
+
+
+def _word_tokenizer(
+    words: list[str], saved: Mapping[str, Any], *, written_here: bool
+) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+    """Words get ids in the order of the file."""
+    unknown = "<UNK>" if "<UNK>" in words and "<unk>" not in words and not written_here else "<unk>"
+    ordinary = [word for word in words if word not in (unknown, "<s>", "</s>")]
+    meant = [_word(word, saved) if written_here else _possible(word) for word in ordinary]
+    tokenizer = tokenizer_from_json({**saved, "words": meant})
+    ids = {word: token for token, word in enumerate([unknown, "</s>", *ordinary])}
+    return tokenizer, _ids(words, {**ids, "<s>": len(ids)})
+
+
+def _word(written: str, saved: Mapping[str, Any]) -> str:
+    if not _has_plain_words(saved):
+        return _unescaped(written)
+    return written[1:] if written.lstrip("\\") in SPECIAL_PIECES else written
+
+
+def _possible(word: str) -> str:
+    """A word as a text can have it: others may have kinds of white space within, which then is escaped."""
+    return word if word.split() == [word] else escape(word)
+
+
+def _character_tokenizer(
+    words: list[str], saved: Mapping[str, Any]
+) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+    """Characters get ids by their code points."""
+    characters = {word: _character(word) for word in words if word not in SPECIAL_PIECES}
+    in_order = sorted(characters.values())
+    tokenizer = tokenizer_from_json({**saved, "characters": "".join(in_order)})
+    ids = {character: token for token, character in enumerate(in_order, start=1)}
+    specials = {"<unk>": 0, "<s>": tokenizer.vocabulary_size, "</s>": _NOT_A_TOKEN}
+    return tokenizer, _ids(words, specials | {word: ids[meant] for word, meant in characters.items()})
+
+
+def _character(written: str) -> str:
+    meant = written if written == "\\" else _unescaped(written)
+    if len(meant) != 1:
+        raise ModelError(f"{written[:60]!r} is not one character; leave out --tokenizer char")
+    return meant
+
+
+def _unescaped(written: str) -> str:
+    try:
+        return unescape(written)
+    except ValueError as error:
+        raise ModelError(f"{error}; was the file changed by another program?") from error
+
+
+def _fixed_tokenizer(words: list[str], saved: dict[str, Any]) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+    """The tokens stand in the order of their ids, and are all there."""
+    tokenizer = tokenizer_from_json(saved)
+    ordinary = [word for word in words if word not in ("<s>", "</s>")]
+    expected = [tokenizer.escaped_piece(token) for token in range(tokenizer.vocabulary_size)]
+    if expected not in ([word.removesuffix(ALIKE) for word in ordinary], ordinary):
+        raise ModelError(
+            f"its 1-grams are not the tokens of its {tokenizer.name} tokenizer in their order; was the file "
+            "changed by another program?"
+        )
+    specials = {"<s>": tokenizer.vocabulary_size, "</s>": _NOT_A_TOKEN}
+    return tokenizer, _ids(words, specials | {word: token for token, word in enumerate(ordinary)})
+
+
+def _ids(words: list[str], ids: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    return np.fromiter(map(ids.__getitem__, words), np.int64, len(words))
+
+
+def _unigrams(
+    entries: Entries, ids: npt.NDArray[np.int64], tokenizer: Tokenizer, notes: list[str]
+) -> Entries:
+    """A row for each token, and for `<s>`, of which only the backoff matters."""
+    size = tokenizer.vocabulary_size
+    lacking = np.setdiff1d(np.arange(size), ids)
+    notes.extend(
+        f"the file has no {tokenizer.escaped_piece(token)}, which gets a log10 probability of "
+        f"{LOG10_OF_ABSENT:g}"
+        for token in lacking.tolist()
+    )
+    if size not in ids:
+        notes.append("the file has no <s>: a text begins without context")
+    kept = ids != _NOT_A_TOKEN
+    log_probs = np.full(size + 1, LOG10_OF_ABSENT * np.log(10), np.float32)
+    log_probs[ids[kept]] = entries.log_probs[kept]
+    log_probs[size] = 0
+    backoffs = np.zeros(size + 1, np.float32)
+    backoffs[ids[kept]] = entries.backoffs[kept]
+    rows = np.arange(size + 1)
+    return Entries(rows[:, None], log_probs, backoffs, rows)
+
+
+def _reachable(entries: Entries, ids: npt.NDArray[np.int64], size: int, notes: list[str]) -> Entries:
+    """The n-grams of tokens, with `<s>` nowhere but in front."""
+    tokens = ids[entries.ids]
+    kept = (tokens != _NOT_A_TOKEN).all(axis=1) & (tokens[:, 1:] < size).all(axis=1)
+    if kept.all():
+        return replace(entries, ids=tokens)
+    notes.append(
+        f"{np.count_nonzero(~kept):,} {tokens.shape[1]}-grams that no text asks for (<s> not in front, or "
+        "</s> in a text without sentences) are left out"
+    )
+    return Entries(tokens[kept], entries.log_probs[kept], entries.backoffs[kept], entries.lines[kept])
+
+
+def _tables(path: Path, orders: list[Entries], size: int, notes: list[str]) -> tuple[NgramTable, ...]:
+    """Put the tables together from below; go back to an order that turns out to lack a context."""
+    tables: list[NgramTable] = []
+    added = 0
+    while len(tables) < len(orders):
+        entries = orders[len(tables)]
+        contexts = _rows(tables, entries.ids[:, :-1])
+        lacking = contexts == NO_ROW
+        if lacking.any():
+            below = _with_contexts(tables[:-1], orders[len(tables) - 1], entries.ids[lacking, :-1])
+            added += len(below) - len(orders[len(tables) - 1])
+            orders[len(tables) - 1] = below
+            tables.pop()
+        else:
+            tables.append(_table(path, entries, contexts, size, is_highest=len(tables) == len(orders) - 1))
+    if added:
+        notes.append(f"{added:,} contexts that the file lacks are added, with what backing off gives them")
+    return tuple(tables)
+
+
+def _rows(tables: Sequence[NgramTable], ids: IdArray) -> RowArray:
+    """Where n-grams of the order of the last table stand in it; with no tables, the one empty context."""
+    if not tables:
+        return np.zeros(len(ids), np.int64)
+    rows: RowArray = ids[:, 0].astype(np.int64)
+    for table, column in zip(tables[1:], ids.T[1:], strict=True):
+        rows = table.find(rows, column)
+    return rows
+
+
+def _table(path: Path, entries: Entries, contexts: RowArray, size: int, *, is_highest: bool) -> NgramTable:
+    """The table of one order; all its contexts are there."""
+    keys = contexts * size + entries.ids[:, -1]
+    by_key = np.argsort(keys, kind="stable")
+    keys = keys[by_key]
+    double = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(double):
+        first, second = entries.lines[by_key[double[0] : double[0] + 2]]
+        n = entries.ids.shape[1]
+        raise ModelError(f"{path}, line {second}: the {n}-gram of line {first} is there a second time")
+    none = np.empty(0, np.float32)
+    return NgramTable(
+        size,
+        keys,
+        entries.log_probs[by_key],
+        none if is_highest else np.append(entries.backoffs[by_key], np.float32(0)),
+    )
+
+
+def _with_contexts(below: list[NgramTable], entries: Entries, ids: IdArray) -> Entries:
+    """
+    The n-grams of one order with some added, whose probability backing off gives.
+
+    Args:
+        below: the tables of all orders below.
+        entries: the n-grams of this order.
+        ids: those to add, some more than once.
+    """
+    ids = np.unique(ids, axis=0)
+    log_probs = _backed_off(below, ids)
+    return Entries(
+        np.concatenate([entries.ids, ids]),
+        np.concatenate([entries.log_probs, log_probs]),
+        np.concatenate([entries.backoffs, np.zeros(len(ids), np.float32)]),
+        np.concatenate([entries.lines, np.zeros(len(ids), np.int64)]),
+    )
+
+
+def _backed_off(tables: Sequence[NgramTable], ids: IdArray) -> npt.NDArray[np.float32]:
+    """Log-probability of the last token of n-grams one order above these tables, whatever they hold of it."""
+    log_probs: npt.NDArray[np.float32] = tables[0].log_probs[ids[:, -1]]
+    for n, table in enumerate(tables, start=1):
+        if n > 1:
+            rows = _rows(tables[:n], ids[:, -n:])
+            found = rows != NO_ROW
+            log_probs[found] = table.log_probs[rows[found]]
+        log_probs += table.backoffs[_rows(tables[:n], ids[:, -n - 1 : -1])]
+    return log_probs

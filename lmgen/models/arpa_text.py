@@ -41,6 +41,9 @@ MARK_CHARACTERS = 1000
 PREAMBLE_BYTES = 1 << 24
 """A file without `\\data\\` in so many bytes is not read on."""
 
+LONGEST_LINE_BYTES = 1 << 24
+"""A file with a longer line is not read on."""
+
 _END_OF_LINE = b"\0"
 """Put in for line ends, to see whether all lines of a block have the same columns."""
 
@@ -118,7 +121,9 @@ def parse_arpa(path: Path) -> ArpaText:
         else:
             orders.append(_joined([], n))
     if heading is None:
-        lines.fail(f"it ends here, without \\end\\ after the {len(counts)}-grams: it is cut short; get it again")
+        lines.fail(
+            f"it ends here, without \\end\\ after the {len(counts)}-grams: it is cut short; get it again"
+        )
     if heading != b"\\end\\":
         lines.fail(f"{_shown(heading)} stands where \\end\\ should: \\data\\ announces no more n-grams")
     return ArpaText(words, orders, tokenizer)
@@ -162,7 +167,7 @@ class _Lines:
         return None
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
-        """The lines up to the next one that begins with a backslash, many at a time, and the first's number."""
+        """The lines up to the next that begins with a backslash, many at a time, and the first's number."""
         while self._position < len(self._text) or self._read_on():
             if self._text.startswith(b"\\", self._position):
                 return
@@ -170,11 +175,12 @@ class _Lines:
             if end <= self._position:  # not one whole line
                 if self._read_on():
                     continue
-                end = len(self._text)
+                self.number += 1
+                self.fail("it ends in the middle of this line: it is cut short; get it again")
             block = self._text[self._position : end]
             first = self.number + 1
             self._position = end
-            self.number += block.count(b"\n") + (not block.endswith(b"\n"))
+            self.number += block.count(b"\n")
             yield first, block
 
     def fail(self, what: str, line: int | None = None) -> NoReturn:
@@ -182,6 +188,8 @@ class _Lines:
         raise ModelError(f"{self.path}, line {self.number if line is None else line}: {what}")
 
     def _read_on(self) -> bool:
+        if len(self._text) - self._position > LONGEST_LINE_BYTES:
+            self.fail("this line is too long for an ARPA file; is it a binary?", self.number + 1)
         block = next(self._blocks, b"")
         self._text = self._text[self._position :] + block
         self._position = 0
@@ -191,7 +199,7 @@ class _Lines:
 def _read_preamble(lines: _Lines) -> dict[str, Any] | None:
     r"""Find `\data\`; return what lmgen wrote before it."""
     _check_head(lines.path, lines.head(512))
-    marks = []
+    marks: list[bytes] = []
     read = 0
     while read < PREAMBLE_BYTES and (line := lines.next()) is not None:
         if line.strip().removeprefix(b"\xef\xbb\xbf") == b"\\data\\":
@@ -233,7 +241,9 @@ def _read_counts(lines: _Lines) -> tuple[list[int], bytes | None]:
         if not match:
             lines.fail(f"{_shown(line)} stands where the numbers of n-grams should, such as ngram 1=1000")
         if int(match[1]) != len(counts) + 1:
-            lines.fail(f"the number of {int(match[1])}-grams, where that of {len(counts) + 1}-grams should be")
+            lines.fail(
+                f"the number of {int(match[1])}-grams, where that of {len(counts) + 1}-grams should be"
+            )
         counts.append(int(match[2]))
     if not counts:
         lines.fail("nothing says how many n-grams there are, such as ngram 1=1000")
@@ -252,8 +262,10 @@ def _check_heading(lines: _Lines, heading: bytes | None, n: int) -> None:
 
 
 def _check_count(lines: _Lines, n: int, announced: int, found: int, heading: bytes | None) -> None:
-    if heading is None:
-        lines.fail(f"it ends in the {n}-grams, after {found:,} of {announced:,}: it is cut short; get it again")
+    if heading is None and found < announced:
+        lines.fail(
+            f"it ends in the {n}-grams, after {found:,} of {announced:,}: it is cut short; get it again"
+        )
     if announced != found:
         lines.fail(f"there are {found:,} {n}-grams above, but \\data\\ announces {announced:,}")
 
@@ -319,8 +331,8 @@ def _split_one_by_one(
             columns.append(b"0")
         if len(columns) != n + 2:
             lines.fail(
-                f"{_shown(line)} has {len(columns)} columns; for a {n}-gram there are {n + 1}, or {n + 2} with "
-                "a backoff",
+                f"{_shown(line)} has {len(columns)} columns, where a {n}-gram has {n + 1}, or {n + 2} with "
+                "its backoff",
                 number,
             )
         fields += columns
@@ -337,7 +349,9 @@ def _add_words(lines: _Lines, columns: _Columns, words: list[str], word_ids: dic
         try:
             words.append(word.decode())
         except UnicodeDecodeError:
-            lines.fail(f"the word {_shown(word)} is not UTF-8; convert the file (iconv -f LATIN1 -t UTF-8)", number)
+            lines.fail(
+                f"the word {_shown(word)} is not UTF-8; convert the file (iconv -f LATIN1 -t UTF-8)", number
+            )
 
 
 def _entries(lines: _Lines, columns: _Columns, word_ids: dict[bytes, int]) -> Entries:
@@ -350,7 +364,13 @@ def _entries(lines: _Lines, columns: _Columns, word_ids: dict[bytes, int]) -> En
             row = next(row for row, word in enumerate(column) if word not in word_ids)
             lines.fail(f"the word {_shown(column[row])} is not among the 1-grams", int(columns.lines[row]))
     log_probs = _numbers(lines, columns.log_probs, columns.lines)
-    _refuse(lines, columns, columns.log_probs, log_probs > 0, "is a probability above 1: its logarithm is positive")
+    _refuse(
+        lines,
+        columns,
+        columns.log_probs,
+        log_probs > 0,
+        "is a probability above 1: its logarithm is positive",
+    )
     backoffs = np.zeros(rows)
     if columns.backoffs is not None:
         backoffs = _numbers(lines, columns.backoffs, columns.lines)
@@ -358,9 +378,7 @@ def _entries(lines: _Lines, columns: _Columns, word_ids: dict[bytes, int]) -> En
     return Entries(ids, _natural(log_probs), _natural(backoffs), columns.lines)
 
 
-def _numbers(
-    lines: _Lines, column: list[bytes], numbers: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def _numbers(lines: _Lines, column: list[bytes], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """A column of numbers; minus infinity becomes SRILM's."""
     try:
         values = np.fromiter(map(float, column), np.float64, len(column))
@@ -391,7 +409,8 @@ def _is_number(field: bytes) -> bool:
 
 
 def _natural(log10: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    return (log10 * np.log(10)).astype(np.float32)
+    natural: npt.NDArray[np.float32] = (log10 * np.log(10)).astype(np.float32)
+    return natural
 
 
 def _joined(parts: Sequence[Entries], n: int) -> Entries:

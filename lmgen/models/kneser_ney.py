@@ -12,9 +12,12 @@ discounts of g's order (D(1), D(2), and D(3) for all counts from 3 up):
     weight(h) = sum_v D(a(h v)) / sum_v a(h v)
 
 and below the unigrams lies the uniform distribution, 1 / V.
+
+Of n-grams that are pruned all is taken off: their D(a(g)) is a(g), and goes to the order below. The discounts
+of the others come from the counts of all n-grams, pruned or not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -32,6 +35,10 @@ FALLBACK_DISCOUNTS: Discounts = (0.5, 1.0, 1.5)
 """Used for an order whose counts of counts give none that are valid; lmplz's --discount_fallback."""
 
 
+HIGHEST_ORDER = 100
+"""Beyond this an order is taken for a slip: each takes memory and time, and n-grams so long never recur."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """An n-gram model's tables, for orders 1 .. N, and how they came about."""
@@ -41,36 +48,59 @@ class Estimate:
     notes: tuple[str, ...]
 
 
-def estimate(ids: IdArray, order: int, vocabulary_size: int, sentence_end: int | None) -> Estimate:
+def estimate(
+    ids: IdArray,
+    order: int,
+    vocabulary_size: int,
+    sentence_end: int | None,
+    prune: Sequence[int] = (),
+) -> Estimate:
     """
     Estimate an n-gram model of order N from a whole training text.
 
     Args:
         ids: the text, (T,), of any integer type; may be memory-mapped.
-        order: N, at least 1; may be larger than the text is long.
+        order: N, 1 to 100; may be larger than the text is long.
         vocabulary_size: V; ids are 0 .. V - 1. Those that the text lacks share what the unigrams leave over.
         sentence_end: `<s>` stands before the first token and after each token of this id, as context only;
             None: before the first token alone.
+        prune: thresholds as for lmplz's `--prune`: of order n, what occurs at most `prune[n - 1]` times in
+            the text (its plain count, not the adjusted one) is left out. The last threshold is that of all
+            higher orders too. They must not fall, and the first is 0: all unigrams are kept.
 
     Raises:
-        ConfigError: the order is below 1.
+        ConfigError: the order or a threshold is out of range.
         CorpusError: the text is empty.
 
     Takes some 110 bytes a token while it works, and 16 bytes an n-gram for the result.
     """
-    if order < 1:
-        raise ConfigError(f"the order of an n-gram model is {order}, but has to be at least 1")
+    thresholds = _thresholds(prune, order)
     if not len(ids):
         raise CorpusError("the training text has no tokens to count n-grams of; give a longer text")
     ids = np.asarray(ids)
     smoothing = _Smoothing(vocabulary_size)
     counted = count_ngrams(ids, order, vocabulary_size, sentence_end)
     ngrams = next(counted)
-    for longer in counted:
-        smoothing.add(ngrams, _left_extensions(ngrams, longer))
+    for threshold, longer in zip(thresholds, counted, strict=False):
+        smoothing.add(ngrams, _left_extensions(ngrams, longer), threshold)
         ngrams = longer
-    smoothing.add(ngrams, ngrams.occurrences)
+    smoothing.add(ngrams, ngrams.occurrences, thresholds[-1])
     return smoothing.finish()
+
+
+def _thresholds(prune: Sequence[int], order: int) -> list[int]:
+    """The pruning threshold of each order, 1 to `order`."""
+    if order < 1:
+        raise ConfigError(f"the order of an n-gram model is {order}, but has to be at least 1")
+    if order > HIGHEST_ORDER:
+        raise ConfigError(f"the order of an n-gram model is {order}, but has to be at most {HIGHEST_ORDER}")
+    given = list(prune) or [0]
+    if given[0] != 0 or given != sorted(given) or len(given) > order:
+        raise ConfigError(
+            f"prune is {','.join(map(str, given))}, but has to begin with 0, must not fall, and has at most "
+            f"one threshold for each of the {order} orders, such as 0,0,1"
+        )
+    return given + given[-1:] * (order - len(given))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,20 +214,26 @@ class _Smoothing:
         self.backoffs: list[npt.NDArray[np.float32]] = []  # of order 0, the empty context, and up
         # P(last token | context) of each n-gram one order below; under the unigrams, the uniform one.
         self.lower: FloatArray = np.array([1 / vocabulary_size])
+        # Which n-grams one order below are kept; None: all.
+        self.kept: npt.NDArray[np.bool_] | None = None
 
-    def add(self, ngrams: CountedNgrams, counts: RowArray) -> None:
-        """Estimate one order more, from its adjusted counts."""
+    def add(self, ngrams: CountedNgrams, counts: RowArray, threshold: int = 0) -> None:
+        """Estimate one order more, from its adjusted counts; keep what occurs more often than `threshold`."""
         taken_off = np.array([0.0, *self._discounts(counts)])[np.minimum(counts, 3)]
+        kept = ngrams.occurrences > threshold if threshold else None
+        if kept is not None:
+            taken_off = np.where(kept, taken_off, counts)
         totals = np.bincount(ngrams.contexts, weights=counts, minlength=len(self.lower))
         weights = np.bincount(ngrams.contexts, weights=taken_off, minlength=len(self.lower))
         # Where nothing follows the context, all is left to the order below: a weight of 1.
         weights = np.divide(weights, totals, out=np.ones(len(self.lower)), where=totals > 0)
         probabilities = (counts - taken_off) / totals[ngrams.contexts]
         probabilities += weights[ngrams.contexts] * self.lower[ngrams.suffixes]
-        self.keys.append(ngrams.keys)
-        self.log_probs.append(_log(probabilities))
-        self.backoffs.append(_log(np.append(weights, 1)))
+        self.keys.append(self._keys(ngrams) if kept is None else self._keys(ngrams)[kept])
+        self.log_probs.append(_log(probabilities if kept is None else probabilities[kept]))
+        self.backoffs.append(_log(np.append(weights if self.kept is None else weights[self.kept], 1)))
         self.lower = probabilities
+        self.kept = kept
 
     def finish(self) -> Estimate:
         """Put the tables together."""
@@ -206,6 +242,13 @@ class _Smoothing:
         columns = zip(self.keys, self.log_probs, backoffs, strict=True)
         tables = tuple(NgramTable(self.vocabulary_size, *column) for column in columns)
         return Estimate(tables, tuple(self.discounts), self._notes())
+
+    def _keys(self, ngrams: CountedNgrams) -> npt.NDArray[np.int64]:
+        """The keys with the contexts' rows among those that are kept; a kept n-gram's context is kept too."""
+        if self.kept is None:
+            return ngrams.keys
+        rows = np.cumsum(self.kept) - 1
+        return rows[ngrams.contexts] * self.vocabulary_size + ngrams.keys % self.vocabulary_size
 
     def _discounts(self, counts: RowArray) -> Discounts:
         discounts = discounts_of(counts)

@@ -1,8 +1,8 @@
 """
 The n-gram model in use: P(next token | the last N - 1 tokens), from tables of probabilities.
 
-What the tables hold comes from kneser_ney.py, how n-grams are found in them from ngram_table.py. For a
-token w after a context h, and h' the context without its first token:
+What the tables hold comes from kneser_ney.py or an ARPA file (arpa.py), how n-grams are found in them from
+ngram_table.py. For a token w after a context h, and h' the context without its first token:
 
     P(w | h) = the table's, where it has h w;   backoff(h) P(w | h') otherwise
 """
@@ -41,15 +41,23 @@ class NgramModel:
     """The n-grams of order 1 .. N."""
 
     discounts: tuple[Discounts, ...]
-    """Kneser-Ney discounts of order 1 .. N."""
+    """Kneser-Ney discounts of order 1 .. N; none for a model that was not estimated here."""
 
     notes: tuple[str, ...] = ()
     """What a user should know about the estimation, a sentence each."""
 
     @classmethod
-    def fit(cls, ids: IdArray, *, order: int, vocabulary_size: int, sentence_end: int | None = None) -> Self:
+    def fit(
+        cls,
+        ids: IdArray,
+        *,
+        order: int,
+        vocabulary_size: int,
+        sentence_end: int | None = None,
+        prune: Sequence[int] = (),
+    ) -> Self:
         """Estimate a model from a whole training text; see `kneser_ney.estimate` for all that matters."""
-        result = estimate(ids, order, vocabulary_size, sentence_end)
+        result = estimate(ids, order, vocabulary_size, sentence_end, prune)
         return cls(
             vocabulary_size=vocabulary_size,
             sentence_end=sentence_end,
@@ -169,8 +177,9 @@ def _checked_sizes(config: Mapping[str, Any]) -> tuple[int, int, int | None]:
 
 
 def _checked_discounts(config: Mapping[str, Any], order: int) -> tuple[Discounts, ...]:
+    """Of each order, or none at all: those of a model that was read from an ARPA file nobody knows."""
     rows = config.get("discounts")
-    if not isinstance(rows, list) or len(rows) != order or not all(map(_are_discounts, rows)):
+    if not isinstance(rows, list) or len(rows) not in (0, order) or not all(map(_are_discounts, rows)):
         raise ModelError(f"its configuration lacks discounts, three numbers for each of the {order} orders")
     return tuple((one, two, three) for one, two, three in rows)
 

@@ -69,17 +69,19 @@ class Utf8Decoder(Decoder):
     """
     Tokens that stand for bytes: text comes out character by whole character.
 
-    Bytes that are not UTF-8 come out as surrogateescape holds them, as soon as that is certain.
-
     Args:
         vocabulary_size: V; ids are checked against it.
         spell: gives the bytes of a list of tokens.
+        errors: what becomes of bytes that are not UTF-8: `surrogateescape` keeps them so that they can be
+            written as they are, `replace` writes U+FFFD.
     """
 
-    def __init__(self, vocabulary_size: int, spell: Callable[[list[int]], bytes]) -> None:
+    def __init__(
+        self, vocabulary_size: int, spell: Callable[[list[int]], bytes], errors: str = "surrogateescape"
+    ) -> None:
         self._vocabulary_size = vocabulary_size
         self._spell = spell
-        self._characters = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._characters = codecs.getincrementaldecoder("utf-8")(errors)
 
     def push(self, ids: Iterable[int]) -> str:
         """The characters that are complete by now."""

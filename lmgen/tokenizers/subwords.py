@@ -138,7 +138,7 @@ class SubwordTokenizer(Tokenizer):
 
     def decoder(self) -> Decoder:
         """A decoder that never cuts a character in two, and does not need SentencePiece."""
-        return Utf8Decoder(self.vocabulary_size, self._spell)
+        return Utf8Decoder(self.vocabulary_size, self._spell, errors="replace")
 
     def to_json(self) -> dict[str, Any]:
         """SentencePiece's own model, in base64."""

@@ -42,9 +42,7 @@ class TrainingConfig:
     warmup: float = setting(
         0.02, "share of the budget over which the learning rate rises", minimum=0.0, below=1.0
     )
-    clip: float | None = setting(
-        1.0, "largest norm of the gradient of all weights together", above=0.0, below=inf
-    )
+    clip: float | None = setting(1.0, "largest norm of all gradients together; inf for any", above=0.0)
 
     epochs: float | None = setting(
         None, "stop after so many passes over the training text", above=0.0, below=inf

@@ -1,6 +1,7 @@
 """What happens in a training run, as it happens. Whoever shows or records training listens to these."""
 
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,9 @@ class Finished:
     baseline: dict[str, float] | None
 
     def to_json(self) -> dict[str, Any]:
-        """The summary that programs read."""
-        return asdict(self)
+        """The summary that programs read; JSON has no infinity."""
+        finite = self.valid_perplexity < inf
+        return {**asdict(self), "valid_perplexity": self.valid_perplexity if finite else None}
 
 
 @dataclass(frozen=True, slots=True)

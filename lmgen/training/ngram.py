@@ -1,4 +1,4 @@
-"""Fitting n-gram models: the baseline of a run, or one alone. Needs no torch."""
+"""Fitting n-gram models: the baseline of a run, or one alone; or reading one. Needs no torch."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -10,11 +10,11 @@ from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import ModelError
+from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
+from lmgen.models.arpa import read_arpa
 from lmgen.models.model_file import save_model
-from lmgen.models.ngram import NgramModel
 from lmgen.text.corpora import Corpus, open_corpus
-from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import TOKENIZERS
 from lmgen.training.config import RunConfig
 from lmgen.training.events import BaselineFitted
@@ -35,8 +35,9 @@ class FittedNgram:
     vocabulary_size: int
     ngrams: tuple[int, ...]
     """How many of each order."""
-    train_tokens: int
-    valid_nats_per_token: float
+    train_tokens: int | None
+    """None, as is the next, for a model that was read from an ARPA file."""
+    valid_nats_per_token: float | None
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def fit_ngram(
     order: int,
     out: Path,
     *,
+    prune: Sequence[int] = (),
     overwrite: bool = False,
     tell: Callable[[str], None] = lambda _: None,
     **settings: Any,
@@ -58,8 +60,9 @@ def fit_ngram(
 
     Args:
         corpus: files, folders or corpus names; none: the built-in default.
-        order: tokens of an n-gram, at least 1.
+        order: tokens of an n-gram, 1 to 100.
         out: the model file.
+        prune: leave n-grams out that occur at most so often, order by order; see `kneser_ney.estimate`.
         overwrite: replace a file that is there.
         tell: hears of a download before it begins.
         settings: of the tokenizer, and of what is held out, by the names of the flags.
@@ -69,14 +72,13 @@ def fit_ngram(
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the file exists.
     """
-    if out.exists() and not overwrite:
-        raise ModelError(f"there is a file {out} already; replace it (--overwrite) or give another --out")
+    _refuse_existing(out, overwrite)
     config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
     opened = open_run_corpus(config, tell)
     with tempfile.TemporaryDirectory(prefix="lmgen-") as folder:
         run = RunFolder(Path(folder) / "run")
         prepared = prepare(opened, config.held_out, config.tokenizer, run)
-        model = fit(run, prepared.tokenizer, order)
+        model = fit_on_run(run, prepared.tokenizer, order, prune)
         nats, _ = mean_nats(model, read_tokens(run.valid_tokens))
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
     return FittedNgram(
@@ -90,9 +92,40 @@ def fit_ngram(
     )
 
 
+def convert_arpa(
+    arpa: Path, out: Path, *, tokenizer: str | None = None, overwrite: bool = False
+) -> FittedNgram:
+    """
+    Make a model file of an ARPA file.
+
+    Args:
+        arpa: the file; its order is the model's.
+        out: the model file.
+        tokenizer: how to take its words, "word" or "char"; see `arpa.read_arpa`.
+        overwrite: replace a file that is there.
+
+    Raises:
+        ConfigError: the tokenizer is another one.
+        CorpusError: the file cannot be read.
+        ModelError: it is no ARPA file, or damaged; or `out` exists.
+    """
+    _refuse_existing(out, overwrite)
+    model, made = read_arpa(arpa, tokenizer)
+    save_model(out, model, made, {"arpa": str(arpa)})
+    return FittedNgram(
+        model=str(out),
+        order=model.order,
+        vocabulary_size=model.vocabulary_size,
+        ngrams=model.counts,
+        train_tokens=None,
+        valid_nats_per_token=None,
+        notes=model.notes,
+    )
+
+
 def fit_baseline(run: RunFolder, prepared: Prepared, order: int) -> BaselineFitted:
     """Fit the baseline of a run on its training tokens, score the validation text with it, and save it."""
-    model = fit(run, prepared.tokenizer, order)
+    model = fit_on_run(run, prepared.tokenizer, order)
     nats, _ = mean_nats(model, read_tokens(run.valid_tokens))
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
     return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
@@ -113,14 +146,11 @@ def baseline_order(config: RunConfig, prepared: Prepared) -> int:
     return BASELINE_ORDERS[config.tokenizer.tokenizer]
 
 
-def fit(run: RunFolder, tokenizer: Tokenizer, order: int) -> NgramModel:
-    """Fit a model on a run's training tokens: lines are sentences where the tokenizer reads lines."""
-    return NgramModel.fit(
-        read_tokens(run.train_tokens),
-        order=order,
-        vocabulary_size=tokenizer.vocabulary_size,
-        sentence_end=tokenizer.line_end if tokenizer.reads_lines else None,
-    )
+def _refuse_existing(out: Path, overwrite: bool) -> None:
+    if out.is_dir():
+        raise ModelError(f"{out} is a folder; give --out the name of a file")
+    if out.exists() and not overwrite:
+        raise ModelError(f"there is a file {out} already; replace it (--overwrite) or give another --out")
 
 
 def _training(prepared: Prepared, nats: float) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """What a run writes down beside its checkpoint: the best model, the line of each evaluation, the summary."""
 
 import json
-from math import exp
 from pathlib import Path
 
 from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
+from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.files import write_text
 from lmgen.models.model_file import load_model, save_model
@@ -44,7 +44,7 @@ def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished
         tokens_per_second=position.tokens / max(position.seconds, 1e-9),
         train_nats_per_token=_last_train_nats(run.metrics),
         valid_nats_per_token=nats,
-        valid_perplexity=exp(nats),
+        valid_perplexity=exp_or_infinity(nats),
         valid_bits_per_character=prepared.valid.bits_per_character(nats),
         baseline=_baseline_summary(run),
     )
@@ -63,7 +63,7 @@ def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
         return None
     saved = load_model(run.ngram)
     order = getattr(saved.model, "order", 0)
-    return {"order": order, "valid_perplexity": exp(saved.training["valid_nats_per_token"])}
+    return {"order": order, "valid_perplexity": exp_or_infinity(saved.training["valid_nats_per_token"])}
 
 
 def _last_train_nats(metrics: Path) -> float:

@@ -26,7 +26,7 @@ from lmgen.training.config import BUDGET, RunConfig
 from lmgen.training.events import BaselineFitted, Evaluated, Event, Interrupted, Saved, Started
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
-from lmgen.training.ngram import baseline_order, fit_baseline, open_run_corpus
+from lmgen.training.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
 from lmgen.training.records import append_metrics, cut_metrics, save_network, summarized
 
 
@@ -46,7 +46,7 @@ def train(
         folder: the run folder; `checkpoints/CORPUS` if None.
         overwrite: replace the run that is there.
         should_stop: asked after every update; yes ends the run, saved.
-        tell: hears of a download before it begins.
+        tell: hears of a download before it begins, and of what is left out.
 
     Yields:
         What happens, as it happens; `Finished` or `Interrupted` is the last.
@@ -74,6 +74,8 @@ def train(
     write_text(run.config, settings)
     yield prepared
     with _threads(config):
+        if baseline_order(config, prepared) == 0 and config.training.baseline_order is None:
+            tell(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")
         yield from _fit_baseline(run, config, prepared)
         trainer = _trainer(run, config, prepared)
         yield from _train(trainer, run, config, prepared, should_stop)
@@ -107,6 +109,11 @@ def resume(
         trainer = _trainer(run, config, prepared)
         if run.last.exists():
             load_checkpoint(run.last, trainer)
+        elif run.model.exists():
+            raise ModelError(
+                f"{run.last} is missing, so {run.folder} cannot be resumed; its model is as it was. Train "
+                "anew in another --out"
+            )
         cut_metrics(run.metrics, trainer.position.step)
         if not run.ngram.exists():
             yield from _fit_baseline(run, config, prepared)
@@ -143,6 +150,8 @@ def _train(
         device=str(trainer.network.embedding.device),
         resumed_step=step or None,
     )
+    if not run.last.exists():
+        save_checkpoint(run.last, trainer)
     saved_at = monotonic()
     for event in trainer.run(should_stop):
         if isinstance(event, Evaluated):
@@ -197,7 +206,10 @@ def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:
     """The run's own configuration, with a new budget if one is given."""
     if not run.config.exists():
         raise ModelError(f"there is no run in {run.folder} to resume; train without --resume to begin one")
-    settings = read_config(run.config)
+    try:
+        settings = read_config(run.config)
+    except ConfigError as error:
+        raise ModelError(str(error)) from error
     other = sorted(
         name for name, value in changes.items() if name not in BUDGET and settings.get(name) != value
     )
@@ -206,9 +218,14 @@ def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:
             f"{', '.join(other)} cannot change when a run is resumed, only {', '.join(BUDGET)}; leave the "
             f"flags out, or train anew in another --out"
         )
-    if any(name in changes for name in BUDGET):
-        settings = {name: value for name, value in settings.items() if name not in BUDGET}
-    return RunConfig.from_settings({**settings, **changes}, str(run.config))
+    try:
+        config = RunConfig.from_settings(settings, str(run.config))
+    except ConfigError as error:
+        raise ModelError(f"{error}; the run's settings are damaged, so it cannot be resumed") from error
+    if not any(name in changes for name in BUDGET):
+        return config
+    kept = {name: value for name, value in settings.items() if name not in BUDGET}
+    return RunConfig.from_settings({**kept, **changes}, "the new budget")
 
 
 def _as_toml(config: RunConfig) -> str:

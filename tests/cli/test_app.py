@@ -12,7 +12,18 @@ from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
 from tests.process import lmgen
 
-COMMANDS = ["train", "sample", "perplexity", "next", "ngram", "corpus", "tokenize", "detokenize", "info"]
+COMMANDS = [
+    "train",
+    "sample",
+    "perplexity",
+    "next",
+    "ngram",
+    "export",
+    "corpus",
+    "tokenize",
+    "detokenize",
+    "info",
+]
 
 
 @pytest.fixture

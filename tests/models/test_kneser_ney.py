@@ -95,6 +95,48 @@ def test_counts_that_give_discounts_leave_no_note() -> None:
     assert result.notes == ()
 
 
+def test_pruned_ngrams_leave_what_they_had_to_the_order_below_worked_by_hand() -> None:
+    """Of a b a c a b, `a b` alone occurs twice; pruning the others empties the contexts b, c and `<s>`."""
+    model = NgramModel.fit(np.array([A, B, A, C, A, B]), order=2, vocabulary_size=4, prune=[0, 1])
+    # Unigrams are counted by the tokens before them: a after <s>, b and c; b after a; c after a. 5 in all.
+    left = (1.5 + 0.5 + 0.5) / 5
+    a, b, c, d = (3 - 1.5) / 5 + left / 4, (1 - 0.5) / 5 + left / 4, (1 - 0.5) / 5 + left / 4, left / 4
+    # After a there is b twice, less 1, and c once, less all.
+    left = (1 + 1) / 3
+    assert model.counts == (5, 1)
+    assert probabilities_after(model, [A]) == pytest.approx(
+        [left * a, (2 - 1) / 3 + left * b, left * c, left * d]
+    )
+    for context in ([], [B], [C]):
+        assert probabilities_after(model, context) == pytest.approx([a, b, c, d])
+
+
+def test_pruning_goes_by_occurrences_not_by_adjusted_counts() -> None:
+    """`b c` occurs twice, each time after a: its adjusted count is 1."""
+    ids = np.array([A, B, C, A, B, C])
+    assert NgramModel.fit(ids, order=3, vocabulary_size=3, prune=[0, 1, 1]).counts == (4, 2, 1)
+    assert NgramModel.fit(ids, order=3, vocabulary_size=3, prune=[0, 0, 1]).counts == (4, 4, 1)
+
+
+def test_the_last_threshold_is_that_of_higher_orders_too() -> None:
+    ids = np.random.default_rng(0).integers(0, 3, 100)
+    short = NgramModel.fit(ids, order=5, vocabulary_size=3, prune=[0, 2])
+    whole = NgramModel.fit(ids, order=5, vocabulary_size=3, prune=[0, 2, 2, 2, 2])
+    assert short.counts == whole.counts
+    assert short.counts < NgramModel.fit(ids, order=5, vocabulary_size=3).counts
+
+
+@pytest.mark.parametrize("prune", [[1], [0, 2, 1], [0, -1], [-1], [0, 0, 0, 1]])
+def test_thresholds_that_fall_or_prune_unigrams_are_refused(prune: list[int]) -> None:
+    with pytest.raises(ConfigError, match=r"prune is .* has to begin with 0, must not fall"):
+        estimate(np.array([A]), 3, 4, None, prune)
+
+
+def test_an_order_that_must_be_a_slip_is_refused() -> None:
+    with pytest.raises(ConfigError, match="is 101, but has to be at most 100"):
+        estimate(np.array([A]), 101, 4, None)
+
+
 @pytest.mark.parametrize("order", [0, -3])
 def test_an_order_below_1_is_refused(order: int) -> None:
     with pytest.raises(ConfigError, match=f"order of an n-gram model is {order}, but has to be at least 1"):
@@ -115,7 +157,14 @@ def test_an_id_outside_the_vocabulary_is_refused(stray: int) -> None:
 class PlainKneserNey:
     """The formulas of kneser_ney.py's docstring, one n-gram at a time: slow and obvious."""
 
-    def __init__(self, ids: list[int], order: int, vocabulary_size: int, sentence_end: int | None) -> None:
+    def __init__(
+        self,
+        ids: list[int],
+        order: int,
+        vocabulary_size: int,
+        sentence_end: int | None,
+        prune: Sequence[int],
+    ) -> None:
         self.order = order
         self.vocabulary_size = vocabulary_size
         self.sentence_end = sentence_end
@@ -130,10 +179,13 @@ class PlainKneserNey:
             for ngram, count in occurrences.items()
         }
         of_order: dict[int, list[int]] = defaultdict(list)
-        self.following: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        self.following: dict[tuple[int, ...], list[tuple[int, ...]]] = defaultdict(list)
+        self.pruned = {
+            ngram for ngram in occurrences if occurrences[ngram] <= prune[len(ngram) - 1] and len(ngram) > 1
+        }
         for ngram, count in self.counts.items():
             of_order[len(ngram)].append(count)
-            self.following[ngram[:-1]].append(count)
+            self.following[ngram[:-1]].append(ngram)
         self.discounts = [
             (0.0, *(discounts_of(np.array(of_order[n], int)) or FALLBACK_DISCOUNTS))
             for n in range(1, order + 1)
@@ -153,10 +205,13 @@ class PlainKneserNey:
         following = self.following.get(context)
         if not following:
             return below
-        discounts = self.discounts[len(context)]
-        count = self.counts.get((*context, token), 0)
-        taken_off = sum(discounts[min(other, 3)] for other in following)
-        return (count - discounts[min(count, 3)] + taken_off * below) / sum(following)
+        total = sum(self.counts[ngram] for ngram in following)
+        left = total - sum(map(self.discounted, following))
+        return (self.discounted((*context, token)) + left * below) / total
+
+    def discounted(self, ngram: tuple[int, ...]) -> float:
+        count = 0 if ngram in self.pruned else self.counts.get(ngram, 0)
+        return count - self.discounts[len(ngram) - 1][min(count, 3)]
 
 
 @settings(deadline=None, max_examples=60)
@@ -167,10 +222,15 @@ def test_every_probability_is_that_of_the_formulas(
     texts = st.lists(st.integers(0, vocabulary_size - 1), min_size=1, max_size=60)
     train, text = data.draw(texts), data.draw(texts)
     sentence_end = vocabulary_size - 1 if closed else None
+    prune = [0, *sorted(data.draw(st.lists(st.integers(0, 3), min_size=order - 1, max_size=order - 1)))]
     model = NgramModel.fit(
-        np.array(train), order=order, vocabulary_size=vocabulary_size, sentence_end=sentence_end
+        np.array(train),
+        order=order,
+        vocabulary_size=vocabulary_size,
+        sentence_end=sentence_end,
+        prune=prune,
     )
-    plain = PlainKneserNey(train, order, vocabulary_size, sentence_end)
+    plain = PlainKneserNey(train, order, vocabulary_size, sentence_end, prune)
     for length, context in enumerate(plain.contexts(text)):
         expected = [plain.probability(context, token) for token in range(vocabulary_size)]
         assert probabilities_after(model, text[:length]) == pytest.approx(expected, rel=1e-4)

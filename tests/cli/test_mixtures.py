@@ -1,0 +1,111 @@
+"""`--mix` and `--orders`: the network, its baselines and their mixture in one table."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lmgen as library
+from tests.process import lmgen
+
+TEXT = "".join(f"{number} times {number} is {number * number}\n" for number in range(300))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained run, and a text that it was not trained on."""
+    folder = tmp_path_factory.mktemp("mixtures")
+    (folder / "squares.txt").write_text(TEXT)
+    (folder / "other.txt").write_text(TEXT[1000:3000])
+    library.train(
+        folder / "squares.txt",
+        out=folder / "run",
+        steps=60,
+        hidden_size=24,
+        embedding_size=12,
+        window_length=16,
+        batch_size=4,
+        baseline_order=3,
+        threads=1,
+    )
+    return folder
+
+
+def rows(*arguments: str, cwd: Path) -> list[dict[str, Any]]:
+    result = lmgen("perplexity", "run", *arguments, "--json", "--quiet", cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("text", [[], ["other.txt"]])
+def test_the_mixture_stands_last_and_scores_the_same_tokens(text: list[str], folder: Path) -> None:
+    network, baseline, mixture = rows("--mix", *text, cwd=folder)
+
+    assert [row["model"] for row in (network, baseline, mixture)] == ["lstm", "ngram-3", "mixture"]
+    assert mixture["tokens"] == network["tokens"]
+    assert mixture["nats"] < max(network["nats"], baseline["nats"])
+    assert (folder / "run" / "mixture.json").exists()
+
+
+def test_orders_show_how_many_numbers_are_estimated(folder: Path) -> None:
+    found = rows("--orders", "1-4", "--mix", cwd=folder)
+
+    assert [row["model"] for row in found] == [*(f"ngram-{n}" for n in range(1, 5)), "lstm", "mixture"]
+    counts = [row["parameters"] for row in found]
+    assert counts[:4] == sorted(counts[:4])
+    assert counts[5] is None
+    described = lmgen("info", "run", "--json", cwd=folder)
+    assert counts[4] == json.loads(described.stdout)["parameters"]
+
+
+def test_orders_without_the_stored_one_are_mixed_all_the_same(folder: Path) -> None:
+    found = rows("--orders", "1", "--mix", cwd=folder)
+
+    assert [row["model"] for row in found] == ["ngram-1", "lstm", "ngram-3", "mixture"]
+
+
+@pytest.mark.parametrize("by", ["line", "token"])
+def test_parts_of_another_text_are_mixed(by: str, folder: Path) -> None:
+    found = rows("other.txt", "--by", by, "--mix", cwd=folder)
+
+    assert [row["model"] for row in found[:3]] == ["lstm", "ngram-3", "mixture"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--by", "line", "--mix"], "--mix by line needs a TEXT: the weights were fitted on"),
+        (["--mix", "--no-baseline"], "leave --order and --no-baseline out"),
+        (["--orders", "3-1"], "orders go from 1 on, the lowest first"),
+        (["--orders", "many"], "--orders is 'many', but has to be such as 1-8"),
+        (["--orders", "1-3", "--by", "line"], "goes with --by document only"),
+    ],
+)
+def test_flags_that_make_no_sense_together_are_refused(
+    arguments: list[str], message: str, folder: Path
+) -> None:
+    result = lmgen("perplexity", "run", *arguments, "--quiet", cwd=folder)
+
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+def test_a_mixture_completes_text(folder: Path) -> None:
+    prompt = ["--prompt", "12 times ", "--length", "20", "--seed", "3", "--quiet"]
+    mixed, again, alone = (
+        lmgen("sample", "run", *prompt, *mix, cwd=folder).stdout for mix in (["--mix"], ["--mix"], [])
+    )
+
+    assert mixed == again
+    assert mixed.startswith("12 times ")
+    assert len(mixed) == len("12 times ") + 20
+    assert alone != mixed
+
+
+def test_a_model_file_alone_has_nothing_to_be_mixed_with(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "alone.safetensors").write_bytes((folder / "run" / "model.safetensors").read_bytes())
+    result = lmgen("sample", "alone.safetensors", "--mix", cwd=tmp_path)
+
+    assert result.returncode == 1
+    assert "is not in a run folder" in result.stderr

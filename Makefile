@@ -9,7 +9,9 @@ BIN = $(VENV)/bin
 demo: $(BIN)/lmgen
 	$(BIN)/lmgen train --minutes 1 --out checkpoints/demo --overwrite
 	$(BIN)/lmgen sample checkpoints/demo --prompt "The " --length 300 --temperature 0.7 --seed 1
+	@echo
 	$(BIN)/lmgen sample checkpoints/demo --prompt "A class is " --length 200 --temperature 0.5 --seed 2
+	@echo
 	$(BIN)/lmgen perplexity checkpoints/demo
 
 test: $(BIN)/pytest

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from lmgen.text_model import TextModel
     from lmgen.training.events import Event
 
-__all__ = ["ConfigError", "CorpusError", "LmgenError", "ModelError", "NumericalError", "load", "train"]
+__all__ = [
+    "ConfigError",
+    "CorpusError",
+    "LmgenError",
+    "ModelError",
+    "NumericalError",
+    "fit_ngram",
+    "load",
+    "train",
+]
 
 
 def load(path: str | Path | None = None) -> "TextModel":
@@ -34,6 +43,35 @@ def load(path: str | Path | None = None) -> "TextModel":
     from lmgen.text_model import TextModel
 
     return TextModel.load(path)
+
+
+def fit_ngram(
+    *corpus: str | Path,
+    order: int = 5,
+    out: str | Path = "ngram.safetensors",
+    overwrite: bool = False,
+    **settings: Any,
+) -> "TextModel":
+    """
+    Fit an n-gram model, interpolated modified Kneser-Ney, and open it. Never imports torch.
+
+    Args:
+        corpus: files, folders or corpus names; none: the built-in default.
+        order: tokens of an n-gram.
+        out: the model file.
+        overwrite: replace a file that is there.
+        settings: those of `lmgen ngram --help`, by the names of the flags.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+        CorpusError: the corpus cannot be read or is too short.
+        ModelError: the file exists.
+    """
+    from lmgen.text_model import TextModel
+    from lmgen.training import ngram
+
+    ngram.fit_ngram([str(name) for name in corpus], order, Path(out), overwrite=overwrite, **settings)
+    return TextModel.load(out)
 
 
 def train(

@@ -64,6 +64,9 @@ def main() -> None:
         sys.exit(wrong.exit_code)
     except typer.Abort:
         sys.exit(130)
+    except SystemExit as ended:
+        # A help page whose reader has had enough (`| head`): typer takes that for a failure.
+        sys.exit(0 if isinstance(ended.__context__, BrokenPipeError) else ended.code)
     finally:  # one more Ctrl-C would only interrupt Python's own tidying up
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code if isinstance(code, int) else 0)

@@ -21,9 +21,6 @@ from lmgen.training.events import (
 if TYPE_CHECKING:
     from lmgen.data.preparation import Prepared
 
-SAMPLE_LENGTH = 240
-"""Tokens of the sample that the live display shows after each better evaluation."""
-
 HEADINGS = ("step", "epoch", "time", "train", "valid", "perplexity", "bits/char", "tokens/s")
 ROW = "{:>9} {:>7} {:>8} {:>8} {:>8} {:>11} {:>10} {:>10}"
 
@@ -69,8 +66,8 @@ def print_summary(finished: Finished, *, as_json: bool) -> None:
     bits = finished.valid_bits_per_character
     lines = [
         f"model       {finished.run}/model.safetensors ({finished.parameters:,} parameters)",
-        f"training    {finished.steps:,} steps, {finished.epochs:.2f} epochs in {duration(finished.seconds)} "
-        f"({finished.tokens_per_second:,.0f} tokens/s)",
+        f"training    {finished.steps:,} steps, {finished.epochs:.2f} epochs in "
+        f"{report.duration(finished.seconds)} ({finished.tokens_per_second:,.0f} tokens/s)",
         f"validation  {finished.valid_nats_per_token:.4f} nats/token, perplexity "
         f"{finished.valid_perplexity:.4g}" + (f", {bits:.4f} bits/character" if bits is not None else ""),
     ]
@@ -80,13 +77,6 @@ def print_summary(finished: Finished, *, as_json: bool) -> None:
             f"{finished.baseline['valid_perplexity']:.4g}"
         )
     sys.stdout.write("\n".join(lines) + "\n")
-
-
-def duration(seconds: float) -> str:
-    """75 -> 1:15; 3675 -> 1:01:15."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class Silent:
@@ -178,7 +168,7 @@ def _row(evaluated: Evaluated, prepared: "Prepared") -> str:
     return ROW.format(
         f"{evaluated.step:,}",
         f"{evaluated.epoch:.2f}",
-        duration(evaluated.seconds),
+        report.duration(evaluated.seconds),
         f"{evaluated.train_nats_per_token:.4f}",
         f"{nats:.4f}",
         f"{exp_or_infinity(nats):.4g}",

@@ -10,10 +10,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lmgen.cli.console import SAMPLE_LENGTH, duration
+from lmgen.cli.report import duration
 from lmgen.data.preparation import Part
 from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.training.events import Saved, Started, Stepped
+
+SAMPLE_LENGTH = 240
+"""Tokens of the sample that is shown after each better evaluation."""
 
 SAMPLE_LINES = 6
 

@@ -24,6 +24,13 @@ def error(text: str) -> None:
     _to_stderr(f"error: {text}")
 
 
+def duration(seconds: float) -> str:
+    """75 -> 1:15; 3675 -> 1:01:15."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 @contextmanager
 def reported_errors() -> Iterator[None]:
     """

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -41,7 +41,10 @@ def tokenize(
     with report.reported_errors():
         chosen = _tokenizer(model, tokenizer)
         text = _standard_input(chosen.reading_errors)
-        _print(_lines_of_tokens(chosen, text, _names(chosen, pieces)))
+        unknown = _Unknown(chosen)
+        _print(_lines_of_tokens(unknown.encode, text, _names(chosen, pieces)))
+        if unknown.count:
+            report.note(f"{unknown.count:,} tokens are unknown to the vocabulary and do not come back")
 
 
 def detokenize(
@@ -59,6 +62,21 @@ def detokenize(
         chosen = _tokenizer(model, tokenizer)
         ids = {name: token for token, name in enumerate(_names(chosen, pieces))}
         _print(_decoded(chosen, ids, _words(_standard_input("strict")), pieces))
+
+
+class _Unknown:
+    """Encodes, and counts what is lost by it."""
+
+    def __init__(self, tokenizer: "Tokenizer") -> None:
+        self._tokenizer = tokenizer
+        self.count = 0
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text."""
+        ids = self._tokenizer.encode(text)
+        if self._tokenizer.unknown is not None:
+            self.count += int((ids == self._tokenizer.unknown).sum())
+        return ids.tolist()  # type: ignore[no-any-return]
 
 
 def _tokenizer(model: Path | None, name: Literal["byte"] | None) -> "Tokenizer":
@@ -93,7 +111,9 @@ def _print(texts: Iterable[str]) -> None:
             sys.stdout.flush()
 
 
-def _lines_of_tokens(tokenizer: "Tokenizer", chunks: Iterable[str], names: list[str]) -> Iterator[str]:
+def _lines_of_tokens(
+    encode: Callable[[str], list[int]], chunks: Iterable[str], names: list[str]
+) -> Iterator[str]:
     """The tokens of each line of text on a line, as soon as the line is complete."""
     from lmgen.text.sources import line_blocks
 
@@ -101,7 +121,7 @@ def _lines_of_tokens(tokenizer: "Tokenizer", chunks: Iterable[str], names: list[
     for block in line_blocks(chunks):
         written = [" "] if line_is_open else []  # the rest of a very long line
         for line in _LINE.findall(block):
-            written.append(" ".join(map(names.__getitem__, tokenizer.encode(line).tolist())))
+            written.append(" ".join(map(names.__getitem__, encode(line))))
             line_is_open = not line.endswith("\n")
             if not line_is_open:
                 written.append("\n")

@@ -5,6 +5,8 @@ Language models: (ids, state) -> log-probabilities. numpy only, never torch.
 - config.py, cells.py, outputs.py, recurrent.py, initialization.py: the recurrent network
 - ngram.py: the n-gram model; kneser_ney.py estimates it, ngram_table.py holds its n-grams, ngram_tensors.py
   packs them for a file
+- arpa.py, arpa_text.py: n-gram models as other toolkits write them
+- mixture.py: several models, linearly interpolated
 - model_file.py: a model as one file
 - description.py: what a model is, in figures
 

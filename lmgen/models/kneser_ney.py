@@ -260,9 +260,22 @@ class _Smoothing:
     def _notes(self) -> tuple[str, ...]:
         if not self.fallback_orders:
             return ()
-        orders = ", ".join(map(str, self.fallback_orders))
+        orders = _ranges(self.fallback_orders)
         fallback = ", ".join(f"{discount:g}" for discount in FALLBACK_DISCOUNTS)
         return (f"n-gram counts of order {orders} give no valid Kneser-Ney discounts: {fallback} are used",)
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Rising numbers, three or more that follow each other as a range: `[1, 2, 4, 5, 6]` -> "1, 2, 4-6"."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1].append(number)
+        else:
+            ranges.append([number])
+    return ", ".join(
+        f"{each[0]}-{each[-1]}" if len(each) > 2 else ", ".join(map(str, each)) for each in ranges
+    )
 
 
 def discounts_of(counts: RowArray) -> Discounts | None:

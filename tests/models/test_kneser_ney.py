@@ -86,7 +86,7 @@ def test_orders_without_valid_discounts_fall_back_with_a_note() -> None:
     result = estimate(np.array([A, B, A, C]), 3, 4, None)
     assert result.discounts == (FALLBACK_DISCOUNTS,) * 3
     assert result.notes == (
-        "n-gram counts of order 1, 2, 3 give no valid Kneser-Ney discounts: 0.5, 1, 1.5 are used",
+        "n-gram counts of order 1-3 give no valid Kneser-Ney discounts: 0.5, 1, 1.5 are used",
     )
 
 

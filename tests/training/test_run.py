@@ -310,6 +310,15 @@ def test_the_library_trains_loads_samples_and_scores(text: Path, tmp_path: Path)
     assert score.nats_per_token == pytest.approx(seen[-1].valid_nats_per_token, rel=1e-5)
 
 
+def test_the_library_fits_an_ngram_model(text: Path, tmp_path: Path) -> None:
+    model = lmgen.fit_ngram(text, order=3, out=tmp_path / "three.safetensors", tokenizer="word")
+
+    assert model.model.name == "ngram-3"
+    assert model.score("zwei drei").tokens == 3
+    with pytest.raises(ModelError, match="already"):
+        lmgen.fit_ngram(text, order=3, out=tmp_path / "three.safetensors")
+
+
 def test_an_unknown_setting_is_named(text: Path) -> None:
     with pytest.raises(ConfigError, match="unknown settings hiden_size"):
         lmgen.train(text, hiden_size=3)

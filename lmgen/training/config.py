@@ -1,7 +1,7 @@
 """The settings of training. Imports nothing heavy: the command line reads its flags here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import Any
 
@@ -13,6 +13,9 @@ from lmgen.tokenizers.config import TokenizerConfig
 
 OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
 SCHEDULE_NAMES = ("cosine", "plateau", "constant")
+
+LEARNING_RATES = {"adamw": 8e-3, "adam": 8e-3, "sgd": 6.0, "rmsprop": 4e-3, "adagrad": 8e-2}
+"""By optimiser, at 256 hidden units; benchmarks/results/defaults.md says what was tried."""
 
 DEFAULT_EPOCHS = 10.0
 """The budget when none is given."""
@@ -112,12 +115,33 @@ class RunConfig:
             )
         return cls(corpus=tuple(corpus), **parts)
 
+    def resolved(self) -> "RunConfig":
+        """The same, with the defaults that depend on other settings written out: what a run keeps."""
+        network, training = self.network, self.training
+        rate = training.learning_rate or default_learning_rate(training.optimizer, network.hidden_size)
+        return replace(
+            self,
+            network=replace(network, embedding_size=network.embedding_width),
+            training=replace(training, learning_rate=rate, epochs=training.budget_epochs),
+        )
+
     def to_settings(self) -> dict[str, Any]:
         """All settings that are present, flat: what `from_settings` reads."""
         settings: dict[str, Any] = {"corpus": list(self.corpus)}
         for name in _PARTS:
             settings |= to_mapping(getattr(self, name))
         return settings
+
+
+def default_learning_rate(optimizer: str, hidden_size: int) -> float:
+    """
+    A learning rate for a network of that width.
+
+    The adaptive methods move each weight by about the learning rate whatever its gradient, so what reaches a
+    unit grows with the number of its inputs: the rate falls with the width (Yang et al. 2022, table 3).
+    """
+    rate = LEARNING_RATES[optimizer]
+    return rate if optimizer == "sgd" else rate * 256 / max(hidden_size, 128)
 
 
 _PARTS: dict[str, Any] = {

@@ -21,10 +21,10 @@ from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.recurrent import LayerStates
 from lmgen.tokenizers.base import IdArray
-from lmgen.training.config import TrainingConfig
+from lmgen.training.config import TrainingConfig, default_learning_rate
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.network import Network, TorchLanguageModel, detached
-from lmgen.training.optimizers import default_learning_rate, optimizer_for
+from lmgen.training.optimizers import optimizer_for
 from lmgen.training.schedules import learning_rate_factor
 
 SMOOTHING = 0.95

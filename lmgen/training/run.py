@@ -56,6 +56,7 @@ def train(
         ModelError: the run folder exists.
         NumericalError: the loss is not finite; the best model so far is kept.
     """
+    config = config.resolved()
     training = config.training
     _device(training.device)
     settings = _as_toml(config)

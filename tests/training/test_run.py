@@ -176,6 +176,19 @@ def test_the_config_file_makes_the_same_run_again(text: Path, tmp_path: Path) ->
     assert RunFolder(tmp_path / "a").model.read_bytes() == RunFolder(tmp_path / "b").model.read_bytes()
 
 
+def test_the_config_file_writes_defaults_out(text: Path, tmp_path: Path) -> None:
+    """So that it makes the same run when the defaults have changed."""
+    settings = {name: value for name, value in TINY.items() if name not in ("steps", "embedding_size")}
+    kept = RunConfig.from_settings(settings, "the test").resolved().to_settings()
+
+    assert kept["learning_rate"] == 8e-3 * 256 / 128  # the rule goes no narrower than 128 units
+    assert kept["embedding_size"] == 64
+    assert kept["epochs"] == 10
+    assert "epochs" not in config(text).resolved().to_settings()
+    trained(text, tmp_path / "run")
+    assert "learning_rate" in run.read_config(RunFolder(tmp_path / "run").config)
+
+
 def test_metrics_after_the_checkpoint_are_written_again_once(text: Path, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     list(run.train(config(text), folder.folder, should_stop=stop_after(7)))

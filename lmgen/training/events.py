@@ -59,7 +59,7 @@ class Finished:
     tokens_per_second: float
     train_nats_per_token: float
     valid_nats_per_token: float
-    """Of the best model, which is the one that is kept."""
+    """Of the best model, which is the one that is kept, on the first `evaluation_tokens` of the text."""
     valid_perplexity: float
     valid_bits_per_character: float | None
     """None where the validation text has unknown tokens."""

@@ -123,10 +123,14 @@ def convert_arpa(
     )
 
 
-def fit_baseline(run: RunFolder, prepared: Prepared, order: int) -> BaselineFitted:
-    """Fit the baseline of a run on its training tokens, score the validation text with it, and save it."""
+def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int) -> BaselineFitted:
+    """
+    Fit the baseline of a run on its training tokens, and save it.
+
+    It is scored on the same tokens of the validation text as the network, the first `evaluation_tokens`.
+    """
     model = fit_on_run(run, prepared.tokenizer, order)
-    nats, _ = mean_nats(model, read_tokens(run.valid_tokens))
+    nats, _ = mean_nats(model, read_tokens(run.valid_tokens), limit=evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
     return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.evaluation.perplexity import exp_or_infinity
-from lmgen.evaluation.scoring import mean_nats
 from lmgen.files import write_text
 from lmgen.models.model_file import load_model, save_model
 from lmgen.models.recurrent import RecurrentModel
@@ -34,7 +33,7 @@ def save_network(run: RunFolder, trainer: Trainer, prepared: Prepared) -> None:
 def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished:
     """What came out of a run that is over."""
     position = trainer.position
-    nats = _best_nats(trainer, run)
+    nats = trainer.best_nats
     return Finished(
         run=str(run.folder),
         parameters=trainer.network.parameter_count,
@@ -48,14 +47,6 @@ def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished
         valid_bits_per_character=prepared.valid.bits_per_character(nats),
         baseline=_baseline_summary(run),
     )
-
-
-def _best_nats(trainer: Trainer, run: RunFolder) -> float:
-    """The kept model's loss on the whole validation text, of which training may have seen only a part."""
-    validation = trainer.validation
-    if len(validation) <= trainer.config.evaluation_tokens:
-        return trainer.best_nats
-    return mean_nats(load_model(run.model).model, validation)[0]
 
 
 def _baseline_summary(run: RunFolder) -> dict[str, float] | None:

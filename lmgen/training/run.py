@@ -200,7 +200,7 @@ def _trainer(run: RunFolder, config: RunConfig, prepared: Prepared) -> Trainer:
 def _fit_baseline(run: RunFolder, config: RunConfig, prepared: Prepared) -> Iterator[BaselineFitted]:
     """Fit and save the n-gram baseline, unless there is to be none."""
     if order := baseline_order(config, prepared):
-        yield fit_baseline(run, prepared, order)
+        yield fit_baseline(run, prepared, order, config.training.evaluation_tokens)
 
 
 def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:

@@ -117,6 +117,18 @@ def test_the_summary_has_the_keys_that_scripts_read(text: Path, tmp_path: Path) 
     assert summary["valid_nats_per_token"] == best
 
 
+def test_network_and_baseline_are_scored_on_the_same_tokens(text: Path, tmp_path: Path) -> None:
+    finished = trained(text, tmp_path / "run", evaluation_tokens=50)[-1]
+    assert isinstance(finished, Finished)
+    assert finished.baseline is not None
+
+    valid = (tmp_path / "run" / "data" / "valid.txt").read_text(encoding="utf-8")[:50]
+    network = lmgen.load(tmp_path / "run").score(valid)
+    baseline = lmgen.load(tmp_path / "run" / "ngram.safetensors").score(valid)
+    assert finished.valid_perplexity == pytest.approx(network.perplexity, rel=1e-5)
+    assert finished.baseline["valid_perplexity"] == pytest.approx(baseline.perplexity, rel=1e-5)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_learns(cell: str, text: Path, tmp_path: Path) -> None:
     trained(text, tmp_path / "run", cell=cell, steps=150, optimizer="adam", learning_rate=0.01)

@@ -104,7 +104,6 @@ def resume(
     run = RunFolder(folder)
     config = _resumed_config(run, changes or {})
     prepared = load_prepared(run)
-    write_text(run.config, _as_toml(config))
     yield prepared
     with _threads(config):
         trainer = _trainer(run, config, prepared)
@@ -115,6 +114,7 @@ def resume(
                 f"{run.last} is missing, so {run.folder} cannot be resumed; its model is as it was. Train "
                 "anew in another --out"
             )
+        write_text(run.config, _as_toml(config))
         cut_metrics(run.metrics, trainer.position.step)
         if not run.ngram.exists():
             yield from _fit_baseline(run, config, prepared)

@@ -242,6 +242,18 @@ def test_a_finished_run_goes_on_with_a_larger_budget(text: Path, tmp_path: Path)
     assert run.read_config(RunFolder(tmp_path / "run").config)["steps"] == 36
 
 
+def test_a_model_without_its_checkpoint_is_not_trained_over(text: Path, tmp_path: Path) -> None:
+    trained(text, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    files = (folder.model, folder.metrics, folder.config)
+    before = [file.read_bytes() for file in files]
+    folder.last.unlink()
+
+    with pytest.raises(ModelError, match=r"training\.safetensors is missing, so .* cannot be resumed"):
+        list(run.resume(folder.folder, {"steps": 99}))
+    assert [file.read_bytes() for file in files] == before
+
+
 def test_resuming_changes_nothing_but_the_budget(text: Path, tmp_path: Path) -> None:
     trained(text, tmp_path / "run")
 

@@ -1,11 +1,10 @@
 """
 The stacked recurrent network as a torch module: the same parameters and function as models/recurrent.py.
 
-Where torch has a fused kernel that computes a cell's equations it runs that; elsewhere it steps through the
-equations in models/cells.py and lets autograd differentiate them.
+How a layer is computed is in layers.py.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,13 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmgen.models.base import FloatArray, IdArray
-from lmgen.models.cells import CellState, cell_named
+from lmgen.models.cells import cell_named
 from lmgen.models.config import NetworkConfig
 from lmgen.models.outputs import logits
 from lmgen.models.recurrent import Float32Array, LayerStates
-
-Layer = Callable[[Mapping[str, Tensor], Tensor, CellState], tuple[Tensor, CellState]]
-"""Parameters, input (T, B, I) and state before -> hidden states (T, B, H) and state after."""
+from lmgen.training.layers import run_layer
 
 
 class Network(nn.Module):
@@ -63,7 +60,7 @@ class Network(nn.Module):
         for index, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
             if index > 0:
                 values = functional.dropout(values, self.config.dropout, self.training)
-            values, last = _run_layer(self.config.cell, dict(layer.named_parameters()), values, before)
+            values, last = run_layer(self.config.cell, dict(layer.named_parameters()), values, before)
             after.append(last)
         return values, tuple(after)
 
@@ -159,89 +156,6 @@ class TorchLanguageModel:
 
     def _tensor(self, ids: IdArray) -> Tensor:
         return torch.from_numpy(ids.astype(np.int64)).to(self.network.embedding.device)
-
-
-def _run_layer(
-    cell: str, parameters: Mapping[str, Tensor], values: Tensor, state: CellState
-) -> tuple[Tensor, CellState]:
-    """One layer over (T, B, I): its hidden states, (T, B, H), and its last state."""
-    if cell in _FUSED:
-        return _FUSED[cell](parameters, values, state)
-    return _run_equations(cell, parameters, values, state)
-
-
-def _run_equations(
-    cell: str, parameters: Mapping[str, Tensor], values: Tensor, state: CellState
-) -> tuple[Tensor, CellState]:
-    """A layer of any cell, step by step as its equations stand."""
-    step = cell_named(cell).step
-    inputs = values @ parameters["weight_input"].T + parameters["bias"]  # (T, B, G*H)
-    hidden = []
-    for x in inputs:
-        state = step(x, state[0] @ parameters["weight_recurrent"].T, state, parameters)
-        hidden.append(state[0])
-    return torch.stack(hidden), state
-
-
-# torch's kernels take (input, state, weights, has biases, layers, dropout, training, both ways, batch first).
-# They add a second bias to the recurrent product; what a cell has no use for there is zero.
-
-
-def _fused_lstm(
-    parameters: Mapping[str, Tensor], values: Tensor, state: CellState
-) -> tuple[Tensor, CellState]:
-    recurrent_bias = torch.zeros_like(parameters["bias"])
-    initial = [part[None] for part in state]
-    hidden, h, c = torch.lstm(
-        values, initial, _weights(parameters, recurrent_bias), True, 1, 0.0, False, False, False
-    )
-    return hidden, (h[0], c[0])
-
-
-def _fused_gru(
-    parameters: Mapping[str, Tensor], values: Tensor, state: CellState
-) -> tuple[Tensor, CellState]:
-    candidate = parameters["bias_recurrent"]
-    recurrent_bias = torch.cat([candidate.new_zeros(2 * len(candidate)), candidate])
-    return _fused_single(torch.gru, parameters, recurrent_bias, values, state)
-
-
-def _fused_rnn(
-    parameters: Mapping[str, Tensor], values: Tensor, state: CellState
-) -> tuple[Tensor, CellState]:
-    return _fused_single(torch.rnn_tanh, parameters, torch.zeros_like(parameters["bias"]), values, state)
-
-
-def _fused_rnn_relu(
-    parameters: Mapping[str, Tensor], values: Tensor, state: CellState
-) -> tuple[Tensor, CellState]:
-    return _fused_single(torch.rnn_relu, parameters, torch.zeros_like(parameters["bias"]), values, state)
-
-
-def _fused_single(
-    kernel: Callable[..., tuple[Tensor, Tensor]],
-    parameters: Mapping[str, Tensor],
-    recurrent_bias: Tensor,
-    values: Tensor,
-    state: CellState,
-) -> tuple[Tensor, CellState]:
-    """A kernel whose state is h alone."""
-    hidden, h = kernel(
-        values, state[0][None], _weights(parameters, recurrent_bias), True, 1, 0.0, False, False, False
-    )
-    return hidden, (h[0],)
-
-
-def _weights(parameters: Mapping[str, Tensor], recurrent_bias: Tensor) -> list[Tensor]:
-    return [parameters["weight_input"], parameters["weight_recurrent"], parameters["bias"], recurrent_bias]
-
-
-_FUSED: dict[str, Layer] = {
-    "lstm": _fused_lstm,
-    "gru": _fused_gru,
-    "rnn": _fused_rnn,
-    "rnn-relu": _fused_rnn_relu,
-}
 
 
 def _parameter(array: Float32Array) -> nn.Parameter:

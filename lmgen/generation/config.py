@@ -31,3 +31,9 @@ class SamplingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def plain(self) -> bool:
+        """Whether tokens are drawn as the model predicts them: no filter, temperature 1."""
+        filters = (self.top_k, self.top_p, self.min_p, self.repetition_penalty)
+        return self.temperature == 1 and not any(filters)

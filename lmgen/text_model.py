@@ -15,10 +15,12 @@ from lmgen.evaluation.baseline import open_baseline
 from lmgen.evaluation.mixing import FittedWeights, fitted_weights
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
+from lmgen.models.compression import Weights
 from lmgen.models.description import describe
 from lmgen.models.mixture import MixtureModel
-from lmgen.models.model_file import load_model
+from lmgen.models.model_file import load_model, save_model
 from lmgen.models.ngram import NgramModel
+from lmgen.models.recurrent import RecurrentModel
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ class TextModel:
     training: dict[str, Any]
     """What the file says of the training: corpus, steps, losses."""
 
+    weights: str = "float32"
+    """How the file stores a network's weights; they are float32 once it is open."""
+
     @classmethod
     def load(cls, path: str | Path | None = None) -> "TextModel":
         """
@@ -51,7 +56,7 @@ class TextModel:
         """
         file = find_model(None if path is None else Path(path))
         saved = load_model(file)
-        return cls(saved.model, saved.tokenizer, file, dict(saved.training))
+        return cls(saved.model, saved.tokenizer, file, dict(saved.training), saved.weights)
 
     @property
     def run(self) -> RunFolder | None:
@@ -155,12 +160,36 @@ class TextModel:
 
         return score_text(self.model, self.tokenizer, [text], "text", exact=exact)
 
+    def export(self, path: str | Path, *, to: Weights = "int8", overwrite: bool = False) -> "TextModel":
+        """
+        Write a network with its weights in 2 bytes each (`float16`) or 1 (`int8`), and open that file.
+
+        Args:
+            path: the file; it is a model like any other.
+            to: how the weights are stored (models/compression.py).
+            overwrite: replace a file that is there.
+
+        Raises:
+            ConfigError: `to` is something else.
+            ModelError: this is no network, the file exists, or a weight is too large for float16.
+        """
+        if not isinstance(self.model, RecurrentModel):
+            raise ModelError(
+                f"{self.path} is {self.model.name}, but {to} is for the weights of a recurrent network; the "
+                "tables of an n-gram model are compact already"
+            )
+        out = Path(path)
+        if out.exists() and not overwrite:
+            raise ModelError(f"{out} is there already; replace it (overwrite) or give another name")
+        save_model(out, self.model, self.tokenizer, self.training, to)
+        return TextModel.load(out)
+
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""
         return {
             "model": str(self.path),
             "bytes": self.path.stat().st_size,
             "tokenizer": self.tokenizer.name,
-            **describe(self.model),
+            **describe(self.model, self.weights),
             "training": self.training,
         }

@@ -37,6 +37,7 @@ def _network_lines(described: dict[str, Any]) -> Iterator[str]:
     network = described["network"]
     sizes = f"embedding E = {_embedding_width(described)}, hidden H = {network['hidden_size']}"
     yield f"network    {network['cell']}, {network['layers']} layer(s), {sizes}"
+    yield f"weights    {described['weights']}"
     yield ""
     row = "{:<28} {:<14} {:>14} {:>14}".format
     yield row("trainable array", "formula", "shape", "parameters")

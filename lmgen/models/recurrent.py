@@ -217,6 +217,12 @@ class RecurrentModel:
         return self._kernels[0].project(embedding)
 
     @cached_property
+    def _projected_columns(self) -> Float32Array:
+        """The same with a column for each token, (G*H, V)."""
+        assert self._projected is not None
+        return np.ascontiguousarray(self._projected.T)
+
+    @cached_property
     def _output(self) -> tuple[Float32Array, Float32Array]:
         """The output layer's weights, (V, H), and bias, (V, 1)."""
         weight = self.parameters.get("output.weight", self.parameters["embedding"])
@@ -235,14 +241,22 @@ class RecurrentModel:
         """All layers' states after one more token a column; `ids` is (B,)."""
         spaces = self._spaces.of(self._kernels, len(ids))
         projected = self._projected is not None
-        tokens = self.parameters["embedding"] if self._projected is None else self._projected
-        values = tokens[ids[0], :, None] if len(ids) == 1 else tokens[ids].T  # one alone needs no copy
+        values = self._inputs(ids)
         after = []
         for each, before, space in zip(self._kernels, layers, spaces, strict=True):
             state = each.step(values, projected, before, space)
             values, projected = state[0], False
             after.append(state)
         return tuple(after)
+
+    def _inputs(self, ids: IdArray) -> Float32Array:
+        """What the first layer reads, a column for each of `ids`: (E, B), or (G*H, B) if projected."""
+        tokens = self.parameters["embedding"] if self._projected is None else self._projected
+        if len(ids) == 1:
+            return tokens[ids[0], :, None]  # no copy
+        if self._projected is None:
+            return tokens[ids].T
+        return np.take(self._projected_columns, ids, axis=1)  # three times as fast as turning rows
 
     def _log_probabilities(self, hidden: Float32Array) -> Float32Array:
         """Of the token after each column of `hidden`, (H, B): (B, V)."""

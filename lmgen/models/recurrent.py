@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -81,17 +81,13 @@ def parameter_shapes(config: NetworkConfig, vocabulary_size: int) -> list[Parame
     return [*shapes, ParameterShape("output.bias", (V,), "V")]
 
 
-@dataclass(frozen=True, slots=True)
-class RecurrentState:
+class RecurrentState(NamedTuple):
     """What B streams remember: all layers' states for one stream alone, or for each tile of 16."""
 
     streams: int
     tiles: tuple[tuple[ColumnState, ...], ...]
-
-    @property
-    def alone(self) -> bool:
-        """Whether it is one stream that never had others beside it."""
-        return bool(self.tiles[0][0][0].shape[1] == 1)
+    alone: bool
+    """Whether it is one stream that never had others beside it, in a tile of its own width."""
 
 
 class RecurrentModel:
@@ -157,7 +153,7 @@ class RecurrentModel:
             for row in columns:
                 tile = self._step(tile, row)
             tiles.append(tile)
-        return RecurrentState(state.streams, tuple(tiles))
+        return RecurrentState(state.streams, tuple(tiles), state.alone)
 
     def score(self, state: RecurrentState, ids: IdArray) -> tuple[FloatArray, RecurrentState]:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
@@ -322,7 +318,7 @@ def _split(layers: tuple[ColumnState, ...], *, alone: bool) -> RecurrentState:
     """Undo `_joined`; the padding is zeros."""
     streams = layers[0][0].shape[1]
     if alone:
-        return RecurrentState(1, (layers,))
+        return RecurrentState(1, (layers,), True)
     missing = -streams % TILE
     padded = [[np.pad(part, ((0, 0), (0, missing))) for part in layer] for layer in layers]
     tiles = tuple(
@@ -331,7 +327,7 @@ def _split(layers: tuple[ColumnState, ...], *, alone: bool) -> RecurrentState:
         )
         for first in range(0, streams, TILE)
     )
-    return RecurrentState(streams, tiles)
+    return RecurrentState(streams, tiles, False)
 
 
 def _check_parameters(parameters: Parameters, expected: list[ParameterShape]) -> None:

@@ -10,7 +10,7 @@ CELL_NAMES = ("lstm", "gru", "rnn", "rnn-relu", "rnn-sigmoid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """The shape of a stacked recurrent language model."""
+    """A stacked recurrent language model: its shape, and what is dropped from it in training."""
 
     cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELL_NAMES)
     layers: int = setting(1, "recurrent layers, one on top of the other (L)", minimum=1)
@@ -19,8 +19,21 @@ class NetworkConfig:
         None, "length of a token's vector (E; 64, or the hidden size with --tied)", minimum=1
     )
     tied: bool = setting(False, "the output layer shares the embedding's weights")
+
     dropout: float = setting(
         0.0, "share of values dropped between layers and before the output", minimum=0.0, below=1.0
+    )
+    dropout_input: float = setting(
+        0.0, "share of values dropped from the tokens' vectors before the first layer", minimum=0.0, below=1.0
+    )
+    dropout_hidden: float | None = setting(
+        None, "share of values dropped between layers (that of --dropout)", minimum=0.0, below=1.0
+    )
+    dropout_output: float | None = setting(
+        None, "share of values dropped before the output (that of --dropout)", minimum=0.0, below=1.0
+    )
+    variational: bool = setting(
+        False, "what these drop is drawn once for all steps of a window, not for each step"
     )
 
     def __post_init__(self) -> None:
@@ -37,3 +50,13 @@ class NetworkConfig:
         if self.embedding_size is not None:
             return self.embedding_size
         return self.hidden_size if self.tied else 64
+
+    @property
+    def dropout_between(self) -> float:
+        """Share of values dropped between layers, resolved."""
+        return self.dropout if self.dropout_hidden is None else self.dropout_hidden
+
+    @property
+    def dropout_before_output(self) -> float:
+        """Share of values dropped before the output, resolved."""
+        return self.dropout if self.dropout_output is None else self.dropout_output

@@ -1,7 +1,7 @@
 """
 The stacked recurrent network as a torch module: the same parameters and function as models/recurrent.py.
 
-How a layer is computed is in layers.py.
+How a layer is computed is in layers.py, what is dropped in training in regularization.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lmgen.models import outputs
 from lmgen.models.base import FloatArray, IdArray
 from lmgen.models.cells import LayerStates, cell_named
 from lmgen.models.config import NetworkConfig
-from lmgen.models.outputs import logits
 from lmgen.models.recurrent import Float32Array
 from lmgen.training.layers import run_layer
+from lmgen.training.regularization import locked_dropout
 
 
 class Network(nn.Module):
     """
-    Embedding, recurrent layers with dropout between them, and output: (ids, state) -> (logits, state).
+    Embedding, recurrent layers and output: (ids, state) -> (logits, state).
 
-    Dropout acts on what a layer reads, except the first, and on what the output reads (Zaremba, Sutskever
-    and Vinyals 2014): never on the recurrent connection.
+    Dropout acts on what each layer reads and on what the output reads, at a rate of its own for the first
+    layer, the others and the output (Zaremba, Sutskever and Vinyals 2014): never on the recurrent connection.
     """
 
     def __init__(self, config: NetworkConfig, parameters: Mapping[str, Float32Array]) -> None:
@@ -50,23 +51,35 @@ class Network(nn.Module):
             Logits of the token after each, (T, B, V), and the state after the last.
         """
         hidden, after = self.read(ids, state)
-        hidden = functional.dropout(hidden, self.config.dropout, self.training)
-        return logits(hidden, self._output_parameters()), after
+        dropped = self.drop(hidden, self.config.dropout_before_output)
+        return self.logits(dropped), after
 
     def read(self, ids: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
         """The top layer's hidden states, (T, B, H), and the state after the last step."""
         values = functional.embedding(ids, self.embedding)
+        rate = self.config.dropout_input
         after = []
-        for index, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
-            if index > 0:
-                values = functional.dropout(values, self.config.dropout, self.training)
-            values, last = run_layer(self.config.cell, dict(layer.named_parameters()), values, before)
+        for layer, before in zip(self.layers, state, strict=True):
+            values, last = run_layer(
+                self.config.cell, dict(layer.named_parameters()), self.drop(values, rate), before
+            )
+            rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)
 
+    def drop(self, values: Tensor, rate: float) -> Tensor:
+        """Values, (T, B, H), with dropout of the kind that is set; in evaluation as they are."""
+        if not self.training:
+            return values
+        return locked_dropout(values, rate) if self.config.variational else functional.dropout(values, rate)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores before normalisation, (..., V), from what the output reads, (..., H)."""
+        return outputs.logits(hidden, self._output_parameters())  # type: ignore[no-any-return]
+
     def predict(self, hidden: Tensor) -> Tensor:
         """Log-probabilities, (..., V), from the top layer's hidden states, (..., H)."""
-        return logits(hidden, self._output_parameters()).log_softmax(-1)  # type: ignore[no-any-return]
+        return self.logits(hidden).log_softmax(-1)
 
     def initial_state(self, streams: int) -> LayerStates:
         """All zeros, for B streams."""

@@ -35,6 +35,12 @@ class NetworkConfig:
     variational: bool = setting(
         False, "what these drop is drawn once for all steps of a window, not for each step"
     )
+    dropout_embedding: float = setting(
+        0.0, "share of tokens whose whole vector is dropped, for a window", minimum=0.0, below=1.0
+    )
+    weight_drop: float = setting(
+        0.0, "share of recurrent weights dropped, for a window (DropConnect)", minimum=0.0, below=1.0
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -17,7 +17,7 @@ from lmgen.models.cells import LayerStates, cell_named
 from lmgen.models.config import NetworkConfig
 from lmgen.models.recurrent import Float32Array
 from lmgen.training.layers import run_layer
-from lmgen.training.regularization import locked_dropout
+from lmgen.training.regularization import embedding_dropout, locked_dropout, weight_drop
 
 
 class Network(nn.Module):
@@ -56,12 +56,11 @@ class Network(nn.Module):
 
     def read(self, ids: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
         """The top layer's hidden states, (T, B, H), and the state after the last step."""
-        values = functional.embedding(ids, self.embedding)
-        rate = self.config.dropout_input
+        values, rate = self._embed(ids), self.config.dropout_input
         after = []
         for layer, before in zip(self.layers, state, strict=True):
             values, last = run_layer(
-                self.config.cell, dict(layer.named_parameters()), self.drop(values, rate), before
+                self.config.cell, self._layer_parameters(layer), self.drop(values, rate), before
             )
             rate = self.config.dropout_between
             after.append(last)
@@ -97,6 +96,21 @@ class Network(nn.Module):
             name: parameter.detach().cpu().float().numpy().copy()
             for name, parameter in self.named_parameters()
         }
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        """The tokens' vectors, (T, B, E)."""
+        vectors = functional.embedding(ids, self.embedding)
+        if not self.training:
+            return vectors
+        return embedding_dropout(vectors, ids, len(self.embedding), self.config.dropout_embedding)
+
+    def _layer_parameters(self, layer: nn.Module) -> dict[str, Tensor]:
+        """A layer's arrays by name, the recurrent weights as this window sees them."""
+        parameters: dict[str, Tensor] = dict(layer.named_parameters())
+        if self.training:
+            name = "weight_recurrent"
+            parameters[name] = weight_drop(parameters[name], self.config.weight_drop)
+        return parameters
 
     def _output_parameters(self) -> dict[str, Tensor]:
         named = {f"output.{name}": parameter for name, parameter in self.output.named_parameters()}

@@ -23,6 +23,32 @@ def locked_dropout(values: Tensor, rate: float) -> Tensor:
     return values * _mask(values[:1], rate) if rate else values
 
 
+def embedding_dropout(vectors: Tensor, ids: Tensor, vocabulary_size: int, rate: float) -> Tensor:
+    """
+    Drop the whole vector of some tokens, wherever in the window they stand.
+
+    Args:
+        vectors: the embedding of each of `ids`, (T, B, E).
+        ids: (T, B).
+        vocabulary_size: V.
+        rate: share of the V tokens that is dropped.
+
+    Merity, Keskar and Socher 2017, section 4.3: dropout on the rows of the embedding matrix.
+    """
+    if not rate:
+        return vectors
+    return vectors * _mask(vectors.new_empty(vocabulary_size, 1), rate)[ids]  # (T, B, E) * (T, B, 1)
+
+
+def weight_drop(weights: Tensor, rate: float) -> Tensor:
+    """
+    Drop single weights of a recurrent matrix, (G*H, H), the same ones at each step of a window.
+
+    DropConnect, Wan et al. 2013, section 3; on recurrent weights: Merity, Keskar and Socher 2017, section 2.
+    """
+    return weights * _mask(weights, rate) if rate else weights
+
+
 def _mask(like: Tensor, rate: float) -> Tensor:
     """A mask of that shape, drawn anew: 0 with probability `rate`, else 1 / (1 - rate)."""
     return torch.empty_like(like).bernoulli_(1 - rate) / (1 - rate)

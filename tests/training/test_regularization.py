@@ -14,10 +14,13 @@ from lmgen.models.initialization import initial_parameters
 from lmgen.training.config import TrainingConfig
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network, detached
-from lmgen.training.regularization import locked_dropout
+from lmgen.training.regularization import embedding_dropout, locked_dropout, weight_drop
 
 V = 7
 IDS = np.random.default_rng(0).integers(0, V, 400).astype(np.uint8)
+
+ALL = 1 - 1e-12
+"""A rate that drops everything, as far as one can see."""
 
 
 def network(**settings: Any) -> Network:
@@ -101,14 +104,79 @@ class TestVariationalDropout:
         assert not torch.equal(locked_dropout(values, 0.5), locked_dropout(values, 0.5))
 
 
+class TestEmbeddingDropout:
+    def test_a_token_is_dropped_wherever_it_stands_or_nowhere(self) -> None:
+        torch.manual_seed(0)
+        ids = torch.randint(0, 50, (40, 30))
+        dropped = embedding_dropout(torch.ones(40, 30, 6), ids, 50, 0.3)
+
+        kept = {token: set(dropped[ids == token].flatten().tolist()) for token in range(50)}
+        assert all(len(values) == 1 for values in kept.values())
+        assert {0.0} in kept.values()
+        assert max(max(values) for values in kept.values()) == pytest.approx(1 / 0.7)
+
+    def test_the_share_is_of_the_vocabulary_and_the_expected_value_stays(self) -> None:
+        torch.manual_seed(0)
+        dropped = embedding_dropout(torch.ones(20_000, 1, 1), torch.arange(20_000)[:, None], 20_000, 0.3)
+
+        assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
+        assert dropped.mean().item() == pytest.approx(1, abs=0.02)
+
+    def test_the_network_does_not_see_dropped_tokens(self) -> None:
+        made = network(dropout_embedding=ALL)
+
+        assert torch.equal(read(made, [1, 2, 3]), read(made, [4, 5, 6]))
+
+    def test_the_output_still_uses_every_row_of_a_tied_embedding(self) -> None:
+        made = network(dropout_embedding=ALL, tied=True, embedding_size=8)
+        hidden = torch.randn(1, 1, 8)
+
+        torch.testing.assert_close(made.logits(hidden), hidden @ made.embedding.T)
+
+
+class TestWeightDrop:
+    def test_single_weights_are_dropped_and_the_expected_value_stays(self) -> None:
+        torch.manual_seed(0)
+        dropped = weight_drop(torch.full((1000, 250), 2.0), 0.5)
+
+        assert sorted(set(dropped.flatten().tolist())) == [0, 4]
+        assert (dropped == 0).float().mean().item() == pytest.approx(0.5, abs=0.01)
+
+    def test_recurrent_weights_alone_are_dropped(self) -> None:
+        """Without them each step depends on its own token only, which the input weights still tell apart."""
+        hidden = read(network(cell="rnn", weight_drop=ALL), [1, 2, 1, 2])
+
+        torch.testing.assert_close(hidden[:2], hidden[2:])
+        assert not torch.equal(hidden[0], hidden[1])
+
+    def test_a_window_drops_the_same_weights_at_each_step(self) -> None:
+        """Two windows differ, and the one read step by step with weights dropped once is the window."""
+        made = network(layers=1, weight_drop=0.5)
+        torch.manual_seed(0)
+        window = read(made, [1, 2, 3])
+        assert not torch.equal(window, read(made, [1, 2, 3]))
+
+        torch.manual_seed(0)
+        weights = made.get_parameter("layers.0.weight_recurrent")
+        with torch.no_grad():
+            weights.copy_(weight_drop(weights, 0.5))
+        torch.testing.assert_close(window, read(made.eval(), [1, 2, 3]))
+
+    def test_the_weights_themselves_stay_and_learn(self) -> None:
+        made = network(weight_drop=0.5)
+        weights = made.get_parameter("layers.0.weight_recurrent")
+        before = weights.detach().clone()
+        read(made, [1, 2, 3]).sum().backward()  # type: ignore[no-untyped-call]
+
+        assert torch.equal(weights, before)
+        assert weights.grad is not None
+        assert weights.grad.any()
+
+
 class TestWhereDropoutActs:
-    """Rates of (almost) one leave (almost) only zeros of what they act on."""
-
-    ALL = 1 - 1e-12
-
     @pytest.mark.parametrize("variational", [False, True])
     def test_input_dropout_hides_the_tokens(self, variational: bool) -> None:
-        made = network(dropout_input=self.ALL, variational=variational)
+        made = network(dropout_input=ALL, variational=variational)
 
         assert torch.equal(read(made, [1, 2, 3]), read(made, [4, 5, 6]))
 
@@ -138,7 +206,7 @@ class TestWhereDropoutActs:
         assert NetworkConfig(dropout=0.1).dropout_between == 0.1
 
     def test_evaluation_drops_nothing(self) -> None:
-        made = network(dropout=0.5, dropout_input=0.5, variational=True).eval()
+        made = network(dropout=0.5, dropout_input=0.5, dropout_embedding=0.5, weight_drop=0.5).eval()
 
         assert torch.equal(read(made, [1, 2, 3]), read(network().eval(), [1, 2, 3]))
 

@@ -47,6 +47,13 @@ class TrainingConfig:
     )
     clip: float | None = setting(1.0, "largest norm of all gradients together; inf for any", above=0.0)
 
+    activation_regularization: float = setting(
+        0.0, "weight of the mean square of the top layer's values in the loss (AR)", minimum=0.0, below=inf
+    )
+    temporal_activation_regularization: float = setting(
+        0.0, "weight of the mean square of their change from step to step (TAR)", minimum=0.0, below=inf
+    )
+
     epochs: float | None = setting(
         None, "stop after so many passes over the training text", above=0.0, below=inf
     )

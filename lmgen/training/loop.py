@@ -25,6 +25,7 @@ from lmgen.training.config import TrainingConfig, default_learning_rate
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.network import Network, TorchLanguageModel, detached
 from lmgen.training.optimizers import optimizer_for
+from lmgen.training.regularization import activation_penalty
 from lmgen.training.schedules import learning_rate_factor
 
 SMOOTHING = 0.95
@@ -212,15 +213,22 @@ class Trainer:
         )
 
     def _learn(self, window: Window) -> float:
-        """Change the weights by one window; its mean loss in nats per token."""
+        """Change the weights by one window; its mean loss in nats per token, without any penalty."""
         self.network.train()
         device = self.network.embedding.device
         inputs = torch.from_numpy(window.inputs).to(device)
         targets = torch.from_numpy(window.targets).to(device)
-        scores, after = self.network(inputs, self._state_before(inputs.shape[1]))
-        loss = functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
+        hidden, after = self.network.read(inputs, self._state_before(inputs.shape[1]))
+        dropped = self.network.drop_output(hidden)
+        loss = functional.cross_entropy(self.network.logits(dropped).flatten(0, 1), targets.flatten())
+        penalty = activation_penalty(
+            dropped,
+            hidden,
+            self.config.activation_regularization,
+            self.config.temporal_activation_regularization,
+        )
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + penalty).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip or inf)
         nats, self.position.gradient_norm = loss.item(), norm.item()
         if not (isfinite(nats) and isfinite(self.position.gradient_norm)):

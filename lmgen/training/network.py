@@ -51,8 +51,7 @@ class Network(nn.Module):
             Logits of the token after each, (T, B, V), and the state after the last.
         """
         hidden, after = self.read(ids, state)
-        dropped = self.drop(hidden, self.config.dropout_before_output)
-        return self.logits(dropped), after
+        return self.logits(self.drop_output(hidden)), after
 
     def read(self, ids: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
         """The top layer's hidden states, (T, B, H), and the state after the last step."""
@@ -60,17 +59,15 @@ class Network(nn.Module):
         after = []
         for layer, before in zip(self.layers, state, strict=True):
             values, last = run_layer(
-                self.config.cell, self._layer_parameters(layer), self.drop(values, rate), before
+                self.config.cell, self._layer_parameters(layer), self._drop(values, rate), before
             )
             rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)
 
-    def drop(self, values: Tensor, rate: float) -> Tensor:
-        """Values, (T, B, H), with dropout of the kind that is set; in evaluation as they are."""
-        if not self.training:
-            return values
-        return locked_dropout(values, rate) if self.config.variational else functional.dropout(values, rate)
+    def drop_output(self, hidden: Tensor) -> Tensor:
+        """What the output reads in training: the top layer's hidden states, (T, B, H), with dropout."""
+        return self._drop(hidden, self.config.dropout_before_output)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores before normalisation, (..., V), from what the output reads, (..., H)."""
@@ -103,6 +100,12 @@ class Network(nn.Module):
         if not self.training:
             return vectors
         return embedding_dropout(vectors, ids, len(self.embedding), self.config.dropout_embedding)
+
+    def _drop(self, values: Tensor, rate: float) -> Tensor:
+        """Values, (T, B, H), with dropout of the kind that is set; in evaluation as they are."""
+        if not self.training:
+            return values
+        return locked_dropout(values, rate) if self.config.variational else functional.dropout(values, rate)
 
     def _layer_parameters(self, layer: nn.Module) -> dict[str, Tensor]:
         """A layer's arrays by name, the recurrent weights as this window sees them."""

@@ -18,7 +18,7 @@ def locked_dropout(values: Tensor, rate: float) -> Tensor:
         rate: share of each stream's H values that is dropped; the others are divided by 1 - rate, so that
             the expected value stays.
 
-    Gal and Ghahramani 2016, section 4; Merity, Keskar and Socher 2017, section 4.1.
+    Gal and Ghahramani 2016, section 4; Merity, Keskar and Socher 2017, section 4.2.
     """
     return values * _mask(values[:1], rate) if rate else values
 
@@ -44,9 +44,31 @@ def weight_drop(weights: Tensor, rate: float) -> Tensor:
     """
     Drop single weights of a recurrent matrix, (G*H, H), the same ones at each step of a window.
 
-    DropConnect, Wan et al. 2013, section 3; on recurrent weights: Merity, Keskar and Socher 2017, section 2.
+    DropConnect, Wan et al. 2013; on recurrent weights: Merity, Keskar and Socher 2017, section 2.
     """
     return weights * _mask(weights, rate) if rate else weights
+
+
+def activation_penalty(dropped: Tensor, hidden: Tensor, alpha: float, beta: float) -> Tensor | float:
+    """
+    What is added to the loss in training, for hidden states that are large or that change fast.
+
+    α mean(d²) + β mean((h_t+1 - h_t)²), the means over all steps, streams and units.
+
+    Args:
+        dropped: d, what the output reads of the top layer's hidden states after dropout, (T, B, H).
+        hidden: h, the same before dropout.
+        alpha: weight of the first, activation regularisation (AR).
+        beta: weight of the second, temporal activation regularisation (TAR); a single step has none.
+
+    Merity, McCann and Socher 2017; its L2 is the mean of squares, as in the published code of AWD-LSTM.
+    """
+    penalty: Tensor | float = 0.0
+    if alpha:
+        penalty = penalty + alpha * dropped.square().mean()
+    if beta and len(hidden) > 1:
+        penalty = penalty + beta * (hidden[1:] - hidden[:-1]).square().mean()
+    return penalty
 
 
 def _mask(like: Tensor, rate: float) -> Tensor:

@@ -14,7 +14,7 @@ from lmgen.models.initialization import initial_parameters
 from lmgen.training.config import TrainingConfig
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network, detached
-from lmgen.training.regularization import embedding_dropout, locked_dropout, weight_drop
+from lmgen.training.regularization import activation_penalty, embedding_dropout, locked_dropout, weight_drop
 
 V = 7
 IDS = np.random.default_rng(0).integers(0, V, 400).astype(np.uint8)
@@ -171,6 +171,40 @@ class TestWeightDrop:
         assert torch.equal(weights, before)
         assert weights.grad is not None
         assert weights.grad.any()
+
+
+class TestActivationPenalty:
+    HIDDEN = torch.tensor([[[1.0, 2.0]], [[3.0, 0.0]], [[3.0, -1.0]]])  # (3, 1, 2)
+    DROPPED = torch.tensor([[[2.0, 0.0]], [[6.0, 0.0]], [[6.0, 0.0]]])
+
+    def test_large_values_cost_the_mean_of_their_squares(self) -> None:
+        penalty = activation_penalty(self.DROPPED, self.HIDDEN, alpha=2.0, beta=0.0)
+
+        assert float(penalty) == pytest.approx(2.0 * (4 + 36 + 36) / 6)
+
+    def test_change_costs_the_mean_of_its_squares(self) -> None:
+        penalty = activation_penalty(self.DROPPED, self.HIDDEN, alpha=0.0, beta=0.5)
+
+        assert float(penalty) == pytest.approx(0.5 * (2**2 + 2**2 + 0**2 + 1**2) / 4)
+
+    def test_both_add_up_and_none_is_nothing(self) -> None:
+        both = activation_penalty(self.DROPPED, self.HIDDEN, 2.0, 0.5)
+
+        assert float(both) == pytest.approx(2.0 * 76 / 6 + 0.5 * 9 / 4)
+        assert activation_penalty(self.DROPPED, self.HIDDEN, 0.0, 0.0) == 0
+
+    def test_a_window_of_one_step_has_no_change(self) -> None:
+        assert activation_penalty(self.DROPPED[:1], self.HIDDEN[:1], 0.0, 1.0) == 0
+
+    @pytest.mark.parametrize("name", ["activation_regularization", "temporal_activation_regularization"])
+    def test_the_update_follows_the_penalty_but_the_reported_loss_does_not(self, name: str) -> None:
+        settings: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1.0, "steps": 1}
+        off, on = trainer(network(), **settings), trainer(network(), **{name: 3.0}, **settings)
+        for training in (off, on):
+            next(training.run())
+
+        assert on.position.nats == off.position.nats
+        assert on.position.gradient_norm != off.position.gradient_norm
 
 
 class TestWhereDropoutActs:

@@ -17,6 +17,9 @@ SCHEDULE_NAMES = ("cosine", "plateau", "constant")
 LEARNING_RATES = {"adamw": 8e-3, "adam": 8e-3, "sgd": 6.0, "rmsprop": 4e-3, "adagrad": 8e-2}
 """By optimiser, at 256 hidden units; benchmarks/results/defaults.md says what was tried."""
 
+WEIGHT_DECAYS = {"adamw": 0.1}
+"""By optimiser, where none is given; the others have none."""
+
 DEFAULT_EPOCHS = 10.0
 """The budget when none is given."""
 
@@ -40,7 +43,13 @@ class TrainingConfig:
     learning_rate: float | None = setting(
         None, "the highest learning rate (by optimizer and hidden size if not given)", above=0.0, below=inf
     )
-    weight_decay: float = setting(0.1, "decoupled weight decay (adamw only)", minimum=0.0, below=inf)
+    weight_decay: float | None = setting(
+        None,
+        "pull of all weights towards zero: decoupled in adamw, in the gradient elsewhere (0.1 for adamw, "
+        "else 0)",
+        minimum=0.0,
+        below=inf,
+    )
     schedule: str = setting("cosine", "how the learning rate falls over the budget", choices=SCHEDULE_NAMES)
     warmup: float = setting(
         0.02, "share of the budget over which the learning rate rises", minimum=0.0, below=1.0
@@ -87,6 +96,11 @@ class TrainingConfig:
             return DEFAULT_EPOCHS
         return self.epochs
 
+    @property
+    def decay(self) -> float:
+        """Weight decay, the optimiser's default where none was given."""
+        return WEIGHT_DECAYS.get(self.optimizer, 0.0) if self.weight_decay is None else self.weight_decay
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
@@ -129,7 +143,9 @@ class RunConfig:
         return replace(
             self,
             network=replace(network, embedding_size=network.embedding_width),
-            training=replace(training, learning_rate=rate, epochs=training.budget_epochs),
+            training=replace(
+                training, learning_rate=rate, weight_decay=training.decay, epochs=training.budget_epochs
+            ),
         )
 
     def to_settings(self) -> dict[str, Any]:

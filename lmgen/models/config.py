@@ -10,7 +10,7 @@ CELL_NAMES = ("lstm", "gru", "rnn", "rnn-relu", "rnn-sigmoid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """A stacked recurrent language model: its shape, and what is dropped from it in training."""
+    """The recurrent network: its shape, and what training drops from it."""
 
     cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELL_NAMES)
     layers: int = setting(1, "recurrent layers, one on top of the other (L)", minimum=1)

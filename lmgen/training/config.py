@@ -56,11 +56,11 @@ class TrainingConfig:
     )
     clip: float | None = setting(1.0, "largest norm of all gradients together; inf for any", above=0.0)
 
-    activation_regularization: float = setting(
-        0.0, "weight of the mean square of the top layer's values in the loss (AR)", minimum=0.0, below=inf
+    activation_penalty: float = setting(
+        0.0, "weight in the loss of the top layer's mean square (AR)", minimum=0.0, below=inf
     )
-    temporal_activation_regularization: float = setting(
-        0.0, "weight of the mean square of their change from step to step (TAR)", minimum=0.0, below=inf
+    slowness_penalty: float = setting(
+        0.0, "weight of the mean square of its change from step to step (TAR)", minimum=0.0, below=inf
     )
 
     epochs: float | None = setting(

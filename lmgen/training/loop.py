@@ -224,8 +224,8 @@ class Trainer:
         penalty = activation_penalty(
             dropped,
             hidden,
-            self.config.activation_regularization,
-            self.config.temporal_activation_regularization,
+            self.config.activation_penalty,
+            self.config.slowness_penalty,
         )
         self.optimizer.zero_grad()
         (loss + penalty).backward()  # type: ignore[no-untyped-call]

@@ -196,7 +196,7 @@ class TestActivationPenalty:
     def test_a_window_of_one_step_has_no_change(self) -> None:
         assert activation_penalty(self.DROPPED[:1], self.HIDDEN[:1], 0.0, 1.0) == 0
 
-    @pytest.mark.parametrize("name", ["activation_regularization", "temporal_activation_regularization"])
+    @pytest.mark.parametrize("name", ["activation_penalty", "slowness_penalty"])
     def test_the_update_follows_the_penalty_but_the_reported_loss_does_not(self, name: str) -> None:
         settings: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1.0, "steps": 1}
         off, on = trainer(network(), **settings), trainer(network(), **{name: 3.0}, **settings)

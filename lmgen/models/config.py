@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from lmgen.errors import ConfigError
 from lmgen.settings import check, setting
 
 CELL_NAMES = ("lstm", "gru", "rnn", "rnn-relu", "rnn-sigmoid")
@@ -15,10 +14,15 @@ class NetworkConfig:
     cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELL_NAMES)
     layers: int = setting(1, "recurrent layers, one on top of the other (L)", minimum=1)
     hidden_size: int = setting(256, "units of each layer (H)", minimum=1)
-    embedding_size: int | None = setting(
-        None, "length of a token's vector (E; 64, or the hidden size with --tied)", minimum=1
+    last_hidden_size: int | None = setting(
+        None, "units of the last layer, if they are to differ from the others'", minimum=1
     )
-    tied: bool = setting(False, "the output layer shares the embedding's weights")
+    embedding_size: int | None = setting(
+        None, "length of a token's vector (E; 64, or the last layer's size with --tied)", minimum=1
+    )
+    tied: bool = setting(
+        False, "the output layer shares the embedding's weights, after a projection where sizes differ"
+    )
 
     dropout: float = setting(
         0.0, "share of values dropped between layers and before the output", minimum=0.0, below=1.0
@@ -44,18 +48,24 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.tied and self.embedding_size not in (None, self.hidden_size):
-            raise ConfigError(
-                f"tied needs embedding_size equal to hidden_size, but they are {self.embedding_size} and "
-                f"{self.hidden_size}: leave --embedding-size out, or --tied"
-            )
 
     @property
     def embedding_width(self) -> int:
         """E, resolved."""
         if self.embedding_size is not None:
             return self.embedding_size
-        return self.hidden_size if self.tied else 64
+        return self.layer_sizes[-1] if self.tied else 64
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """How many units each layer has."""
+        last = self.last_hidden_size or self.hidden_size
+        return (*[self.hidden_size] * (self.layers - 1), last)
+
+    @property
+    def projected(self) -> bool:
+        """Whether hidden states are mapped to another length to meet the embedding that is the output too."""
+        return self.tied and self.embedding_width != self.layer_sizes[-1]
 
     @property
     def dropout_between(self) -> float:

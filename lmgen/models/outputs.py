@@ -13,8 +13,11 @@ def logits(hidden: Array, parameters: Mapping[str, Array]) -> Array:
     Scores before normalisation: (..., H) -> (..., V), as `output.weight` h + `output.bias`.
 
     With tied weights there is no `output.weight` and the embedding serves (Press and Wolf 2017; Inan,
-    Khosravi and Socher 2017).
+    Khosravi and Socher 2017). Where its vectors have another length than h, `output.projection` maps h to
+    that length first: (E, H), as in Gulordava, Aina and Boleda 2018.
     """
+    if "output.projection" in parameters:
+        hidden = hidden @ parameters["output.projection"].T  # (..., E)
     weight = parameters.get("output.weight", parameters["embedding"])
     return hidden @ weight.T + parameters["output.bias"]
 

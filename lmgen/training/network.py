@@ -79,8 +79,8 @@ class Network(nn.Module):
 
     def initial_state(self, streams: int) -> LayerStates:
         """All zeros, for B streams."""
-        zeros = self.embedding.new_zeros(streams, self.config.hidden_size)
-        return (tuple(zeros for _ in self.cell.states),) * self.config.layers
+        zeros = [self.embedding.new_zeros(streams, size) for size in self.config.layer_sizes]
+        return tuple(tuple(each for _ in self.cell.states) for each in zeros)
 
     @property
     def parameter_count(self) -> int:

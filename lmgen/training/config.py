@@ -37,6 +37,9 @@ class TrainingConfig:
         choices=("carry", "reset"),
     )
     window_length: int = setting(64, "steps that gradients flow back through (T)", minimum=1)
+    vary_window_length: bool = setting(
+        False, "draw each window's length around T, with a learning rate in proportion (needs --state carry)"
+    )
     batch_size: int = setting(16, "parallel streams (B)", minimum=1)
 
     optimizer: str = setting("adamw", "how gradients change the weights", choices=OPTIMIZER_NAMES)
@@ -88,6 +91,11 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.vary_window_length and self.state == "reset":
+            raise ConfigError(
+                "vary_window_length needs the state carry: separate windows are cut once, all of one length; "
+                "leave --vary-window-length or --state reset out"
+            )
 
     @property
     def budget_epochs(self) -> float | None:

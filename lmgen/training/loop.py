@@ -105,7 +105,7 @@ class Trainer:
     @property
     def epochs(self) -> float:
         """Passes over the training text so far, with the part of the one under way."""
-        return self.position.epoch + self.position.window / self.windows.count
+        return self.position.epoch + self.position.window / self.windows.count(self.position.epoch)
 
     @property
     def best_nats(self) -> float:
@@ -146,7 +146,7 @@ class Trainer:
                     yield self.evaluate()
                 if self.finished or should_stop():
                     break
-            if self.position.window == self.windows.count:
+            if self.position.window == self.windows.count(self.position.epoch):
                 self._begin_epoch()
             if should_stop():
                 return
@@ -237,11 +237,20 @@ class Trainer:
                 f"a lower --learning-rate (it was {self._learning_rate():.3g} here) or a smaller --clip"
             )
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = self._learning_rate() * self._share_of_rate(window)
         self.optimizer.step()
         if self.windows.carried:
             self.carried = detached(after)
         return nats
+
+    def _share_of_rate(self, window: Window) -> float:
+        """
+        Of the learning rate, for a window of varied length: in proportion to its steps.
+
+        A loss is a mean, so a token in a short window would otherwise weigh more than one in a long window
+        (Merity, Keskar and Socher 2017, section 4.1).
+        """
+        return len(window.targets) / self.windows.length if self.windows.varied else 1.0
 
     def _state_before(self, streams: int) -> LayerStates:
         """What the window starts from: the carried state, or zeros."""

@@ -192,6 +192,7 @@ def _trainer(run: RunFolder, config: RunConfig, prepared: Prepared) -> Trainer:
         streams=training.batch_size,
         length=training.window_length,
         carried=training.state == "carry",
+        varied=training.vary_window_length,
         seed=training.seed,
     )
     return Trainer(network, windows, read_tokens(run.valid_tokens), training)

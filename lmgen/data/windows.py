@@ -28,6 +28,7 @@ Socher 2017, section 4.1). Every token is read once an epoch all the same.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -97,8 +98,8 @@ class Windows:
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Window]:
         """The windows of an epoch in order, from number `first` on: the same for the same seed and epoch."""
         if self.carried:
-            begins, ends = self._stream_begins(), self._ends(epoch).tolist()
-            for begin, end in list(zip([0, *ends], ends, strict=False))[first:]:
+            begins = self._stream_begins()
+            for begin, end in list(pairwise([0, *self._ends(epoch).tolist()]))[first:]:
                 yield self._window(begins + begin, end - begin)
         else:
             begins = self._shuffled_begins(epoch)

@@ -1,8 +1,8 @@
 """
 All that a resumed run needs, as one .safetensors file: `last/training.safetensors`.
 
-Weights, the optimiser's moments, torch's random state and the carried hidden state as tensors; where
-training stands (`Position`) as JSON in the header. Never pickle, never torch.load.
+Weights, their average, the optimiser's moments, torch's random state and the carried hidden state as
+tensors; where training stands (`Position`) as JSON in the header. Never pickle, never torch.load.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lmgen.errors import ModelError
 from lmgen.models.model_file import load_tensors, save_tensors
+from lmgen.training.averaging import average_tensors, restored_average
 from lmgen.training.loop import Position, Trainer
 
 Arrays = Mapping[str, np.ndarray]
@@ -56,6 +57,7 @@ def _tensors(trainer: Trainer) -> dict[str, Tensor]:
         tensors |= {
             f"optimizer.{index}.{name}": value for name, value in moments.items() if isinstance(value, Tensor)
         }
+    tensors |= {f"average.{name}": value for name, value in average_tensors(trainer.average).items()}
     for layer, parts in enumerate(trainer.carried):
         tensors |= {f"carried.{layer}.{part}": value for part, value in enumerate(parts)}
     tensors["random.cpu"] = torch.get_rng_state()
@@ -71,6 +73,8 @@ def _restore(trainer: Trainer, header: Mapping[str, Any], arrays: Arrays) -> Non
         {name: torch.from_numpy(array) for name, array in _under("parameters.", arrays).items()}
     )
     _restore_optimizer(trainer.optimizer, _under("optimizer.", arrays))
+    averaged = {name: torch.from_numpy(array) for name, array in _under("average.", arrays).items()}
+    trainer.average = restored_average(averaged, trainer.network, trainer.config.ema)
     trainer.carried = tuple(
         tuple(_fitting(arrays[f"carried.{layer}.{part}"], zeros) for part, zeros in enumerate(parts))
         for layer, parts in enumerate(trainer.network.initial_state(trainer.windows.streams))

@@ -59,6 +59,18 @@ class TrainingConfig:
     )
     clip: float | None = setting(1.0, "largest norm of all gradients together; inf for any", above=0.0)
 
+    ema: float | None = setting(
+        None,
+        "evaluate and save an exponential moving average of the weights, with this decay an update",
+        above=0.0,
+        below=1.0,
+    )
+    nt_asgd: int | None = setting(
+        None,
+        "evaluate and save the mean of the weights, from the first evaluation on that is worse than the best "
+        "one so many evaluations before (NT-ASGD)",
+        minimum=1,
+    )
     activation_penalty: float = setting(
         0.0, "weight in the loss of the top layer's mean square (AR)", minimum=0.0, below=inf
     )
@@ -96,6 +108,8 @@ class TrainingConfig:
                 "vary_window_length needs the state carry: separate windows are cut once, all of one length; "
                 "leave --vary-window-length or --state reset out"
             )
+        if self.ema is not None and self.nt_asgd is not None:
+            raise ConfigError("ema and nt_asgd are two kinds of average; give one of them")
 
     @property
     def budget_epochs(self) -> float | None:

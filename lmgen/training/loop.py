@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from time import perf_counter
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from lmgen.data.windows import Window, Windows
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.cells import LayerStates
 from lmgen.tokenizers.base import IdArray
+from lmgen.training.averaging import averaging_begins, begin_average
 from lmgen.training.config import TrainingConfig, default_learning_rate
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.network import Network, TorchLanguageModel, detached
@@ -76,16 +79,26 @@ class Trainer:
         self.windows = windows
         self.validation = validation
         self.config = config
-        self.model = TorchLanguageModel(network, windows.start_token)
         self.highest_rate = config.learning_rate or default_learning_rate(
             config.optimizer, network.config.hidden_size
         )
         self.optimizer = optimizer_for(network.parameters(), config, self.highest_rate)
         self.position = Position()
         self.carried = network.initial_state(windows.streams)
+        self.average: AveragedModel | None = None
         self._crossed = False
         self._shown_nats: float | None = None
         self._shown_speed: float | None = None
+
+    @property
+    def result(self) -> Network:
+        """The network that is evaluated and saved: with averaged weights once an average has begun."""
+        return self.network if self.average is None else cast(Network, self.average.module)
+
+    @property
+    def model(self) -> TorchLanguageModel:
+        """The same, to score texts with."""
+        return TorchLanguageModel(self.result, self.windows.start_token)
 
     @property
     def progress(self) -> float:
@@ -158,6 +171,7 @@ class Trainer:
         position = self.position
         nats, _ = mean_nats(self.model, self.validation, limit=self.config.evaluation_tokens)
         position.validation_nats.append(nats)
+        self._consider_averaging()
         train_nats = position.nats / max(position.summed_tokens, 1)
         position.nats, position.summed_tokens = 0.0, 0
         position.evaluated_step = position.step
@@ -239,9 +253,23 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate() * self._share_of_rate(window)
         self.optimizer.step()
+        self._update_average()
         if self.windows.carried:
             self.carried = detached(after)
         return nats
+
+    def _update_average(self) -> None:
+        """Add the new weights to the average; a moving average begins with the first."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        elif self.config.ema is not None:
+            self.average = begin_average(self.network, self.config.ema)
+
+    def _consider_averaging(self) -> None:
+        """Begin to average where evaluations say that it is time."""
+        patience = self.config.nt_asgd
+        if patience and self.average is None and averaging_begins(self.position.validation_nats, patience):
+            self.average = begin_average(self.network, None)
 
     def _share_of_rate(self, window: Window) -> float:
         """

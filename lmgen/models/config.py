@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lmgen.settings import check, setting
 
-CELL_NAMES = ("lstm", "gru", "rnn", "rnn-relu", "rnn-sigmoid")
+CELL_NAMES = ("lstm", "gru", "rnn", "rnn-relu", "rnn-sigmoid", "lstm-peephole", "lstm-layernorm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class NetworkConfig:
     embedding_size: int | None = setting(
         None, "length of a token's vector (E; 64, or the last layer's size with --tied)", minimum=1
     )
+    residual: bool = setting(False, "add to what a layer says what it has read, from the second layer on")
     tied: bool = setting(
         False, "the output layer shares the embedding's weights, after a projection where sizes differ"
     )
@@ -61,6 +62,10 @@ class NetworkConfig:
         """How many units each layer has."""
         last = self.last_hidden_size or self.hidden_size
         return (*[self.hidden_size] * (self.layers - 1), last)
+
+    def adds_input(self, layer: int) -> bool:
+        """Whether what a layer reads is added to its hidden states; the first is number 0."""
+        return self.residual and layer > 0 and self.layer_sizes[layer] == self.layer_sizes[layer - 1]
 
     @property
     def projected(self) -> bool:

@@ -8,6 +8,7 @@ The weights a network starts from, drawn with numpy: the same on every device fo
 - input weights: uniform ±sqrt(6 / (fan in + fan out)) for each gate (Glorot and Bengio 2010, equation 16)
 - recurrent weights: a random orthogonal matrix for each gate, so that what is multiplied by it many times
   neither grows nor shrinks (Saxe, McClelland and Ganguli 2014)
+- gains of a layer normalisation 1, peephole weights 0
 - biases zero, but 1 for an LSTM's forget gate: it remembers until it learns otherwise (Gers et al. 2000;
   Jozefowicz, Zaremba and Sutskever 2015)
 - output weights: uniform ±sqrt(6 / (V + H)); a projection before them ±sqrt(6 / (H + E))
@@ -59,6 +60,8 @@ def _draw(shape: ParameterShape, gates: tuple[str, ...], random: np.random.Gener
             return np.concatenate([_glorot((rows // len(gates), width), random) for _ in gates])
         case "weight_recurrent":
             return np.concatenate([_orthogonal(shape.shape[1], random) for _ in gates])
+        case "gain_input" | "gain_recurrent" | "gain_cell":
+            return np.ones(shape.shape)
         case "weight" | "projection":
             return _glorot(shape.shape, random)
         case "bias" if len(shape.shape) == 1 and "forget" in gates and shape.name.startswith("layers."):

@@ -30,7 +30,7 @@ from lmgen.models.base import FloatArray, IdArray
 from lmgen.models.cells import cell_named
 from lmgen.models.config import NetworkConfig
 from lmgen.models.kernels import ColumnState, Kernel, Workspace, kernel
-from lmgen.models.outputs import log_softmax
+from lmgen.models.outputs import log_softmax, top
 from lmgen.settings import from_mapping, to_mapping
 
 Float32Array = npt.NDArray[np.float32]
@@ -75,6 +75,9 @@ def parameter_shapes(config: NetworkConfig, vocabulary_size: int) -> list[Parame
             ParameterShape(f"layers.{layer}.weight_input", (G * H, width), f"{gates}{h} {letter}"),
             ParameterShape(f"layers.{layer}.weight_recurrent", (G * H, H), f"{gates}{h} {h}"),
             ParameterShape(f"layers.{layer}.bias", (G * H,), f"{gates}{h}"),
+        ]
+        shapes += [
+            ParameterShape(f"layers.{layer}.{name}", (G * H,), f"{gates}{h}") for name in cell.gate_vectors
         ]
         shapes += [ParameterShape(f"layers.{layer}.{name}", (H,), h) for name in cell.vectors]
         width, letter = H, h
@@ -249,9 +252,10 @@ class RecurrentModel:
         projected = self._projected is not None
         values = self._inputs(ids)
         after = []
-        for each, before, space in zip(self._kernels, layers, spaces, strict=True):
+        for layer, (each, before, space) in enumerate(zip(self._kernels, layers, spaces, strict=True)):
             state = each.step(values, projected, before, space)
-            values, projected = state[0], False
+            values = state[0] + values if self.config.adds_input(layer) else state[0]
+            projected = False
             after.append(state)
         return tuple(after)
 
@@ -266,7 +270,7 @@ class RecurrentModel:
 
     def _top(self, layers: tuple[ColumnState, ...]) -> Float32Array:
         """What the output layer reads of the layers' states, (H, B), or (E, B) where it is projected."""
-        hidden = layers[-1][0]
+        hidden: Float32Array = top(layers, self.config)
         projection = self.parameters.get("output.projection")
         return hidden if projection is None else projection @ hidden
 

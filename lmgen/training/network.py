@@ -54,19 +54,20 @@ class Network(nn.Module):
         return self.logits(self.drop_output(hidden)), after
 
     def read(self, ids: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
-        """The top layer's hidden states, (T, B, H), and the state after the last step."""
+        """What the output reads, `outputs.top` of each step, (T, B, H), and the state after the last."""
         values, rate = self._embed(ids), self.config.dropout_input
         after = []
-        for layer, before in zip(self.layers, state, strict=True):
-            values, last = run_layer(
+        for number, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
+            hidden, last = run_layer(
                 self.config.cell, self._layer_parameters(layer), self._drop(values, rate), before
             )
+            values = hidden + values if self.config.adds_input(number) else hidden
             rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)
 
     def drop_output(self, hidden: Tensor) -> Tensor:
-        """What the output reads in training: the top layer's hidden states, (T, B, H), with dropout."""
+        """What `read` gave, (T, B, H), as the output reads it in training: with dropout."""
         return self._drop(hidden, self.config.dropout_before_output)
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -74,7 +75,7 @@ class Network(nn.Module):
         return outputs.logits(hidden, self._output_parameters())  # type: ignore[no-any-return]
 
     def predict(self, hidden: Tensor) -> Tensor:
-        """Log-probabilities, (..., V), from the top layer's hidden states, (..., H)."""
+        """Log-probabilities, (..., V), from what the output reads, (..., H)."""
         return self.logits(hidden).log_softmax(-1)
 
     def initial_state(self, streams: int) -> LayerStates:
@@ -156,7 +157,7 @@ class TorchLanguageModel:
     def predict(self, state: LayerStates) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
         with torch.inference_mode():
-            return self.network.predict(state[-1][0]).cpu().numpy()
+            return self.network.predict(self._top(state)).cpu().numpy()
 
     def advance(self, state: LayerStates, ids: IdArray) -> LayerStates:
         """The state after reading `ids`, (T, B)."""
@@ -166,7 +167,7 @@ class TorchLanguageModel:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
         hidden, after = self._read(ids, state)
         with torch.inference_mode():
-            before = torch.cat([state[-1][0][None], hidden[:-1]])
+            before = torch.cat([self._top(state)[None], hidden[:-1]])
             chosen = self.network.predict(before).gather(-1, self._tensor(ids)[..., None])
         return chosen[..., 0].cpu().numpy(), after
 
@@ -183,6 +184,9 @@ class TorchLanguageModel:
                 return self.network.read(self._tensor(ids), state)
         finally:
             self.network.train(was_training)
+
+    def _top(self, state: LayerStates) -> Tensor:
+        return outputs.top(state, self.network.config)  # type: ignore[no-any-return]
 
     def _tensor(self, ids: IdArray) -> Tensor:
         return torch.from_numpy(ids.astype(np.int64)).to(self.network.embedding.device)

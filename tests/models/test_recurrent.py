@@ -30,6 +30,7 @@ MODELS: list[dict[str, object]] = [
     *({"cell": cell, "layers": 2} for cell in CELLS),
     {"tied": True, "layers": 2},
     {"last_hidden_size": 4, "layers": 3},
+    {"residual": True, "layers": 3},
 ]
 
 

@@ -30,6 +30,8 @@ SHAPES: list[dict[str, Any]] = [
     {"layers": 2, "tied": True},
     {"layers": 3, "last_hidden_size": 4, "tied": True},
     {"cell": "gru", "layers": 2, "last_hidden_size": 9},
+    {"layers": 3, "residual": True, "embedding_size": 6},
+    {"cell": "rnn", "layers": 3, "residual": True, "last_hidden_size": 4, "tied": True},
 ]
 
 
@@ -103,6 +105,19 @@ def test_gradients_end_where_the_state_is_detached() -> None:
 
     assert all(part.requires_grad for layer in after for part in layer)
     assert not any(part.requires_grad for layer in detached(after) for part in layer)
+
+
+def test_a_residual_connection_passes_on_what_a_layer_has_read() -> None:
+    """With a second layer that always says 0 the output reads the first, as with one layer alone."""
+    config = NetworkConfig(layers=2, hidden_size=6, residual=True)
+    parameters = random_parameters(config)
+    for name in parameters:
+        if name.startswith("layers.1."):
+            parameters[name][...] = 0
+    ids = torch.tensor([[1], [2], [3]])
+    two, one = Network(config, parameters), Network(NetworkConfig(hidden_size=6), parameters)
+
+    torch.testing.assert_close(two(ids, two.initial_state(1))[0], one(ids, one.initial_state(1))[0])
 
 
 def test_dropout_acts_in_training_only() -> None:

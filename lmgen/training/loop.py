@@ -236,10 +236,7 @@ class Trainer:
         dropped = self.network.drop_output(hidden)
         loss = functional.cross_entropy(self.network.logits(dropped).flatten(0, 1), targets.flatten())
         penalty = activation_penalty(
-            dropped,
-            hidden,
-            self.config.activation_penalty,
-            self.config.slowness_penalty,
+            dropped, hidden, self.config.activation_penalty, self.config.slowness_penalty
         )
         self.optimizer.zero_grad()
         (loss + penalty).backward()  # type: ignore[no-untyped-call]

@@ -165,6 +165,7 @@ RESUMED: list[dict[str, Any]] = [
     {"vary_window_length": True, "tied": True, "ema": 0.9},
     NT_ASGD,
     {"cell": "gru", "layers": 3, "last_hidden_size": 6, "tied": True, "weight_drop": 0.2, "ema": 0.99},
+    {"cell": "lstm-layernorm", "layers": 2, "residual": True, "dropout": 0.3},
 ]
 
 

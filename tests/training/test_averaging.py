@@ -13,6 +13,7 @@ from lmgen.errors import ConfigError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.config import NetworkConfig
 from lmgen.models.initialization import initial_parameters
+from lmgen.training import snapshots
 from lmgen.training.averaging import averaging_begins, newest_share
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Stepped
@@ -108,6 +109,23 @@ def test_the_average_is_what_is_evaluated(settings: dict[str, Any]) -> None:
     nats, _ = mean_nats(training.model, IDS[:50])
     assert training.evaluate().valid_nats_per_token == nats
     assert not torch.equal(weights(training.result), weights(training.network))
+
+
+def test_going_back_to_a_snapshot_goes_back_to_its_average() -> None:
+    training = trainer(ema=0.9)
+    before = snapshots.take(training)
+    steps = (event for event in training.run() if isinstance(event, Stepped))
+    for _ in range(3):
+        next(steps)
+    later, kept = snapshots.take(training), weights(training.result).clone()
+    next(steps)
+
+    snapshots.restore(training, later)
+    assert torch.equal(weights(training.result), kept)
+    assert training.average is not None
+    assert training.average.n_averaged == 3
+    snapshots.restore(training, before)
+    assert training.average is None
 
 
 @given(st.integers(1, 50), st.one_of(st.none(), st.floats(0.01, 0.999)))

@@ -13,7 +13,7 @@ from lmgen.models.cells import CELLS
 from lmgen.models.config import NetworkConfig
 from lmgen.models.initialization import initial_parameters
 from lmgen.training.config import TrainingConfig
-from lmgen.training.events import Stepped
+from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
 
@@ -45,7 +45,7 @@ def test_carried_windows_have_the_losses_of_one_long_sequence(cell: str) -> None
     whole, _ = mean_nats(training.model, IDS)
     evaluated = list(training.run())[-1]
 
-    assert not isinstance(evaluated, Stepped)
+    assert isinstance(evaluated, Evaluated)
     assert evaluated.train_nats_per_token == pytest.approx(whole, rel=1e-5)
 
 

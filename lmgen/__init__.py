@@ -95,7 +95,7 @@ def train(
         ConfigError: a setting is unknown or out of range.
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the run folder exists.
-        NumericalError: the loss is not finite; the best model so far is kept.
+        NumericalError: training was unstable to its end; the best model it had is in the run folder.
     """
     from lmgen.text_model import TextModel
     from lmgen.training import run
@@ -110,4 +110,5 @@ def train(
             on_event(event)
         if isinstance(event, Finished):
             folder = Path(event.run)
+            event.check()
     return TextModel.load(folder)

@@ -13,6 +13,7 @@ from lmgen.training.events import (
     Event,
     Finished,
     Interrupted,
+    RolledBack,
     Saved,
     Started,
     Stepped,
@@ -115,6 +116,8 @@ def _follow(events: Iterable[Event], display: Display) -> Finished | None:
                 display.line(_row(event, prepared))
             case Saved():
                 display.saved(event)
+            case RolledBack():
+                display.line(_rollback(event))
             case BaselineFitted():
                 for line in _baseline(event):
                     display.line(line)
@@ -169,12 +172,26 @@ def _row(evaluated: Evaluated, prepared: "Prepared") -> str:
         f"{evaluated.step:,}",
         f"{evaluated.epoch:.2f}",
         report.duration(evaluated.seconds),
-        f"{evaluated.train_nats_per_token:.4f}",
-        f"{nats:.4f}",
+        _short(evaluated.train_nats_per_token),
+        _short(nats),
         f"{exp_or_infinity(nats):.4g}",
-        "-" if bits is None else f"{bits:.4f}",
+        _short(bits),
         f"{evaluated.tokens_per_second:,.0f}",
     )
+
+
+def _short(loss: float | None) -> str:
+    """A loss as it fits its column."""
+    if loss is None:
+        return "-"
+    return f"{loss:.4f}" if loss < 1000 else f"{loss:.2g}"
+
+
+def _rollback(event: RolledBack) -> str:
+    then = (
+        "and that ends the run" if event.last else f"the learning rate is halved to {event.learning_rate:.3g}"
+    )
+    return f"note: {event.reason}: back to step {event.step:,}, {then}"
 
 
 def _resume_command(interrupted: Interrupted) -> str:

@@ -65,6 +65,7 @@ def train(
         if finished is None:
             raise typer.Exit(130)
         print_summary(finished, as_json=json)
+        finished.check()
 
 
 def _flags(

@@ -1,24 +1,24 @@
 """
 All that a resumed run needs, as one .safetensors file: `last/training.safetensors`.
 
-Weights, the optimiser's moments, torch's random state and the carried hidden state as tensors; where
-training stands (`Position`) as JSON in the header. Never pickle, never torch.load.
+Tensors (see snapshots.py) of where training stands, and of the last good state where that is an earlier one,
+so that a resumed run would go back to the same; the positions as JSON in the header. Never pickle, never
+torch.load.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from lmgen.errors import ModelError
 from lmgen.models.model_file import load_tensors, save_tensors
+from lmgen.training import snapshots
 from lmgen.training.loop import Position, Trainer
+from lmgen.training.snapshots import Snapshot
 
-Arrays = Mapping[str, np.ndarray]
+GOOD = "good."
+"""What the names of the last good state's tensors begin with."""
 
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
@@ -28,9 +28,13 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
     Raises:
         LmgenError: the file cannot be written.
     """
-    header = {"kind": "training", "position": asdict(trainer.position)}
-    tensors = {name: tensor.detach().cpu().numpy() for name, tensor in _tensors(trainer).items()}
-    save_tensors(path, tensors, header)
+    now = snapshots.view(trainer)
+    header = {"kind": "training", "position": asdict(now.position)}
+    tensors = dict(now.tensors)
+    if trainer.good.position.step != now.position.step:
+        header["good"] = asdict(trainer.good.position)
+        tensors |= {GOOD + name: tensor for name, tensor in trainer.good.tensors.items()}
+    save_tensors(path, {name: tensor.cpu().numpy() for name, tensor in tensors.items()}, header)
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> None:
@@ -41,61 +45,13 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
         ModelError: the file is missing, damaged, or of a run with other settings.
     """
     header, arrays = load_tensors(path)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
-        _restore(trainer, header, arrays)
+        snapshots.restore(trainer, Snapshot(Position(**header["position"]), tensors))
+        trainer.good = snapshots.take(trainer)
+        if "good" in header:
+            trainer.good = Snapshot(Position(**header["good"]), snapshots.under(GOOD, tensors))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{path} does not fit this run ({error}); train again with --overwrite, or restore the file"
         ) from error
-
-
-def _tensors(trainer: Trainer) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    tensors |= {f"parameters.{name}": value for name, value in trainer.network.named_parameters()}
-    for index, moments in trainer.optimizer.state_dict()["state"].items():
-        tensors |= {
-            f"optimizer.{index}.{name}": value for name, value in moments.items() if isinstance(value, Tensor)
-        }
-    for layer, parts in enumerate(trainer.carried):
-        tensors |= {f"carried.{layer}.{part}": value for part, value in enumerate(parts)}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
-    return tensors
-
-
-def _restore(trainer: Trainer, header: Mapping[str, Any], arrays: Arrays) -> None:
-    device = trainer.network.embedding.device
-    trainer.position = Position(**header["position"])
-    trainer.network.load_state_dict(
-        {name: torch.from_numpy(array) for name, array in _under("parameters.", arrays).items()}
-    )
-    _restore_optimizer(trainer.optimizer, _under("optimizer.", arrays))
-    trainer.carried = tuple(
-        tuple(_fitting(arrays[f"carried.{layer}.{part}"], zeros) for part, zeros in enumerate(parts))
-        for layer, parts in enumerate(trainer.network.initial_state(trainer.windows.streams))
-    )
-    torch.set_rng_state(torch.from_numpy(arrays["random.cpu"]))
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(torch.from_numpy(arrays["random.cuda"]))
-
-
-def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None:
-    moments: dict[int, dict[str, Any]] = {}
-    for name, array in arrays.items():
-        index, _, key = name.partition(".")
-        moments.setdefault(int(index), {})[key] = torch.from_numpy(array)
-    saved = optimizer.state_dict()
-    saved["state"] = moments
-    optimizer.load_state_dict(saved)
-
-
-def _fitting(array: np.ndarray, like: Tensor) -> Tensor:
-    """The array as a tensor of the same shape, type and device as `like`."""
-    if array.shape != like.shape:
-        raise ValueError(f"a carried state has shape {array.shape} where {tuple(like.shape)} is needed")
-    return torch.from_numpy(array).to(like)
-
-
-def _under(prefix: str, arrays: Arrays) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lmgen.data.preparation import Prepared
+from lmgen.errors import NumericalError
 from lmgen.training.config import RunConfig
 
 
@@ -57,18 +58,35 @@ class Finished:
     epochs: float
     seconds: float
     tokens_per_second: float
-    train_nats_per_token: float
+    train_nats_per_token: float | None
     valid_nats_per_token: float
     """Of the best model, which is the one that is kept, on the first `evaluation_tokens` of the text."""
     valid_perplexity: float
     valid_bits_per_character: float | None
     """None where the validation text has unknown tokens."""
     baseline: dict[str, float] | None
+    rollbacks: int
+    stopped_by: str
+    """`budget`, `patience` or `instability`."""
 
     def to_json(self) -> dict[str, Any]:
         """The summary that programs read; JSON has no infinity."""
         finite = self.valid_perplexity < inf
         return {**asdict(self), "valid_perplexity": self.valid_perplexity if finite else None}
+
+    def check(self) -> None:
+        """
+        Tell a run that was trained as asked from one that had to be given up.
+
+        Raises:
+            NumericalError: training was unstable to the end; the model is the best it had until then.
+        """
+        if self.stopped_by == "instability":
+            raise NumericalError(
+                f"training was unstable {self.rollbacks} times and ended after {self.steps:,} updates; its "
+                f"best model is in {self.run}: train again with a lower --learning-rate "
+                "(--learning-rate find suggests one)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +111,35 @@ class Evaluated:
     step: int
     epoch: float
     seconds: float
-    train_nats_per_token: float
-    """Mean since the evaluation before."""
+    train_nats_per_token: float | None
+    """Mean since the evaluation before; None if nothing was learned since then."""
     valid_nats_per_token: float
     learning_rate: float
     gradient_norm: float
     """Of the last update, before clipping."""
     tokens_per_second: float
     """Since training began."""
+    rollbacks: int
+    """How often training went back to a good state so far, see `RolledBack`."""
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | None]:
         """The line in `metrics.jsonl`."""
         return asdict(self)
 
 
-Event = Prepared | BaselineFitted | Started | Stepped | Evaluated | Saved | Interrupted | Finished
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """Training had gone wrong and stands at its last good state again; see training/stability.py."""
+
+    reason: str
+    step: int
+    """The step that it went back to."""
+    learning_rate: float
+    """The highest from here on."""
+    last: bool
+    """Whether it happened once too often: the run ends here."""
+
+
+Event = (
+    Prepared | BaselineFitted | Started | Stepped | Evaluated | RolledBack | Saved | Interrupted | Finished
+)

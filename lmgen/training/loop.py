@@ -4,28 +4,35 @@ Truncated backpropagation through time. The loop computes and yields events; it 
 Each update reads one window of B streams (data/windows.py), compares what the network predicted with what
 came (cross-entropy), sends gradients back through the window's T steps (Werbos 1990; truncated: Williams
 and Peng 1990), shortens the gradient if it is too long (Pascanu, Mikolov and Bengio 2013) and changes the
-weights.
+weights. Where that goes wrong (stability.py) training goes back to its last good state.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import inf
 from time import perf_counter
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from lmgen.data.windows import Window, Windows
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.cells import LayerStates
 from lmgen.tokenizers.base import IdArray
+from lmgen.training import snapshots
+from lmgen.training.averaging import averaging_begins, begin_average
 from lmgen.training.config import TrainingConfig, default_learning_rate
-from lmgen.training.events import Evaluated, Stepped
+from lmgen.training.events import Evaluated, RolledBack, Stepped
 from lmgen.training.network import Network, TorchLanguageModel, detached
 from lmgen.training.optimizers import optimizer_for
+from lmgen.training.regularization import activation_penalty
 from lmgen.training.schedules import learning_rate_factor
+from lmgen.training.snapshots import Snapshot
+from lmgen.training.stability import GOOD_STATE_STEPS, MEDIAN_NORMS, MOST_ROLLBACKS, check_update, is_good
 
 SMOOTHING = 0.95
 """How much of the loss and speed shown after a step is that of the steps before."""
@@ -44,6 +51,10 @@ class Position:
     tokens: int = 0
     gradient_norm: float = 0.0
     """Of the last update, before clipping."""
+    gradient_norms: list[float] = field(default_factory=list)
+    """Of the last `MEDIAN_NORMS` updates."""
+    rollbacks: int = 0
+    """How often training went back to a good state; each time the learning rate was halved."""
     nats: float = 0.0
     """Summed over the `summed_tokens` since the last evaluation."""
     summed_tokens: int = 0
@@ -75,16 +86,27 @@ class Trainer:
         self.windows = windows
         self.validation = validation
         self.config = config
-        self.model = TorchLanguageModel(network, windows.start_token)
         self.highest_rate = config.learning_rate or default_learning_rate(
             config.optimizer, network.config.hidden_size
         )
         self.optimizer = optimizer_for(network.parameters(), config, self.highest_rate)
         self.position = Position()
         self.carried = network.initial_state(windows.streams)
+        self.average: AveragedModel | None = None
+        self.good = snapshots.take(self)
         self._crossed = False
         self._shown_nats: float | None = None
         self._shown_speed: float | None = None
+
+    @property
+    def result(self) -> Network:
+        """The network that is evaluated and saved: with averaged weights once an average has begun."""
+        return self.network if self.average is None else cast(Network, self.average.module)
+
+    @property
+    def model(self) -> TorchLanguageModel:
+        """The same, to score texts with."""
+        return TorchLanguageModel(self.result, self.windows.start_token)
 
     @property
     def progress(self) -> float:
@@ -104,7 +126,7 @@ class Trainer:
     @property
     def epochs(self) -> float:
         """Passes over the training text so far, with the part of the one under way."""
-        return self.position.epoch + self.position.window / self.windows.count
+        return self.position.epoch + self.position.window / self.windows.count(self.position.epoch)
 
     @property
     def best_nats(self) -> float:
@@ -123,29 +145,42 @@ class Trainer:
         return self._crossed and self.position.evaluated_step != self.position.step
 
     @property
-    def finished(self) -> bool:
-        """Whether the budget is spent, or patience with evaluations that bring nothing better."""
-        return self.progress >= 1 or self._out_of_patience
-
-    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Stepped | Evaluated]:
+    def stopped_by(self) -> str | None:
         """
-        Train from where `position` stands until the budget is spent.
+        What ended training: the `budget` is spent, or `patience` with evaluations that bring nothing better,
+        or there was too much `instability`.
+        """
+        if self.position.rollbacks >= MOST_ROLLBACKS:
+            return "instability"
+        if self.progress >= 1:
+            return "budget"
+        return "patience" if self._out_of_patience else None
+
+    def run(
+        self, should_stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Stepped | Evaluated | RolledBack]:
+        """
+        Train from where `position` stands until something stops it.
 
         Args:
             should_stop: asked after every update; when it says yes the run ends early, in a state from which
                 it can be continued as if it had not stopped.
 
         Raises:
-            NumericalError: the loss is not finite.
+            NumericalError: even the last good state has no finite loss on the validation text.
         """
-        while not self.finished:
+        while not self.stopped_by:
             for window in self.windows.epoch(self.position.epoch, self.position.window):
-                yield self._update(window)
-                if self.evaluation_due:
-                    yield self.evaluate()
-                if self.finished or should_stop():
+                try:
+                    yield self._update(window)
+                    if self.evaluation_due:
+                        yield self.evaluate()
+                except NumericalError as error:
+                    yield self._roll_back(str(error))
                     break
-            if self.position.window == self.windows.count:
+                if self.stopped_by or should_stop():
+                    break
+            if self.position.window == self.windows.count(self.position.epoch):
                 self._begin_epoch()
             if should_stop():
                 return
@@ -153,13 +188,21 @@ class Trainer:
             yield self.evaluate()
 
     def evaluate(self) -> Evaluated:
-        """Score the validation text without touching the state that training carries."""
+        """
+        Score the validation text without touching the state that training carries.
+
+        Raises:
+            NumericalError: the loss is not finite.
+        """
         position = self.position
-        nats, _ = mean_nats(self.model, self.validation, limit=self.config.evaluation_tokens)
+        nats = self._validation_nats()
         position.validation_nats.append(nats)
-        train_nats = position.nats / max(position.summed_tokens, 1)
+        self._consider_averaging()
+        train_nats = position.nats / position.summed_tokens if position.summed_tokens else None
         position.nats, position.summed_tokens = 0.0, 0
         position.evaluated_step = position.step
+        if is_good(nats, self.model.vocabulary_size):
+            self.good = snapshots.take(self)
         return Evaluated(
             step=position.step,
             epoch=self.epochs,
@@ -169,6 +212,7 @@ class Trainer:
             learning_rate=self._learning_rate(),
             gradient_norm=position.gradient_norm,
             tokens_per_second=position.tokens / max(position.seconds, 1e-9),
+            rollbacks=position.rollbacks,
         )
 
     @property
@@ -178,17 +222,30 @@ class Trainer:
             return False
         return min(values[-patience:]) >= min(values[:-patience])
 
+    def _validation_nats(self) -> float:
+        try:
+            return mean_nats(self.model, self.validation, limit=self.config.evaluation_tokens)[0]
+        except NumericalError as error:
+            updates = f"{self.position.step:,} updates"
+            raise NumericalError(
+                f"the validation loss is no longer a finite number after {updates}"
+            ) from error
+
     def _learning_rate(self) -> float:
         config = self.config
-        return self.highest_rate * learning_rate_factor(
+        factor = learning_rate_factor(
             config.schedule, self.progress, config.warmup, self.position.validation_nats
         )
+        return self.highest_rate * factor * 0.5**self.position.rollbacks
 
     def _update(self, window: Window) -> Stepped:
         """One window forward and back, and a step of the optimiser."""
         begun = perf_counter()
         spent = self.progress
+        candidate = self._candidate()
         nats = self._learn(window)
+        if candidate and is_good(nats, self.model.vocabulary_size):
+            self.good = candidate
         elapsed = perf_counter() - begun
         count = window.targets.size
         position = self.position
@@ -212,28 +269,80 @@ class Trainer:
         )
 
     def _learn(self, window: Window) -> float:
-        """Change the weights by one window; its mean loss in nats per token."""
+        """Change the weights by one window; its mean loss in nats per token, without any penalty."""
         self.network.train()
         device = self.network.embedding.device
         inputs = torch.from_numpy(window.inputs).to(device)
         targets = torch.from_numpy(window.targets).to(device)
-        scores, after = self.network(inputs, self._state_before(inputs.shape[1]))
-        loss = functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
+        hidden, after = self.network.read(inputs, self._state_before(inputs.shape[1]))
+        dropped = self.network.drop_output(hidden)
+        loss = functional.cross_entropy(self.network.logits(dropped).flatten(0, 1), targets.flatten())
+        penalty = activation_penalty(
+            dropped, hidden, self.config.activation_penalty, self.config.slowness_penalty
+        )
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + penalty).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip or inf)
-        nats, self.position.gradient_norm = loss.item(), norm.item()
-        if not (isfinite(nats) and isfinite(self.position.gradient_norm)):
-            raise NumericalError(
-                f"the loss is no longer a finite number after {self.position.step} updates; train again with "
-                f"a lower --learning-rate (it was {self._learning_rate():.3g} here) or a smaller --clip"
-            )
+        nats = loss.item()
+        self._note_gradient(nats, norm.item())
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = self._learning_rate() * self._share_of_rate(window)
         self.optimizer.step()
+        self._update_average()
         if self.windows.carried:
             self.carried = detached(after)
         return nats
+
+    def _update_average(self) -> None:
+        """Add the new weights to the average; a moving average begins with the first."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        elif self.config.ema is not None:
+            self.average = begin_average(self.network, self.config.ema)
+
+    def _consider_averaging(self) -> None:
+        """Begin to average where evaluations say that it is time."""
+        patience = self.config.nt_asgd
+        if patience and self.average is None and averaging_begins(self.position.validation_nats, patience):
+            self.average = begin_average(self.network, None)
+
+    def _share_of_rate(self, window: Window) -> float:
+        """
+        Of the learning rate, for a window of varied length: in proportion to its steps.
+
+        A loss is a mean, so a token in a short window would otherwise weigh more than one in a long window
+        (Merity, Keskar and Socher 2017, section 4.1).
+        """
+        return len(window.targets) / self.windows.length if self.windows.varied else 1.0
+
+    def _note_gradient(self, nats: float, norm: float) -> None:
+        """Keep the gradient's norm, unless it or the loss says that training has gone wrong."""
+        position = self.position
+        check_update(nats, norm, position.gradient_norms, f"after {position.step:,} updates")
+        position.gradient_norm = norm
+        position.gradient_norms = [*position.gradient_norms, norm][-MEDIAN_NORMS:]
+
+    def _candidate(self) -> Snapshot | None:
+        """Every so often a copy of where training stands, which is good if the next update goes well."""
+        step = self.position.step
+        if step % GOOD_STATE_STEPS or step == self.good.position.step:
+            return None
+        return snapshots.take(self)
+
+    def _roll_back(self, reason: str) -> RolledBack:
+        """Back to the last good state with half the learning rate; what was undone still counts as time."""
+        undone = self.position
+        snapshots.restore(self, self.good)
+        position = self.position
+        position.seconds, position.tokens = undone.seconds, undone.tokens
+        position.rollbacks = undone.rollbacks + 1
+        self._crossed = False
+        return RolledBack(
+            reason=reason,
+            step=position.step,
+            learning_rate=self.highest_rate * 0.5**position.rollbacks,
+            last=position.rollbacks == MOST_ROLLBACKS,
+        )
 
     def _state_before(self, streams: int) -> LayerStates:
         """What the window starts from: the carried state, or zeros."""

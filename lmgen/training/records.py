@@ -17,7 +17,7 @@ def save_network(run: RunFolder, trainer: Trainer, prepared: Prepared) -> None:
     """Write the model file. It says nothing of times or dates: the same seed gives the same bytes."""
     tokenizer = prepared.tokenizer
     model = RecurrentModel(
-        trainer.network.config, tokenizer.vocabulary_size, tokenizer.start, trainer.network.arrays()
+        trainer.network.config, tokenizer.vocabulary_size, tokenizer.start, trainer.result.arrays()
     )
     values = trainer.position.validation_nats
     training = {
@@ -30,7 +30,7 @@ def save_network(run: RunFolder, trainer: Trainer, prepared: Prepared) -> None:
     save_model(run.model, model, tokenizer, training)
 
 
-def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished:
+def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared, stopped_by: str) -> Finished:
     """What came out of a run that is over."""
     position = trainer.position
     nats = trainer.best_nats
@@ -46,6 +46,8 @@ def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared) -> Finished
         valid_perplexity=exp_or_infinity(nats),
         valid_bits_per_character=prepared.valid.bits_per_character(nats),
         baseline=_baseline_summary(run),
+        rollbacks=position.rollbacks,
+        stopped_by=stopped_by,
     )
 
 
@@ -57,8 +59,9 @@ def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
     return {"order": order, "valid_perplexity": exp_or_infinity(saved.training["valid_nats_per_token"])}
 
 
-def _last_train_nats(metrics: Path) -> float:
-    return float(json.loads(metrics.read_text().splitlines()[-1])["train_nats_per_token"])
+def _last_train_nats(metrics: Path) -> float | None:
+    last: dict[str, float | None] = json.loads(metrics.read_text().splitlines()[-1])
+    return last["train_nats_per_token"]
 
 
 def append_metrics(path: Path, evaluated: Evaluated) -> None:

@@ -23,7 +23,7 @@ from lmgen.files import write_text
 from lmgen.models.initialization import initial_parameters
 from lmgen.training.checkpoints import load_checkpoint, save_checkpoint
 from lmgen.training.config import BUDGET, RunConfig
-from lmgen.training.events import BaselineFitted, Evaluated, Event, Interrupted, Saved, Started
+from lmgen.training.events import BaselineFitted, Evaluated, Event, Interrupted, RolledBack, Saved, Started
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
 from lmgen.training.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
@@ -54,7 +54,7 @@ def train(
     Raises:
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the run folder exists.
-        NumericalError: the loss is not finite; the best model so far is kept.
+        NumericalError: even the last good state has no finite loss on the validation text.
     """
     config = config.resolved()
     training = config.training
@@ -159,6 +159,8 @@ def _train(
             append_metrics(run.metrics, event)
             if trainer.improved:
                 save_network(run, trainer, prepared)
+        elif isinstance(event, RolledBack):
+            cut_metrics(run.metrics, event.step)
         # A checkpoint between an update and its evaluation would make a resumed run skip the evaluation.
         due = monotonic() - saved_at >= 60 * config.training.checkpoint_minutes
         if due and not trainer.evaluation_due:
@@ -170,8 +172,8 @@ def _train(
     if not run.model.exists():
         save_network(run, trainer, prepared)
     save_checkpoint(run.last, trainer)
-    if trainer.finished:
-        yield summarized(trainer, run, prepared)
+    if stopped_by := trainer.stopped_by:
+        yield summarized(trainer, run, prepared, stopped_by)
     else:
         yield Interrupted(run.folder, trainer.position.step)
 
@@ -192,6 +194,7 @@ def _trainer(run: RunFolder, config: RunConfig, prepared: Prepared) -> Trainer:
         streams=training.batch_size,
         length=training.window_length,
         carried=training.state == "carry",
+        varied=training.vary_window_length,
         seed=training.seed,
     )
     return Trainer(network, windows, read_tokens(run.valid_tokens), training)

@@ -186,10 +186,18 @@ class _Running:
 
 
 def test_training_that_diverges_says_so_though_its_perplexity_overflows(text: Path, tmp_path: Path) -> None:
-    result = lmgen("train", text.name, *TINY, "--evaluations", "20", "--learning-rate", "1e10", cwd=tmp_path)
+    wild = ["--evaluations", "20", "--learning-rate", "1e10"]
+    result = lmgen("train", text.name, *TINY, *wild, "--json", cwd=tmp_path)
 
     assert result.returncode == 1
     assert " inf " in result.stderr
+    assert result.stderr.count("updates: back to step 0, the learning rate is halved to ") == 2
+    assert result.stderr.count("updates: back to step 0, and that ends the run\n") == 1
     last = result.stderr.splitlines()[-1]
-    assert last.startswith("error: ")
+    assert last.startswith(
+        "error: training was unstable 3 times and ended after 0 updates; its best model is"
+    )
     assert "--learning-rate" in last
+    summary = json.loads(result.stdout)
+    assert (summary["stopped_by"], summary["rollbacks"]) == ("instability", 3)
+    assert lmgen("sample", "--length", "5", "--quiet", cwd=tmp_path).returncode == 0, "there is a model"

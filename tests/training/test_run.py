@@ -20,6 +20,7 @@ from lmgen.training.events import (
     Event,
     Finished,
     Interrupted,
+    RolledBack,
     Saved,
     Started,
     Stepped,
@@ -61,11 +62,11 @@ def trained(text: Path, folder: Path, **settings: Any) -> list[Event]:
     return list(run.train(config(text, **settings), folder))
 
 
-def metrics(folder: Path) -> list[dict[str, float]]:
+def metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in RunFolder(folder).metrics.read_text().splitlines()]
 
 
-def without_times(lines: list[dict[str, float]]) -> list[dict[str, float]]:
+def without_times(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k not in ("seconds", "tokens_per_second")} for line in lines]
 
 
@@ -88,6 +89,7 @@ def test_a_run_says_what_happens_and_writes_its_folder(text: Path, tmp_path: Pat
         "learning_rate",
         "gradient_norm",
         "tokens_per_second",
+        "rollbacks",
     ]
 
 
@@ -108,6 +110,8 @@ def test_the_summary_has_the_keys_that_scripts_read(text: Path, tmp_path: Path) 
         "valid_perplexity",
         "valid_bits_per_character",
         "baseline",
+        "rollbacks",
+        "stopped_by",
     ]
     assert summary["steps"] == 24
     assert summary["valid_perplexity"] == pytest.approx(np.exp(summary["valid_nats_per_token"]))
@@ -145,12 +149,27 @@ def test_every_optimizer_learns_at_its_own_rate(optimizer: str, text: Path, tmp_
     assert lines[-1]["valid_nats_per_token"] < lines[0]["valid_nats_per_token"]
 
 
+NT_ASGD: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 20.0,
+    "schedule": "constant",
+    "evaluations": 8,
+    "nt_asgd": 1,
+}
+"""A rate so large that the third evaluation is worse than the first: averaging begins at step 9."""
+
 RESUMED: list[dict[str, Any]] = [
     {},
     {"cell": "gru", "state": "reset", "optimizer": "sgd"},
     {"cell": "rnn", "optimizer": "rmsprop", "layers": 2, "dropout": 0.3},
     {"optimizer": "adagrad", "state": "reset", "dropout": 0.2, "schedule": "plateau"},
     {"tokenizer": "word", "optimizer": "adam", "tied": True, "embedding_size": 12, "window_length": 3},
+    {"variational": True, "dropout_input": 0.2, "dropout_hidden": 0.3, "dropout_output": 0.4, "layers": 2},
+    {"dropout_embedding": 0.2, "weight_drop": 0.4, "activation_penalty": 2.0, "slowness_penalty": 1.0},
+    {"vary_window_length": True, "tied": True, "ema": 0.9},
+    NT_ASGD,
+    {"cell": "gru", "layers": 3, "last_hidden_size": 6, "tied": True, "weight_drop": 0.2, "ema": 0.99},
+    {"cell": "lstm-layernorm", "layers": 2, "residual": True, "dropout": 0.3},
 ]
 
 
@@ -169,6 +188,17 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     assert isinstance(event, Finished)
     assert RunFolder(tmp_path / "cut").model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
     assert without_times(metrics(tmp_path / "cut")) == without_times(metrics(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("average", [{"ema": 0.9}, NT_ASGD])
+def test_the_saved_model_is_the_average_that_was_evaluated(
+    average: dict[str, Any], text: Path, tmp_path: Path
+) -> None:
+    finished = trained(text, tmp_path / "run", **average)[-1]
+    assert isinstance(finished, Finished)
+
+    score = lmgen.load(tmp_path / "run").score((tmp_path / "run/data/valid.txt").read_text(encoding="utf-8"))
+    assert score.nats_per_token == pytest.approx(finished.valid_nats_per_token, rel=1e-5)
 
 
 def test_the_same_seed_gives_the_same_model_file(text: Path, tmp_path: Path) -> None:
@@ -307,9 +337,50 @@ def test_a_corpus_shorter_than_a_window_says_so(tmp_path: Path) -> None:
         trained(path, tmp_path / "run", batch_size=16)
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_says_what_to_do(text: Path, tmp_path: Path) -> None:
-    with pytest.raises(NumericalError, match=r"no longer a finite number.*lower --learning-rate"):
-        trained(text, tmp_path / "run", cell="rnn-relu", optimizer="sgd", learning_rate=1e12, clip=1e30)
+HOPELESS: dict[str, Any] = {"cell": "rnn-relu", "optimizer": "sgd", "learning_rate": 1e12, "clip": 1e30}
+
+TOO_FAST: dict[str, Any] = {"optimizer": "adamw", "learning_rate": 100.0, "steps": 150, "evaluations": 10}
+"""Explodes twice on `text`; a quarter of the learning rate is then low enough."""
+
+
+def test_a_run_that_never_becomes_stable_ends_with_what_it_has(text: Path, tmp_path: Path) -> None:
+    events = trained(text, tmp_path / "run", **HOPELESS)
+    undone = [event for event in events if isinstance(event, RolledBack)]
+    finished = events[-1]
+
+    assert [event.learning_rate for event in undone] == [5e11, 2.5e11, 1.25e11]
+    assert [event.last for event in undone] == [False, False, True]
+    assert isinstance(finished, Finished)
+    assert (finished.stopped_by, finished.rollbacks, finished.steps) == ("instability", 3, 0)
+    assert np.isfinite(lmgen.load(tmp_path / "run").score("eins zwei").perplexity)
+    [line] = metrics(tmp_path / "run")
+    assert line["train_nats_per_token"] is None, "nothing was learned"
+    with pytest.raises(NumericalError, match=r"was unstable 3 times .* with a lower --learning-rate"):
+        lmgen.train(text, out=tmp_path / "again", **{**TINY, **HOPELESS})
+
+
+def test_a_run_recovers_with_a_lower_learning_rate(text: Path, tmp_path: Path) -> None:
+    events = trained(text, tmp_path / "run", **TOO_FAST)
+    finished = events[-1]
+
+    assert isinstance(finished, Finished)
+    assert (finished.stopped_by, finished.rollbacks, finished.steps) == ("budget", 2, 150)
+    lines = metrics(tmp_path / "run")
+    assert [line["step"] for line in lines] == [15, 30, 45, 60, 75, 90, 105, 120, 135, 150]
+    assert all(line["rollbacks"] == 2 for line in lines), "what came before was undone"
+    assert max(line["learning_rate"] for line in lines) <= 25
+    assert finished.valid_nats_per_token < 1.5
+
+
+@pytest.mark.parametrize("step", [20, 60, 90, 130])
+def test_a_run_that_was_rolled_back_resumes_exactly(step: int, text: Path, tmp_path: Path) -> None:
+    """Interrupted before, between and after its rollbacks: `step` counts those that were undone too."""
+    trained(text, tmp_path / "whole", **TOO_FAST)
+    list(run.train(config(text, **TOO_FAST), tmp_path / "cut", should_stop=stop_after(step)))
+    list(run.resume(tmp_path / "cut"))
+
+    assert RunFolder(tmp_path / "cut").model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
+    assert without_times(metrics(tmp_path / "cut")) == without_times(metrics(tmp_path / "whole"))
 
 
 def test_patience_ends_a_run_early(text: Path, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ def top(states: LayerStates, config: NetworkConfig) -> Array:
     layers (Wu et al. 2016, section 3.1). The first layer's input is left out of it: it would be the token's
     vector, which a state does not remember.
     """
+    if not config.residual:
+        return states[-1][0]
     hidden = states[0][0]
     for layer, (h, *_) in enumerate(states):
         hidden = h + hidden if config.adds_input(layer) else h

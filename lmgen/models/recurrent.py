@@ -127,6 +127,7 @@ class RecurrentModel:
         self.start_token = start_token
         self.parameters = dict(parameters)
         self._cell = cell_named(config.cell)
+        self._adds_input = [config.adds_input(layer) for layer in range(config.layers)]
         self._spaces = _Workspaces()
 
     @property
@@ -250,7 +251,7 @@ class RecurrentModel:
         after = []
         for layer, (each, before, space) in enumerate(zip(self._kernels, layers, spaces, strict=True)):
             state = each.step(values, projected, before, space)
-            values = state[0] + values if self.config.adds_input(layer) else state[0]
+            values = state[0] + values if self._adds_input[layer] else state[0]
             projected = False
             after.append(state)
         return tuple(after)

@@ -17,12 +17,10 @@ import numpy as np
 from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
-from lmgen.generation.filters import NO_TOKEN, RECENT_TOKENS, apply_filters
+from lmgen.generation.filters import NO_TOKEN, RECENT_TOKENS, candidates
 from lmgen.generation.prompts import read
 from lmgen.models.base import FloatArray, IdArray, LanguageModel, State
 from lmgen.tokenizers.base import Tokenizer
-
-Weights = FloatArray
 
 STREAMS = 64
 """Completions drawn side by side: a model takes little longer for 64 than for a few."""
@@ -95,7 +93,7 @@ def stream(
             yield text
 
 
-def draw(weights: Weights, uniforms: Sequence[float]) -> list[int]:
+def draw(weights: FloatArray, uniforms: Sequence[float]) -> list[int]:
     """
     Draw a token a stream by inverting its cumulative distribution.
 
@@ -211,22 +209,23 @@ class _Drawing:
 
     def _drawn(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
         """A token for each stream, (B,), which take it; log-probabilities are (B, V)."""
-        weights = self._weights(log_probabilities, streams)
-        drawn = draw(weights, [stream.random.random() for stream in streams])
-        for stream, row, token in zip(streams, log_probabilities, drawn, strict=True):
+        drawn = self._draw(log_probabilities, streams)
+        for stream, row, token in zip(streams, log_probabilities, drawn.tolist(), strict=True):
             stream.take(token, -row.item(token))
-        return np.array(drawn, np.intp)
+        return drawn
 
-    def _weights(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> Weights:
-        """How likely each token is to be drawn, (B, V), of any sum."""
+    def _draw(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
+        uniforms = [stream.random.random() for stream in streams]
+        unknown = self.tokenizer.unknown
         if self.plain:
             weights = np.exp(log_probabilities)
-            if self.tokenizer.unknown is not None:
-                weights[:, self.tokenizer.unknown] = 0
-            return weights
+            if unknown is not None:
+                weights[:, unknown] = 0
+            return np.array(draw(weights, uniforms))
         penalised = self.config.repetition_penalty not in (None, 1)
         recent = _recent_tokens(streams) if penalised else None
-        return np.exp(apply_filters(log_probabilities, self.config, recent, self.tokenizer.unknown))
+        kept = candidates(log_probabilities, self.config, recent, unknown)
+        return kept.tokens(np.array(draw(np.exp(kept.log_weights), uniforms)))
 
 
 def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:

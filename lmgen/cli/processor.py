@@ -1,9 +1,11 @@
 """
-Which of OpenBLAS's kernels multiply matrices, chosen before numpy loads it.
+Which of OpenBLAS's kernels multiply matrices, and in how many threads, chosen before numpy loads it.
 
 OpenBLAS, which most numpy packages bring along, knows processors by their model numbers. On an AMD processor
 that is newer than itself it falls back on kernels for AVX2, also where there is AVX-512: products then take
 1.4 times as long (measured on an EPYC with OpenBLAS 0.3.31). The operating system knows better.
+
+It starts its threads when it is loaded, which takes as long as all the rest of numpy.
 """
 
 import os
@@ -15,11 +17,20 @@ CHOICE = "OPENBLAS_CORETYPE"
 NEEDED = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
 """What the kernels named SkylakeX use."""
 
+THREADS = {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}
+"""The environment variables by which it can be told how many threads to use."""
+
 
 def choose_kernels(processor: Path = Path("/proc/cpuinfo")) -> None:
     """Tell OpenBLAS of an AMD processor with AVX-512, unless the user has told it something."""
     if CHOICE not in os.environ and _is_amd_with_avx512(processor):
         os.environ[CHOICE] = "SkylakeX"
+
+
+def use_one_thread() -> None:
+    """Have OpenBLAS start no threads, unless the user has told it how many."""
+    if not THREADS & os.environ.keys():
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def _is_amd_with_avx512(processor: Path) -> bool:

@@ -123,19 +123,6 @@ def candidates(
     return temperature(kept, config.temperature)
 
 
-def apply_filters(
-    log_probabilities: FloatArray, config: SamplingConfig, recent: IdArray | None, unknown: int | None
-) -> FloatArray:
-    """What `candidates` gives, as log-weights of all tokens, (B, V)."""
-    kept = candidates(log_probabilities, config, recent, unknown)
-    if kept.ids is None:
-        return kept.log_weights
-    log_weights = np.full(log_probabilities.shape, -np.inf)
-    rows, columns = np.nonzero(kept.log_weights > -np.inf)
-    log_weights[rows, kept.ids[rows, columns]] = kept.log_weights[rows, columns]
-    return log_weights
-
-
 def without(log_probabilities: FloatArray, token: int | None) -> FloatArray:
     """Drop one token, if there is one to drop."""
     if token is None:

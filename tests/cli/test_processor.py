@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lmgen.cli.processor import CHOICE, NEEDED, choose_kernels
+from lmgen.cli.processor import CHOICE, NEEDED, THREADS, choose_kernels, use_one_thread
 
 AVX512 = " ".join(sorted(NEEDED))
 
@@ -47,3 +47,16 @@ def test_other_systems_have_no_such_file(tmp_path: Path, monkeypatch: pytest.Mon
     choose_kernels(tmp_path / "missing")
 
     assert CHOICE not in os.environ
+
+
+def test_one_thread_unless_the_user_has_said_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in THREADS:
+        monkeypatch.setenv(name, "4")
+        monkeypatch.delenv(name)
+    use_one_thread()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    use_one_thread()
+    assert "OPENBLAS_NUM_THREADS" not in os.environ

@@ -124,17 +124,21 @@ class TextModel:
         num: int = 1,
         lines: bool = False,
         stop: Sequence[str] = (),
+        first: int = 0,
         **settings: Any,
     ) -> "Iterator[Completion]":
         """
         Complete each of many texts `num` times, many side by side; results come in order.
 
-        With `lines`, a completion also ends at the end of its line.
+        With `lines`, a completion also ends at the end of its line. `first` is how many completions earlier
+        calls have given that this one, with the same seed, goes on from.
         """
         from lmgen.generation.sampler import complete
 
         config = SamplingConfig(**settings)
-        return complete(self.model, self.tokenizer, prompts, config, num=num, lines=lines, stop=stop)
+        return complete(
+            self.model, self.tokenizer, prompts, config, num=num, lines=lines, stop=stop, first=first
+        )
 
     def stream(self, prompt: str = "", *, stop: Sequence[str] = (), **settings: Any) -> Iterator[str]:
         """Complete a text piece by piece, as it is generated; `length=0` never ends."""

@@ -110,6 +110,8 @@ def main() -> None:
     """
     Run the command line; exit with 0, 1 (a failure), 2 (wrong usage) or 130 (Ctrl-C).
     """
+    if sys.stdout is None:  # `lmgen ... >&-`
+        sys.exit("error: there is no standard output; leave it open, or send it to /dev/null")
     # Text is UTF-8 whatever the locale says; bytes that a byte model wrote pass as they are.
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     choose_kernels()

@@ -74,11 +74,11 @@ def sample(
         opened = open_model(model)
         if mixed:
             opened = opened.mixed()
-        prompts = _noting_unknown(opened.tokenizer, _prompts(prompt, prompt_file, lines=lines))
+        groups = _noting_unknown(opened.tokenizer, _prompts(prompt, prompt_file, lines=lines))
         if single:
-            texts = _streamed(opened, next(prompts), options, echo=not no_echo)
+            texts = _streamed(opened, next(groups)[0], options, echo=not no_echo)
         else:
-            completions = opened.complete(prompts, num=num, lines=lines, **options)
+            completions = _completions(opened, groups, options, num=num, lines=lines)
             texts = map(_as_json if json else _with_prompt if not no_echo else _alone, completions)
         with TextOutput() as output:
             for text in texts:
@@ -123,13 +123,13 @@ def _check(
         raise ConfigError("; ".join(problems))
 
 
-def _prompts(prompt: str | None, prompt_file: Path | None, *, lines: bool) -> Iterator[str]:
-    """The prompts, each when it is asked for; an empty one if none is given."""
+def _prompts(prompt: str | None, prompt_file: Path | None, *, lines: bool) -> Iterator[list[str]]:
+    """The prompts, as many together as have arrived; an empty one if none is given."""
     if prompt_file is None and prompt != "-":
         text = prompt or ""
-        return _lines([text]) if lines and text else iter([text])
+        return _lines([text]) if lines and text else iter([[text]])
     name = str(prompt_file or "-")
-    return _lines(_chunks(name)) if lines else iter([read_prompt(name)])
+    return _lines(_chunks(name)) if lines else iter([[read_prompt(name)]])
 
 
 def _chunks(name: str) -> Iterator[str]:
@@ -139,18 +139,21 @@ def _chunks(name: str) -> Iterator[str]:
     return flushing(source(name, errors="surrogateescape", once=True).chunks())
 
 
-def _lines(chunks: Iterable[str]) -> Iterator[str]:
+def _lines(chunks: Iterable[str]) -> Iterator[list[str]]:
     """The lines of a text without their line ends, `\\n` or `\\r\\n`; the last may have none."""
     line = StringIO()
     for chunk in chunks:
         rest, *others = chunk.split("\n")
         _lengthen(line, rest)
+        lines = []
         for other in others:
-            yield line.getvalue().removesuffix("\r")
+            lines.append(line.getvalue().removesuffix("\r"))
             line = StringIO()
             _lengthen(line, other)
+        if lines:
+            yield lines
     if last := line.getvalue():
-        yield last
+        yield [last]
 
 
 def _lengthen(prompt: StringIO, part: str) -> None:
@@ -162,16 +165,30 @@ def _lengthen(prompt: StringIO, part: str) -> None:
         )
 
 
-def _noting_unknown(tokenizer: "Tokenizer", prompts: Iterable[str]) -> Iterator[str]:
+def _noting_unknown(tokenizer: "Tokenizer", groups: Iterable[list[str]]) -> Iterator[list[str]]:
     """Pass prompts on; a note says what is unknown in the first of them that has something unknown."""
     from lmgen.generation.prompts import unknown_parts
 
     noted = False
-    for prompt in prompts:
-        if not noted and (parts := unknown_parts(tokenizer, prompt)):
-            note_unknown(parts)
-            noted = True
-        yield prompt
+    for group in groups:
+        for prompt in group:
+            if not noted and (parts := unknown_parts(tokenizer, prompt)):
+                note_unknown(parts)
+                noted = True
+        yield group
+
+
+def _completions(
+    opened: "TextModel", groups: Iterable[list[str]], options: dict[str, Any], *, num: int, lines: bool
+) -> "Iterator[Completion]":
+    """Of all prompts, each group's before the next group is waited for."""
+    from lmgen.generation.sampler import new_seed
+
+    first = 0
+    options = {"seed": new_seed(), **options}
+    for group in groups:
+        yield from opened.complete(group, num=num, lines=lines, first=first, **options)
+        first += len(group) * num
 
 
 def _streamed(opened: "TextModel", prompt: str, options: dict[str, Any], *, echo: bool) -> Iterator[str]:

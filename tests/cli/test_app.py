@@ -12,7 +12,7 @@ import pytest
 from lmgen.cli.app import COMMANDS, load_command
 from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
-from tests.process import lmgen
+from tests.process import ENVIRONMENT, lmgen
 
 
 @pytest.fixture
@@ -218,3 +218,17 @@ def test_one_more_ctrl_c_at_the_very_end_leaves_no_traceback(tmp_path: Path) -> 
         timeout=60,
     )
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_without_standard_output_there_is_an_error_line(tmp_path: Path) -> None:
+    result = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m lmgen sample >&-"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: there is no standard output")

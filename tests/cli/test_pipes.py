@@ -18,7 +18,6 @@ from typer.testing import CliRunner, Result
 from lmgen.cli import report
 from lmgen.cli.perplexity import perplexity
 from lmgen.cli.sample import sample
-from lmgen.generation.sampler import STREAMS
 from lmgen.models.config import NetworkConfig
 from lmgen.models.initialization import initial_parameters
 from lmgen.models.model_file import load_model, save_model
@@ -261,10 +260,9 @@ class TestNoWaiting:
             "sample", models["char"], "--prompt", "-", "--lines", "--json", "--length", "2",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         ) as running:  # fmt: skip
-            for _ in range(2):
-                write(running.stdin, b"The cat\n" * STREAMS)
-                for _ in range(STREAMS):
-                    assert json.loads(read_line(running.stdout))["prompt"] == "The cat"
+            for prompt in ("The cat", "the dog"):
+                write(running.stdin, f"{prompt}\n".encode())
+                assert json.loads(read_line(running.stdout))["prompt"] == prompt
 
     @pytest.mark.parametrize(
         "arguments",

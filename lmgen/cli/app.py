@@ -11,7 +11,6 @@ from typer.exceptions import TyperException
 from typer.main import get_group
 
 from lmgen.cli import report
-from lmgen.cli.processor import choose_kernels
 from lmgen.cli.values import convert_plain_values
 
 COMMANDS = {
@@ -114,7 +113,6 @@ def main() -> None:
         sys.exit("error: there is no standard output; leave it open, or send it to /dev/null")
     # Text is UTF-8 whatever the locale says; bytes that a byte model wrote pass as they are.
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
-    choose_kernels()
     convert_plain_values()
     try:
         code = app(prog_name="lmgen", standalone_mode=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from lmgen.cli import completion, report
-from lmgen.cli.processor import use_one_thread
+from lmgen.cli.threads import use_one_thread
 from lmgen.settings import explanation, kind
 
 if TYPE_CHECKING:

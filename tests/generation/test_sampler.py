@@ -91,9 +91,9 @@ def test_what_has_no_weight_is_never_drawn(share: float, only_left: int, weight:
 
 @given(st.integers(2001, 9000), st.integers(0, 2**32 - 1), st.floats(0, 1, exclude_max=True))
 @settings(max_examples=50, deadline=None)
-def test_of_many_tokens_the_same_is_drawn_block_by_block(V: int, seed: int, uniform: float) -> None:
+def test_of_many_tokens_the_same_is_drawn_block_by_block(size: int, seed: int, uniform: float) -> None:
     random = np.random.default_rng(seed)
-    weights = random.random((1, V)) * (random.random((1, V)) < 0.1)
+    weights = random.random((1, size)) * (random.random((1, size)) < 0.1)
     [drawn] = draw(weights, [uniform])
     cumulative = weights[0].cumsum()
 

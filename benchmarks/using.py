@@ -28,7 +28,6 @@ from time import perf_counter
 
 import numpy as np
 
-
 V, LAYERS, STREAMS, WINDOW = 65, 2, 64, 64
 SCORED_TOKENS = 64 * 4096 + 256
 

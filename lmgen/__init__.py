@@ -11,13 +11,16 @@ lmgen trains character, word and sub-word language models, measures them, and co
 Everything here is imported when it is called: `import lmgen` costs nothing.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, NumericalError
 
+TYPE_CHECKING = False  # what type checkers take to be true; `typing` itself takes a while to import
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
     from lmgen.text_model import TextModel
     from lmgen.training.events import Event
 
@@ -33,7 +36,7 @@ __all__ = [
 ]
 
 
-def load(path: str | Path | None = None) -> "TextModel":
+def load(path: str | Path | None = None) -> TextModel:
     """
     Open a run folder, a model file, or (None) the newest run under `checkpoints/`. Never imports torch.
 
@@ -51,7 +54,7 @@ def fit_ngram(
     out: str | Path = "ngram.safetensors",
     overwrite: bool = False,
     **settings: Any,
-) -> "TextModel":
+) -> TextModel:
     """
     Fit an n-gram model, interpolated modified Kneser-Ney, and open it. Never imports torch.
 
@@ -67,6 +70,8 @@ def fit_ngram(
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the file exists.
     """
+    from pathlib import Path
+
     from lmgen.text_model import TextModel
     from lmgen.training import ngram
 
@@ -78,9 +83,9 @@ def train(
     *corpus: str | Path,
     out: str | Path | None = None,
     overwrite: bool = False,
-    on_event: Callable[["Event"], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
     **settings: Any,
-) -> "TextModel":
+) -> TextModel:
     """
     Train a model and open the best one.
 
@@ -97,6 +102,8 @@ def train(
         ModelError: the run folder exists.
         NumericalError: training was unstable to its end; the best model it had is in the run folder.
     """
+    from pathlib import Path
+
     from lmgen.text_model import TextModel
     from lmgen.training import run
     from lmgen.training.config import RunConfig

@@ -1,7 +1,7 @@
 """
 A language model with its tokenizer: text in, text and figures out. What `lmgen.load` gives.
 
-The work is in models/, evaluation/ and generation/; each method here is one call of theirs.
+The work is in models/, evaluation/ and generation/; each method here is one call of theirs, imported with it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,22 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from lmgen.data.run_folder import RunFolder, find_model
 from lmgen.errors import ModelError
-from lmgen.evaluation.baseline import open_baseline
-from lmgen.evaluation.mixing import FittedWeights, fitted_weights
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
 from lmgen.models.compression import Weights
-from lmgen.models.description import describe
-from lmgen.models.mixture import MixtureModel
 from lmgen.models.model_file import load_model, save_model
-from lmgen.models.ngram import NgramModel
 from lmgen.models.recurrent import RecurrentModel
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
+    from lmgen.evaluation.mixing import FittedWeights
     from lmgen.evaluation.perplexity import TextScore
     from lmgen.generation.completion import Completion
     from lmgen.generation.next import NextToken
+    from lmgen.models.ngram import NgramModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +61,30 @@ class TextModel:
         folder = RunFolder(self.path.parent)
         return folder if folder.config.exists() and self.path == folder.model else None
 
-    def baseline(self, order: int | None = None) -> NgramModel:
+    def baseline(self, order: int | None = None) -> "NgramModel":
         """
         The n-gram baseline of the model's run; one of another order is fitted anew on the same tokens.
 
         Raises:
             ModelError: the model is not in a run folder, or its run has no baseline and no order is given.
         """
+        from lmgen.evaluation.baseline import open_baseline
+
         if self.run is None:
             raise ModelError(
                 f"there is no n-gram baseline: {self.path} is not in a run folder; name the folder"
             )
         return open_baseline(self.run, self.tokenizer, order)
 
-    def mixing_weights(self) -> FittedWeights:
+    def mixing_weights(self) -> "FittedWeights":
         """
         The weights of this model and the stored baseline of its run, fitted on the run's validation text.
 
         Raises:
             ModelError: the model is not in a run folder, or its run has no baseline.
         """
+        from lmgen.evaluation.mixing import fitted_weights
+
         baseline = self.baseline()
         assert self.run is not None
         return fitted_weights(self.run, [self.model, baseline], [self.path, self.run.ngram])
@@ -95,6 +96,8 @@ class TextModel:
         Raises:
             ModelError: there is no such baseline.
         """
+        from lmgen.models.mixture import MixtureModel
+
         weights = self.mixing_weights().whole
         return replace(self, model=MixtureModel([self.model, self.baseline()], weights))
 
@@ -121,17 +124,21 @@ class TextModel:
         num: int = 1,
         lines: bool = False,
         stop: Sequence[str] = (),
+        first: int = 0,
         **settings: Any,
     ) -> "Iterator[Completion]":
         """
         Complete each of many texts `num` times, many side by side; results come in order.
 
-        With `lines`, a completion also ends at the end of its line.
+        With `lines`, a completion also ends at the end of its line. `first` is how many completions earlier
+        calls have given that this one, with the same seed, goes on from.
         """
         from lmgen.generation.sampler import complete
 
         config = SamplingConfig(**settings)
-        return complete(self.model, self.tokenizer, prompts, config, num=num, lines=lines, stop=stop)
+        return complete(
+            self.model, self.tokenizer, prompts, config, num=num, lines=lines, stop=stop, first=first
+        )
 
     def stream(self, prompt: str = "", *, stop: Sequence[str] = (), **settings: Any) -> Iterator[str]:
         """Complete a text piece by piece, as it is generated; `length=0` never ends."""
@@ -186,6 +193,8 @@ class TextModel:
 
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""
+        from lmgen.models.description import describe
+
         return {
             "model": str(self.path),
             "bytes": self.path.stat().st_size,

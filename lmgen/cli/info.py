@@ -14,7 +14,7 @@ def info(model: ModelArgument = None, json: JsonOption = False, quiet: QuietOpti
     Show what a model is: tokenizer, sizes, trainable parameters layer by layer, training.
     """
     with reported_errors():
-        opened = open_model(model)
+        opened = open_model(model, threads=False)
         described = opened.describe()
         lines = [json_format.dumps(described)] if json else list(_lines(described))
         sys.stdout.write("\n".join(lines) + "\n")

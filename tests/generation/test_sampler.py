@@ -89,6 +89,25 @@ def test_what_has_no_weight_is_never_drawn(share: float, only_left: int, weight:
     assert draw(weights, [np.nextafter(1, 0)]) == [only_left]
 
 
+@given(st.integers(2001, 9000), st.integers(0, 2**32 - 1), st.floats(0, 1, exclude_max=True))
+@settings(max_examples=50, deadline=None)
+def test_of_many_tokens_the_same_is_drawn_block_by_block(size: int, seed: int, uniform: float) -> None:
+    random = np.random.default_rng(seed)
+    weights = random.random((1, size)) * (random.random((1, size)) < 0.1)
+    [drawn] = draw(weights, [uniform])
+    cumulative = weights[0].cumsum()
+
+    assert weights[0, drawn] > 0
+    assert cumulative[drawn - 1] - 1e-9 <= uniform * cumulative[-1] <= cumulative[drawn] + 1e-9 or drawn == 0
+
+
+def test_of_many_tokens_the_last_one_with_weight_can_be_drawn() -> None:
+    weights = np.zeros((1, 5000))
+    weights[0, [7, 600]] = 1e-3, 1
+    assert draw(weights, [np.nextafter(1, 0)]) == [600]
+    assert draw(weights, [0.0]) == [7]
+
+
 @pytest.mark.parametrize("wrong", [0.0, np.nan, np.inf])
 def test_weights_that_say_nothing_are_refused(wrong: float) -> None:
     with pytest.raises(NumericalError, match="no known token a probability"):
@@ -292,3 +311,13 @@ def test_probabilities_of_single_precision_are_enough() -> None:
     completion = only(complete(BigramModel(table), LETTERS, ["a"], SamplingConfig(length=50, seed=1)))
     assert isinstance(completion.nats, float)
     assert completion.tokens == 50
+
+
+def test_a_call_goes_on_from_earlier_completions_of_the_same_seed() -> None:
+    model = random_bigram_model(5)
+    config = SamplingConfig(length=9, seed=2)
+    together = [c.text for c in complete(model, LETTERS, ["a", "b", "c"], config, num=2)]
+    one = [c.text for c in complete(model, LETTERS, ["a"], config, num=2)]
+    others = [c.text for c in complete(model, LETTERS, ["b", "c"], config, num=2, first=2)]
+
+    assert one + others == together

@@ -11,13 +11,16 @@ lmgen trains character, word and sub-word language models, measures them, and co
 Everything here is imported when it is called: `import lmgen` costs nothing.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, NumericalError
 
+TYPE_CHECKING = False  # what type checkers take to be true; `typing` itself takes a while to import
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
     from lmgen.text_model import TextModel
     from lmgen.training.events import CostMeasured, Event, RangeTest
 
@@ -35,7 +38,7 @@ __all__ = [
 ]
 
 
-def load(path: str | Path | None = None) -> "TextModel":
+def load(path: str | Path | None = None) -> TextModel:
     """
     Open a run folder, a model file, or (None) the newest run under `checkpoints/`. Never imports torch.
 
@@ -53,7 +56,7 @@ def fit_ngram(
     out: str | Path = "ngram.safetensors",
     overwrite: bool = False,
     **settings: Any,
-) -> "TextModel":
+) -> TextModel:
     """
     Fit an n-gram model, interpolated modified Kneser-Ney, and open it. Never imports torch.
 
@@ -69,6 +72,8 @@ def fit_ngram(
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the file exists.
     """
+    from pathlib import Path
+
     from lmgen.text_model import TextModel
     from lmgen.training import ngram
 
@@ -81,9 +86,9 @@ def train(
     out: str | Path | None = None,
     overwrite: bool = False,
     from_model: str | Path | None = None,
-    on_event: Callable[["Event"], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
     **settings: Any,
-) -> "TextModel":
+) -> TextModel:
     """
     Train a model and open the best one.
 
@@ -101,6 +106,8 @@ def train(
         ModelError: the run folder exists, or the model to go on from cannot be used.
         NumericalError: training was unstable to its end; the best model it had is in the run folder.
     """
+    from pathlib import Path
+
     from lmgen.text_model import TextModel
     from lmgen.training import run
     from lmgen.training.events import Finished
@@ -116,9 +123,7 @@ def train(
     return TextModel.load(folder)
 
 
-def estimate_cost(
-    *corpus: str | Path, from_model: str | Path | None = None, **settings: Any
-) -> "CostMeasured":
+def estimate_cost(*corpus: str | Path, from_model: str | Path | None = None, **settings: Any) -> CostMeasured:
     """
     What `train` will cost with the same arguments: parameters, memory, time; measured on a few updates.
 
@@ -134,7 +139,7 @@ def estimate_cost(
 
 def find_learning_rate(
     *corpus: str | Path, from_model: str | Path | None = None, **settings: Any
-) -> "RangeTest":
+) -> RangeTest:
     """
     Train a little at rising learning rates: the curve of the loss, and the rate that it suggests.
 

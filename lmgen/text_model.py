@@ -1,7 +1,7 @@
 """
 A language model with its tokenizer: text in, text and figures out. What `lmgen.load` gives.
 
-The work is in models/, evaluation/ and generation/; each method here is one call of theirs.
+The work is in models/, evaluation/ and generation/; each method here is one call of theirs, imported with it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from lmgen.data.run_folder import RunFolder, find_model
 from lmgen.errors import ModelError
-from lmgen.evaluation.baseline import open_baseline
-from lmgen.evaluation.mixing import FittedWeights, fitted_weights
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
-from lmgen.models.description import describe
-from lmgen.models.mixture import MixtureModel
-from lmgen.models.model_file import load_model
-from lmgen.models.ngram import NgramModel
+from lmgen.models.compression import Weights
+from lmgen.models.model_file import load_model, save_model
+from lmgen.models.recurrent import RecurrentModel
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
+    from lmgen.evaluation.mixing import FittedWeights
     from lmgen.evaluation.perplexity import TextScore
     from lmgen.generation.completion import Completion
     from lmgen.generation.next import NextToken
+    from lmgen.models.ngram import NgramModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,9 @@ class TextModel:
     training: dict[str, Any]
     """What the file says of the training: corpus, steps, losses."""
 
+    weights: str = "float32"
+    """How the file stores a network's weights; they are float32 once it is open."""
+
     @classmethod
     def load(cls, path: str | Path | None = None) -> "TextModel":
         """
@@ -51,7 +53,7 @@ class TextModel:
         """
         file = find_model(None if path is None else Path(path))
         saved = load_model(file)
-        return cls(saved.model, saved.tokenizer, file, dict(saved.training))
+        return cls(saved.model, saved.tokenizer, file, dict(saved.training), saved.weights)
 
     @property
     def run(self) -> RunFolder | None:
@@ -59,26 +61,30 @@ class TextModel:
         folder = RunFolder(self.path.parent)
         return folder if folder.config.exists() and self.path == folder.model else None
 
-    def baseline(self, order: int | None = None) -> NgramModel:
+    def baseline(self, order: int | None = None) -> "NgramModel":
         """
         The n-gram baseline of the model's run; one of another order is fitted anew on the same tokens.
 
         Raises:
             ModelError: the model is not in a run folder, or its run has no baseline and no order is given.
         """
+        from lmgen.evaluation.baseline import open_baseline
+
         if self.run is None:
             raise ModelError(
                 f"there is no n-gram baseline: {self.path} is not in a run folder; name the folder"
             )
         return open_baseline(self.run, self.tokenizer, order)
 
-    def mixing_weights(self) -> FittedWeights:
+    def mixing_weights(self) -> "FittedWeights":
         """
         The weights of this model and the stored baseline of its run, fitted on the run's validation text.
 
         Raises:
             ModelError: the model is not in a run folder, or its run has no baseline.
         """
+        from lmgen.evaluation.mixing import fitted_weights
+
         baseline = self.baseline()
         assert self.run is not None
         return fitted_weights(self.run, [self.model, baseline], [self.path, self.run.ngram])
@@ -90,6 +96,8 @@ class TextModel:
         Raises:
             ModelError: there is no such baseline.
         """
+        from lmgen.models.mixture import MixtureModel
+
         weights = self.mixing_weights().whole
         return replace(self, model=MixtureModel([self.model, self.baseline()], weights))
 
@@ -155,12 +163,38 @@ class TextModel:
 
         return score_text(self.model, self.tokenizer, [text], "text", exact=exact)
 
+    def export(self, path: str | Path, *, to: Weights = "int8", overwrite: bool = False) -> "TextModel":
+        """
+        Write a network with its weights in 2 bytes each (`float16`) or 1 (`int8`), and open that file.
+
+        Args:
+            path: the file; it is a model like any other.
+            to: how the weights are stored (models/compression.py).
+            overwrite: replace a file that is there.
+
+        Raises:
+            ConfigError: `to` is something else.
+            ModelError: this is no network, the file exists, or a weight is too large for float16.
+        """
+        if not isinstance(self.model, RecurrentModel):
+            raise ModelError(
+                f"{self.path} is {self.model.name}, but {to} is for the weights of a recurrent network; the "
+                "tables of an n-gram model are compact already"
+            )
+        out = Path(path)
+        if out.exists() and not overwrite:
+            raise ModelError(f"{out} is there already; replace it (overwrite) or give another name")
+        save_model(out, self.model, self.tokenizer, self.training, to)
+        return TextModel.load(out)
+
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""
+        from lmgen.models.description import describe
+
         return {
             "model": str(self.path),
             "bytes": self.path.stat().st_size,
             "tokenizer": self.tokenizer.name,
-            **describe(self.model),
+            **describe(self.model, self.weights),
             "training": self.training,
         }

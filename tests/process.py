@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "lmgen.cli.app"]
+COMMAND = [sys.executable, "-m", "lmgen"]
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 """One thread: two pools of spinning threads on two cores slow everything down tenfold."""

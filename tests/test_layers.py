@@ -21,6 +21,7 @@ ORDER = [
     "text_model",
     "training",
     "cli",
+    "__main__",
 ]
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

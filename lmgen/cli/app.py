@@ -2,34 +2,90 @@
 
 import signal
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_group
 
 from lmgen.cli import report
-from lmgen.cli.corpus import corpus
-from lmgen.cli.export import export
-from lmgen.cli.info import info
-from lmgen.cli.next import next_
-from lmgen.cli.ngram import ngram
-from lmgen.cli.perplexity import perplexity
-from lmgen.cli.sample import sample
-from lmgen.cli.tokenize import detokenize, tokenize
-from lmgen.cli.train import train
+from lmgen.cli.processor import choose_kernels
+from lmgen.cli.values import convert_plain_values
+
+COMMANDS = {
+    "train": ("train:train", "Train a recurrent language model on a text."),
+    "sample": ("sample:sample", "Complete a text with a model."),
+    "perplexity": (
+        "perplexity:perplexity",
+        "Say how well a model predicts texts, in perplexity and in bits.",
+    ),
+    "next": (
+        "next:next_",
+        "List the tokens likeliest to come next after a text, P(v | w1 ... wk), best first.",
+    ),
+    "ngram": (
+        "ngram:ngram",
+        "Fit an n-gram model: interpolated modified Kneser-Ney. It is a MODEL like any other.",
+    ),
+    "export": (
+        "export:export",
+        "Write an n-gram model as an ARPA file, which KenLM, SRILM and IRSTLM read; or a network in a "
+        "smaller file.",
+    ),
+    "tokenize": (
+        "tokenize:tokenize",
+        "Turn text on stdin into a model's token ids, a line for each line.",
+    ),
+    "detokenize": (
+        "tokenize:detokenize",
+        "Turn token ids on stdin, with any white space between them, back into text.",
+    ),
+    "info": (
+        "info:info",
+        "Show what a model is: tokenizer, sizes, trainable parameters layer by layer, training.",
+    ),
+    "corpus": (
+        "corpus:corpus",
+        "Named corpora: where they come from, their licence, size and split.",
+    ),
+}
+"""Module and function of each command, and the line that lists it: the first of its own help page."""
+
+
+class LazyCommands(TyperGroup):
+    """Lists all commands, and imports the one that is to run."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the arguments name, as typer wants it: its name, itself, what follows it."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and load_command(args[0]), rest
+
 
 app = typer.Typer(
     name="lmgen",
+    cls=LazyCommands,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (train, sample, perplexity, ngram, export, tokenize, detokenize, info):
-    app.command()(command)
-app.command("next")(next_)
-app.add_typer(corpus, name="corpus")
+for _name, (_, _help) in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)  # what stands in the list
+
+
+def load_command(name: str) -> Any:
+    """Import a command and make it one of typer's."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command = getattr(import_module(f"lmgen.cli.{module}"), attribute)
+    alone = typer.Typer()
+    if isinstance(command, typer.Typer):
+        alone.add_typer(command, name=name)
+    else:
+        alone.command(name)(command)
+    return get_group(alone).commands[name]
 
 
 def _show_version(wanted: bool) -> None:
@@ -56,6 +112,8 @@ def main() -> None:
     """
     # Text is UTF-8 whatever the locale says; bytes that a byte model wrote pass as they are.
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+    choose_kernels()
+    convert_plain_values()
     try:
         code = app(prog_name="lmgen", standalone_mode=False)
     except TyperException as wrong:

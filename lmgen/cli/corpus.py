@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lmgen.cli import report
+from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption
 
 if TYPE_CHECKING:
@@ -17,7 +17,13 @@ corpus = typer.Typer(
 )
 
 NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="A name from `lmgen corpus list`.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A name from `lmgen corpus list`.",
+        show_default=False,
+        autocompletion=completion.corpora,
+    ),
 ]
 
 
@@ -103,7 +109,15 @@ def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001
 
 @corpus.command()
 def make(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A synthetic corpus.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A synthetic corpus.",
+            show_default=False,
+            autocompletion=completion.synthetic_corpora,
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
     characters: Annotated[int, typer.Option(help="How long it is to be.", min=1)] = 1_000_000,
     seed: Annotated[int, typer.Option(help="Another seed, another text.")] = 0,

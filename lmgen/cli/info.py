@@ -14,7 +14,7 @@ def info(model: ModelArgument = None, json: JsonOption = False, quiet: QuietOpti
     Show what a model is: tokenizer, sizes, trainable parameters layer by layer, training.
     """
     with reported_errors():
-        opened = open_model(model)
+        opened = open_model(model, threads=False)
         described = opened.describe()
         lines = [json_format.dumps(described)] if json else list(_lines(described))
         sys.stdout.write("\n".join(lines) + "\n")
@@ -37,6 +37,7 @@ def _network_lines(described: dict[str, Any]) -> Iterator[str]:
     network = described["network"]
     sizes = f"embedding E = {_embedding_width(described)}, hidden H = {network['hidden_size']}"
     yield f"network    {network['cell']}, {network['layers']} layer(s), {sizes}"
+    yield f"weights    {described['weights']}"
     yield ""
     row = "{:<28} {:<14} {:>14} {:>14}".format
     yield row("trainable array", "formula", "shape", "parameters")

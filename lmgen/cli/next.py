@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmgen.cli import report
+from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, open_model
 from lmgen.cli.output import TextOutput, json_line
 from lmgen.cli.perplexity import is_model
@@ -26,6 +26,7 @@ def next_(
             metavar="[MODEL] TEXT",
             help="A run folder or a model file (none: the newest run), and the text so far; - is stdin.",
             show_default=False,
+            autocompletion=completion.models,
         ),
     ],
     top: Annotated[int, typer.Option(help="How many tokens to list.", min=1)] = 10,
@@ -41,7 +42,7 @@ def next_(
     """
     with report.reported_errors():
         model, text = _model_and_text(arguments)
-        opened = open_model(model)
+        opened = open_model(model, threads=False)
         from lmgen.generation.prompts import unknown_parts
 
         if unknown := unknown_parts(opened.tokenizer, text):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmgen.cli import completion
 from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_options
 from lmgen.cli.report import note, reported_errors
 from lmgen.data.config import HeldOutConfig
@@ -25,7 +26,12 @@ ORDER = 5
 def ngram(
     corpus: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CORPUS", help="As for `lmgen train`; none: python-docs.", show_default=False),
+        typer.Argument(
+            metavar="CORPUS",
+            help="As for `lmgen train`; none: python-docs.",
+            show_default=False,
+            autocompletion=completion.corpora_and_files,
+        ),
     ] = None,
     order: Annotated[
         int | None, typer.Option(help=f"Tokens of an n-gram ({ORDER}).", min=1, show_default=False)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from lmgen.cli import report
+from lmgen.cli import completion, report
+from lmgen.cli.processor import use_one_thread
 from lmgen.settings import explanation, kind
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ ModelArgument = Annotated[
         metavar="MODEL",
         help="A run folder or a model file; the newest run under checkpoints/ if left out.",
         show_default=False,
+        autocompletion=completion.models,
     ),
 ]
 
@@ -37,13 +39,19 @@ QuietOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
-def open_model(path: Path | None) -> "TextModel":
+def open_model(path: Path | None, *, threads: bool = True) -> "TextModel":
     """
     Open the model that a command's MODEL means; the newest run is named on stderr.
+
+    Args:
+        path: MODEL.
+        threads: whether the command multiplies matrices large enough to be worth the start of threads.
 
     Raises:
         ModelError: there is none, or it cannot be read.
     """
+    if not threads:
+        use_one_thread()
     from lmgen.text_model import TextModel
 
     opened = TextModel.load(path)

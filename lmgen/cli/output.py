@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -41,6 +42,13 @@ class TextOutput:
         self._file.write(text.encode("utf-8", "surrogateescape"))
         if self._terminal:
             self._file.flush()
+
+
+def flushing(chunks: Iterable[str]) -> Iterator[str]:
+    """Pass on a text that arrives; all that has been printed is flushed before more of it is waited for."""
+    for chunk in chunks:
+        yield chunk
+        sys.stdout.flush()
 
 
 def json_line(record: dict[str, Any]) -> str:

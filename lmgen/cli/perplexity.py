@@ -1,16 +1,16 @@
 """`lmgen perplexity`: how well a model predicts texts, and the n-gram baseline beside it."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields
-from itertools import chain, tee
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lmgen.cli import report
+from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, open_model
+from lmgen.cli.output import flushing
 from lmgen.cli.scores import Row, Unit, print_json, print_tables, print_tsv, visible
 from lmgen.errors import ConfigError, CorpusError, ModelError
 
@@ -32,6 +32,7 @@ def perplexity(
             metavar="MODEL",
             help="A run folder or a .safetensors file; the newest run under checkpoints/ if left out.",
             show_default=False,
+            autocompletion=completion.models,
         ),
     ] = None,
     texts: Annotated[
@@ -142,7 +143,10 @@ def _model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
     model = Path(first) if is_model(first) else None
     texts = arguments if model is None else others
     if model is None and first != "-" and not _exists(Path(first)):
-        raise ModelError(f"there is no run, model file or text {visible(first)}; `lmgen train` makes a model")
+        from lmgen.data.run_folder import suggested_run
+
+        advice = suggested_run(Path(first))
+        raise ModelError(f"there is no run, model file or text {visible(first)}; {advice}")
     for text in texts:
         if is_model(text):
             raise ConfigError(f"{text} is a model, not a text; give one MODEL, before the texts")
@@ -180,13 +184,7 @@ def _open_text(name: str, tokenizer: "Tokenizer", field: str | None) -> "Text":
     text = open_text(name, field=field, errors=tokenizer.reading_errors, once=True)
     for note in text.notes:
         report.note(note)
-    return Text(name, lambda: _flushing(text.chunks()))
-
-
-def _flushing(chunks: Iterable[str]) -> Iterator[str]:
-    for chunk in chunks:
-        yield chunk
-        sys.stdout.flush()
+    return Text(name, lambda: flushing(text.chunks()))
 
 
 def _baseline(opened: "TextModel", by: Unit, wanted: bool | None, order: int | None) -> "list[LanguageModel]":
@@ -289,7 +287,7 @@ class _Scored:
             yield row
 
     def _of_parts(self, text: "Text") -> Iterator[Row]:
-        from lmgen.evaluation.perplexity import score_lines, score_tokens
+        from lmgen.evaluation.perplexity import readings, score_lines, score_tokens
 
         score: Callable[..., Iterator[LineScore | TokenScore]]
         score = score_lines if self._by == "line" else score_tokens
@@ -300,12 +298,12 @@ class _Scored:
                     f"--mix by {self._by} needs a TEXT: the weights were fitted on {text.name} itself"
                 )
             models.append(self._opened.mixed().model)
-        copies = tee(text.chunks(), len(models))
-        readings = [
+        copies = readings(text.chunks(), len(models))
+        scored = [
             score(model, self._opened.tokenizer, chunks, text.name, exact=self._exact)
             for model, chunks in zip(models, copies, strict=True)
         ]
-        for side_by_side in zip(*readings, strict=True):
+        for side_by_side in zip(*scored, strict=True):
             for model, result in zip(models, side_by_side, strict=True):
                 yield {"model": model.name, **_values(result)}
 
@@ -338,4 +336,4 @@ def _parameters(model: "LanguageModel") -> int:
 
 
 def _values(score: Any) -> Row:
-    return {field.name: getattr(score, field.name) for field in fields(score)}
+    return {name: getattr(score, name) for name in score.__dataclass_fields__}

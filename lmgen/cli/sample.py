@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +10,8 @@ import typer
 
 from lmgen.cli import report
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, given, open_model, settings_as_options
-from lmgen.cli.output import TextOutput, json_line
-from lmgen.errors import ConfigError
+from lmgen.cli.output import TextOutput, flushing, json_line
+from lmgen.errors import ConfigError, CorpusError
 from lmgen.generation.config import SamplingConfig
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 UNKNOWN_NAMED = 10
 """So many unknown characters or words are named in a note; of more than that, how many there are."""
+
+LONGEST_PROMPT = 100_000_000
+"""In characters. A prompt is held in memory as a whole, with its tokens up to 40 bytes a character."""
 
 _FINAL_LINE_END = re.compile(r"\r?\n\Z")
 
@@ -57,7 +61,9 @@ def sample(
 
     A prompt from stdin or a file ends before its last line end.
 
-    Filters apply in this order: top-k, top-p, min-p, repetition penalty, temperature.
+    Tokens are drawn by the model's p as the controls leave it; they apply in the order listed, top-k first.
+
+    With --json, nats is -Σ log p of all tokens drawn, before any control; a stop text's or line end's too.
 
     lmgen sample checkpoints/demo --prompt "To be" --temperature 0.8
     """
@@ -87,9 +93,12 @@ def read_prompt(name: str) -> str:
     most models they are unknown.
 
     Raises:
-        CorpusError: it cannot be read.
+        CorpusError: it cannot be read, or is longer than `LONGEST_PROMPT`.
     """
-    return _FINAL_LINE_END.sub("", "".join(_chunks(name)))
+    prompt = StringIO()
+    for chunk in _chunks(name):
+        _lengthen(prompt, chunk)
+    return _FINAL_LINE_END.sub("", prompt.getvalue())
 
 
 def note_unknown(parts: list[str]) -> None:
@@ -124,21 +133,33 @@ def _prompts(prompt: str | None, prompt_file: Path | None, *, lines: bool) -> It
 
 
 def _chunks(name: str) -> Iterator[str]:
-    """A text as it arrives."""
+    """A text as it arrives; completions that are done are flushed before more of it is waited for."""
     from lmgen.text.sources import source
 
-    return source(name, errors="surrogateescape", once=True).chunks()
+    return flushing(source(name, errors="surrogateescape", once=True).chunks())
 
 
 def _lines(chunks: Iterable[str]) -> Iterator[str]:
     """The lines of a text without their line ends, `\\n` or `\\r\\n`; the last may have none."""
-    waiting = ""
+    line = StringIO()
     for chunk in chunks:
-        *lines, waiting = (waiting + chunk).split("\n")
-        for line in lines:
-            yield line.removesuffix("\r")
-    if waiting:
-        yield waiting
+        rest, *others = chunk.split("\n")
+        _lengthen(line, rest)
+        for other in others:
+            yield line.getvalue().removesuffix("\r")
+            line = StringIO()
+            _lengthen(line, other)
+    if last := line.getvalue():
+        yield last
+
+
+def _lengthen(prompt: StringIO, part: str) -> None:
+    """Add to a prompt that has not ended yet."""
+    prompt.write(part)
+    if prompt.tell() > LONGEST_PROMPT:
+        raise CorpusError(
+            f"a prompt is longer than {LONGEST_PROMPT:,} characters; give its end alone (tail -c 1000000)"
+        )
 
 
 def _noting_unknown(tokenizer: "Tokenizer", prompts: Iterable[str]) -> Iterator[str]:

@@ -36,13 +36,21 @@ def print_tsv(rows: Iterable[Row], names_models: bool) -> None:
 
 def _tsv_cell(value: object) -> str:
     """No exponents, which `sort -n` does not understand; nothing for what is not known."""
-    if value is None:
-        return ""
-    return f"{value:.6f}" if isinstance(value, float) else visible(str(value))
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.6f}"
+        case int():
+            return str(value)
+        case _:
+            return visible(str(value))
 
 
 def visible(name: str) -> str:
     """A name without line ends, tabs and other control characters."""
+    if name.isprintable():
+        return name
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 

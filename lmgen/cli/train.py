@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from lmgen.cli import report
+from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_options
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
@@ -28,6 +28,7 @@ def train(
             metavar="CORPUS",
             help="Files, folders, - (stdin) or names from `lmgen corpus list`; none: python-docs.",
             show_default=False,
+            autocompletion=completion.corpora_and_files,
         ),
     ] = None,
     out: Annotated[
@@ -48,6 +49,7 @@ def train(
             metavar="MODEL",
             help="Go on from a model's weights and tokenizer, on another text.",
             show_default=False,
+            autocompletion=completion.models,
         ),
     ] = None,
     extend_vocabulary: Annotated[

@@ -1,6 +1,7 @@
 """Where a run's files are (a run folder is `checkpoints/NAME/`), and which run is the newest."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from lmgen.errors import ModelError
@@ -9,6 +10,9 @@ CHECKPOINTS = Path("checkpoints")
 """Where runs are saved and looked for when nothing else is said."""
 
 MODEL_SUFFIX = ".safetensors"
+
+RUNS_NAMED = 5
+"""So many runs are named to somebody who asked for one that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,23 @@ def find_model(path: Path | None, checkpoints: Path = CHECKPOINTS) -> Path:
     """
     if path is None:
         return newest_run(checkpoints).model
-    if path.is_dir():
-        model = RunFolder(path).model
-        if not model.exists():
-            raise ModelError(f"{path} has no {model.name}; is it a run folder, and has its training begun?")
-        return model
-    if not path.exists():
-        raise ModelError(f"there is no model {path}; `lmgen train --out {path}` would make one")
-    return path
+    try:
+        return _model_at(path, checkpoints)
+    except OSError as error:  # a text where its model is expected is too long for a name
+        advice = suggested_run(path, checkpoints)
+        raise ModelError(f"cannot read {path}: {error.strerror}; {advice}") from error
+
+
+def suggested_run(path: Path, checkpoints: Path = CHECKPOINTS) -> str:
+    """What to say to somebody who asked for a model where there is none: which runs there are."""
+    runs = {folder.name: str(folder) for folder in _runs(checkpoints)}
+    near = get_close_matches(path.name, runs, n=1)
+    if near:
+        return f"did you mean {runs[near[0]]}?"
+    if not runs:
+        return "`lmgen train` makes one"
+    more = f" and {len(runs) - RUNS_NAMED} more" if len(runs) > RUNS_NAMED else ""
+    return f"runs here: {', '.join(list(runs.values())[:RUNS_NAMED])}{more}"
 
 
 def newest_run(checkpoints: Path = CHECKPOINTS) -> RunFolder:
@@ -106,7 +119,35 @@ def newest_run(checkpoints: Path = CHECKPOINTS) -> RunFolder:
     Raises:
         ModelError: there is no run yet.
     """
-    models = [(file.stat().st_mtime_ns, file) for file in checkpoints.glob("*/model.safetensors")]
-    if not models:
+    runs = _runs(checkpoints)
+    if not runs:
         raise ModelError(f"there is no model under {checkpoints}/ yet; `lmgen train` makes one")
-    return RunFolder(max(models)[1].parent)
+    return RunFolder(runs[0])
+
+
+def _model_at(path: Path, checkpoints: Path) -> Path:
+    if path.is_dir():
+        model = RunFolder(path).model
+        if not model.exists():
+            raise ModelError(
+                f"{path} has no {model.name}; is it a run folder, and has its training begun? "
+                + suggested_run(path, checkpoints)
+            )
+        return model
+    if not path.exists():
+        raise ModelError(f"there is no model {path}; {suggested_run(path, checkpoints)}")
+    if path.suffix != MODEL_SUFFIX and not _begins_like_a_model(path):
+        raise ModelError(f"{path} is not a model; `lmgen train {path}` makes one of a text")
+    return path
+
+
+def _begins_like_a_model(path: Path) -> bool:
+    """A .safetensors file begins with the length of its header, 8 bytes, and the header, JSON."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def _runs(checkpoints: Path) -> list[Path]:
+    """The folders of runs that have a model, the newest first."""
+    models = sorted((file.stat().st_mtime_ns, file) for file in checkpoints.glob("*/model.safetensors"))
+    return [model.parent for _, model in reversed(models)]

@@ -11,11 +11,15 @@ Scoring token ids is for scoring.py; here is what the ids are of.
 """
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, count, tee
+from itertools import chain, count, pairwise
+from typing import NamedTuple, TypeVar
+
+import numpy as np
 
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation.mixing import Mixture
@@ -26,6 +30,11 @@ from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.base import Tokenizer
 
 NATS_PER_BIT = math.log(2)
+
+FIRST_LINES, MOST_LINES = 64, 1024
+"""So many lines are scored first and passed on; then twice as many each time, up to the second number."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +144,12 @@ def compare_models(
         NumericalError: a model's score of a token is not a finite number.
     """
     counter = TextCounter()
-    copies = tee(tokenizer.encode_stream(counter.counting(chunks)), len(models))
-    readings = [score_ids(model, ids, exact=exact) for model, ids in zip(models, copies, strict=True)]
+    copies = readings(tokenizer.encode_stream(counter.counting(chunks)), len(models))
+    scored = [score_ids(model, ids, exact=exact) for model, ids in zip(models, copies, strict=True)]
     names = [model.name for model in models] + (["mixture"] if mixture else [])
     totals = [_Total(tokenizer.unknown) for _ in names]
     with _naming(name):
-        for blocks in zip(*readings, strict=True):  # side by side, so that no copy of the ids grows long
+        for blocks in zip(*scored, strict=True):  # side by side, so that no copy of the ids grows long
             nats = [block.nats for block in blocks]
             if mixture:
                 nats.append(mixture.nats(totals[0].tokens, nats))
@@ -161,8 +170,10 @@ def score_lines(
     """
     Score each line of a text as a text of its own, its line end included where it has one.
 
-    The lines that a chunk completes are scored side by side, so that lines that arrive slowly are scored as
-    they arrive, and many at once if they come fast. Memory does not grow with the text, nor with a line.
+    The lines that a chunk completes are scored side by side, those of similar length together, so that lines
+    that arrive slowly are scored as they arrive, and many at once if they come fast. The first are scored a
+    few at a time: their scores come out while the others still wait. Memory does not grow with the text, nor
+    with a line.
 
     Args and Raises are those of `compare_models`.
 
@@ -171,8 +182,8 @@ def score_lines(
     """
     number = 0
     try:
-        for number, (characters, total) in enumerate(_line_totals(model, tokenizer, chunks, exact), 1):
-            yield _line_score(name, number, total, characters)
+        for number, line in enumerate(_lines(model, tokenizer, chunks, exact), 1):
+            yield _line_score(name, number, line)
     except NumericalError as error:
         raise NumericalError(f"{name}, after line {number}: {error}") from error
     if not number:
@@ -188,7 +199,7 @@ def score_tokens(
     Args and Raises are those of `compare_models`. With `exact` the tokens come as the text does; otherwise
     a segment of parallel streams at a time.
     """
-    for_ids, for_offsets = tee(tokenizer.encode_stream_with_offsets(chunks))
+    for_ids, for_offsets = readings(tokenizer.encode_stream_with_offsets(chunks), 2)
     offsets = chain.from_iterable(block.tolist() for _, block in for_offsets)
     spelled = cache(tokenizer.escaped_piece)
     indices = count()
@@ -208,6 +219,30 @@ def score_tokens(
         raise _nothing_to_score(name)
 
 
+def readings(items: Iterable[Item], count: int) -> list[Iterator[Item]]:
+    """
+    Several readings of one stream. What all have read is let go at once.
+
+    (`itertools.tee` lets go of 57 items at a time, and an item here is a quarter of a million characters.)
+    """
+    source = iter(items)
+    waiting: list[deque[Item]] = [deque() for _ in range(count)]
+
+    def reading(own: deque[Item]) -> Iterator[Item]:
+        while True:
+            if not own:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    return
+                for each in waiting:
+                    each.append(item)
+                del item
+            yield own.popleft()
+
+    return [reading(own) for own in waiting]
+
+
 class _Total:
     """Sums of what has been scored so far."""
 
@@ -223,6 +258,15 @@ class _Total:
             unknown = ids == self._unknown
             self.unknown_tokens += int(unknown.sum())
             self.unknown_nats += float(nats[unknown].sum())
+
+
+class _Line(NamedTuple):
+    """Sums of what has been scored of a line."""
+
+    characters: int
+    tokens: int
+    unknown_tokens: int
+    nats: float
 
 
 def _text_score(model: str, text: str, total: _Total, counts: TextCounts, words: int) -> TextScore:
@@ -247,14 +291,15 @@ def _text_score(model: str, text: str, total: _Total, counts: TextCounts, words:
     )
 
 
-def _line_score(text: str, line: int, total: _Total, characters: int) -> LineScore:
+def _line_score(text: str, number: int, line: _Line) -> LineScore:
+    bits = None if line.unknown_tokens else line.nats / NATS_PER_BIT / line.characters
     return LineScore(
         text=text,
-        line=line,
-        tokens=total.tokens,
-        nats=total.nats,
-        perplexity=_perplexity(total.nats, total.tokens),
-        bits_per_character=None if total.unknown_tokens else total.nats / NATS_PER_BIT / characters,
+        line=number,
+        tokens=line.tokens,
+        nats=line.nats,
+        perplexity=_perplexity(line.nats, line.tokens),
+        bits_per_character=bits,
     )
 
 
@@ -276,16 +321,17 @@ def _words(counts: TextCounts, tokenizer: Tokenizer) -> int:
     return counts.words + counts.line_ends + (counts.open_lines if tokenizer.reads_lines else 0)
 
 
-def _line_totals(
-    model: LanguageModel, tokenizer: Tokenizer, chunks: Iterable[str], exact: bool
-) -> Iterator[tuple[int, _Total]]:
-    """Of each line the characters and the total."""
+def _lines(model: LanguageModel, tokenizer: Tokenizer, chunks: Iterable[str], exact: bool) -> Iterator[_Line]:
+    """The sums of each line."""
     blocks = line_blocks(chunks)
+    most = FIRST_LINES
     for block in blocks:
         rest = block
         while rest:
             lines, rest = _complete_lines(rest)
-            yield from _score_complete_lines(model, tokenizer, lines, exact)
+            while lines:
+                yield from _score_complete_lines(model, tokenizer, lines[:most], exact)
+                lines, most = lines[most:], min(2 * most, MOST_LINES)
             if rest:
                 after: list[str] = []
                 yield _score_open_line(model, tokenizer, _up_to_line_end(rest, blocks, after), exact)
@@ -311,24 +357,33 @@ def _up_to_line_end(beginning: str, blocks: Iterator[str], after: list[str]) -> 
 
 def _score_complete_lines(
     model: LanguageModel, tokenizer: Tokenizer, lines: Sequence[str], exact: bool
-) -> list[tuple[int, _Total]]:
-    """Characters and total of each of some lines, scored side by side."""
-    encoded = [tokenizer.encode(line) for line in lines]
-    totals = [_Total(tokenizer.unknown) for _ in lines]
-    for total, ids, nats in zip(totals, encoded, score_each(model, encoded, exact=exact), strict=True):
-        total.add(ids, nats)
-    return list(zip(map(len, lines), totals, strict=True))
+) -> Iterator[_Line]:
+    """The sums of each of some lines, scored side by side."""
+    encoded = _encoded(tokenizer, lines)
+    tokens = [len(ids) for ids in encoded]
+    begins = np.cumsum([0, *tokens[:-1]])
+    nats = np.add.reduceat(np.concatenate(score_each(model, encoded, exact=exact)), begins)
+    is_unknown = np.concatenate(encoded) == tokenizer.unknown  # none is where that is None
+    unknown = np.add.reduceat(is_unknown, begins, dtype=np.intp)
+    return map(_Line, map(len, lines), tokens, unknown.tolist(), nats.tolist())
 
 
-def _score_open_line(
-    model: LanguageModel, tokenizer: Tokenizer, pieces: Iterable[str], exact: bool
-) -> tuple[int, _Total]:
-    """Characters and total of a line that comes in pieces: a very long one, or one without a line end."""
+def _encoded(tokenizer: Tokenizer, lines: Sequence[str]) -> list[IdArray]:
+    """The ids of each of some lines, which all end in a line end; at once where a line end has an id."""
+    if tokenizer.line_end is None:
+        return [tokenizer.encode(line) for line in lines]
+    ids = tokenizer.encode("".join(lines))
+    ends = np.flatnonzero(ids == tokenizer.line_end) + 1
+    return [ids[begin:end] for begin, end in pairwise([0, *ends.tolist()])]
+
+
+def _score_open_line(model: LanguageModel, tokenizer: Tokenizer, pieces: Iterable[str], exact: bool) -> _Line:
+    """The sums of a line that comes in pieces: a very long one, or one without a line end."""
     counter = TextCounter()
     total = _Total(tokenizer.unknown)
     for block in score_ids(model, tokenizer.encode_stream(counter.counting(pieces)), exact=exact):
         total.add(block.ids, block.nats)
-    return counter.counts.characters, total
+    return _Line(counter.counts.characters, total.tokens, total.unknown_tokens, total.nats)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ So every token is scored exactly once, in the order of the text, and memory does
 The first stream of a text is exact: its warm-up is all there is before it. The others begin with a state
 that does not know what is more than W tokens back: exact for an n-gram model, and for recurrent models with
 W = 256 so near that the mean over a text differs by far less than 0.1% (a one-layer LSTM and a GRU on
-tinyshakespeare: by less than 0.001%). At L = 2,048 the warm-up adds an eighth to the recurrent work and
+tinyshakespeare: by less than 0.001%). At L = 4,096 the warm-up adds a sixteenth to the recurrent work and
 nothing to that of the output layer.
 """
 
@@ -37,7 +37,7 @@ from lmgen.models.base import FloatArray, IdArray, LanguageModel, State
 STREAMS = 64
 """S: parallel streams of a segment. Many more would gain little and cost a warm-up each."""
 
-STREAM_LENGTH = 2048
+STREAM_LENGTH = 4096
 """L: tokens of each stream in a full segment."""
 
 SHORTEST_STREAM = 1024

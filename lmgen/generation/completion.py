@@ -71,6 +71,8 @@ class Continuation:
         self._stops = StopWatch((*stop, LINE_END) if lines else stop)
         self._decoder = decoder_after(tokenizer, self.recent)
         self._drop_blank = ends_in_separator(tokenizer, prompt, ids)
+        self._pending: list[int] = []
+        """Tokens taken whose text nobody has asked for yet: many are decoded faster at once."""
         self._text: list[str] = []
         self._tokens = 0
         self._nats = 0.0
@@ -88,7 +90,9 @@ class Continuation:
         if token == self._line_end:
             self._end("end")
             return
-        self._text.append(self._stops.push(self._decoded(token)))
+        self._pending.append(token)
+        if self._stops.watching:
+            self._decode()
         if self._stops.found is not None:
             self._stop()
         elif self._tokens == self._length:
@@ -96,6 +100,7 @@ class Continuation:
 
     def release(self) -> str:
         """The text that has become certain since the last call."""
+        self._decode()
         text = "".join(self._text)
         self._text.clear()
         return text
@@ -105,16 +110,18 @@ class Continuation:
         assert self.stopped_by is not None
         return Completion(self.prompt, self.release(), self._tokens, self._nats, self.stopped_by, seed)
 
-    def _decoded(self, token: int) -> str:
-        """The text that a token makes certain, without a blank that the prompt ends in already."""
-        text = self._decoder.push((token,))
+    def _decode(self) -> None:
+        """Turn pending tokens into text, without a blank that the prompt ends in already."""
+        text = self._decoder.push(self._pending)
+        self._pending.clear()
         if self._drop_blank and text:
             self._drop_blank = False
-            return text.removeprefix(" ")
-        return text
+            text = text.removeprefix(" ")
+        self._text.append(self._stops.push(text))
 
     def _end(self, reason: str) -> None:
         """Take what was held back; a stop text may still turn up in it."""
+        self._decode()
         self._text.append(self._stops.finish(self._decoder.finish()))
         self.stopped_by = reason
         if self._stops.found is not None:

@@ -1,7 +1,7 @@
 """
-Which tokens may come next, and how likely they are: every filter a pure function on log-probabilities.
+Which tokens may come next, and how likely they are.
 
-With p the model's probabilities and l = log p, `apply_filters` applies, in this order:
+With p the model's probabilities and l = log p, `candidates` applies, in this order:
 
     0. without             the unknown token is never generated
     1. top_k               keep the k likeliest
@@ -10,14 +10,20 @@ With p the model's probabilities and l = log p, `apply_filters` applies, in this
     4. repetition_penalty  l becomes θ l for tokens among the last 256, so p becomes p^θ
     5. temperature         l becomes l / T; T = 0 leaves the likeliest alone
 
-The first three drop tokens and the last two reweigh those that are left. Temperature comes last, so that
+The first four drop tokens and the last two reweigh those that are left. Temperature comes last, so that
 what a filter drops does not depend on it, and so that greedy choice is the limit of a low temperature.
 Penalty and temperature together are CTRL's l / (T I), with I = 1 / θ since l is negative.
 
-Arrays are (V,) or (B, V), natural logarithms; a dropped token's is -inf. Results are not normalised again:
-the differences between log-probabilities are what counts. One token always survives; where tokens are
-equally likely and not all may stay, the lower ids do.
+Arrays are (B, V), natural logarithms. Results are not normalised again: the differences between log-weights
+are what counts. One token always survives; where tokens are equally likely and not all may stay, the lower
+ids do.
+
+Of a large vocabulary most tokens are dropped for good: from the first filter on there are only the few that
+are left, (B, K), each with its id beside it. So a token costs a few passes over V and no sort of it.
 """
+
+from dataclasses import dataclass
+from math import isfinite, log
 
 import numpy as np
 import numpy.typing as npt
@@ -32,16 +38,58 @@ RECENT_TOKENS = 256
 NO_TOKEN = -1
 """Stands in a row of recent tokens for those that are not there yet."""
 
-FIRST_CANDIDATES = 64
-"""How many of the likeliest tokens `top_p` sorts at first, and by how many times more it then tries again."""
-MORE_CANDIDATES = 8
+FIRST_NUCLEUS = 64
+"""How many of the likeliest tokens `top_p` looks at first, and by how many times more it then tries again."""
+NUCLEUS_GROWTH = 8
 
-LogWeights = npt.NDArray[np.float64]
+GROUP = 16
+"""Tokens of which only the likeliest is looked at first when many are searched for few."""
+
+FEW = 256
+"""So few columns are not worth being gathered: what is dropped of them stays, as -inf."""
+
+COLDEST = 1e-100
+"""No temperature is lower, other than 0; at this one tokens are equal or out of all reach."""
 
 
-def apply_filters(
+@dataclass(slots=True)
+class Candidates:
+    """The tokens that may come next in each of B streams."""
+
+    log_weights: FloatArray
+    """(B, K); -inf for a token that is dropped, and where a stream has fewer candidates than others."""
+
+    most: FloatArray
+    """The largest log-weight of each row, (B, 1)."""
+
+    ids: IdArray | None = None
+    """(B, K): which token each is, in ascending order; None where they are 0 .. V - 1."""
+
+    def tokens(self, columns: IdArray) -> IdArray:
+        """The token in one column of each row, (B,)."""
+        return columns if self.ids is None else self.ids[np.arange(len(columns)), columns]
+
+    def where(self, marked: npt.NDArray[np.bool_]) -> "Candidates":
+        """Those that are marked, (B, K); the others are dropped."""
+        B, K = marked.shape
+        if K <= FEW:
+            return Candidates(np.where(marked, self.log_weights, -np.inf), self.most, self.ids)
+        cells = np.flatnonzero(marked)  # many times faster than `nonzero`
+        begins = np.arange(B + 1) * K
+        places = cells.searchsorted(begins)
+        counts = np.diff(places)
+        rows = np.repeat(np.arange(B), counts)
+        columns = np.arange(len(cells)) - places[rows]
+        log_weights = np.full((B, counts.max()), -np.inf, self.log_weights.dtype)
+        log_weights[rows, columns] = self.log_weights.ravel()[cells]
+        ids = np.zeros(log_weights.shape, np.intp)
+        ids[rows, columns] = cells - begins[rows] if self.ids is None else self.ids.ravel()[cells]
+        return Candidates(log_weights, self.most, ids)
+
+
+def candidates(
     log_probabilities: FloatArray, config: SamplingConfig, recent: IdArray | None, unknown: int | None
-) -> LogWeights:
+) -> Candidates:
     """
     Apply all filters that `config` asks for, in the order documented above.
 
@@ -52,26 +100,30 @@ def apply_filters(
             None if there is no penalty.
         unknown: the id that must not be generated, or None.
 
+    Returns:
+        The candidates, the largest log-weight of each row being 0; in double precision.
+
     Raises:
         NumericalError: a probability is not a number, or no token but `unknown` has any.
     """
-    weights = without(log_probabilities.astype(np.float64), unknown)
-    if not np.isfinite(weights.max(axis=-1)).all():
+    known = without(log_probabilities, unknown)
+    kept = Candidates(known, known.max(axis=-1, keepdims=True))
+    if not isfinite(kept.most.sum()):
         raise NumericalError(
             "the model gives no known token a probability: it may be damaged, train it again"
         )
     if config.top_k is not None:
-        weights = top_k(weights, config.top_k)
+        kept = top_k(kept, config.top_k)
     if config.top_p is not None:
-        weights = top_p(weights, config.top_p)
+        kept = top_p(kept, config.top_p)
     if config.min_p is not None:
-        weights = min_p(weights, config.min_p)
+        kept = min_p(kept, config.min_p)
     if config.repetition_penalty is not None and recent is not None:
-        weights = repetition_penalty(weights, recent, config.repetition_penalty)
-    return temperature(weights, config.temperature)
+        kept = repetition_penalty(kept, recent, config.repetition_penalty)
+    return temperature(kept, config.temperature)
 
 
-def without(log_probabilities: LogWeights, token: int | None) -> LogWeights:
+def without(log_probabilities: FloatArray, token: int | None) -> FloatArray:
     """Drop one token, if there is one to drop."""
     if token is None:
         return log_probabilities
@@ -80,19 +132,22 @@ def without(log_probabilities: LogWeights, token: int | None) -> LogWeights:
     return kept
 
 
-def top_k(log_probabilities: LogWeights, k: int) -> LogWeights:
+def top_k(kept: Candidates, k: int) -> Candidates:
     """
     Keep the k likeliest tokens (Fan, Lewis and Dauphin 2018, section 5.1).
 
-    Selects instead of sorting: the time is linear in V.
+    Selects instead of sorting. Where V is many times k, all that is less likely than the k-th likeliest of
+    V / 16 tokens, each the likeliest of a group, goes first: at least k are not.
     """
-    if k >= log_probabilities.shape[-1]:
-        return log_probabilities
-    least = np.partition(log_probabilities, -k, axis=-1)[..., -k, None]
-    return np.where(_largest(log_probabilities, least, k), log_probabilities, -np.inf)
+    if k >= kept.log_weights.shape[-1]:
+        return kept
+    if 2 * GROUP * k <= kept.log_weights.shape[-1]:
+        groups = _likeliest_of_groups(kept.log_weights)
+        kept = kept.where(kept.log_weights >= _largest(groups, k))
+    return _keep(kept, k, _largest(kept.log_weights, k))
 
 
-def top_p(log_probabilities: LogWeights, p: float) -> LogWeights:
+def top_p(kept: Candidates, p: float) -> Candidates:
     """
     Keep the nucleus: the smallest set of tokens with Σ p(v) >= P (Holtzman et al. 2020, equation 2).
 
@@ -100,73 +155,93 @@ def top_p(log_probabilities: LogWeights, p: float) -> LogWeights:
     until they suffice; the result is that of sorting all.
     """
     if p >= 1:
-        return log_probabilities
-    probabilities = np.exp(log_probabilities - log_probabilities.max(axis=-1, keepdims=True))
-    wanted = p * probabilities.sum(axis=-1, keepdims=True)
-    size = FIRST_CANDIDATES
-    likeliest = _descending(probabilities, size)
-    while size < probabilities.shape[-1] and (likeliest.sum(axis=-1, keepdims=True) < wanted).any():
-        size *= MORE_CANDIDATES
-        likeliest = _descending(probabilities, size)
-    too_few = (likeliest.cumsum(axis=-1) < wanted).sum(axis=-1, keepdims=True)
-    last = np.minimum(too_few, likeliest.shape[-1] - 1)
-    least = np.take_along_axis(likeliest, last, axis=-1)
-    return np.where(_largest(probabilities, least, last + 1), log_probabilities, -np.inf)
+        return kept
+    log_weights, most = kept.log_weights, kept.most
+    wanted = p * np.exp(log_weights - most).sum(axis=-1, keepdims=True)
+    size = FIRST_NUCLEUS
+    while True:
+        likeliest = _descending(log_weights, size)
+        shares = np.exp(likeliest - most).cumsum(axis=-1, dtype=np.float64)
+        if size >= log_weights.shape[-1] or (shares[:, -1:] >= wanted).all():
+            break
+        size *= NUCLEUS_GROWTH
+    too_few = (shares < wanted).sum(axis=-1)
+    last = np.minimum(too_few, shares.shape[-1] - 1)
+    least = likeliest[np.arange(len(last)), last]
+    return _keep(kept, last[:, None] + 1, least[:, None])
 
 
-def min_p(log_probabilities: LogWeights, p: float) -> LogWeights:
+def min_p(kept: Candidates, p: float) -> Candidates:
     """Keep tokens with p(v) >= M max p (Nguyen et al. 2024, section 3)."""
     if p <= 0:
-        return log_probabilities
-    least = log_probabilities.max(axis=-1, keepdims=True) + np.log(p)
-    return np.where(log_probabilities >= least, log_probabilities, -np.inf)
+        return kept
+    return kept.where(kept.log_weights >= kept.most + log(p))
 
 
-def repetition_penalty(log_probabilities: LogWeights, recent: IdArray, penalty: float) -> LogWeights:
+def repetition_penalty(kept: Candidates, recent: IdArray, penalty: float) -> Candidates:
     """
     Raise the probability of recent tokens to the power θ: l becomes θ l (Keskar et al. 2019, section 4.1).
 
     CTRL divides positive scores by θ; log-probabilities are negative, so they are multiplied.
 
     Args:
-        log_probabilities: (V,) or (B, V).
-        recent: the tokens to penalise, each once however often it is listed, (W,) or (B, W); `NO_TOKEN` is
-            no token.
+        kept: the candidates.
+        recent: the tokens to penalise, each once however often it is listed, (B, W); `NO_TOKEN` is no token.
         penalty: θ; above 1 they become less likely.
     """
-    *streams, V = log_probabilities.shape
-    seen = np.zeros((*streams, V + 1), bool)  # the last column is NO_TOKEN's
+    B, K = kept.log_weights.shape
+    V = K if kept.ids is None else 1 + max(int(kept.ids.max()), int(recent.max()))
+    seen = np.zeros((B, V + 1), bool)  # the last column is NO_TOKEN's
     np.put_along_axis(seen, recent, True, axis=-1)
-    return np.where(seen[..., :V], log_probabilities * penalty, log_probabilities)
+    seen = seen[:, :V] if kept.ids is None else np.take_along_axis(seen, kept.ids, axis=-1)
+    log_weights = kept.log_weights.copy()
+    log_weights.reshape(-1)[np.flatnonzero(seen)] *= penalty
+    return Candidates(log_weights, log_weights.max(axis=-1, keepdims=True), kept.ids)
 
 
-def temperature(log_probabilities: LogWeights, degree: float) -> LogWeights:
+def temperature(kept: Candidates, degree: float) -> Candidates:
     """
     Divide log-probabilities by T, so that p becomes p^(1/T); at T = 0 the likeliest token is left alone.
 
     The largest becomes 0 first: then no temperature, however low or high, overflows or gives a NaN.
     """
-    if degree > 0:
-        with np.errstate(over="ignore"):  # -inf is right for what is out of all reach
-            scaled: LogWeights = (log_probabilities - log_probabilities.max(axis=-1, keepdims=True)) / degree
-        return scaled
-    greedy = np.full(log_probabilities.shape, -np.inf)
-    np.put_along_axis(greedy, log_probabilities.argmax(axis=-1, keepdims=True), 0.0, axis=-1)
-    return greedy
+    nothing = np.zeros((len(kept.most), 1))
+    if degree == 0:
+        columns = kept.log_weights.argmax(axis=-1)
+        return Candidates(nothing, nothing, kept.tokens(columns)[:, None])
+    shifted = kept.log_weights.astype(np.float64)
+    shifted -= kept.most
+    if degree != 1:
+        shifted /= max(degree, COLDEST)
+    return Candidates(shifted, nothing, kept.ids)
 
 
-def _descending(values: LogWeights, size: int) -> LogWeights:
-    """The `size` largest values of each row, largest first; all of them if there are no more."""
-    if size < values.shape[-1]:
-        values = np.partition(values, -size, axis=-1)[..., -size:]
-    return np.sort(values, axis=-1)[..., ::-1]
+def _likeliest_of_groups(log_weights: FloatArray) -> FloatArray:
+    """The largest value of each of K // 16 groups of 16, the last K % 16 columns left out."""
+    B, K = log_weights.shape
+    size = K // GROUP
+    grouped: FloatArray = log_weights[:, : size * GROUP].reshape(B, GROUP, size).max(axis=1)
+    return grouped
 
 
-def _largest(values: LogWeights, least: LogWeights, count: int | IdArray) -> npt.NDArray[np.bool_]:
-    """Where the `count` largest values of each row are, `least` being the smallest of them."""
-    kept: npt.NDArray[np.bool_] = values >= least
-    if (kept.sum(axis=-1, keepdims=True) > count).any():  # seldom: several are equal to the smallest
-        equal = values == least
-        room = count - (kept ^ equal).sum(axis=-1, keepdims=True)
-        kept ^= equal & (equal.cumsum(axis=-1) > room)
+def _largest(values: FloatArray, k: int) -> FloatArray:
+    """The k-th largest value of each row, (B, 1)."""
+    return np.partition(values, -k, axis=-1)[:, -k, None]
+
+
+def _descending(values: FloatArray, size: int) -> FloatArray:
+    """At least the `size` largest values of each row, largest first; all of them if there are no more."""
+    if 2 * size < values.shape[-1]:
+        values = np.partition(values, -size, axis=-1)[:, -size:]
+    return np.sort(values, axis=-1)[:, ::-1]
+
+
+def _keep(kept: Candidates, count: int | IdArray, least: FloatArray) -> Candidates:
+    """Keep the `count` likeliest of each row, `least` being the smallest log-weight of them."""
+    kept = kept.where(kept.log_weights >= least)
+    enough = kept.log_weights >= least
+    if (enough.sum(axis=-1, keepdims=True) > count).any():  # seldom: several are equal to the smallest
+        equal = kept.log_weights == least
+        room = count - (enough ^ equal).sum(axis=-1, keepdims=True)
+        kept = kept.where(enough ^ (equal & (equal.cumsum(axis=-1) > room)))
     return kept

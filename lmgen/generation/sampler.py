@@ -10,14 +10,14 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 
 import numpy as np
-import numpy.typing as npt
 
-from lmgen.errors import ConfigError
+from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
-from lmgen.generation.filters import NO_TOKEN, RECENT_TOKENS, LogWeights, apply_filters
+from lmgen.generation.filters import NO_TOKEN, RECENT_TOKENS, candidates
 from lmgen.generation.prompts import read
 from lmgen.models.base import FloatArray, IdArray, LanguageModel, State
 from lmgen.tokenizers.base import Tokenizer
@@ -60,11 +60,11 @@ def complete(
         raise ConfigError("length 0 is endless: it goes with one completion alone, printed while it grows")
     if num < 1:
         raise ConfigError(f"num is {num}, but has to be at least 1")
-    drawing = _Drawing(model, tokenizer, config, _checked(stop), lines, _seed(config))
+    drawing = _Drawing(model, tokenizer, config, _checked(stop), lines, _seed(config), config.plain)
     coming = iter(prompts)
     first = 0
     while group := list(islice(coming, max(1, STREAMS // num))):
-        yield from drawing.group(group, num, first)
+        yield from drawing.group(group, num, first, alone=first == 0 and len(group) * num == 1)
         first += len(group) * num
 
 
@@ -86,29 +86,39 @@ def stream(
         ConfigError: a stop text is empty.
         NumericalError: the model gives probabilities that are not numbers.
     """
-    drawing = _Drawing(model, tokenizer, config, _checked(stop), lines=False, seed=_seed(config))
+    drawing = _Drawing(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
     only = drawing.continuation(prompt, tokenizer.encode(prompt), 0)
     for _ in drawing.steps(model.start(1), [only]):
         if text := only.release():
             yield text
 
 
-def draw(log_weights: LogWeights, uniforms: npt.NDArray[np.float64]) -> IdArray:
+def draw(weights: FloatArray, uniforms: Sequence[float]) -> list[int]:
     """
     Draw a token a stream by inverting its cumulative distribution.
 
     Args:
-        log_weights: (B, V), the largest of each row 0; they need not be normalised.
-        uniforms: (B,), in [0, 1).
+        weights: (B, V), not negative, of any sum.
+        uniforms: a number in [0, 1) for each stream.
 
     Returns:
-        (B,): the first id up to which there is more than the given share of all weight. One without weight
-        is never drawn.
+        For each the first id up to which there is more than the given share of all weight. One without
+        weight is never drawn.
+
+    Raises:
+        NumericalError: a row has no weight, or one that is not a number.
     """
-    cumulative = np.exp(log_weights).cumsum(axis=-1)
-    total = cumulative[:, -1]
-    share = np.minimum(uniforms * total, np.nextafter(total, 0))  # the product may be rounded up to the total
-    drawn: IdArray = (cumulative <= share[:, None]).sum(axis=-1)
+    drawn = []
+    for row, uniform in zip(np.add.accumulate(weights, axis=-1, dtype=np.float64), uniforms, strict=True):
+        total = row.item(-1)
+        if not 0 < total < inf:
+            raise NumericalError(
+                "the model gives no known token a probability: it may be damaged, train it again"
+            )
+        token = int(row.searchsorted(uniform * total, "right"))
+        if token == len(row):  # the product was rounded up to the total: the last token with any weight
+            token = int(row.searchsorted(total))
+        drawn.append(token)
     return drawn
 
 
@@ -122,13 +132,25 @@ class _Drawing:
     stop: Sequence[str]
     lines: bool
     seed: int
+    plain: bool
+    """Tokens are drawn as the model predicts them: no filter, temperature 1."""
 
-    def group(self, prompts: Sequence[str], num: int, first: int) -> Iterator[Completion]:
-        """Complete a few prompts `num` times each; `first` is the number of the first random stream."""
+    def group(self, prompts: Sequence[str], num: int, first: int, *, alone: bool) -> Iterator[Completion]:
+        """
+        Complete a few prompts `num` times each.
+
+        Args:
+            prompts: as many as `STREAMS` holds.
+            num: completions of each.
+            first: the number of the first random stream.
+            alone: there is only this one completion; otherwise none is computed as one stream alone, which
+                is rounded in another way (models/recurrent.py).
+        """
         encoded = [self.tokenizer.encode(prompt) for prompt in prompts]
         common = min(map(len, encoded))
         block = np.stack([ids[:common] for ids in encoded], axis=1)  # (T, B)
-        state = read(self.model, self.model.start(len(prompts)), block)
+        state = self.model.start(1 if alone else max(len(prompts), 2))
+        state = read(self.model, self.model.select(state, range(len(prompts))), block)
         for copies in _batches(num):  # more than one only if there is a single prompt
             rows = [row for row in range(len(prompts)) for _ in copies]
             streams = [
@@ -157,10 +179,14 @@ class _Drawing:
     def steps(self, state: State, streams: Sequence[Continuation]) -> Iterator[None]:
         """Draw a token a step until all streams have ended, pausing after each; those that end make room."""
         live = list(streams)
+        reading = True
         while live:
-            if common := min(len(stream.unread) for stream in live):
-                state = read(self.model, state, np.stack([stream.read(common) for stream in live], axis=1))
-            ids = self._next_ids(state, live)
+            if reading:
+                if common := min(len(stream.unread) for stream in live):
+                    block = np.stack([stream.read(common) for stream in live], axis=1)
+                    state = read(self.model, state, block)
+                reading = any(len(stream.unread) for stream in live)
+            ids = self._next_ids(state, live) if reading else self._drawn(self.model.predict(state), live)
             yield
             kept = [row for row, stream in enumerate(live) if stream.stopped_by is None]
             if len(kept) < len(live):
@@ -178,22 +204,28 @@ class _Drawing:
                 ids[row] = stream.read(1)[0]
             else:
                 drawing.append(row)
-        log_probabilities = self.model.predict(state)  # (B, V)
-        if len(drawing) < len(live):
-            log_probabilities = log_probabilities[drawing]
-        ids[drawing] = self._drawn(log_probabilities, [live[row] for row in drawing])
+        ids[drawing] = self._drawn(self.model.predict(state)[drawing], [live[row] for row in drawing])
         return ids
 
     def _drawn(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
         """A token for each stream, (B,), which take it; log-probabilities are (B, V)."""
+        drawn = self._draw(log_probabilities, streams)
+        for stream, row, token in zip(streams, log_probabilities, drawn.tolist(), strict=True):
+            stream.take(token, -row.item(token))
+        return drawn
+
+    def _draw(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
+        uniforms = [stream.random.random() for stream in streams]
+        unknown = self.tokenizer.unknown
+        if self.plain:
+            weights = np.exp(log_probabilities)
+            if unknown is not None:
+                weights[:, unknown] = 0
+            return np.array(draw(weights, uniforms))
         penalised = self.config.repetition_penalty not in (None, 1)
         recent = _recent_tokens(streams) if penalised else None
-        weights = apply_filters(log_probabilities, self.config, recent, self.tokenizer.unknown)
-        drawn = draw(weights, np.array([stream.random.random() for stream in streams]))
-        nats = -log_probabilities[np.arange(len(drawn)), drawn]
-        for stream, token, surprise in zip(streams, drawn.tolist(), nats.tolist(), strict=True):
-            stream.take(token, surprise)
-        return drawn
+        kept = candidates(log_probabilities, self.config, recent, unknown)
+        return kept.tokens(np.array(draw(np.exp(kept.log_weights), uniforms)))
 
 
 def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:

@@ -18,6 +18,11 @@ class StopWatch:
         self.found: str | None = None
         """The stop text that ends the text; what came after it is gone."""
 
+    @property
+    def watching(self) -> bool:
+        """Whether there are any stop texts."""
+        return bool(self._stops)
+
     def push(self, text: str) -> str:
         """Take more text; return what can be shown now."""
         if not self._stops:

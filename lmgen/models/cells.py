@@ -28,6 +28,9 @@ Array = Any
 CellState = tuple[Array, ...]
 """Each (B, H); h comes first."""
 
+LayerStates = tuple[CellState, ...]
+"""Of each layer of a network."""
+
 Step = Callable[[Array, Array, CellState, Mapping[str, Array]], CellState]
 
 

@@ -8,13 +8,13 @@ from lmgen.models.recurrent import RecurrentModel, parameter_shapes
 from lmgen.settings import to_mapping
 
 
-def describe(model: LanguageModel) -> dict[str, Any]:
+def describe(model: LanguageModel, weights: str = "float32") -> dict[str, Any]:
     """
     JSON values that say what a model is.
 
-    A recurrent network: `network` (its settings), `layers` (of each trainable array `name`, `shape`,
-    `formula`, `parameters`) and `parameters`, their sum. An n-gram model: `order`, `ngrams` (how many of
-    each order).
+    A recurrent network: `network` (its settings), `weights` (how its file stores them), `layers` (of each
+    trainable array `name`, `shape`, `formula`, `parameters`) and `parameters`, their sum. An n-gram model:
+    `order`, `ngrams` (how many of each order).
     """
     common: dict[str, Any] = {"name": model.name, "vocabulary_size": model.vocabulary_size}
     if isinstance(model, RecurrentModel):
@@ -22,6 +22,7 @@ def describe(model: LanguageModel) -> dict[str, Any]:
         return {
             **common,
             "network": to_mapping(model.config),
+            "weights": weights,
             "parameters": sum(shape.count for shape in shapes),
             "layers": [
                 {

@@ -2,8 +2,8 @@
 A model is one .safetensors file: arrays, and JSON in its header. It cannot run code and needs no other file.
 
 The header's one entry, `lmgen`, is a JSON object: `format_version`, `kind` (which class), `config`,
-`tokenizer` and `training`. One entry, because the library writes several in random order and the same
-training has to give the same bytes.
+`tokenizer`, `training`, and `weights` where they are compressed (compression.py). One entry, because the
+library writes several in random order and the same training has to give the same bytes.
 """
 
 import json
@@ -20,13 +20,16 @@ from safetensors.numpy import save_file
 from lmgen.errors import LmgenError, ModelError
 from lmgen.files import replacing
 from lmgen.models.base import LanguageModel
+from lmgen.models.compression import compress, expand
 from lmgen.models.ngram import NgramModel
 from lmgen.models.recurrent import RecurrentModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
 
 FORMAT = "lmgen"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest that is read. Files are of version 1, but those with compressed weights of version 2: an lmgen
+that knows version 1 alone asks for an upgrade then, where it would call the file damaged."""
 
 MODELS: dict[str, Callable[..., RecurrentModel | NgramModel]] = {
     "recurrent": RecurrentModel.from_tensors,
@@ -43,6 +46,8 @@ class SavedModel:
     tokenizer: Tokenizer
     training: Mapping[str, Any] = field(default_factory=dict)
     """A summary of the training: corpus, steps, losses. For people; nothing depends on it."""
+    weights: str = "float32"
+    """How the file stores the weights, one of compression.WEIGHTS; the model's own are float32."""
 
 
 def save_model(
@@ -50,20 +55,32 @@ def save_model(
     model: RecurrentModel | NgramModel,
     tokenizer: Tokenizer,
     training: Mapping[str, Any] | None = None,
+    weights: str = "float32",
 ) -> None:
     """
     Write a model file, whole or not at all.
 
+    Args:
+        path: the file.
+        model: a network, or an n-gram model, which has no weights to compress.
+        tokenizer: the model's own.
+        training: a summary of it.
+        weights: how they are stored, one of compression.WEIGHTS.
+
     Raises:
         LmgenError: the file cannot be written.
+        ModelError: a weight is too large for float16.
     """
-    config, tensors = model.to_tensors()
-    header = {
+    config, parameters = model.to_tensors()
+    tensors = compress(parameters, weights)
+    header: dict[str, Any] = {
         "kind": "recurrent" if isinstance(model, RecurrentModel) else "ngram",
         "config": config,
         "tokenizer": tokenizer.to_json(),
         "training": dict(training or {}),
     }
+    if weights != "float32":
+        header |= {"format_version": 2, "weights": weights}
     save_tensors(path, tensors, header)
 
 
@@ -89,7 +106,8 @@ def load_model(path: Path) -> SavedModel:
         raise ModelError(f"{path} holds a model of kind {kind!r}; known here are {', '.join(MODELS)}")
     try:
         tokenizer = tokenizer_from_json(tokens)
-        model = MODELS[kind](config, tensors)
+        weights = header.get("weights", "float32")
+        model = MODELS[kind](config, expand(tensors, weights))
     except LmgenError as error:
         raise ModelError(f"{path} is damaged: {error}; copy it anew or train again") from error
     if model.vocabulary_size != tokenizer.vocabulary_size:
@@ -97,18 +115,20 @@ def load_model(path: Path) -> SavedModel:
             f"{path} is damaged: the model has {model.vocabulary_size} token ids, its tokenizer "
             f"{tokenizer.vocabulary_size}"
         )
-    return SavedModel(model, tokenizer, training)
+    return SavedModel(model, tokenizer, training, weights)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:
     """
     Write arrays and a JSON header as one .safetensors file, whole or not at all.
 
+    Its format version is 1 unless the header has another.
+
     Raises:
         LmgenError: the file cannot be written.
     """
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    metadata = {FORMAT: json.dumps({"format_version": FORMAT_VERSION, **header})}
+    metadata = {FORMAT: json.dumps({"format_version": 1, **header})}
     with replacing(path) as temporary:
         try:
             save_file(contiguous, temporary, metadata=metadata)

@@ -3,27 +3,49 @@ The stacked recurrent language model in use: numpy only. Training has the same m
 
     id ──► embedding ──► layer 0 ──► ... ──► layer L-1 ──► output ──► log-probabilities of the next id
              (E)          (H)                  (H)           (V)
+
+How a layer steps is in kernels.py. Here every stream is a column, and streams go in tiles of 16:
+
+    streams   0 ... 15 | 16 ... 31 | 32 ... 39 + 8 of padding
+
+Matrix products round differently with the number of columns, and may round the same column differently at
+another place. A product of exactly 16 columns treats all of them alike (held by a test), and takes as long as
+one of two. So `advance` and `predict` work tile by tile, and what a stream says does not depend on which
+others run beside it, or ran until `select` left them out. A state that `start(1)` began is a matrix-vector
+product, several times faster, and rounds in its own way; `score` takes the widest product that there is.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lmgen.errors import ModelError
 from lmgen.models.base import FloatArray, IdArray
-from lmgen.models.cells import CellState, cell_named
+from lmgen.models.cells import cell_named
 from lmgen.models.config import NetworkConfig
-from lmgen.models.outputs import log_softmax, logits
+from lmgen.models.kernels import ColumnState, Kernel, Workspace, kernel
+from lmgen.models.outputs import log_softmax
 from lmgen.settings import from_mapping, to_mapping
 
 Float32Array = npt.NDArray[np.float32]
 Parameters = Mapping[str, Float32Array]
-LayerStates = tuple[CellState, ...]
-"""Of each layer the parts of its cell's state, each (B, H)."""
+
+TILE = 16
+"""Streams that are computed together."""
+
+PROJECTED_FLOATS = 4_000_000
+"""The first layer's products with all tokens are computed in advance if they are no more numbers."""
+
+OUTPUT_FLOATS = 250_000
+"""Scores of so many tokens times V are computed at once: they stay in the cache ..."""
+OUTPUT_ROWS = 64
+"""... but of at least so many tokens, for the output layer's weights have to be read each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +81,15 @@ def parameter_shapes(config: NetworkConfig, vocabulary_size: int) -> list[Parame
     return [*shapes, ParameterShape("output.bias", (V,), "V")]
 
 
+class RecurrentState(NamedTuple):
+    """What B streams remember: all layers' states for one stream alone, or for each tile of 16."""
+
+    streams: int
+    tiles: tuple[tuple[ColumnState, ...], ...]
+    alone: bool
+    """Whether it is one stream that never had others beside it, in a tile of its own width."""
+
+
 class RecurrentModel:
     """
     A `LanguageModel` (models/base.py) of stacked recurrent layers.
@@ -89,7 +120,7 @@ class RecurrentModel:
         self.start_token = start_token
         self.parameters = dict(parameters)
         self._cell = cell_named(config.cell)
-        self._layers = [self._layer(layer) for layer in range(config.layers)]
+        self._spaces = _Workspaces()
 
     @property
     def vocabulary_size(self) -> int:
@@ -101,31 +132,44 @@ class RecurrentModel:
         """The cell's name."""
         return self.config.cell
 
-    def start(self, streams: int) -> LayerStates:
+    def start(self, streams: int) -> RecurrentState:
         """The state after the start token."""
-        zeros = np.zeros((streams, self.config.hidden_size), np.float32)
-        blank = (tuple(zeros for _ in self._cell.states),) * self.config.layers
-        return self.advance(blank, np.full((1, streams), self.start_token))
+        blank = np.zeros((self.config.hidden_size, streams), np.float32)
+        layers = (tuple(blank for _ in self._cell.states),) * self.config.layers
+        state = _split(layers, alone=streams == 1)
+        return self.advance(state, np.full((1, streams), self.start_token))
 
-    def predict(self, state: LayerStates) -> FloatArray:
+    def predict(self, state: RecurrentState) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
-        return self._log_probabilities(state[-1][0])
+        if state.alone:
+            return self._log_probabilities(state.tiles[0][-1][0])
+        each = [self._log_probabilities(tile[-1][0]) for tile in state.tiles]
+        return np.concatenate(each)[: state.streams]
 
-    def advance(self, state: LayerStates, ids: IdArray) -> LayerStates:
+    def advance(self, state: RecurrentState, ids: IdArray) -> RecurrentState:
         """The state after reading `ids`, (T, B)."""
-        return self._read(state, ids)[1]
+        tiles = []
+        for tile, columns in zip(state.tiles, _tiled(ids, state), strict=True):
+            for row in columns:
+                tile = self._step(tile, row)
+            tiles.append(tile)
+        return RecurrentState(state.streams, tuple(tiles), state.alone)
 
-    def score(self, state: LayerStates, ids: IdArray) -> tuple[FloatArray, LayerStates]:
+    def score(self, state: RecurrentState, ids: IdArray) -> tuple[FloatArray, RecurrentState]:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
-        hidden, after = self._read(state, ids)
-        before = np.concatenate([state[-1][0][None], hidden[:-1]])  # (T, B, H)
-        log_probabilities = self._log_probabilities(before)
-        return np.take_along_axis(log_probabilities, ids[..., None].astype(np.intp), -1)[..., 0], after
+        layers = _joined(state)
+        before = np.empty((*ids.shape, self.config.hidden_size), np.float32)  # (T, B, H)
+        for hidden, row in zip(before, ids, strict=True):
+            hidden[...] = layers[-1][0].T
+            layers = self._step(layers, row)
+        chosen = self._chosen(before.reshape(-1, before.shape[-1]), ids.ravel())
+        return chosen.reshape(ids.shape), _split(layers, alone=state.alone)
 
-    def select(self, state: LayerStates, streams: Sequence[int]) -> LayerStates:
+    def select(self, state: RecurrentState, streams: Sequence[int]) -> RecurrentState:
         """The state of the listed streams."""
         chosen = list(streams)
-        return tuple(tuple(part[chosen] for part in layer) for layer in state)
+        layers = tuple(tuple(part[:, chosen] for part in layer) for layer in _joined(state))
+        return _split(layers, alone=state.alone and len(chosen) == 1)
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
         """What a model file keeps: JSON values, and arrays by name."""
@@ -153,37 +197,137 @@ class RecurrentModel:
             case _:
                 raise ModelError("its configuration lacks vocabulary_size, start_token or network")
 
-    def _layer(self, layer: int) -> dict[str, FloatArray]:
-        """A layer's arrays; matrices transposed and contiguous, ready for products from the left."""
+    @cached_property
+    def _kernels(self) -> list[Kernel]:
+        """Of each layer; made at first use, for not every command uses a model."""
+        return [
+            kernel(self.config.cell, self._cell, self._layer(layer)) for layer in range(self.config.layers)
+        ]
+
+    @cached_property
+    def _projected(self) -> Float32Array | None:
+        """What each token contributes to the gates of the first layer, (V, G*H); None if it is too much."""
+        embedding = self.parameters["embedding"]
+        if len(embedding) * len(self.parameters["layers.0.bias"]) > PROJECTED_FLOATS:
+            return None
+        return self._kernels[0].project(embedding)
+
+    @cached_property
+    def _projected_columns(self) -> Float32Array:
+        """The same with a column for each token, (G*H, V)."""
+        assert self._projected is not None
+        return np.ascontiguousarray(self._projected.T)
+
+    @cached_property
+    def _output(self) -> tuple[Float32Array, Float32Array]:
+        """The output layer's weights, (V, H), and bias, (V, 1)."""
+        weight = self.parameters.get("output.weight", self.parameters["embedding"])
+        return weight, self.parameters["output.bias"][:, None]
+
+    def _layer(self, layer: int) -> dict[str, Float32Array]:
+        """A layer's arrays, by their names in it."""
         prefix = f"layers.{layer}."
         return {
-            name.removeprefix(prefix): np.ascontiguousarray(array.T)
+            name.removeprefix(prefix): array
             for name, array in self.parameters.items()
             if name.startswith(prefix)
         }
 
-    def _read(self, state: LayerStates, ids: IdArray) -> tuple[FloatArray, LayerStates]:
-        """Run all layers over `ids`, (T, B): the top one's hidden states, (T, B, H), and the state after."""
-        values = self.parameters["embedding"][ids]  # (T, B, E)
+    def _step(self, layers: tuple[ColumnState, ...], ids: IdArray) -> tuple[ColumnState, ...]:
+        """All layers' states after one more token a column; `ids` is (B,)."""
+        spaces = self._spaces.of(self._kernels, len(ids))
+        projected = self._projected is not None
+        values = self._inputs(ids)
         after = []
-        for layer, before in zip(self._layers, state, strict=True):
-            values, last = self._run_layer(layer, values, before)
-            after.append(last)
-        return values, tuple(after)
+        for each, before, space in zip(self._kernels, layers, spaces, strict=True):
+            state = each.step(values, projected, before, space)
+            values, projected = state[0], False
+            after.append(state)
+        return tuple(after)
 
-    def _run_layer(
-        self, layer: dict[str, FloatArray], values: FloatArray, state: CellState
-    ) -> tuple[FloatArray, CellState]:
-        """One layer over (T, B, I): its hidden states, (T, B, H), and its last state."""
-        inputs = values @ layer["weight_input"] + layer["bias"]  # (T, B, G*H)
-        hidden = np.empty((*values.shape[:2], self.config.hidden_size), np.float32)
-        for step, x in enumerate(inputs):
-            state = self._cell.step(x, state[0] @ layer["weight_recurrent"], state, layer)
-            hidden[step] = state[0]
-        return hidden, state
+    def _inputs(self, ids: IdArray) -> Float32Array:
+        """What the first layer reads, a column for each of `ids`: (E, B), or (G*H, B) if projected."""
+        tokens = self.parameters["embedding"] if self._projected is None else self._projected
+        if len(ids) == 1:
+            return tokens[ids[0], :, None]  # no copy
+        if self._projected is None:
+            return tokens[ids].T
+        return np.take(self._projected_columns, ids, axis=1)  # three times as fast as turning rows
 
-    def _log_probabilities(self, hidden: FloatArray) -> FloatArray:
-        return log_softmax(logits(hidden, self.parameters))  # type: ignore[no-any-return]
+    def _log_probabilities(self, hidden: Float32Array) -> Float32Array:
+        """Of the token after each column of `hidden`, (H, B): (B, V)."""
+        weight, bias = self._output
+        scores = weight @ hidden
+        np.add(scores, bias, out=scores)
+        rows = scores.reshape(1, -1) if hidden.shape[1] == 1 else np.ascontiguousarray(scores.T)
+        return log_softmax(rows)  # type: ignore[no-any-return]
+
+    def _chosen(self, hidden: Float32Array, ids: IdArray) -> Float32Array:
+        """Log-probability of each of `ids`, (N,), by the rows of `hidden`, (N, H)."""
+        weight, bias = self._output
+        chosen = np.empty(len(ids), np.float32)
+        size = max(OUTPUT_FLOATS // len(weight), OUTPUT_ROWS)
+        for first in range(0, len(ids), size):
+            rows = np.s_[first : first + size]
+            scores = hidden[rows] @ weight.T
+            np.add(scores, bias[:, 0], out=scores)
+            scores -= scores.max(axis=1, keepdims=True)
+            picked = scores[np.arange(len(scores)), ids[rows]]
+            np.exp(scores, out=scores)
+            chosen[rows] = picked - np.log(scores.sum(axis=1))
+        return chosen
+
+
+class _Workspaces(threading.local):
+    """The kernels' workspaces for as many columns as were last in use; each thread has its own."""
+
+    def __init__(self) -> None:
+        self._columns = 0
+        self._spaces: list[Workspace] = []
+
+    def of(self, kernels: Sequence[Kernel], columns: int) -> list[Workspace]:
+        if columns != self._columns:
+            self._spaces = [each.workspace(columns) for each in kernels]
+            self._columns = columns
+        return self._spaces
+
+
+def _tiled(ids: IdArray, state: RecurrentState) -> list[IdArray]:
+    """The columns of `ids`, (T, B), tile by tile; the last is filled up with id 0."""
+    if state.alone:
+        return [ids]
+    padded = np.zeros((len(ids), len(state.tiles) * TILE), np.intp)
+    padded[:, : state.streams] = ids
+    return np.split(padded, len(state.tiles), axis=1)
+
+
+def _joined(state: RecurrentState) -> tuple[ColumnState, ...]:
+    """All streams side by side: of each layer the parts of its state, (H, B)."""
+    if state.alone:
+        return state.tiles[0]
+    return tuple(
+        tuple(
+            np.ascontiguousarray(np.concatenate(parts, axis=1)[:, : state.streams])
+            for parts in zip(*layer, strict=True)
+        )
+        for layer in zip(*state.tiles, strict=True)
+    )
+
+
+def _split(layers: tuple[ColumnState, ...], *, alone: bool) -> RecurrentState:
+    """Undo `_joined`; the padding is zeros."""
+    streams = layers[0][0].shape[1]
+    if alone:
+        return RecurrentState(1, (layers,), True)
+    missing = -streams % TILE
+    padded = [[np.pad(part, ((0, 0), (0, missing))) for part in layer] for layer in layers]
+    tiles = tuple(
+        tuple(
+            tuple(np.ascontiguousarray(part[:, first : first + TILE]) for part in layer) for layer in padded
+        )
+        for first in range(0, streams, TILE)
+    )
+    return RecurrentState(streams, tiles, False)
 
 
 def _check_parameters(parameters: Parameters, expected: list[ParameterShape]) -> None:

@@ -168,7 +168,8 @@ def decoded(
         fragment: the bytes were cut out of a longer text; a character cut in two at either end is left out.
 
     Raises:
-        NotTextError: they are not UTF-8; the message says where, what it may be and what to do.
+        NotTextError: they are not UTF-8; the message says where, what it may be and what to do. All the text
+            before that place has come out by then, wherever the bytes are cut.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors)
     position, head = 0, b""
@@ -181,6 +182,8 @@ def decoded(
             text = decoder.decode(block, final=not (block or fragment))
         except UnicodeDecodeError as error:
             offset = position - undecided + error.start
+            if before := error.object[: error.start].decode("utf-8"):
+                yield before
             raise NotTextError(_not_text(name, error.object[error.start], offset, head)) from error
         position += len(block)
         if text:
@@ -314,7 +317,7 @@ def _with_end(blocks: Iterable[bytes]) -> Iterator[bytes]:
 def _not_text(name: str, byte: int, offset: int, head: bytes) -> str:
     advice = next(
         (words for start, words in _WHAT_ELSE.items() if head.startswith(start)),
-        "convert it (iconv -f LATIN1 -t UTF-8), or read bytes instead of characters with --tokenizer byte",
+        "convert it (iconv -f LATIN1 -t UTF-8), or train on bytes instead of characters: --tokenizer byte",
     )
     return f"{name} is not UTF-8 text (byte 0x{byte:02x} at offset {offset}); {advice}"
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 from lmgen.data.windows import Window, Windows
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
-from lmgen.models.recurrent import LayerStates
+from lmgen.models.cells import LayerStates
 from lmgen.tokenizers.base import IdArray
 from lmgen.training import snapshots
 from lmgen.training.config import TrainingConfig

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmgen.models.base import FloatArray, IdArray
-from lmgen.models.cells import cell_named
+from lmgen.models.cells import LayerStates, cell_named
 from lmgen.models.config import NetworkConfig
 from lmgen.models.outputs import logits
-from lmgen.models.recurrent import Float32Array, LayerStates
+from lmgen.models.recurrent import Float32Array
 from lmgen.training.layers import run_layer
 
 

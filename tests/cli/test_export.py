@@ -1,14 +1,20 @@
-"""`lmgen export` and `lmgen ngram --arpa`: there and back."""
+"""`lmgen export` and `lmgen ngram --arpa`: there and back; networks made smaller."""
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lmgen.models.model_file import save_model
+from lmgen import load
+from lmgen.errors import ConfigError, ModelError
+from lmgen.models.config import NetworkConfig
+from lmgen.models.initialization import initial_parameters
+from lmgen.models.model_file import load_model, save_model
 from lmgen.models.ngram import NgramModel
+from lmgen.models.recurrent import RecurrentModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
 from tests.process import lmgen
@@ -79,6 +85,139 @@ def test_a_recurrent_run_names_its_baseline(ngram: Path, tmp_path: Path) -> None
     )
     assert beside.stderr.endswith("its n-gram baseline is run/ngram.safetensors\n")
     assert not (tmp_path / "model.arpa").exists()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder with a network that was never trained, and a held-out text."""
+    tokenizer = CharacterTokenizer("".join(sorted(set(TEXT))))
+    config = NetworkConfig(hidden_size=32, embedding_size=16)
+    V = tokenizer.vocabulary_size
+    model = RecurrentModel(config, V, tokenizer.start, initial_parameters(config, V, None, seed=1))
+    folder = tmp_path / "run"
+    (folder / "data").mkdir(parents=True)
+    save_model(folder / "model.safetensors", model, tokenizer, {"steps": 0})
+    (folder / "config.toml").write_text("")
+    (folder / "data" / "valid.txt").write_text(TEXT)
+    return folder
+
+
+@pytest.mark.parametrize("to", ["float16", "int8"])
+def test_a_smaller_network_is_a_model_like_any_other(to: str, run: Path, tmp_path: Path) -> None:
+    exported = lmgen("export", "run", "--to", to, "--out", "small.safetensors", cwd=tmp_path)
+    first, sizes, bits = exported.stdout.splitlines()
+
+    assert (exported.returncode, exported.stderr) == (0, "")
+    assert first == f"small.safetensors: weights float32 -> {to}"
+    assert re.fullmatch(r"bytes {15}[\d,]+ -> [\d,]+ \(a ratio of [\d.]+\)", sizes)
+    figures = r"bits per character  [\d.]+ -> [\d.]+ \([+-][\d.]+\)"
+    assert re.fullmatch(rf"{figures}, on the 920 characters of run/data/valid\.txt", bits)
+    for command in (["sample", "small.safetensors", "--length", "5"], ["next", "small.safetensors", "the"]):
+        assert lmgen(*command, cwd=tmp_path).returncode == 0
+    info = lmgen("info", "small.safetensors", cwd=tmp_path).stdout
+    assert f"\nweights    {to}\n" in info
+    assert "steps 0" in info
+
+
+def test_json_gives_the_change_that_perplexity_finds(run: Path, tmp_path: Path) -> None:
+    arguments = ("export", "run", "--to", "int8", "--out", "small.safetensors", "--json")
+    exported = json.loads(lmgen(*arguments, cwd=tmp_path).stdout)
+    scores = [
+        json.loads(lmgen("perplexity", name, "run/data/valid.txt", "--json", "--quiet", cwd=tmp_path).stdout)
+        for name in ("run", "small.safetensors")
+    ]
+
+    for figure in ("bits_per_character", "nats_per_token"):
+        before, after = (score[figure] for score in scores)
+        assert exported[f"{figure}_before"] == pytest.approx(before, abs=1e-6)
+        assert exported[f"{figure}_after"] == pytest.approx(after, abs=1e-6)
+        assert exported[f"{figure}_change"] == pytest.approx(after - before, abs=1e-6)
+        assert 0 < abs(exported[f"{figure}_change"]) < 1e-3
+    sizes = [(tmp_path / name).stat().st_size for name in ("run/model.safetensors", "small.safetensors")]
+    assert [exported["bytes_before"], exported["bytes_after"]] == sizes
+    assert exported["ratio"] == sizes[0] / sizes[1]
+    assert (exported["text"], exported["tokens"], exported["characters"]) == ("run/data/valid.txt", 920, 920)
+
+
+def test_a_model_file_alone_is_tried_on_a_text_that_is_named(run: Path, tmp_path: Path) -> None:
+    (run / "model.safetensors").rename(tmp_path / "m.safetensors")
+
+    def export(*arguments: str, text: str | None = None) -> tuple[list[str], str]:
+        command = ("export", "m.safetensors", "--to", "int8", "--out", "s.safetensors", "--overwrite")
+        result = lmgen(*command, *arguments, cwd=tmp_path, text=text)
+        assert result.returncode == 0
+        return result.stdout.splitlines(), result.stderr
+
+    without, note = export()
+    assert len(without) == 2
+    assert note == "note: to see what the smaller weights cost, name a text: --text FILE\n"
+    assert export("--text", "-", text="the cat")[0][2].endswith(", on the 7 characters of standard input")
+    assert export("--text", "-", text=TEXT * 600)[0][2].endswith(
+        ", on the first 500,000 characters of standard input"
+    )
+    unknown, note = export("--text", "-", text="the XYZ")
+    assert unknown[2].startswith("nats per token      ")
+    assert note.startswith("note: standard input: 3 of 7 tokens are unknown")
+
+
+def test_an_int8_file_can_become_a_float16_file(run: Path, tmp_path: Path) -> None:
+    """With the weights that int8 left."""
+    lmgen("export", "run", "--to", "int8", "--out", "int8.safetensors", cwd=tmp_path)
+    arguments = ("export", "int8.safetensors", "--to", "float16", "--out", "float16.safetensors", "--json")
+    exported = json.loads(lmgen(*arguments, "--text", "run/data/valid.txt", cwd=tmp_path).stdout)
+
+    assert exported["ratio"] < 1
+    assert abs(exported["bits_per_character_change"]) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ["ngram.safetensors", "--to", "int8"],
+            1,
+            "ngram.safetensors is ngram-3, but int8 is for the weights of a recurrent network; the tables of "
+            "an n-gram model are compact already",
+        ),
+        (
+            ["ngram.safetensors", "--text", "x"],
+            2,
+            "--text goes with --to float16 or int8; leave it out, or give --to",
+        ),
+        (["run", "--to", "int8", "--text", "x"], 1, "cannot read x: No such file or directory"),
+        (
+            ["run", "--to", "float16"],
+            1,
+            "its tensor embedding holds a weight of 1e+06, but float16 ends at 65504; use int8",
+        ),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(
+    arguments: list[str], code: int, message: str, ngram: Path, run: Path, tmp_path: Path
+) -> None:
+    saved = load_model(run / "model.safetensors")
+    assert isinstance(saved.model, RecurrentModel)
+    saved.model.parameters["embedding"][0, 0] = 1e6
+    save_model(run / "model.safetensors", saved.model, saved.tokenizer)
+    result = lmgen("export", *arguments, "--out", "out.safetensors", cwd=tmp_path)
+
+    assert result.stderr == f"error: {message}\n"
+    assert (result.returncode, result.stdout) == (code, "")
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_a_network_is_exported_from_python(run: Path, tmp_path: Path) -> None:
+    model = load(run)
+    small = model.export(tmp_path / "small.safetensors", to="float16")
+
+    assert (small.path, small.weights) == (tmp_path / "small.safetensors", "float16")
+    assert small.describe()["weights"] == "float16"
+    change = small.score(TEXT).nats - model.score(TEXT).nats
+    assert abs(change) < 0.1
+    with pytest.raises(ModelError, match=r"small\.safetensors is there already; replace it \(overwrite\)"):
+        model.export(tmp_path / "small.safetensors")
+    with pytest.raises(ConfigError, match="not as 'int4'"):
+        model.export(tmp_path / "other.safetensors", to="int4")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

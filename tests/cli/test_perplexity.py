@@ -351,11 +351,11 @@ def test_a_run_without_a_baseline_is_scored_without_one() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["nothing"], 1, "there is no run, model file or text nothing; `lmgen train` makes a model"),
+        (["nothing"], 1, "there is no run, model file or text nothing; runs here: checkpoints/demo"),
         (
             ["a" * 5000],
             1,
-            "there is no run, model file or text " + "a" * 5000 + "; `lmgen train` makes a model",
+            "there is no run, model file or text " + "a" * 5000 + "; runs here: checkpoints/demo",
         ),
         (["gone.safetensors", "one.txt"], 1, "there is no model gone.safetensors; "),
         (["checkpoints/demo", "gone.txt"], 1, "cannot read gone.txt: "),

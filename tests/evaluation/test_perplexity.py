@@ -1,6 +1,7 @@
 """Figures of texts, lines and tokens, against what can be worked out by hand."""
 
 import math
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from unittest.mock import patch
 
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation import scoring
-from lmgen.evaluation.perplexity import TextScore, compare_models, score_lines, score_text, score_tokens
+from lmgen.evaluation.perplexity import (
+    FIRST_LINES,
+    TextScore,
+    compare_models,
+    readings,
+    score_lines,
+    score_text,
+    score_tokens,
+)
 from lmgen.models.base import FloatArray, IdArray, LanguageModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.bytes import ByteTokenizer
@@ -189,6 +198,36 @@ def test_lines_of_all_lengths_keep_their_order() -> None:
     assert [score.tokens for score in scores] == [length + 1 for length in lengths]
 
 
+def test_the_first_of_many_lines_do_not_wait_for_the_others() -> None:
+    lines = [f"{'ab' * (number % 7)}\n" for number in range(5000)]
+    scored = 0
+
+    class Counting(BigramModel):
+        def score(self, state: IdArray, ids: IdArray) -> tuple[FloatArray, IdArray]:
+            nonlocal scored
+            scored += ids.shape[1]
+            return super().score(state, ids)
+
+    scores = score_lines(Counting(model_for(CHARACTERS).table), CHARACTERS, ["".join(lines)], "t")
+
+    assert next(scores).tokens == 1
+    assert scored == FIRST_LINES
+    assert [score.tokens for score in scores] == list(map(len, lines[1:]))
+
+
+def test_lines_of_a_vocabulary_without_a_line_end_are_lines() -> None:
+    tokenizer = CharacterTokenizer("ab")  # the line end is unknown
+
+    scores = score_lines(uniform_for(tokenizer), tokenizer, ["a\nab?\n\nb"], "t")
+
+    assert [(score.tokens, score.bits_per_character is None) for score in scores] == [
+        (2, True),
+        (4, True),
+        (1, True),
+        (1, False),
+    ]
+
+
 def test_lines_are_scored_as_they_arrive() -> None:
     """A line that has been written is scored before the next one is."""
     arrived = 0
@@ -299,3 +338,28 @@ def test_memory_is_that_of_a_segment_not_of_the_text() -> None:
 
     assert sum(sizes) == 600_000
     assert max(sizes) <= scoring.STREAMS * scoring.STREAM_LENGTH
+
+
+class Item:
+    """Something that can be watched while it is there."""
+
+
+def test_what_all_readings_have_read_is_let_go() -> None:
+    """But not what one of them has still to read."""
+    there: list[weakref.ref[Item]] = []
+
+    def items() -> Iterator[Item]:
+        for _ in range(100):
+            item = Item()
+            there.append(weakref.ref(item))
+            yield item
+            del item
+
+    ahead, behind = readings(items(), 2)
+    for _ in range(10):
+        next(ahead)
+    for _ in range(8):
+        next(behind)
+
+    assert [number for number, item in enumerate(there) if item() is not None] == [8, 9]
+    assert (len(list(ahead)), len(list(behind))) == (90, 92)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmgen.errors import ConfigError
+from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import RECENT_TOKENS
@@ -71,22 +71,28 @@ def test_tokens_come_as_often_as_they_are_likely() -> None:
 
 
 def test_the_share_drawn_decides_the_token() -> None:
-    weights = np.log(np.array([[1.0, 2.0, 1.0]]) / 2)
-    assert [int(draw(weights, np.array([share]))[0]) for share in (0.0, 0.2499, 0.25, 0.7499, 0.75)] == [
-        0,
-        0,
-        1,
-        1,
-        2,
+    weights = np.array([[1.0, 2.0, 1.0]]) / 2
+    assert [draw(weights, [share]) for share in (0.0, 0.2499, 0.25, 0.7499, 0.75)] == [
+        [0],
+        [0],
+        [1],
+        [1],
+        [2],
     ]
 
 
-@given(st.floats(0, 1, exclude_max=True), st.integers(0, 3))
-def test_what_has_no_weight_is_never_drawn(share: float, only_left: int) -> None:
-    weights = np.full((1, 4), -np.inf)
-    weights[0, only_left] = 0
-    assert draw(weights, np.array([share])).tolist() == [only_left]
-    assert draw(weights, np.array([np.nextafter(1, 0)])).tolist() == [only_left]
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 3), st.floats(1e-300, 1e300))
+def test_what_has_no_weight_is_never_drawn(share: float, only_left: int, weight: float) -> None:
+    weights = np.zeros((1, 4))
+    weights[0, only_left] = weight
+    assert draw(weights, [share]) == [only_left]
+    assert draw(weights, [np.nextafter(1, 0)]) == [only_left]
+
+
+@pytest.mark.parametrize("wrong", [0.0, np.nan, np.inf])
+def test_weights_that_say_nothing_are_refused(wrong: float) -> None:
+    with pytest.raises(NumericalError, match="no known token a probability"):
+        draw(np.array([[0.0, wrong, 0.0]]), [0.5])
 
 
 def test_the_same_seed_gives_the_same_text() -> None:

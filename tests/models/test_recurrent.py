@@ -1,9 +1,12 @@
 """The numpy model: shapes, parameter counts, and what every LanguageModel promises."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from lmgen.errors import ModelError
+from lmgen.models import recurrent
 from lmgen.models.cells import CELLS
 from lmgen.models.config import NetworkConfig
 from lmgen.models.initialization import initial_parameters
@@ -46,9 +49,9 @@ def test_scoring_is_predicting_and_advancing_step_by_step(model: RecurrentModel)
     state = model.start(3)
     for step, tokens in enumerate(block):
         predicted = model.predict(state)[np.arange(3), tokens]
-        np.testing.assert_allclose(scored[step], predicted, atol=1e-5)
+        np.testing.assert_allclose(scored[step], predicted, atol=1e-5, rtol=1e-5)
         state = model.advance(state, tokens[None])
-    np.testing.assert_allclose(model.predict(after), model.predict(state), atol=1e-5)
+    np.testing.assert_allclose(model.predict(after), model.predict(state), atol=1e-5, rtol=1e-5)
 
 
 def test_scores_do_not_depend_on_where_blocks_are_cut(model: RecurrentModel) -> None:
@@ -59,7 +62,7 @@ def test_scores_do_not_depend_on_where_blocks_are_cut(model: RecurrentModel) -> 
     for piece in np.split(block, [1, 5]):
         part, state = model.score(state, piece)
         parts.append(part)
-    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-5, rtol=1e-5)
 
 
 def test_a_stream_does_not_depend_on_those_beside_it(model: RecurrentModel) -> None:
@@ -67,7 +70,7 @@ def test_a_stream_does_not_depend_on_those_beside_it(model: RecurrentModel) -> N
     together, _ = model.score(model.start(5), block)
     alone, _ = model.score(model.start(1), block[:, 2:3])
 
-    np.testing.assert_allclose(together[:, 2:3], alone, atol=1e-5)
+    np.testing.assert_allclose(together[:, 2:3], alone, atol=1e-5, rtol=1e-5)
 
 
 def test_select_repeats_drops_and_reorders_streams(model: RecurrentModel) -> None:
@@ -157,3 +160,48 @@ class TestInitialization:
 
         assert all(np.array_equal(first[name], second[name]) for name in first)
         assert not np.array_equal(first["embedding"], other["embedding"])
+
+
+@pytest.mark.parametrize("streams", [1, 2, 15, 16, 17, 40])
+def test_what_a_stream_says_is_bit_for_bit_the_same_whichever_others_run_beside_it(streams: int) -> None:
+    model = random_model(cell="lstm", layers=2, hidden_size=64)
+    block = ids(5, 40)
+    everyone = model.advance(model.start(40), block)
+    chosen = list(np.random.default_rng(streams).permutation(40)[:streams])
+    some = model.advance(model.select(model.start(40), chosen), block[:, chosen])
+
+    np.testing.assert_array_equal(model.predict(some), model.predict(everyone)[chosen])
+    np.testing.assert_array_equal(
+        model.predict(model.select(everyone, chosen)), model.predict(everyone)[chosen]
+    )
+
+
+def test_one_stream_alone_agrees_with_many() -> None:
+    model = random_model(cell="gru", layers=2)
+    block = ids(20, 3)
+    together = model.predict(model.advance(model.start(3), block))
+    alone = model.predict(model.advance(model.start(1), block[:, :1]))
+
+    np.testing.assert_allclose(alone, together[:1], atol=1e-5)
+
+
+def test_a_vocabulary_too_large_to_project_in_advance_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = ids(6, 3)
+    usual = random_model(cell="lstm", layers=2).score(random_model(cell="lstm", layers=2).start(3), block)[0]
+    monkeypatch.setattr(recurrent, "PROJECTED_FLOATS", 10)
+    model = random_model(cell="lstm", layers=2)
+
+    np.testing.assert_allclose(model.score(model.start(3), block)[0], usual, atol=1e-5, rtol=1e-5)
+
+
+def test_threads_may_share_a_model() -> None:
+    model = random_model(cell="lstm", layers=2, hidden_size=64)
+    streams = [ids(300, 1, seed) for seed in range(4)]
+
+    def last(block: np.ndarray) -> np.ndarray:
+        return model.predict(model.advance(model.start(1), block))
+
+    alone = [last(block) for block in streams]
+    with ThreadPoolExecutor(4) as pool:
+        for expected, found in zip(alone, pool.map(last, streams), strict=True):
+            np.testing.assert_array_equal(found, expected)

@@ -149,8 +149,12 @@ class TestDecoded:
         blocks = [content[i : i + size] for i in range(0, len(content), size)]
         message = rf"^latin\.txt is not UTF-8 text \(byte 0x{content[offset]:02x} at offset {offset}\); "
 
+        before: list[str] = []
         with pytest.raises(CorpusError, match=message + r"convert it \(iconv.*or .*--tokenizer byte$"):
-            list(decoded(blocks, "latin.txt"))
+            before.extend(decoded(blocks, "latin.txt"))
+        assert "".join(before) == content[:offset].decode(), (
+            "the text before it comes out, wherever blocks are cut"
+        )
 
     @pytest.mark.parametrize(
         ("content", "guess"),

@@ -11,6 +11,7 @@ from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, ModelError
 from lmgen.models.base import FloatArray, IdArray, LanguageModel
+from lmgen.models.model_file import load_model, save_model
 from lmgen.models.recurrent import RecurrentModel
 from lmgen.training import run
 from lmgen.training.config import default_learning_rate
@@ -169,6 +170,22 @@ def test_a_file_of_its_own_will_do(text: Path, base: Path, tmp_path: Path) -> No
     model.write_bytes(RunFolder(base).model.read_bytes())
 
     assert lmgen.train(text, out=tmp_path / "new", from_model=model, **BUDGET).model.name == "gru"
+
+
+@pytest.mark.parametrize("weights", ["float16", "int8"])
+def test_weights_in_fewer_bytes_are_trained_on_in_float32(
+    weights: str, text: Path, base: Path, tmp_path: Path
+) -> None:
+    saved = load_model(RunFolder(base).model)
+    assert isinstance(saved.model, RecurrentModel)
+    small = tmp_path / "small.safetensors"
+    save_model(small, saved.model, saved.tokenizer, weights=weights)
+    tuned(text, small, tmp_path / "new", steps=1, learning_rate=1e-9, evaluations=1)
+    valid = RunFolder(base).valid_text.read_text(encoding="utf-8")
+
+    assert lmgen.load(tmp_path / "new").score(valid).nats == pytest.approx(
+        lmgen.load(small).score(valid).nats
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lmgen.text_model import TextModel
-    from lmgen.training.events import Event
+    from lmgen.training.events import CostMeasured, Event, RangeTest
 
 __all__ = [
     "ConfigError",
@@ -30,6 +30,8 @@ __all__ = [
     "LmgenError",
     "ModelError",
     "NumericalError",
+    "estimate_cost",
+    "find_learning_rate",
     "fit_ngram",
     "load",
     "train",
@@ -83,6 +85,7 @@ def train(
     *corpus: str | Path,
     out: str | Path | None = None,
     overwrite: bool = False,
+    from_model: str | Path | None = None,
     on_event: Callable[[Event], None] | None = None,
     **settings: Any,
 ) -> TextModel:
@@ -93,24 +96,23 @@ def train(
         corpus: files, folders or corpus names; none: the built-in default.
         out: the run folder; `checkpoints/CORPUS` if None.
         overwrite: replace the run that is there.
+        from_model: go on from the weights and the tokenizer of this model (`--from`).
         on_event: called with each of `lmgen.training.events` as it happens.
         settings: those of `lmgen train --help`, by the names of the flags: `minutes=5, hidden_size=512`.
 
     Raises:
         ConfigError: a setting is unknown or out of range.
         CorpusError: the corpus cannot be read or is too short.
-        ModelError: the run folder exists.
+        ModelError: the run folder exists, or the model to go on from cannot be used.
         NumericalError: training was unstable to its end; the best model it had is in the run folder.
     """
     from pathlib import Path
 
     from lmgen.text_model import TextModel
     from lmgen.training import run
-    from lmgen.training.config import RunConfig
     from lmgen.training.events import Finished
 
-    names = {"corpus": [str(name) for name in corpus]}
-    config = RunConfig.from_settings({**settings, **names}, "lmgen.train")
+    config = run.configured(_settings(corpus, from_model, settings), "lmgen.train")
     folder = None if out is None else Path(out)
     for event in run.train(config, folder, overwrite=overwrite):
         if on_event is not None:
@@ -119,3 +121,42 @@ def train(
             folder = Path(event.run)
             event.check()
     return TextModel.load(folder)
+
+
+def estimate_cost(*corpus: str | Path, from_model: str | Path | None = None, **settings: Any) -> CostMeasured:
+    """
+    What `train` will cost with the same arguments: parameters, memory, time; measured on a few updates.
+
+    Raises:
+        ConfigError, CorpusError, ModelError: as `train`.
+    """
+    from lmgen.training import run, trials
+
+    return trials.estimate_cost(
+        run.configured(_settings(corpus, from_model, settings), "lmgen.estimate_cost")
+    )
+
+
+def find_learning_rate(
+    *corpus: str | Path, from_model: str | Path | None = None, **settings: Any
+) -> RangeTest:
+    """
+    Train a little at rising learning rates: the curve of the loss, and the rate that it suggests.
+
+    `train(..., learning_rate="find")` does this first and takes the suggestion.
+
+    Raises:
+        ConfigError, CorpusError, ModelError: as `train`.
+    """
+    from lmgen.training import run, trials
+
+    config = run.configured(_settings(corpus, from_model, settings), "lmgen.find_learning_rate")
+    return trials.find_learning_rate(config)
+
+
+def _settings(
+    corpus: tuple[str | Path, ...], from_model: str | Path | None, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Flat settings by the names of the flags."""
+    given = {**settings, "corpus": [str(name) for name in corpus]}
+    return given if from_model is None else {**given, "from": str(from_model)}

@@ -23,6 +23,8 @@ class Explanation:
 
     help: str
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    """What may stand in place of a number."""
     minimum: float | None = None
     above: float | None = None
     maximum: float | None = None
@@ -45,7 +47,8 @@ def explanation(field: "dataclasses.Field[Any]") -> Explanation:
 
 def kind(config: type, name: str) -> tuple[type, bool]:
     """
-    The plain type of a setting and whether it may be absent: `int | None` -> `(int, True)`.
+    The plain type of a setting and whether it may be absent: `int | None` -> `(int, True)`; the first one
+    where there are several.
     """
     hint = get_type_hints(config)[name]
     if isinstance(hint, UnionType):
@@ -102,13 +105,16 @@ def _problem(config: type, field: "dataclasses.Field[Any]", value: object) -> st
     """What is wrong with one setting's value, or None."""
     plain, optional = kind(config, field.name)
     name = field.name
+    known = explanation(field)
     if value is None:
         return None if optional else f"{name} is missing"
+    if isinstance(value, str) and value in known.words:
+        return None
     if plain is float and type(value) is int:
         value = float(value)
     if type(value) is not plain:
-        return f"{name} is {value!r}, but has to be of type {plain.__name__}"
-    known = explanation(field)
+        words = "".join(f" or {word!r}" for word in known.words)
+        return f"{name} is {value!r}, but has to be of type {plain.__name__}{words}"
     if known.choices and value not in known.choices:
         return f"{name} is {value!r}, but has to be one of {', '.join(known.choices)}"
     if isinstance(value, int | float) and not isinstance(value, bool):

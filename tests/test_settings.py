@@ -14,6 +14,7 @@ class Example:
     share: float | None = setting(None, "how much", above=0.0, below=1.0)
     name: str = setting("a", "which", choices=("a", "b"))
     loud: bool = setting(False, "whether")
+    rate: float | str | None = setting(None, "how fast", above=0.0, words=("find",))
 
     def __post_init__(self) -> None:
         check(self)
@@ -36,12 +37,19 @@ def test_every_problem_is_listed_at_once() -> None:
         ({"size": True}, "size is True, but has to be of type int"),
         ({"size": None}, "size is missing"),
         ({"share": float("nan")}, "share is nan, but has to be above 0"),
+        ({"rate": "fast"}, "rate is 'fast', but has to be of type float or 'find'"),
+        ({"rate": 0.0}, r"rate is 0\.0, but has to be above 0"),
         ({"loud": "yes"}, "loud is 'yes', but has to be of type bool"),
     ],
 )
 def test_types_are_checked(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Example(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_word_may_stand_in_place_of_a_number() -> None:
+    assert Example(rate="find").rate == "find"
+    assert kind(Example, "rate") == (float, True)
 
 
 def test_a_whole_number_will_do_for_a_share() -> None:
@@ -51,7 +59,7 @@ def test_a_whole_number_will_do_for_a_share() -> None:
 
 def test_files_name_unknown_settings() -> None:
     with pytest.raises(
-        ConfigError, match=r"run\.toml: unknown settings sise; known are loud, name, share, size"
+        ConfigError, match=r"run\.toml: unknown settings sise; known are loud, name, rate, share, size"
     ):
         from_mapping(Example, {"sise": 3}, "run.toml")
 

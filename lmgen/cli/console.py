@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from lmgen.cli import report
+from lmgen.cli.curve import drawn
 from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.training.events import (
     BaselineFitted,
+    CostMeasured,
     Evaluated,
     Event,
     Finished,
     Interrupted,
+    RangeTest,
     RolledBack,
     Saved,
     Started,
@@ -57,6 +60,21 @@ def follow(events: Iterable[Event], *, quiet: bool) -> Finished | None:
         with LiveDisplay() as display:
             return _follow(events, display)
     return _follow(events, PlainDisplay())
+
+
+def print_cost(cost: CostMeasured, *, as_json: bool) -> None:
+    """Print what a run would cost on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(cost.to_json()) + "\n")
+        return
+    memory = "unknown" if cost.memory_bytes is None else megabytes(cost.memory_bytes)
+    sys.stdout.write(
+        f"parameters  {cost.parameters:,}\n"
+        f"memory      {memory}\n"
+        f"speed       {cost.tokens_per_second:,.0f} tokens/s\n"
+        f"training    {cost.steps:,} steps, {cost.epochs:.2f} epochs in {report.duration(cost.seconds)}, "
+        "evaluations not counted\n"
+    )
 
 
 def print_summary(finished: Finished, *, as_json: bool) -> None:
@@ -107,13 +125,22 @@ class PlainDisplay(Silent):
 
 def _follow(events: Iterable[Event], display: Display) -> Finished | None:
     prepared: Prepared | None = None
+    in_table = False
     for event in events:
         match event:
             case Stepped():
                 display.step(event)
             case Evaluated():
                 assert prepared is not None
+                if not in_table:
+                    display.line(ROW.format(*HEADINGS))
+                    in_table = True
                 display.line(_row(event, prepared))
+            case CostMeasured():
+                display.line(_cost(event))
+            case RangeTest():
+                for line in _range_test(event):
+                    display.line(line)
             case Saved():
                 display.saved(event)
             case RolledBack():
@@ -122,8 +149,7 @@ def _follow(events: Iterable[Event], display: Display) -> Finished | None:
                 for line in _baseline(event):
                     display.line(line)
             case Started():
-                for line in _opening(event):
-                    display.line(line)
+                display.line(_opening(event))
                 display.started(event)
             case Finished():
                 return event
@@ -157,11 +183,33 @@ def _baseline(fitted: BaselineFitted) -> list[str]:
     ]
 
 
-def _opening(started: Started) -> list[str]:
+def _opening(started: Started) -> str:
     network = started.config.network
     shape = f"{network.cell} {network.layers} x {network.hidden_size}, {started.parameters:,} parameters"
     goes_on = f", going on from step {started.resumed_step:,}" if started.resumed_step else ""
-    return [f"network   {shape}, on {started.device}, in {started.folder}{goes_on}", ROW.format(*HEADINGS)]
+    return f"network   {shape}, on {started.device}, in {started.folder}{goes_on}"
+
+
+def _range_test(test: RangeTest) -> list[str]:
+    rates = [point.learning_rate for point in test.points]
+    return [
+        f"find      loss, smoothed, while the learning rate rises over {len(rates)} updates (nats/token):",
+        *drawn(rates, [point.smoothed_nats for point in test.points], test.learning_rate),
+        f"          the learning rate is {test.learning_rate:g}: half of the valley's middle",
+    ]
+
+
+def _cost(cost: CostMeasured) -> str:
+    memory = "" if cost.memory_bytes is None else f", {megabytes(cost.memory_bytes)} of memory"
+    return (
+        f"cost      {cost.tokens_per_second:,.0f} tokens/s{memory}: {report.duration(cost.seconds_left)} to "
+        f"go, {cost.steps:,} steps, {cost.epochs:.2f} epochs in all"
+    )
+
+
+def megabytes(count: int) -> str:
+    """An amount of memory."""
+    return f"{count / 2**20:,.0f} MB"
 
 
 def _row(evaluated: Evaluated, prepared: "Prepared") -> str:

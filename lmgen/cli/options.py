@@ -92,6 +92,7 @@ def _flag(config: type, field: Any) -> inspect.Parameter:
     flag = "--" + field.name.replace("_", "-")
     option = typer.Option(
         flag,
+        **_words(plain, known.words),
         help=known.help[0].upper() + known.help[1:] + _shown(field.default) + ".",
         show_default=False,
         rich_help_panel=config.__doc__.splitlines()[0].rstrip(".") if config.__doc__ else None,
@@ -99,6 +100,20 @@ def _flag(config: type, field: Any) -> inspect.Parameter:
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
     )
+
+
+def _words(plain: type, words: tuple[str, ...]) -> dict[str, Any]:
+    """How typer reads a number in whose place some words may stand."""
+    if not words:
+        return {}
+
+    def number_or_word(text: str) -> Any:
+        try:
+            return text if text in words else plain(text)
+        except ValueError as error:
+            raise typer.BadParameter(f"{text!r} is neither a number nor {' or '.join(words)}") from error
+
+    return {"parser": number_or_word, "metavar": "|".join([plain.__name__.upper(), *words])}
 
 
 def _shown(default: object) -> str:

@@ -16,6 +16,7 @@ from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from lmgen.training.config import RunConfig
     from lmgen.training.events import Event
 
 
@@ -41,6 +42,26 @@ def train(
         Path | None,
         typer.Option(help="Settings from a TOML file, such as a run's config.toml.", show_default=False),
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Go on from a model's weights and tokenizer, on another text.",
+            show_default=False,
+            autocompletion=completion.models,
+        ),
+    ] = None,
+    extend_vocabulary: Annotated[
+        bool,
+        typer.Option(
+            "--extend-vocabulary", help="With --from: give what the tokenizer does not know ids of its own."
+        ),
+    ] = False,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="Only say what training will cost: make a few updates, and stop."),
+    ] = False,
     stateful: Annotated[bool, typer.Option("--stateful", help="The same as --state carry.")] = False,
     stateless: Annotated[bool, typer.Option("--stateless", help="The same as --state reset.")] = False,
     quiet: QuietOption = False,
@@ -56,6 +77,11 @@ def train(
     """
     with report.reported_errors():
         flags = _flags(settings, corpus, stateful=stateful, stateless=stateless)
+        flags |= {"from": from_} if from_ else {}
+        flags |= {"extend_vocabulary": True} if extend_vocabulary else {}
+        if estimate:
+            _estimate(flags, config, resume=resume, as_json=json)
+            return
         from lmgen.cli.console import follow, print_summary
 
         with _Interruption() as interruption:
@@ -94,16 +120,32 @@ def _events(
     """The events of a new run, or of one that goes on."""
     from lmgen.data.run_folder import newest_run
     from lmgen.training import run
-    from lmgen.training.config import RunConfig
 
     if resume:
         if overwrite or config:
             raise ConfigError("--resume goes on with a run as it is: leave --overwrite and --config out")
         return run.resume(out or newest_run().folder, flags, should_stop=should_stop)
+    run_config = _configured(flags, config)
+    return run.train(run_config, out, overwrite=overwrite, should_stop=should_stop, tell=report.note)
+
+
+def _estimate(flags: dict[str, Any], config: Path | None, *, resume: bool, as_json: bool) -> None:
+    """Measure and print what a new run would cost."""
+    if resume:
+        raise ConfigError("--estimate is for a new run: leave --resume out")
+    from lmgen.cli.console import print_cost
+    from lmgen.training.trials import estimate_cost
+
+    print_cost(estimate_cost(_configured(flags, config), tell=report.note), as_json=as_json)
+
+
+def _configured(flags: dict[str, Any], config: Path | None) -> "RunConfig":
+    """The configuration of a new run: a file's settings, over which flags win."""
+    from lmgen.training import run
+
     settings = {**(run.read_config(config) if config else {}), **flags}
     where = f"{config} and the command line" if config else "the command line"
-    run_config = RunConfig.from_settings(settings, where)
-    return run.train(run_config, out, overwrite=overwrite, should_stop=should_stop, tell=report.note)
+    return run.configured(settings, where)
 
 
 class _Interruption:

@@ -13,7 +13,7 @@ A corpus to token files: cut off what is held out, choose the vocabulary, encode
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import log
@@ -31,6 +31,9 @@ from lmgen.text.sources import Text
 from lmgen.tokenizers.base import IdArray, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
+
+EXAMPLES = 8
+"""How many unknown tokens are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,8 @@ def prepare(
     config: TokenizerConfig,
     run: RunFolder,
     *,
+    given: Tokenizer | None = None,
+    extend: bool = False,
     overwrite: bool = False,
     needed_tokens: int = 1,
 ) -> Prepared:
@@ -79,10 +84,13 @@ def prepare(
         held_out: what of it is not trained on.
         config: what a token is.
         run: where the files go.
+        given: a tokenizer that is there already, of the kind that `config` names; None: train one.
+        extend: give the tokens that it does not know ids of their own, as far as `config` allows.
         overwrite: replace the run that is there, once the new one's data are complete.
         needed_tokens: the fewest tokens that can be trained on.
 
     Raises:
+        ConfigError: the given vocabulary cannot be extended.
         CorpusError: a part of the corpus would be empty or too short, or cannot be read.
         ModelError: the run folder exists.
     """
@@ -90,8 +98,16 @@ def prepare(
     with _workplace(run) as workplace:
         kind = TOKENIZERS[config.tokenizer]
         texts = split_corpus(corpus, held_out, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
-        tokenizer = train_tokenizer(texts["train"].chunks, config)
+        notes = list(corpus.notes)
+        if given is None:
+            tokenizer = train_tokenizer(texts["train"].chunks, config)
+        else:
+            missing = given.missing(texts["train"].chunks)
+            tokenizer = _extended(given, missing, config) if extend else given
+            notes += _vocabulary_notes(given, tokenizer, missing)
         parts = {name: _encode(text, name, tokenizer, workplace) for name, text in texts.items()}
+        if given is not None:
+            notes += _held_out_notes(parts)
         _check_length(parts["train"].tokens, needed_tokens)
         saved = {
             "corpus": corpus.name,
@@ -108,7 +124,7 @@ def prepare(
         train=parts["train"],
         valid=parts["valid"],
         test=parts.get("test"),
-        notes=tuple(corpus.notes),
+        notes=tuple(notes),
     )
 
 
@@ -139,6 +155,46 @@ def discard_run(run: RunFolder) -> None:
         file.unlink(missing_ok=True)
     for folder in (run.last.parent, run.prepared.parent):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _extended(given: Tokenizer, missing: Mapping[str, int], config: TokenizerConfig) -> Tokenizer:
+    """The tokenizer with what it lacks, but for tokens that are too rare."""
+    return given.extended([token for token, count in missing.items() if count >= config.min_count])
+
+
+def _vocabulary_notes(given: Tokenizer, used: Tokenizer, missing: Mapping[str, int]) -> list[str]:
+    """What a vocabulary lacks for a text, and what was added to it."""
+    if not missing:
+        return []
+    new = used.vocabulary_size - given.vocabulary_size
+    notes = []
+    if new:
+        first = given.vocabulary_size
+        added = {used.piece(token): missing[used.piece(token)] for token in range(first, first + new)}
+        notes.append(f"{new:,} new tokens have ids from {first:,} on: {_examples(added)}")
+        missing = {token: count for token, count in missing.items() if token not in added}
+    if missing:
+        notes.append(
+            f"{sum(missing.values()):,} tokens of the training text are unknown to the vocabulary, "
+            f"{len(missing):,} different ones: {_examples(missing)}"
+            + ("" if new else "; --extend-vocabulary gives them ids")
+        )
+    return notes
+
+
+def _held_out_notes(parts: Mapping[str, Part]) -> list[str]:
+    return [
+        f"{part.unknown_tokens:,} tokens of the {name} text are unknown to the vocabulary"
+        for name, part in parts.items()
+        if name != "train" and part.unknown_tokens
+    ]
+
+
+def _examples(counts: Mapping[str, int]) -> str:
+    """The most frequent tokens with their counts: `'é' 12, 'ü' 3, ...`."""
+    frequent = sorted(counts, key=lambda token: -counts[token])
+    shown = [f"{token!r} {counts[token]:,}" for token in frequent[:EXAMPLES]]
+    return ", ".join(shown) + (", ..." if len(frequent) > EXAMPLES else "")
 
 
 def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part:

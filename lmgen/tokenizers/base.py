@@ -6,13 +6,13 @@ ends in a line end. Everything that streams rests on this, `encode_stream` first
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.errors import CorpusError, ModelError
+from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.pieces import escape
@@ -112,6 +112,29 @@ class Tokenizer(ABC):
         Raises:
             ModelError: something is missing or does not fit.
         """
+
+    def missing(self, chunks: Chunks) -> dict[str, int]:  # noqa: ARG002 - most tokenizers know every text
+        """
+        The tokens of a text that the vocabulary lacks, with how often each occurs.
+
+        They come in the order in which `train` would give them ids.
+        """
+        return {}
+
+    def extended(self, tokens: Sequence[str]) -> Self:  # noqa: ARG002
+        """
+        The same tokenizer with more tokens, whose ids follow the old ones: those stay what they are.
+
+        Args:
+            tokens: of those that `missing` found.
+
+        Raises:
+            ConfigError: no text has tokens that the vocabulary lacks.
+        """
+        raise ConfigError(
+            f"a {self.name} vocabulary cannot be extended, and need not be: it spells every text; leave "
+            "--extend-vocabulary out"
+        )
 
     def encode(self, text: str) -> IdArray:
         """The ids of a text, as it stands: an open last line stays open."""

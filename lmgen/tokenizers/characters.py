@@ -1,10 +1,11 @@
 """
-Each character is a token: 0 is <unk>, then the characters of the training text by code point.
+Each character is a token: 0 is <unk>, then the characters of the training text by code point, then those that
+the vocabulary was extended by.
 
 A character here is a Unicode code point, as Python counts them; combining marks and joiners are characters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +29,7 @@ class CharacterTokenizer(Tokenizer):
     Characters to ids by one table look-up.
 
     Args:
-        characters: the vocabulary without <unk>, by code point.
+        characters: the vocabulary without <unk>, in the order of the ids, each once.
         lowercase: read every capital letter as its small one (one character each: İ is read as i).
     """
 
@@ -56,19 +57,23 @@ class CharacterTokenizer(Tokenizer):
     @classmethod
     def train(cls, chunks: Chunks, config: TokenizerConfig) -> Self:
         """Count the characters of the text; keep those that the settings allow."""
-        counts = count_characters(chunks())
-        if not counts.any():
-            raise CorpusError("the training text is empty; give one with some characters")
-        if config.lowercase:
-            capitals, counts = counts, np.zeros_like(counts)
-            np.add.at(counts, _small_letters(), capitals)
-        counts[SURROGATES] = 0
+        counts = _count_read(chunks(), lowercase=config.lowercase)
         counts[counts < config.min_count] = 0
         most = None if config.vocab_size is None else config.vocab_size - 1
         codes = most_frequent(counts, most)
         if not len(codes):
             raise CorpusError(f"no character occurs {config.min_count} times; lower --min-count")
         return cls(text_of(np.sort(codes)), lowercase=config.lowercase)
+
+    def missing(self, chunks: Chunks) -> dict[str, int]:
+        """Characters, by code point."""
+        counts = _count_read(chunks(), lowercase=self.lowercase)
+        counts[code_points(self.characters)] = 0
+        return {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
+
+    def extended(self, tokens: Sequence[str]) -> Self:
+        """With more characters."""
+        return type(self)(self.characters + "".join(tokens), lowercase=self.lowercase)
 
     def encode(self, text: str) -> IdArray:
         """One id a character; lone surrogates are unknown."""
@@ -88,16 +93,16 @@ class CharacterTokenizer(Tokenizer):
         return _CharacterDecoder("\ufffd" + self.characters)
 
     def to_json(self) -> dict[str, Any]:
-        """The characters as one string, by code point."""
+        """The characters as one string, in the order of their ids."""
         return {"tokenizer": self.name, "characters": self.characters, "lowercase": self.lowercase}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
-        """Rebuild it; the characters have to be in order, which also rules out double ones."""
+        """Rebuild it; each character has to be there once."""
         characters = saved_value(saved, "characters", str)
-        codes = code_points(characters).astype(np.int64)
-        if (np.diff(codes) <= 0).any():
-            raise damaged("its characters are not in the order of their code points, each once")
+        codes = code_points(characters)
+        if len(np.unique(codes)) < len(codes):
+            raise damaged("one of its characters is there twice")
         if ((codes >= SURROGATES.start) & (codes < SURROGATES.stop)).any():
             raise damaged("one of its characters is a lone surrogate")
         return cls(characters, lowercase=saved_value(saved, "lowercase", bool))
@@ -133,6 +138,23 @@ def count_characters(chunks: Iterable[str]) -> npt.NDArray[np.int64]:
     counts = np.zeros(CODE_POINTS, np.int64)
     for chunk in chunks:
         np.add.at(counts, code_points(chunk), 1)
+    return counts
+
+
+def _count_read(chunks: Iterable[str], *, lowercase: bool) -> npt.NDArray[np.int64]:
+    """
+    How often each code point occurs in a text as the tokenizer reads it.
+
+    Raises:
+        CorpusError: the text is empty.
+    """
+    counts = count_characters(chunks)
+    if not counts.any():
+        raise CorpusError("the training text is empty; give one with some characters")
+    if lowercase:
+        capitals, counts = counts, np.zeros_like(counts)
+        np.add.at(counts, _small_letters(), capitals)
+    counts[SURROGATES] = 0
     return counts
 
 

@@ -20,7 +20,7 @@ tab inside a word, so the spellings cannot be confused: `(don't!)` is `(⇥`, `d
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import repeat
 from typing import Any, Self
@@ -46,7 +46,7 @@ class WordTokenizer(Tokenizer):
     Words to ids by a dictionary.
 
     Args:
-        words: the vocabulary without the two special tokens, most frequent first.
+        words: the vocabulary without the two special tokens, in the order of the ids: most frequent first.
         lowercase: read all letters as lower case.
         split_punctuation: marks are tokens of their own.
     """
@@ -75,15 +75,27 @@ class WordTokenizer(Tokenizer):
     @classmethod
     def train(cls, chunks: Chunks, config: TokenizerConfig) -> Self:
         """Count the words of the text; keep the most frequent, equally frequent ones by spelling."""
-        counts = _count_words(chunks(), config)
+        counts = _count_words(
+            chunks(), lowercase=config.lowercase, split_punctuation=config.split_punctuation
+        )
         if not counts:
             raise CorpusError("the training text has no words; give one that is more than white space")
-        frequent = [word for word, count in counts.items() if count >= config.min_count]
+        frequent = [word for word in _by_frequency(counts) if counts[word] >= config.min_count]
         if not frequent:
             raise CorpusError(f"no word occurs {config.min_count} times; lower --min-count")
-        frequent.sort(key=lambda word: (-counts[word], word))
         most = None if config.vocab_size is None else config.vocab_size - len(SPECIAL_PIECES)
         return cls(frequent[:most], lowercase=config.lowercase, split_punctuation=config.split_punctuation)
+
+    def missing(self, chunks: Chunks) -> dict[str, int]:
+        """Words and marks, by descending frequency."""
+        counts = _count_words(chunks(), lowercase=self.lowercase, split_punctuation=self.split_punctuation)
+        return {word: counts[word] for word in _by_frequency(counts) if word not in self._ids}
+
+    def extended(self, tokens: Sequence[str]) -> Self:
+        """With more words."""
+        return type(self)(
+            [*self.words, *tokens], lowercase=self.lowercase, split_punctuation=self.split_punctuation
+        )
 
     def encode(self, text: str) -> IdArray:
         """The words of each line, and </s> for each line end."""
@@ -187,14 +199,19 @@ class _WordDecoder(Decoder):
         return ""
 
 
-def _count_words(chunks: Iterable[str], config: TokenizerConfig) -> Counter[str]:
+def _by_frequency(counts: Counter[str]) -> list[str]:
+    """The words, most frequent first, equally frequent ones by spelling."""
+    return sorted(counts, key=lambda word: (-counts[word], word))
+
+
+def _count_words(chunks: Iterable[str], *, lowercase: bool, split_punctuation: bool) -> Counter[str]:
     """How often each word occurs; memory grows with the number of different words only."""
     counts: Counter[str] = Counter()
     for block in line_blocks(chunks):
         counts.update(block.split())
-    if config.split_punctuation:
+    if split_punctuation:
         counts = _sum_counts((part, count) for word, count in counts.items() for _, part in _split(word))
-    if config.lowercase:
+    if lowercase:
         counts = _sum_counts((word.lower(), count) for word, count in counts.items())
     return counts
 

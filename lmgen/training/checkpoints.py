@@ -51,7 +51,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
         trainer.good = snapshots.take(trainer)
         if "good" in header:
             trainer.good = Snapshot(Position(**header["good"]), snapshots.under(GOOD, tensors))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{path} does not fit this run ({error}); train again with --overwrite, or restore the file"
         ) from error

@@ -20,6 +20,9 @@ LEARNING_RATES = {"adamw": 8e-3, "adam": 8e-3, "sgd": 6.0, "rmsprop": 4e-3, "ada
 WEIGHT_DECAYS = {"adamw": 0.1}
 """By optimiser, where none is given; the others have none."""
 
+FINE_TUNING_RATE = 0.5
+"""The default rate's share where training goes on from a model: benchmarks/results/fine-tuning.md."""
+
 DEFAULT_EPOCHS = 10.0
 """The budget when none is given."""
 
@@ -43,8 +46,13 @@ class TrainingConfig:
     batch_size: int = setting(16, "parallel streams (B)", minimum=1)
 
     optimizer: str = setting("adamw", "how gradients change the weights", choices=OPTIMIZER_NAMES)
-    learning_rate: float | None = setting(
-        None, "the highest learning rate (by optimizer and hidden size if not given)", above=0.0, below=inf
+    learning_rate: float | str | None = setting(
+        None,
+        "the highest learning rate, or find: try many and take a good one (by optimizer and hidden size if "
+        "not given)",
+        words=("find",),
+        above=0.0,
+        below=inf,
     )
     weight_decay: float | None = setting(
         None,
@@ -123,6 +131,12 @@ class TrainingConfig:
         """Weight decay, the optimiser's default where none was given."""
         return WEIGHT_DECAYS.get(self.optimizer, 0.0) if self.weight_decay is None else self.weight_decay
 
+    def highest_rate(self, hidden_size: int) -> float:
+        """The learning rate that was given, or the default: for `find`, what it is looked for around."""
+        if self.learning_rate is None or isinstance(self.learning_rate, str):
+            return default_learning_rate(self.optimizer, hidden_size)
+        return self.learning_rate
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
@@ -130,6 +144,10 @@ class RunConfig:
 
     corpus: tuple[str, ...] = ()
     """Files, folders, `-` or corpus names, read one after another; none: the built-in default."""
+    origin: str | None = None
+    """The model that training goes on from (`from`), see finetuning.py."""
+    extend_vocabulary: bool = False
+    """Whether its vocabulary is to grow by what it lacks for the new text."""
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -147,6 +165,13 @@ class RunConfig:
         corpus = rest.pop("corpus", ())
         if isinstance(corpus, str) or not all(isinstance(name, str) for name in corpus):
             raise ConfigError(f"{where}: corpus has to be a list of names")
+        origin, extend = rest.pop("from", None), rest.pop("extend_vocabulary", False)
+        if extend not in (True, False):
+            raise ConfigError(f"{where}: extend_vocabulary is {extend!r}, but has to be of type bool")
+        if extend and origin is None:
+            raise ConfigError(
+                f"{where}: extend_vocabulary is for runs that start --from a model; leave it out"
+            )
         parts = {}
         for name, part in _PARTS.items():
             names = {field.name for field in fields(part)}
@@ -156,12 +181,14 @@ class RunConfig:
             raise ConfigError(
                 f"{where}: unknown settings {', '.join(sorted(rest))}; see `lmgen train --help`"
             )
-        return cls(corpus=tuple(corpus), **parts)
+        return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, **parts)
 
     def resolved(self) -> "RunConfig":
         """The same, with the defaults that depend on other settings written out: what a run keeps."""
         network, training = self.network, self.training
-        rate = training.learning_rate or default_learning_rate(training.optimizer, network.hidden_size)
+        rate = training.learning_rate or training.highest_rate(network.hidden_size)
+        if training.learning_rate is None and self.origin is not None:
+            rate = training.highest_rate(network.hidden_size) * FINE_TUNING_RATE
         return replace(
             self,
             network=replace(network, embedding_size=network.embedding_width),
@@ -173,6 +200,8 @@ class RunConfig:
     def to_settings(self) -> dict[str, Any]:
         """All settings that are present, flat: what `from_settings` reads."""
         settings: dict[str, Any] = {"corpus": list(self.corpus)}
+        if self.origin is not None:
+            settings |= {"from": self.origin, "extend_vocabulary": self.extend_vocabulary}
         for name in _PARTS:
             settings |= to_mapping(getattr(self, name))
         return settings

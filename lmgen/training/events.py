@@ -21,6 +21,29 @@ class BaselineFitted:
 
 
 @dataclass(frozen=True, slots=True)
+class RangePoint:
+    """One update of a learning-rate range test."""
+
+    learning_rate: float
+    nats_per_token: float
+    smoothed_nats: float
+    """Mean over this update and those around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeTest:
+    """Learning rates were tried (training/range_test.py); this is the curve, and what it suggests."""
+
+    points: tuple[RangePoint, ...]
+    learning_rate: float
+    """The suggestion, to two digits."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """Everything is ready and the first update comes next."""
 
@@ -31,6 +54,26 @@ class Started:
     device: str
     resumed_step: int | None
     """The step that a resumed run goes on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostMeasured:
+    """What the run will cost, from its first updates. The fields are those of `lmgen train --estimate`."""
+
+    parameters: int
+    memory_bytes: int | None
+    """The most that will have been used, of the GPU or of this process; None where that is not known."""
+    tokens_per_second: float
+    steps: int
+    """When the budget is spent; so are `epochs` and `seconds`."""
+    epochs: float
+    seconds: float
+    """Of training: evaluations come on top."""
+    seconds_left: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate that programs read."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +141,8 @@ class Stepped:
     progress: float
     """Share of the budget that is spent, 0 to 1."""
     seconds: float
+    nats_per_token: float
+    """The loss of this update's window."""
     train_nats_per_token: float
     """A running mean over the last steps."""
     tokens_per_second: float
@@ -141,5 +186,15 @@ class RolledBack:
 
 
 Event = (
-    Prepared | BaselineFitted | Started | Stepped | Evaluated | RolledBack | Saved | Interrupted | Finished
+    Prepared
+    | BaselineFitted
+    | RangeTest
+    | Started
+    | CostMeasured
+    | Stepped
+    | Evaluated
+    | RolledBack
+    | Saved
+    | Interrupted
+    | Finished
 )

@@ -25,7 +25,7 @@ from lmgen.models.cells import LayerStates
 from lmgen.tokenizers.base import IdArray
 from lmgen.training import snapshots
 from lmgen.training.averaging import averaging_begins, begin_average
-from lmgen.training.config import TrainingConfig, default_learning_rate
+from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, RolledBack, Stepped
 from lmgen.training.network import Network, TorchLanguageModel, detached
 from lmgen.training.optimizers import optimizer_for
@@ -86,9 +86,7 @@ class Trainer:
         self.windows = windows
         self.validation = validation
         self.config = config
-        self.highest_rate = config.learning_rate or default_learning_rate(
-            config.optimizer, network.config.hidden_size
-        )
+        self.highest_rate = config.highest_rate(network.config.hidden_size)
         self.optimizer = optimizer_for(network.parameters(), config, self.highest_rate)
         self.position = Position()
         self.carried = network.initial_state(windows.streams)
@@ -264,6 +262,7 @@ class Trainer:
             epoch=self.epochs,
             progress=self.progress,
             seconds=position.seconds,
+            nats_per_token=nats,
             train_nats_per_token=self._shown_nats,
             tokens_per_second=self._shown_speed,
         )

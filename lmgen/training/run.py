@@ -5,29 +5,37 @@ A training run from corpus to model: the one call behind `lmgen train`. Events o
 """
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import tomli_w
-import torch
 
-from lmgen.data.preparation import Prepared, load_prepared, prepare
+from lmgen.data.preparation import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
-from lmgen.data.token_file import read_tokens
-from lmgen.data.windows import Windows, needed_tokens
 from lmgen.errors import ConfigError, ModelError
 from lmgen.files import write_text
-from lmgen.models.initialization import initial_parameters
 from lmgen.training.checkpoints import load_checkpoint, save_checkpoint
 from lmgen.training.config import BUDGET, RunConfig
-from lmgen.training.events import BaselineFitted, Evaluated, Event, Interrupted, RolledBack, Saved, Started
+from lmgen.training.cost import CostMeter
+from lmgen.training.events import (
+    BaselineFitted,
+    Evaluated,
+    Event,
+    Interrupted,
+    RangeTest,
+    RolledBack,
+    Saved,
+    Started,
+)
+from lmgen.training.finetuning import Origin, origin_of, with_origin
 from lmgen.training.loop import Trainer
-from lmgen.training.network import Network
 from lmgen.training.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
+from lmgen.training.range_test import range_test
 from lmgen.training.records import append_metrics, cut_metrics, save_network, summarized
+from lmgen.training.setup import chosen_threads, new_trainer, open_device, prepare_run
 
 
 def train(
@@ -57,28 +65,22 @@ def train(
         NumericalError: even the last good state has no finite loss on the validation text.
     """
     config = config.resolved()
-    training = config.training
-    _device(training.device)
+    open_device(config.training.device)
     settings = _as_toml(config)
     corpus = open_run_corpus(config, tell)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
-    prepared = prepare(
-        corpus,
-        config.held_out,
-        config.tokenizer,
-        run,
-        overwrite=overwrite,
-        needed_tokens=needed_tokens(
-            training.batch_size, training.window_length, carried=training.state == "carry"
-        ),
-    )
+    origin = origin_of(config, run)
+    prepared = prepare_run(config, corpus, run, origin, overwrite=overwrite)
     write_text(run.config, settings)
     yield prepared
-    with _threads(config):
+    with chosen_threads(config):
         if baseline_order(config, prepared) == 0 and config.training.baseline_order is None:
             tell(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")
         yield from _fit_baseline(run, config, prepared)
-        trainer = _trainer(run, config, prepared)
+        if config.training.learning_rate == "find":
+            tell("before training, a range of learning rates is tried on copies of the network")
+        config = yield from _with_found_rate(run, config, prepared, origin)
+        trainer = new_trainer(run, config, prepared, origin)
         yield from _train(trainer, run, config, prepared, should_stop)
 
 
@@ -105,20 +107,35 @@ def resume(
     config = _resumed_config(run, changes or {})
     prepared = load_prepared(run)
     yield prepared
-    with _threads(config):
-        trainer = _trainer(run, config, prepared)
+    with chosen_threads(config):
         if run.last.exists():
+            trainer = new_trainer(run, config, prepared)
             load_checkpoint(run.last, trainer)
         elif run.model.exists():
             raise ModelError(
                 f"{run.last} is missing, so {run.folder} cannot be resumed; its model is as it was. Train "
                 "anew in another --out"
             )
+        else:
+            origin = origin_of(config, run)
+            config = yield from _with_found_rate(run, config, prepared, origin)
+            trainer = new_trainer(run, config, prepared, origin)
         write_text(run.config, _as_toml(config))
         cut_metrics(run.metrics, trainer.position.step)
         if not run.ngram.exists():
             yield from _fit_baseline(run, config, prepared)
         yield from _train(trainer, run, config, prepared, should_stop)
+
+
+def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
+    """
+    The configuration of a new run, from flat settings by the names of the flags.
+
+    Raises:
+        ConfigError: a name is unknown or a value is wrong; `where` says where it was read.
+        ModelError: the model that the run is to start from cannot be used.
+    """
+    return RunConfig.from_settings(with_origin(settings, where), where)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -154,7 +171,10 @@ def _train(
     if not run.last.exists():
         save_checkpoint(run.last, trainer)
     saved_at = monotonic()
+    meter = CostMeter(trainer)
     for event in trainer.run(should_stop):
+        if cost := meter.after(event):
+            yield cost
         if isinstance(event, Evaluated):
             append_metrics(run.metrics, event)
             if trainer.improved:
@@ -178,26 +198,17 @@ def _train(
         yield Interrupted(run.folder, trainer.position.step)
 
 
-def _trainer(run: RunFolder, config: RunConfig, prepared: Prepared) -> Trainer:
-    """A trainer that stands at the beginning."""
-    tokenizer, training = prepared.tokenizer, config.training
-    parameters = initial_parameters(
-        config.network, tokenizer.vocabulary_size, tokenizer.unknown, training.seed
-    )
-    torch.manual_seed(training.seed)
-    network = Network(config.network, parameters).to(_device(training.device))
-    if training.precision == "float64":
-        network.double()
-    windows = Windows(
-        ids=read_tokens(run.train_tokens),
-        start_token=tokenizer.start,
-        streams=training.batch_size,
-        length=training.window_length,
-        carried=training.state == "carry",
-        varied=training.vary_window_length,
-        seed=training.seed,
-    )
-    return Trainer(network, windows, read_tokens(run.valid_tokens), training)
+def _with_found_rate(
+    run: RunFolder, config: RunConfig, prepared: Prepared, origin: Origin | None
+) -> Generator[RangeTest, None, RunConfig]:
+    """The configuration with a number in place of `find`, which the run folder then has, too."""
+    if config.training.learning_rate != "find":
+        return config
+    found = range_test(new_trainer(run, config, prepared, origin))
+    yield found
+    config = replace(config, training=replace(config.training, learning_rate=found.learning_rate))
+    write_text(run.config, _as_toml(config))
+    return config
 
 
 def _fit_baseline(run: RunFolder, config: RunConfig, prepared: Prepared) -> Iterator[BaselineFitted]:
@@ -245,28 +256,3 @@ def _as_toml(config: RunConfig) -> str:
     except UnicodeEncodeError as error:
         raise ConfigError("a path of the corpus is not UTF-8; rename it") from error
     return settings
-
-
-def _device(name: str) -> torch.device:
-    """
-    Where to train.
-
-    Raises:
-        ConfigError: a GPU is asked for and there is none.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("torch finds no GPU here; use --device cpu, or install a torch that supports yours")
-    return torch.device(name)
-
-
-@contextmanager
-def _threads(config: RunConfig) -> Iterator[None]:
-    """Use the number of threads that was asked for, and put it back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(config.training.threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -55,7 +55,7 @@ def restore(trainer: "Trainer", snapshot: Snapshot) -> None:
     Put a trainer where the snapshot was taken; the snapshot can be used again.
 
     Raises:
-        KeyError, ValueError, RuntimeError: it is of a run with other settings.
+        KeyError, IndexError, ValueError, RuntimeError: it is of a run with other settings.
     """
     tensors = _copies(snapshot.tensors)  # an optimiser works on the very tensors that it is given
     trainer.position = deepcopy(snapshot.position)
@@ -81,9 +81,12 @@ def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     moments: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
+        if tensor.ndim and tensor.shape != parameters[int(index)].shape:  # fused kernels would not notice
+            raise ValueError(f"{key} of parameter {index} has shape {tuple(tensor.shape)}")
         moments.setdefault(int(index), {})[key] = tensor
     saved = optimizer.state_dict()
     saved["state"] = moments

@@ -30,7 +30,7 @@ def test_progress_goes_to_stderr_and_the_summary_to_stdout(text: Path, tmp_path:
     result = lmgen("train", text.name, *TINY, cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
-    corpus, tokens, note, baseline, network, heading, *rows = result.stderr.splitlines()
+    corpus, tokens, note, baseline, network, cost, heading, *rows = result.stderr.splitlines()
     assert corpus == "corpus    squares: 3,810 characters to train on, 424 to validate"
     assert tokens == "tokens    3,810 and 424, of 18 different ones (char)"
     assert (
@@ -39,6 +39,9 @@ def test_progress_goes_to_stderr_and_the_summary_to_stdout(text: Path, tmp_path:
     assert baseline.startswith("baseline  2-gram, Kneser-Ney")
     assert network == ("network   lstm 1 x 12, 1,386 parameters, on cpu, in checkpoints/squares"), (
         "V E + 4 (H E + H H + H) + V H + V with V = 18, E = 8 and H = 12"
+    )
+    assert re.fullmatch(
+        r"cost      [\d,]+ tokens/s, [\d,]+ MB of memory: 0:00 to go, 20 steps, 0.17 epochs in all", cost
     )
     assert heading.split() == [
         "step",
@@ -79,6 +82,108 @@ def test_a_text_is_trained_on_from_a_pipe(tmp_path: Path) -> None:
     again = lmgen("sample", "run", "--length", "10", "--seed", "1", "--quiet", cwd=tmp_path)
 
     assert len(again.stdout) == 10
+
+
+def test_an_estimate_is_the_result_and_nothing_is_left_behind(text: Path, tmp_path: Path) -> None:
+    shown = lmgen("train", text.name, *TINY, "--steps", "5000", "--estimate", cwd=tmp_path)
+    budget = ["--minutes", "2", "--steps", "10000000"]
+    for_programs = lmgen("train", text.name, *TINY, *budget, "--estimate", "--json", cwd=tmp_path)
+
+    assert shown.returncode == for_programs.returncode == 0
+    assert shown.stderr == for_programs.stderr == ""
+    assert re.fullmatch(
+        r"parameters  1,386\nmemory      \d+ MB\nspeed       [\d,]+ tokens/s\n"
+        r"training    5,000 steps, 4[12].\d\d epochs in \d+:\d\d, evaluations not counted\n",
+        shown.stdout,
+    )
+    cost = json.loads(for_programs.stdout)
+    assert set(cost) == {
+        *("parameters", "memory_bytes", "tokens_per_second", "steps", "epochs", "seconds", "seconds_left")
+    }
+    assert cost["seconds"] == pytest.approx(120, rel=0.01)
+    assert [path.name for path in tmp_path.iterdir()] == [text.name]
+    refused = lmgen("train", "--resume", "--estimate", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr == "error: --estimate is for a new run: leave --resume out\n"
+
+
+def test_a_learning_rate_is_found_shown_and_written_down(text: Path, tmp_path: Path) -> None:
+    result = lmgen("train", text.name, *TINY, "--learning-rate", "find", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    lines = result.stderr.splitlines()
+    begin = lines.index(
+        "find      loss, smoothed, while the learning rate rises over 50 updates (nats/token):"
+    )
+    curve, axis, ends, found = lines[begin + 1 : begin + 10], *lines[begin + 10 : begin + 13]
+    assert all(line[9:11] == " |" for line in curve)
+    assert sum(line.count("*") for line in curve) == 50
+    assert axis.count("^") == 1
+    assert ends.split()[0] == "0.00016"
+    match = re.fullmatch(r" +the learning rate is (\S+): half of the valley's middle", found)
+    assert match
+    config = (tmp_path / "checkpoints" / "squares" / "config.toml").read_text()
+    assert f"learning_rate = {match[1]}\n" in config
+    wrong = lmgen("train", text.name, "--learning-rate", "fast", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "'fast' is neither a number nor find" in wrong.stderr
+
+
+def test_training_goes_on_from_a_model_on_another_text(text: Path, tmp_path: Path) -> None:
+    lmgen("train", text.name, *TINY, "--out", "old", cwd=tmp_path)
+    (tmp_path / "new.txt").write_text("7 mal 8 gibt 56, weißt du?\n" * 200)
+    sizes = TINY.index("--hidden-size"), TINY.index("--window-length")
+    budget = [*TINY[: sizes[0]], *TINY[sizes[1] :]]
+    result = lmgen("train", "new.txt", *budget, "--from", "old", "--out", "new", cwd=tmp_path)
+    grown = lmgen(
+        "train", "new.txt", *budget, "--from", "old", "--extend-vocabulary", "--out", "grown", cwd=tmp_path
+    )
+
+    assert result.returncode == grown.returncode == 0, result.stderr + grown.stderr
+    assert result.stderr.startswith("note: ")
+    assert "of the training text are unknown to the vocabulary, 10 different ones: " in result.stderr
+    assert "lstm 1 x 12, 1,386 parameters" in result.stderr
+    assert grown.stderr.startswith("note: 10 new tokens have ids from 18 on: ',' 180, ")
+    assert f"lstm 1 x 12, {1386 + 10 * (8 + 12 + 1):,} parameters" in grown.stderr
+    interrupted = lmgen("train", "--resume", "--out", "grown", "--steps", "25", "--json", cwd=tmp_path)
+    assert json.loads(interrupted.stdout)["steps"] == 25
+    sampled = lmgen("sample", "grown", "--prompt", "weiß", "--length", "5", cwd=tmp_path)
+    assert sampled.stderr == "", "every character is known now"
+
+
+REFUSED_STARTS = [
+    (
+        ["--from", "old", "--hidden-size", "64"],
+        2,
+        "--hidden-size is 64, but old/model.safetensors has 12: leave it out, or train without --from",
+    ),
+    (["--from", "nothing"], 1, "there is no model nothing; `lmgen train --out nothing` would make one"),
+    (
+        ["--from", "old/ngram.safetensors"],
+        1,
+        "old/ngram.safetensors is an n-gram model, which cannot be trained on; fit another one on the new "
+        "text (lmgen ngram), or give --from a network",
+    ),
+    (
+        ["--extend-vocabulary"],
+        2,
+        "the command line: extend_vocabulary is for runs that start --from a model; leave it out",
+    ),
+    (
+        ["--from", "old", "--out", "old", "--overwrite"],
+        2,
+        "old holds the model that --from names; give another --out",
+    ),
+]
+
+
+def test_a_start_that_cannot_be_is_one_line(text: Path, tmp_path: Path) -> None:
+    lmgen("train", text.name, *TINY, "--out", "old", cwd=tmp_path)
+    for flags, code, message in REFUSED_STARTS:
+        result = lmgen("train", text.name, *flags, cwd=tmp_path)
+
+        assert (result.returncode, result.stderr) == (code, f"error: {message}\n")
+        assert not (tmp_path / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

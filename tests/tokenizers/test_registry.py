@@ -184,6 +184,31 @@ def test_escaped_pieces_stand_in_one_column_each(name: str, tokenizers: dict[str
         assert escaped.split() == [escaped]
 
 
+@pytest.mark.parametrize("name", ["char", "word", "word-split"])
+@given(old=TEXTS, new=TEXTS)
+@unhurried
+def test_an_extended_vocabulary_knows_both_texts_and_moves_no_id(
+    name: str, tokenizers: dict[str, Tokenizer], old: str, new: str
+) -> None:
+    tokenizer = tokenizers[name]
+    new = new.encode("utf-8", "ignore").decode() + "\n"
+
+    extended = tokenizer.extended(list(tokenizer.missing(lambda: [new])))
+
+    assert extended.unknown not in extended.encode(new)
+    before, after = tokenizer.encode(old), extended.encode(old)
+    known = before != tokenizer.unknown
+    assert (after[known] == before[known]).all()
+    assert tokenizer_from_json(extended.to_json()).encode(new).tolist() == extended.encode(new).tolist()
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_vocabulary_that_lacks_nothing_is_not_extended(name: str, tokenizers: dict[str, Tokenizer]) -> None:
+    assert tokenizers[name].missing(lambda: ["日本語"]) == {}
+    with pytest.raises(ConfigError, match=f"a {name} vocabulary cannot be extended, and need not be"):
+        tokenizers[name].extended(["日"])
+
+
 @every_tokenizer
 def test_a_saved_tokenizer_is_the_same(name: str, tokenizers: dict[str, Tokenizer]) -> None:
     tokenizer = tokenizers[name]

@@ -49,6 +49,22 @@ def test_lowercase_reads_and_counts_words_of_any_case_as_one() -> None:
     assert tokenizer.encode("CAT tHE").tolist() == [3, 2]
 
 
+def test_new_words_get_ids_after_the_old_ones() -> None:
+    old = trained("b a c a\nb a d\n")
+    missing = old.missing(lambda: ["e f a\n", "f A"])
+    tokenizer = old.extended(list(missing))
+
+    assert missing == {"f": 2, "A": 1, "e": 1}
+    assert tokenizer.words == ["a", "b", "c", "d", "f", "A", "e"]
+    assert WordTokenizer.from_json(tokenizer.to_json()).encode("d e f\n").tolist() == [5, 8, 6, 1]
+
+
+def test_what_is_missing_is_read_as_the_vocabulary_was() -> None:
+    old = trained("the cat", lowercase=True, split_punctuation=True)
+
+    assert old.missing(lambda: ["The dog!"]) == {"\t!": 1, "dog": 1}
+
+
 @pytest.mark.parametrize("split_punctuation", [False, True])
 def test_special_tokens_cannot_be_spelled(split_punctuation: bool) -> None:
     text = "<unk> </s> <unk> word\n"

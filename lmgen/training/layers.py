@@ -1,8 +1,8 @@
 """
 How a recurrent layer is computed for training, by whatever is fastest.
 
-Where torch has a fused kernel that computes a cell's equations it runs that; elsewhere it steps through the
-equations in models/cells.py and lets autograd differentiate them.
+On a CPU that is torch's fused kernel for the LSTM alone; all other cells are faster through recurrence.py.
+Elsewhere it is torch's kernel for a cell that has one, and autograd through models/cells.py for the others.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from lmgen.models.cells import CellState, cell_named
+from lmgen.training.products import linear
+from lmgen.training.recurrence import run_recurrence
 
 Layer = Callable[[Mapping[str, Tensor], Tensor, CellState], tuple[Tensor, CellState]]
 """Parameters, input (T, B, I) and state before -> hidden states (T, B, H) and state after."""
@@ -28,15 +30,27 @@ def run_layer(
         values: what it reads, (T, B, I).
         state: before the window, each part (B, H).
     """
-    if cell in _FUSED:
+    on_cpu = values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
+    if cell in (_FUSED_ON_CPU if on_cpu else _FUSED):
         return _FUSED[cell](parameters, values, state)
+    if on_cpu:
+        return _run_recurrence(cell, parameters, values, state)
     return _run_equations(cell, parameters, values, state)
+
+
+def _run_recurrence(
+    cell: str, parameters: Mapping[str, Tensor], values: Tensor, state: CellState
+) -> tuple[Tensor, CellState]:
+    """A layer of any cell on a CPU."""
+    x = linear(values, parameters["weight_input"], parameters["bias"])
+    vectors = {name: array for name, array in parameters.items() if not name.startswith("weight_")}
+    return run_recurrence(cell_named(cell), x, parameters["weight_recurrent"], vectors, state)
 
 
 def _run_equations(
     cell: str, parameters: Mapping[str, Tensor], values: Tensor, state: CellState
 ) -> tuple[Tensor, CellState]:
-    """A layer of any cell, step by step as its equations stand."""
+    """A layer of any cell anywhere, step by step as its equations stand."""
     step = cell_named(cell).step
     inputs = values @ parameters["weight_input"].T + parameters["bias"]  # (T, B, G*H)
     hidden = []
@@ -105,3 +119,4 @@ _FUSED: dict[str, Layer] = {
     "rnn": _fused_rnn,
     "rnn-relu": _fused_rnn_relu,
 }
+_FUSED_ON_CPU = {"lstm"}

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 
@@ -42,6 +42,13 @@ def train(
         Path | None,
         typer.Option(help="Settings from a TOML file, such as a run's config.toml.", show_default=False),
     ] = None,
+    preset: Annotated[
+        Literal["quick", "good", "best", "awd-lstm"] | None,
+        typer.Option(
+            help="Settings that go well together, for 1, 4 or 15 minutes; or AWD-LSTM's. Other flags win.",
+            show_default=False,
+        ),
+    ] = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -77,6 +84,7 @@ def train(
     """
     with report.reported_errors():
         flags = _flags(settings, corpus, stateful=stateful, stateless=stateless)
+        flags |= {"preset": preset} if preset else {}
         flags |= {"from": from_} if from_ else {}
         flags |= {"extend_vocabulary": True} if extend_vocabulary else {}
         if estimate:

@@ -33,6 +33,7 @@ from lmgen.training.events import (
 from lmgen.training.finetuning import Origin, origin_of, with_origin
 from lmgen.training.loop import Trainer
 from lmgen.training.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
+from lmgen.training.presets import with_preset
 from lmgen.training.range_test import range_test
 from lmgen.training.records import append_metrics, cut_metrics, save_network, summarized
 from lmgen.training.setup import chosen_threads, new_trainer, open_device, prepare_run
@@ -135,7 +136,7 @@ def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
         ConfigError: a name is unknown or a value is wrong; `where` says where it was read.
         ModelError: the model that the run is to start from cannot be used.
     """
-    return RunConfig.from_settings(with_origin(settings, where), where)
+    return RunConfig.from_settings(with_origin(with_preset(settings, where), where), where)
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""
+Settings that go well together, by name: `lmgen train --preset good`. What is given explicitly wins.
+
+How each was found, and what it reaches, is in benchmarks/results/presets.md. Imports nothing heavy: the
+command line reads the names here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmgen.errors import ConfigError
+from lmgen.training.config import BUDGET
+
+AWD_LSTM = {
+    "tokenizer": "word",
+    "layers": 3,
+    "hidden_size": 1150,
+    "last_hidden_size": 400,
+    "embedding_size": 400,
+    "tied": True,
+    "variational": True,
+    "dropout_input": 0.65,
+    "dropout_hidden": 0.2,
+    "dropout_output": 0.4,
+    "dropout_embedding": 0.1,
+    "weight_drop": 0.5,
+    "activation_penalty": 2.0,
+    "slowness_penalty": 1.0,
+    "window_length": 70,
+    "vary_window_length": True,
+    "batch_size": 80,
+    "optimizer": "sgd",
+    "learning_rate": 30.0,
+    "schedule": "constant",
+    "warmup": 0.0,
+    "clip": 0.25,
+    "weight_decay": 1.2e-6,
+    "nt_asgd": 5,
+    "epochs": 750.0,
+    "evaluations": 750,
+}
+"""The published recipe for WikiText-2 (Merity, Keskar and Socher 2017); for a GPU and a day."""
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "quick": {"minutes": 1.0},
+    "good": {"minutes": 4.0, "hidden_size": 512, "dropout": 0.2},
+    "best": {
+        "minutes": 15.0,
+        "hidden_size": 512,
+        "batch_size": 32,
+        "variational": True,
+        "dropout_input": 0.1,
+        "dropout": 0.4,
+        "weight_drop": 0.2,
+    },
+    "awd-lstm": AWD_LSTM,
+}
+"""`quick`, `good` and `best` are what a minute, four and fifteen buy on two cores."""
+
+
+def with_preset(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """
+    Put the settings of a preset in the place of its name, `preset`; explicit settings win.
+
+    A budget that is given replaces the preset's altogether.
+
+    Raises:
+        ConfigError: there is no such preset; the message lists those there are.
+    """
+    explicit = dict(settings)
+    name = explicit.pop("preset", None)
+    if name is None:
+        return explicit
+    if name not in PRESETS:
+        raise ConfigError(f"{where}: there is no preset {name!r}; known are {', '.join(PRESETS)}")
+    preset = dict(PRESETS[name])
+    if not explicit.keys().isdisjoint(BUDGET):
+        preset = {setting: value for setting, value in preset.items() if setting not in BUDGET}
+    return {**preset, **explicit}

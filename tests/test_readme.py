@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small files by the names that the README gives."""
     folder = tmp_path_factory.mktemp("readme")
     text = "".join(LINES)
-    for name in ("book.txt", "other.txt", "yesterday.log", "today.log", "web.txt"):
+    for name in ("book.txt", "other.txt", "letters.txt", "yesterday.log", "today.log", "web.txt"):
         (folder / name).write_text(text)
     (folder / "names.txt").write_text("emma\nolivia\nava\nisabella\nsophia\n" * 40)
     (folder / "beginnings.txt").write_text("worker 1\nwork\n")

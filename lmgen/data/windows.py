@@ -19,10 +19,16 @@ Stateful training (`carry`) reads the windows in this order and carries each str
 next, so that a stream is one long sequence of which only the gradients are cut. Stateless training
 (`reset`) cuts the text into N / T separate windows, shuffles them anew in every epoch, and starts each from
 zeros.
+
+Windows read in order may vary in length, so that they are cut at other places in every epoch, and each token
+is at times far enough from a window's start for gradients to reach what it depends on (Merity, Keskar and
+Socher 2017, section 4.1). Every token is read once an epoch all the same.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +37,15 @@ from lmgen.errors import CorpusError
 from lmgen.tokenizers.base import IdArray
 
 Int64Array = npt.NDArray[np.int64]
+
+HALVED = 0.05
+"""Share of the windows of varied length that are drawn around half of T instead of T ..."""
+DEVIATION = 5.0
+"""... with this standard deviation, in steps ..."""
+SHORTEST = 5
+"""... not below this (or T, where that is less) ..."""
+LONGEST_ABOVE = 10
+"""... nor more than this above T, so that memory is bounded: the paper's 70 steps become at most 80."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,8 @@ class Windows:
     """T."""
     carried: bool
     """Whether the state is carried from window to window."""
+    varied: bool = False
+    """Whether the lengths of carried windows are drawn around T, anew in every epoch."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,21 +89,21 @@ class Windows:
         if len(self.ids) < needed:
             raise CorpusError(f"{len(self.ids)} tokens are too few: one window needs at least {needed}")
 
-    @property
-    def count(self) -> int:
+    def count(self, epoch: int) -> int:
         """Windows in an epoch."""
         if self.carried:
-            return -(-self._stream_length // self.length)
+            return len(self._ends(epoch))
         return -(-(len(self.ids) // self.length) // self.streams)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Window]:
         """The windows of an epoch in order, from number `first` on: the same for the same seed and epoch."""
-        begins = self._stream_begins() if self.carried else self._shuffled_begins(epoch)
-        for number in range(first, self.count):
-            if self.carried:
-                offset = number * self.length
-                yield self._window(begins + offset, min(self.length, self._stream_length - offset))
-            else:
+        if self.carried:
+            begins = self._stream_begins()
+            for begin, end in list(pairwise([0, *self._ends(epoch).tolist()]))[first:]:
+                yield self._window(begins + begin, end - begin)
+        else:
+            begins = self._shuffled_begins(epoch)
+            for number in range(first, self.count(epoch)):
                 yield self._window(begins[number * self.streams :][: self.streams], self.length)
 
     @property
@@ -95,6 +112,13 @@ class Windows:
 
     def _stream_begins(self) -> Int64Array:
         return np.arange(self.streams) * self._stream_length
+
+    def _ends(self, epoch: int) -> Int64Array:
+        """Where in its stream each carried window ends."""
+        stream_length = self._stream_length
+        if self.varied:
+            return _varied_ends(stream_length, self.length, self.seed, epoch)
+        return _equal_ends(stream_length, self.length)
 
     def _shuffled_begins(self, epoch: int) -> Int64Array:
         begins = np.arange(len(self.ids) // self.length) * self.length
@@ -109,3 +133,24 @@ class Windows:
         ]
         columns = np.stack(rows, axis=1)  # (T + 1, B)
         return Window(np.ascontiguousarray(columns[:-1]), np.ascontiguousarray(columns[1:]))
+
+
+# Cached, since the same is asked for after every update.
+
+
+@lru_cache(maxsize=2)
+def _equal_ends(stream_length: int, length: int) -> Int64Array:
+    """Where windows of T steps end, the last at the end of the stream."""
+    return np.append(np.arange(length, stream_length, length), stream_length)
+
+
+@lru_cache(maxsize=2)
+def _varied_ends(stream_length: int, length: int, seed: int, epoch: int) -> Int64Array:
+    """Where windows of lengths drawn around T end."""
+    random = np.random.default_rng([seed, epoch])
+    shortest = min(SHORTEST, length)
+    most = -(-stream_length // shortest)
+    centres = np.where(random.random(most) < HALVED, length / 2, length)
+    lengths = random.normal(centres, DEVIATION).astype(np.int64)
+    ends = np.cumsum(lengths.clip(shortest, length + LONGEST_ABOVE))
+    return np.append(ends[ends < stream_length], stream_length)

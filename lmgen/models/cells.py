@@ -8,10 +8,11 @@ A layer computes two matrix products and leaves the rest to its cell:
 
 Both hold the cell's G gates as blocks of H rows, in the order of `Cell.gates`. The cell's `step` takes x and
 r, (B, G*H), and the state, and returns the next state, whose first part is always the hidden state h. What a
-cell learns beside W, U and b are vectors of length H, named in `Cell.vectors`.
+cell learns beside W, U and b are vectors of length H, named in `Cell.vectors`, or of length G*H, named in
+`Cell.gate_vectors`. The step finds these, and b as `bias`, in its last argument.
 
-A new cell is a function and an entry in CELLS. The functions use only `+ - *`, slices, and the four
-functions at the end of this file.
+A new cell is a function and an entry in CELLS. The functions use only `+ - *`, slices, and the functions at
+the end of this file, and change nothing in place.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,6 +34,9 @@ LayerStates = tuple[CellState, ...]
 
 Step = Callable[[Array, Array, CellState, Mapping[str, Array]], CellState]
 
+EPSILON = 1e-5
+"""ε: what keeps `normalise` from dividing by nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -49,6 +53,9 @@ class Cell:
     vectors: tuple[str, ...] = ()
     """Further parameters, each of length H."""
 
+    gate_vectors: tuple[str, ...] = ()
+    """Further parameters, each of length G*H."""
+
 
 def lstm(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:  # noqa: ARG001
     """
@@ -63,6 +70,38 @@ def lstm(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> 
     i, f, g, o = blocks(x + r, 4)
     c = sigmoid(f) * c + sigmoid(i) * tanh(g)
     return sigmoid(o) * tanh(c), c
+
+
+def lstm_peephole(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+    """
+    LSTM whose gates see the cell state: input and forget gate the one before, the output gate the new one.
+
+    i = σ(x_i + r_i + p_i c)   f = σ(x_f + r_f + p_f c)   o = σ(x_o + r_o + p_o c')   the rest as in `lstm`
+
+    Gers and Schmidhuber 2000.
+    """
+    _, c = state
+    i, f, g, o = blocks(x + r, 4)
+    i, f = sigmoid(i + vectors["peephole_input"] * c), sigmoid(f + vectors["peephole_forget"] * c)
+    c = f * c + i * tanh(g)
+    return sigmoid(o + vectors["peephole_output"] * c) * tanh(c), c
+
+
+def lstm_layernorm(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+    """
+    LSTM with layer normalisation N (see `normalise`) of both products, over all gates together, and of c'.
+
+    a = α_x N(W v) + α_r N(U h) + b   c' = σ(a_f) c + σ(a_i) tanh(a_g)   h' = σ(a_o) tanh(α_c N(c') + β_c)
+
+    Ba, Kiros and Hinton 2016, supplementary material, where each product has a shift of its own too: here
+    they are part of b. The α are the gains, β_c is `bias_cell`.
+    """
+    _, c = state
+    b = vectors["bias"]
+    normal = vectors["gain_input"] * normalise(x - b) + vectors["gain_recurrent"] * normalise(r)
+    i, f, g, o = blocks(normal + b, 4)
+    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+    return sigmoid(o) * tanh(vectors["gain_cell"] * normalise(c) + vectors["bias_cell"]), c
 
 
 def gru(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
@@ -97,12 +136,27 @@ def rnn_sigmoid(x: Array, r: Array, state: CellState, vectors: Mapping[str, Arra
     return (sigmoid(x + r),)
 
 
+_LSTM_GATES = ("input", "forget", "candidate", "output")
+
 CELLS = {
-    "lstm": Cell(gates=("input", "forget", "candidate", "output"), states=("h", "c"), step=lstm),
+    "lstm": Cell(gates=_LSTM_GATES, states=("h", "c"), step=lstm),
     "gru": Cell(gates=("reset", "update", "candidate"), states=("h",), step=gru, vectors=("bias_recurrent",)),
     "rnn": Cell(gates=("hidden",), states=("h",), step=rnn),
     "rnn-relu": Cell(gates=("hidden",), states=("h",), step=rnn_relu),
     "rnn-sigmoid": Cell(gates=("hidden",), states=("h",), step=rnn_sigmoid),
+    "lstm-peephole": Cell(
+        gates=_LSTM_GATES,
+        states=("h", "c"),
+        step=lstm_peephole,
+        vectors=("peephole_input", "peephole_forget", "peephole_output"),
+    ),
+    "lstm-layernorm": Cell(
+        gates=_LSTM_GATES,
+        states=("h", "c"),
+        step=lstm_layernorm,
+        vectors=("gain_cell", "bias_cell"),
+        gate_vectors=("gain_input", "gain_recurrent"),
+    ),
 }
 
 
@@ -123,6 +177,12 @@ def blocks(array: Array, count: int) -> list[Array]:
     """Cut the last axis into equal parts: (B, G*H) -> G times (B, H)."""
     size = array.shape[-1] // count
     return [array[..., part * size : (part + 1) * size] for part in range(count)]
+
+
+def normalise(array: Array) -> Array:
+    """Shifted and scaled to mean 0 and variance 1 along the last axis: (a - μ) / sqrt(σ² + ε)."""
+    centred = array - array.mean(-1, keepdims=True)  # torch knows `keepdims` too
+    return centred / ((centred * centred).mean(-1, keepdims=True) + EPSILON) ** 0.5
 
 
 def tanh(array: Array) -> Array:

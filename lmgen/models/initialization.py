@@ -2,15 +2,16 @@
 The weights a network starts from, drawn with numpy: the same on every device for the same seed.
 
 - embedding: normal, deviation 1, so that the gates tell tokens apart from the first step on (with 0.1, three
-  epochs of tinyshakespeare end 0.04 nats worse); with tied weights 1 / sqrt(H), since it is the output layer
+  epochs of tinyshakespeare end 0.04 nats worse); with tied weights 1 / sqrt(E), since it is the output layer
   too. The row of the unknown token is zero, so that a character never seen in training adds nothing to the
   gates instead of noise
 - input weights: uniform ±sqrt(6 / (fan in + fan out)) for each gate (Glorot and Bengio 2010, equation 16)
 - recurrent weights: a random orthogonal matrix for each gate, so that what is multiplied by it many times
   neither grows nor shrinks (Saxe, McClelland and Ganguli 2014)
+- gains of a layer normalisation 1, peephole weights 0
 - biases zero, but 1 for an LSTM's forget gate: it remembers until it learns otherwise (Gers et al. 2000;
   Jozefowicz, Zaremba and Sutskever 2015)
-- output weights: uniform ±sqrt(6 / (V + H))
+- output weights: uniform ±sqrt(6 / (V + H)); a projection before them ±sqrt(6 / (H + E))
 """
 
 import numpy as np
@@ -43,7 +44,7 @@ def initial_parameters(
         for shape in parameter_shapes(config, vocabulary_size)
     }
     if config.tied:
-        drawn["embedding"] /= np.float32(np.sqrt(config.hidden_size))
+        drawn["embedding"] /= np.float32(np.sqrt(config.embedding_width))
     if unknown is not None:
         drawn["embedding"][unknown] = 0
     return drawn
@@ -59,7 +60,9 @@ def _draw(shape: ParameterShape, gates: tuple[str, ...], random: np.random.Gener
             return np.concatenate([_glorot((rows // len(gates), width), random) for _ in gates])
         case "weight_recurrent":
             return np.concatenate([_orthogonal(shape.shape[1], random) for _ in gates])
-        case "weight":
+        case "gain_input" | "gain_recurrent" | "gain_cell":
+            return np.ones(shape.shape)
+        case "weight" | "projection":
             return _glorot(shape.shape, random)
         case "bias" if len(shape.shape) == 1 and "forget" in gates and shape.name.startswith("layers."):
             return np.repeat([float(gate == "forget") for gate in gates], shape.shape[0] // len(gates))

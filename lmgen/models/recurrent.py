@@ -30,7 +30,7 @@ from lmgen.models.base import FloatArray, IdArray
 from lmgen.models.cells import cell_named
 from lmgen.models.config import NetworkConfig
 from lmgen.models.kernels import ColumnState, Kernel, Workspace, kernel
-from lmgen.models.outputs import log_softmax
+from lmgen.models.outputs import log_softmax, top
 from lmgen.settings import from_mapping, to_mapping
 
 Float32Array = npt.NDArray[np.float32]
@@ -65,19 +65,26 @@ class ParameterShape:
 def parameter_shapes(config: NetworkConfig, vocabulary_size: int) -> list[ParameterShape]:
     """Every trainable array of a network, in the order data flows through them."""
     cell = cell_named(config.cell)
-    V, E, H, G = vocabulary_size, config.embedding_width, config.hidden_size, len(cell.gates)
+    V, E, G = vocabulary_size, config.embedding_width, len(cell.gates)
     gates = "" if G == 1 else f"{G} "
     shapes = [ParameterShape("embedding", (V, E), "V E")]
-    for layer in range(config.layers):
-        width, letter = (E, "E") if layer == 0 else (H, "H")
+    width, letter = E, "E"
+    for layer, H in enumerate(config.layer_sizes):
+        h = "H" if config.hidden_size == H else "H'"  # a last layer of its own size
         shapes += [
-            ParameterShape(f"layers.{layer}.weight_input", (G * H, width), f"{gates}H {letter}"),
-            ParameterShape(f"layers.{layer}.weight_recurrent", (G * H, H), f"{gates}H H"),
-            ParameterShape(f"layers.{layer}.bias", (G * H,), f"{gates}H"),
+            ParameterShape(f"layers.{layer}.weight_input", (G * H, width), f"{gates}{h} {letter}"),
+            ParameterShape(f"layers.{layer}.weight_recurrent", (G * H, H), f"{gates}{h} {h}"),
+            ParameterShape(f"layers.{layer}.bias", (G * H,), f"{gates}{h}"),
         ]
-        shapes += [ParameterShape(f"layers.{layer}.{name}", (H,), "H") for name in cell.vectors]
+        shapes += [
+            ParameterShape(f"layers.{layer}.{name}", (G * H,), f"{gates}{h}") for name in cell.gate_vectors
+        ]
+        shapes += [ParameterShape(f"layers.{layer}.{name}", (H,), h) for name in cell.vectors]
+        width, letter = H, h
+    if config.projected:
+        shapes.append(ParameterShape("output.projection", (E, width), f"E {letter}"))
     if not config.tied:
-        shapes.append(ParameterShape("output.weight", (V, H), "V H"))
+        shapes.append(ParameterShape("output.weight", (V, width), f"V {letter}"))
     return [*shapes, ParameterShape("output.bias", (V,), "V")]
 
 
@@ -134,16 +141,18 @@ class RecurrentModel:
 
     def start(self, streams: int) -> RecurrentState:
         """The state after the start token."""
-        blank = np.zeros((self.config.hidden_size, streams), np.float32)
-        layers = (tuple(blank for _ in self._cell.states),) * self.config.layers
+        layers = tuple(
+            tuple(np.zeros((size, streams), np.float32) for _ in self._cell.states)
+            for size in self.config.layer_sizes
+        )
         state = _split(layers, alone=streams == 1)
         return self.advance(state, np.full((1, streams), self.start_token))
 
     def predict(self, state: RecurrentState) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
         if state.alone:
-            return self._log_probabilities(state.tiles[0][-1][0])
-        each = [self._log_probabilities(tile[-1][0]) for tile in state.tiles]
+            return self._log_probabilities(self._top(state.tiles[0]))
+        each = [self._log_probabilities(self._top(tile)) for tile in state.tiles]
         return np.concatenate(each)[: state.streams]
 
     def advance(self, state: RecurrentState, ids: IdArray) -> RecurrentState:
@@ -158,9 +167,9 @@ class RecurrentModel:
     def score(self, state: RecurrentState, ids: IdArray) -> tuple[FloatArray, RecurrentState]:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
         layers = _joined(state)
-        before = np.empty((*ids.shape, self.config.hidden_size), np.float32)  # (T, B, H)
+        before = np.empty((*ids.shape, self._output[0].shape[1]), np.float32)  # (T, B, H)
         for hidden, row in zip(before, ids, strict=True):
-            hidden[...] = layers[-1][0].T
+            hidden[...] = self._top(layers).T
             layers = self._step(layers, row)
         chosen = self._chosen(before.reshape(-1, before.shape[-1]), ids.ravel())
         return chosen.reshape(ids.shape), _split(layers, alone=state.alone)
@@ -239,9 +248,10 @@ class RecurrentModel:
         projected = self._projected is not None
         values = self._inputs(ids)
         after = []
-        for each, before, space in zip(self._kernels, layers, spaces, strict=True):
+        for layer, (each, before, space) in enumerate(zip(self._kernels, layers, spaces, strict=True)):
             state = each.step(values, projected, before, space)
-            values, projected = state[0], False
+            values = state[0] + values if self.config.adds_input(layer) else state[0]
+            projected = False
             after.append(state)
         return tuple(after)
 
@@ -253,6 +263,12 @@ class RecurrentModel:
         if self._projected is None:
             return tokens[ids].T
         return np.take(self._projected_columns, ids, axis=1)  # three times as fast as turning rows
+
+    def _top(self, layers: tuple[ColumnState, ...]) -> Float32Array:
+        """What the output layer reads of the layers' states, (H, B), or (E, B) where it is projected."""
+        hidden: Float32Array = top(layers, self.config)
+        projection = self.parameters.get("output.projection")
+        return hidden if projection is None else projection @ hidden
 
     def _log_probabilities(self, hidden: Float32Array) -> Float32Array:
         """Of the token after each column of `hidden`, (H, B): (B, V)."""

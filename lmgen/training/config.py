@@ -20,6 +20,9 @@ LEARNING_RATES = {"adamw": 8e-3, "adam": 8e-3, "sgd": 6.0, "rmsprop": 4e-3, "ada
 FINE_TUNING_RATE = 0.5
 """The default rate's share where training goes on from a model: benchmarks/results/fine-tuning.md."""
 
+WEIGHT_DECAYS = {"adamw": 0.1}
+"""By optimiser, where none is given; the others have none."""
+
 DEFAULT_EPOCHS = 10.0
 """The budget when none is given."""
 
@@ -37,6 +40,9 @@ class TrainingConfig:
         choices=("carry", "reset"),
     )
     window_length: int = setting(64, "steps that gradients flow back through (T)", minimum=1)
+    vary_window_length: bool = setting(
+        False, "draw each window's length around T, with a learning rate in proportion (needs --state carry)"
+    )
     batch_size: int = setting(16, "parallel streams (B)", minimum=1)
 
     optimizer: str = setting("adamw", "how gradients change the weights", choices=OPTIMIZER_NAMES)
@@ -48,12 +54,37 @@ class TrainingConfig:
         above=0.0,
         below=inf,
     )
-    weight_decay: float = setting(0.1, "decoupled weight decay (adamw only)", minimum=0.0, below=inf)
+    weight_decay: float | None = setting(
+        None,
+        "pull of all weights towards zero: decoupled in adamw, in the gradient elsewhere (0.1 for adamw, "
+        "else 0)",
+        minimum=0.0,
+        below=inf,
+    )
     schedule: str = setting("cosine", "how the learning rate falls over the budget", choices=SCHEDULE_NAMES)
     warmup: float = setting(
         0.02, "share of the budget over which the learning rate rises", minimum=0.0, below=1.0
     )
     clip: float | None = setting(1.0, "largest norm of all gradients together; inf for any", above=0.0)
+
+    ema: float | None = setting(
+        None,
+        "evaluate and save an exponential moving average of the weights, with this decay an update",
+        above=0.0,
+        below=1.0,
+    )
+    nt_asgd: int | None = setting(
+        None,
+        "evaluate and save the mean of the weights, from the first evaluation on that is worse than the best "
+        "one so many evaluations before (NT-ASGD)",
+        minimum=1,
+    )
+    activation_penalty: float = setting(
+        0.0, "weight in the loss of the top layer's mean square (AR)", minimum=0.0, below=inf
+    )
+    slowness_penalty: float = setting(
+        0.0, "weight of the mean square of its change from step to step (TAR)", minimum=0.0, below=inf
+    )
 
     epochs: float | None = setting(
         None, "stop after so many passes over the training text", above=0.0, below=inf
@@ -80,6 +111,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.vary_window_length and self.state == "reset":
+            raise ConfigError(
+                "vary_window_length needs the state carry: separate windows are cut once, all of one length; "
+                "leave --vary-window-length or --state reset out"
+            )
+        if self.ema is not None and self.nt_asgd is not None:
+            raise ConfigError("ema and nt_asgd are two kinds of average; give one of them")
 
     @property
     def budget_epochs(self) -> float | None:
@@ -93,6 +131,11 @@ class TrainingConfig:
         if self.learning_rate is None or isinstance(self.learning_rate, str):
             return default_learning_rate(self.optimizer, hidden_size)
         return self.learning_rate
+
+    @property
+    def decay(self) -> float:
+        """Weight decay, the optimiser's default where none was given."""
+        return WEIGHT_DECAYS.get(self.optimizer, 0.0) if self.weight_decay is None else self.weight_decay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +192,9 @@ class RunConfig:
         return replace(
             self,
             network=replace(network, embedding_size=network.embedding_width),
-            training=replace(training, learning_rate=rate, epochs=training.budget_epochs),
+            training=replace(
+                training, learning_rate=rate, weight_decay=training.decay, epochs=training.budget_epochs
+            ),
         )
 
     def to_settings(self) -> dict[str, Any]:

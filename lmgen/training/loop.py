@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from lmgen.data.windows import Window, Windows
 from lmgen.errors import NumericalError
@@ -22,10 +24,12 @@ from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.cells import LayerStates
 from lmgen.tokenizers.base import IdArray
 from lmgen.training import snapshots
+from lmgen.training.averaging import averaging_begins, begin_average
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, RolledBack, Stepped
 from lmgen.training.network import Network, TorchLanguageModel, detached
 from lmgen.training.optimizers import optimizer_for
+from lmgen.training.regularization import activation_penalty
 from lmgen.training.schedules import learning_rate_factor
 from lmgen.training.snapshots import Snapshot
 from lmgen.training.stability import GOOD_STATE_STEPS, MEDIAN_NORMS, MOST_ROLLBACKS, check_update, is_good
@@ -82,15 +86,25 @@ class Trainer:
         self.windows = windows
         self.validation = validation
         self.config = config
-        self.model = TorchLanguageModel(network, windows.start_token)
         self.highest_rate = config.highest_rate(network.config.hidden_size)
         self.optimizer = optimizer_for(network.parameters(), config, self.highest_rate)
         self.position = Position()
         self.carried = network.initial_state(windows.streams)
+        self.average: AveragedModel | None = None
         self.good = snapshots.take(self)
         self._crossed = False
         self._shown_nats: float | None = None
         self._shown_speed: float | None = None
+
+    @property
+    def result(self) -> Network:
+        """The network that is evaluated and saved: with averaged weights once an average has begun."""
+        return self.network if self.average is None else cast(Network, self.average.module)
+
+    @property
+    def model(self) -> TorchLanguageModel:
+        """The same, to score texts with."""
+        return TorchLanguageModel(self.result, self.windows.start_token)
 
     @property
     def progress(self) -> float:
@@ -110,7 +124,7 @@ class Trainer:
     @property
     def epochs(self) -> float:
         """Passes over the training text so far, with the part of the one under way."""
-        return self.position.epoch + self.position.window / self.windows.count
+        return self.position.epoch + self.position.window / self.windows.count(self.position.epoch)
 
     @property
     def best_nats(self) -> float:
@@ -164,7 +178,7 @@ class Trainer:
                     break
                 if self.stopped_by or should_stop():
                     break
-            if self.position.window == self.windows.count:
+            if self.position.window == self.windows.count(self.position.epoch):
                 self._begin_epoch()
             if should_stop():
                 return
@@ -181,6 +195,7 @@ class Trainer:
         position = self.position
         nats = self._validation_nats()
         position.validation_nats.append(nats)
+        self._consider_averaging()
         train_nats = position.nats / position.summed_tokens if position.summed_tokens else None
         position.nats, position.summed_tokens = 0.0, 0
         position.evaluated_step = position.step
@@ -253,21 +268,26 @@ class Trainer:
         )
 
     def _learn(self, window: Window) -> float:
-        """Change the weights by one window; its mean loss in nats per token."""
+        """Change the weights by one window; its mean loss in nats per token, without any penalty."""
         self.network.train()
         device = self.network.embedding.device
         inputs = torch.from_numpy(window.inputs).to(device)
         targets = torch.from_numpy(window.targets).to(device)
-        scores, after = self.network(inputs, self._state_before(inputs.shape[1]))
-        loss = functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
+        hidden, after = self.network.read(inputs, self._state_before(inputs.shape[1]))
+        dropped = self.network.drop_output(hidden)
+        loss = functional.cross_entropy(self.network.logits(dropped).flatten(0, 1), targets.flatten())
+        penalty = activation_penalty(
+            dropped, hidden, self.config.activation_penalty, self.config.slowness_penalty
+        )
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + penalty).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip or inf)
         nats = loss.item()
         self._note_gradient(nats, norm.item())
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = self._learning_rate() * self._share_of_rate(window)
         self.optimizer.step()
+        self._update_average()
         if self.windows.carried:
             self.carried = detached(after)
         return nats
@@ -300,6 +320,28 @@ class Trainer:
             learning_rate=self.highest_rate * 0.5**position.rollbacks,
             last=position.rollbacks == MOST_ROLLBACKS,
         )
+
+    def _update_average(self) -> None:
+        """Add the new weights to the average; a moving average begins with the first."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        elif self.config.ema is not None:
+            self.average = begin_average(self.network, self.config.ema)
+
+    def _consider_averaging(self) -> None:
+        """Begin to average where evaluations say that it is time."""
+        patience = self.config.nt_asgd
+        if patience and self.average is None and averaging_begins(self.position.validation_nats, patience):
+            self.average = begin_average(self.network, None)
+
+    def _share_of_rate(self, window: Window) -> float:
+        """
+        Of the learning rate, for a window of varied length: in proportion to its steps.
+
+        A loss is a mean, so a token in a short window would otherwise weigh more than one in a long window
+        (Merity, Keskar and Socher 2017, section 4.1).
+        """
+        return len(window.targets) / self.windows.length if self.windows.varied else 1.0
 
     def _state_before(self, streams: int) -> LayerStates:
         """What the window starts from: the carried state, or zeros."""

@@ -1,7 +1,7 @@
 """
 The stacked recurrent network as a torch module: the same parameters and function as models/recurrent.py.
 
-How a layer is computed is in layers.py.
+How a layer is computed is in layers.py, what is dropped in training in regularization.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lmgen.models import outputs
 from lmgen.models.base import FloatArray, IdArray
 from lmgen.models.cells import LayerStates, cell_named
 from lmgen.models.config import NetworkConfig
-from lmgen.models.outputs import logits
 from lmgen.models.recurrent import Float32Array
 from lmgen.training.layers import run_layer
+from lmgen.training.regularization import embedding_dropout, locked_dropout, weight_drop
 
 
 class Network(nn.Module):
     """
-    Embedding, recurrent layers with dropout between them, and output: (ids, state) -> (logits, state).
+    Embedding, recurrent layers and output: (ids, state) -> (logits, state).
 
-    Dropout acts on what a layer reads, except the first, and on what the output reads (Zaremba, Sutskever
-    and Vinyals 2014): never on the recurrent connection.
+    Dropout acts on what each layer reads and on what the output reads, at a rate of its own for the first
+    layer, the others and the output (Zaremba, Sutskever and Vinyals 2014): never on the recurrent connection.
     """
 
     def __init__(self, config: NetworkConfig, parameters: Mapping[str, Float32Array]) -> None:
@@ -50,28 +51,37 @@ class Network(nn.Module):
             Logits of the token after each, (T, B, V), and the state after the last.
         """
         hidden, after = self.read(ids, state)
-        hidden = functional.dropout(hidden, self.config.dropout, self.training)
-        return logits(hidden, self._output_parameters()), after
+        return self.logits(self.drop_output(hidden)), after
 
     def read(self, ids: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
-        """The top layer's hidden states, (T, B, H), and the state after the last step."""
-        values = functional.embedding(ids, self.embedding)
+        """What the output reads, `outputs.top` of each step, (T, B, H), and the state after the last."""
+        values, rate = self._embed(ids), self.config.dropout_input
         after = []
-        for index, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
-            if index > 0:
-                values = functional.dropout(values, self.config.dropout, self.training)
-            values, last = run_layer(self.config.cell, dict(layer.named_parameters()), values, before)
+        for number, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
+            hidden, last = run_layer(
+                self.config.cell, self._layer_parameters(layer), self._drop(values, rate), before
+            )
+            values = hidden + values if self.config.adds_input(number) else hidden
+            rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)
 
+    def drop_output(self, hidden: Tensor) -> Tensor:
+        """What `read` gave, (T, B, H), as the output reads it in training: with dropout."""
+        return self._drop(hidden, self.config.dropout_before_output)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores before normalisation, (..., V), from what the output reads, (..., H)."""
+        return outputs.logits(hidden, self._output_parameters())  # type: ignore[no-any-return]
+
     def predict(self, hidden: Tensor) -> Tensor:
-        """Log-probabilities, (..., V), from the top layer's hidden states, (..., H)."""
-        return logits(hidden, self._output_parameters()).log_softmax(-1)  # type: ignore[no-any-return]
+        """Log-probabilities, (..., V), from what the output reads, (..., H)."""
+        return self.logits(hidden).log_softmax(-1)
 
     def initial_state(self, streams: int) -> LayerStates:
         """All zeros, for B streams."""
-        zeros = self.embedding.new_zeros(streams, self.config.hidden_size)
-        return (tuple(zeros for _ in self.cell.states),) * self.config.layers
+        zeros = [self.embedding.new_zeros(streams, size) for size in self.config.layer_sizes]
+        return tuple(tuple(each for _ in self.cell.states) for each in zeros)
 
     @property
     def parameter_count(self) -> int:
@@ -84,6 +94,27 @@ class Network(nn.Module):
             name: parameter.detach().cpu().float().numpy().copy()
             for name, parameter in self.named_parameters()
         }
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        """The tokens' vectors, (T, B, E)."""
+        vectors = functional.embedding(ids, self.embedding)
+        if not self.training:
+            return vectors
+        return embedding_dropout(vectors, ids, len(self.embedding), self.config.dropout_embedding)
+
+    def _drop(self, values: Tensor, rate: float) -> Tensor:
+        """Values, (T, B, H), with dropout of the kind that is set; in evaluation as they are."""
+        if not self.training:
+            return values
+        return locked_dropout(values, rate) if self.config.variational else functional.dropout(values, rate)
+
+    def _layer_parameters(self, layer: nn.Module) -> dict[str, Tensor]:
+        """A layer's arrays by name, the recurrent weights as this window sees them."""
+        parameters: dict[str, Tensor] = dict(layer.named_parameters())
+        if self.training:
+            name = "weight_recurrent"
+            parameters[name] = weight_drop(parameters[name], self.config.weight_drop)
+        return parameters
 
     def _output_parameters(self) -> dict[str, Tensor]:
         named = {f"output.{name}": parameter for name, parameter in self.output.named_parameters()}
@@ -126,7 +157,7 @@ class TorchLanguageModel:
     def predict(self, state: LayerStates) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
         with torch.inference_mode():
-            return self.network.predict(state[-1][0]).cpu().numpy()
+            return self.network.predict(self._top(state)).cpu().numpy()
 
     def advance(self, state: LayerStates, ids: IdArray) -> LayerStates:
         """The state after reading `ids`, (T, B)."""
@@ -136,7 +167,7 @@ class TorchLanguageModel:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
         hidden, after = self._read(ids, state)
         with torch.inference_mode():
-            before = torch.cat([state[-1][0][None], hidden[:-1]])
+            before = torch.cat([self._top(state)[None], hidden[:-1]])
             chosen = self.network.predict(before).gather(-1, self._tensor(ids)[..., None])
         return chosen[..., 0].cpu().numpy(), after
 
@@ -153,6 +184,9 @@ class TorchLanguageModel:
                 return self.network.read(self._tensor(ids), state)
         finally:
             self.network.train(was_training)
+
+    def _top(self, state: LayerStates) -> Tensor:
+        return outputs.top(state, self.network.config)  # type: ignore[no-any-return]
 
     def _tensor(self, ids: IdArray) -> Tensor:
         return torch.from_numpy(ids.astype(np.int64)).to(self.network.embedding.device)

@@ -1,6 +1,7 @@
 """The optimisers by name."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,21 +15,22 @@ MOMENTUM_DECAYS = (0.9, 0.99)
 def optimizer_for(
     parameters: Iterable[nn.Parameter], config: TrainingConfig, learning_rate: float
 ) -> torch.optim.Optimizer:
-    """The optimiser that the settings name."""
+    """
+    The optimiser that the settings name.
+
+    Weight decay is decoupled in AdamW (Loshchilov and Hutter 2019): an update first shrinks each weight by
+    the learning rate times the decay. In the others the decay times the weight is added to its gradient,
+    after clipping; for plain SGD that is the same thing.
+    """
+    shared: dict[str, Any] = {"lr": learning_rate, "weight_decay": config.decay}
     match config.optimizer:
         case "adamw":
-            return torch.optim.AdamW(
-                parameters,
-                lr=learning_rate,
-                betas=MOMENTUM_DECAYS,
-                weight_decay=config.weight_decay,
-                fused=True,
-            )
+            return torch.optim.AdamW(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
         case "adam":
-            return torch.optim.Adam(parameters, lr=learning_rate, betas=MOMENTUM_DECAYS, fused=True)
+            return torch.optim.Adam(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
         case "sgd":
-            return torch.optim.SGD(parameters, lr=learning_rate)
+            return torch.optim.SGD(parameters, **shared)
         case "rmsprop":
-            return torch.optim.RMSprop(parameters, lr=learning_rate)
+            return torch.optim.RMSprop(parameters, **shared)
         case _:
-            return torch.optim.Adagrad(parameters, lr=learning_rate)
+            return torch.optim.Adagrad(parameters, **shared)

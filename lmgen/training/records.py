@@ -17,7 +17,7 @@ def save_network(run: RunFolder, trainer: Trainer, prepared: Prepared) -> None:
     """Write the model file. It says nothing of times or dates: the same seed gives the same bytes."""
     tokenizer = prepared.tokenizer
     model = RecurrentModel(
-        trainer.network.config, tokenizer.vocabulary_size, tokenizer.start, trainer.network.arrays()
+        trainer.network.config, tokenizer.vocabulary_size, tokenizer.start, trainer.result.arrays()
     )
     values = trainer.position.validation_nats
     training = {

@@ -87,6 +87,7 @@ def new_trainer(
         streams=training.batch_size,
         length=training.window_length,
         carried=training.state == "carry",
+        varied=training.vary_window_length,
         seed=training.seed,
     )
     return Trainer(network, windows, read_tokens(run.valid_tokens), training)

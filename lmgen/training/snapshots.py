@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from lmgen.training.averaging import average_tensors, restored_average
+
 if TYPE_CHECKING:
     from lmgen.training.loop import Position, Trainer
 
@@ -22,7 +24,7 @@ class Snapshot:
 
     position: "Position"
     tensors: Mapping[str, Tensor]
-    """Weights, the optimiser's moments, the carried state and torch's random state, by name."""
+    """Weights, their average, the optimiser's moments, carried state and torch's random state, by name."""
 
 
 def view(trainer: "Trainer") -> Snapshot:
@@ -33,6 +35,7 @@ def view(trainer: "Trainer") -> Snapshot:
         tensors |= {
             f"optimizer.{index}.{name}": value for name, value in moments.items() if isinstance(value, Tensor)
         }
+    tensors |= {f"average.{name}": value for name, value in average_tensors(trainer.average).items()}
     for layer, parts in enumerate(trainer.carried):
         tensors |= {f"carried.{layer}.{part}": value for part, value in enumerate(parts)}
     tensors["random.cpu"] = torch.get_rng_state()
@@ -58,6 +61,7 @@ def restore(trainer: "Trainer", snapshot: Snapshot) -> None:
     trainer.position = deepcopy(snapshot.position)
     trainer.network.load_state_dict(under("parameters.", tensors))
     _restore_optimizer(trainer.optimizer, under("optimizer.", tensors))
+    trainer.average = restored_average(under("average.", tensors), trainer.network, trainer.config.ema)
     trainer.carried = tuple(
         tuple(_fitting(tensors[f"carried.{layer}.{part}"], zeros) for part, zeros in enumerate(parts))
         for layer, parts in enumerate(trainer.network.initial_state(trainer.windows.streams))

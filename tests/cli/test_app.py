@@ -68,7 +68,7 @@ def test_every_command_and_every_flag_has_help(command: str, tmp_path: Path) -> 
             ["train", "--cell", "lstn"],
             2,
             "Invalid value for '--cell': 'lstn' is not one of 'lstm', 'gru', 'rnn', 'rnn-relu', "
-            "'rnn-sigmoid'; see `lmgen train --help`",
+            "'rnn-sigmoid', 'lstm-peephole', 'lstm-layernorm'; see `lmgen train --help`",
         ),
         (["train", "--no-such-flag"], 2, "No such option: --no-such-flag; see `lmgen train --help`"),
         (["train", "--dropout", "1.5"], 2, "dropout is 1.5, but has to be below 1.0"),

@@ -5,19 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmgen.data.windows import Windows
+from lmgen.data.windows import LONGEST_ABOVE, Windows
 from lmgen.errors import CorpusError
 
 START = 99
 
 
-def windows(count: int, streams: int, length: int, *, carried: bool, seed: int = 0) -> Windows:
+def windows(
+    count: int, streams: int, length: int, *, carried: bool, varied: bool = False, seed: int = 0
+) -> Windows:
     return Windows(
         ids=np.arange(count, dtype=np.uint16),
         start_token=START,
         streams=streams,
         length=length,
         carried=carried,
+        varied=varied,
         seed=seed,
     )
 
@@ -38,19 +41,19 @@ def test_the_drawing_in_the_docstring() -> None:
 sizes = st.tuples(st.integers(1, 300), st.integers(1, 7), st.integers(1, 20))
 
 
-@given(sizes)
-def test_carried_windows_rejoin_into_the_text(size: tuple[int, int, int]) -> None:
+@given(sizes, st.booleans())
+def test_carried_windows_rejoin_into_the_text(size: tuple[int, int, int], varied: bool) -> None:
     count, streams, length = size
     if count < streams:
         return
-    cut = windows(count, streams, length, carried=True)
+    cut = windows(count, streams, length, carried=True, varied=varied)
     found = list(cut.epoch(0))
 
     joined = np.concatenate([window.targets for window in found]).T.ravel()
     assert joined.tolist() == list(range(count // streams * streams))
     inputs = np.concatenate([window.inputs for window in found]).T.ravel()
     assert inputs.tolist() == [START, *joined[:-1]]
-    assert len(found) == cut.count
+    assert len(found) == cut.count(0)
 
 
 @given(sizes)
@@ -67,7 +70,7 @@ def test_reset_windows_hold_every_token_once_with_the_one_before_it(size: tuple[
     assert all(
         before == (target - 1 if target else START) for before, target in zip(inputs, targets, strict=True)
     )
-    assert len(found) == cut.count
+    assert len(found) == cut.count(0)
 
 
 def test_reset_windows_are_shuffled_anew_every_epoch_and_the_same_for_the_same_seed() -> None:
@@ -81,9 +84,37 @@ def test_reset_windows_are_shuffled_anew_every_epoch_and_the_same_for_the_same_s
     assert order(0, 1) != sorted(order(0, 1))
 
 
-@pytest.mark.parametrize("carried", [True, False])
-def test_an_epoch_goes_on_from_any_window(carried: bool) -> None:
-    cut = windows(100, 3, 4, carried=carried)
+def lengths(*, length: int, epoch: int = 0, seed: int = 0) -> list[int]:
+    cut = windows(200_000, 1, length, carried=True, varied=True, seed=seed)
+    return [len(window.targets) for window in cut.epoch(epoch)]
+
+
+def test_varied_lengths_lie_around_the_window_length_and_now_and_then_around_half_of_it() -> None:
+    found = np.array(lengths(length=70)[:-1])
+    usual, halved = found[found > 50], found[found <= 50]
+
+    assert usual.mean() == pytest.approx(69.5, abs=0.5)  # 70, rounded down
+    assert usual.std() == pytest.approx(5, abs=0.5)
+    assert halved.mean() == pytest.approx(34.5, abs=1.5)
+    assert len(halved) / len(found) == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize(("length", "shortest"), [(16, 5), (3, 3)])
+def test_varied_lengths_are_bounded(length: int, shortest: int) -> None:
+    found = lengths(length=length)[:-1]
+
+    assert (min(found), max(found)) == (shortest, length + LONGEST_ABOVE)
+
+
+def test_lengths_vary_anew_in_every_epoch_and_the_same_for_the_same_seed() -> None:
+    assert lengths(length=70) == lengths(length=70)
+    assert lengths(length=70) != lengths(length=70, epoch=1)
+    assert lengths(length=70) != lengths(length=70, seed=1)
+
+
+@pytest.mark.parametrize(("carried", "varied"), [(True, False), (True, True), (False, False)])
+def test_an_epoch_goes_on_from_any_window(carried: bool, varied: bool) -> None:
+    cut = windows(100, 3, 4, carried=carried, varied=varied)
     whole = [window.targets.tolist() for window in cut.epoch(2)]
     rest = [window.targets.tolist() for window in cut.epoch(2, first=3)]
 

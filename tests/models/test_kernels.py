@@ -21,6 +21,7 @@ def test_a_kernel_computes_its_cells_equations(name: str, projected: bool, strea
 
     layer = {"weight_input": array(gates, E), "weight_recurrent": array(gates, H), "bias": array(gates)}
     layer |= {vector: array(H) for vector in cell.vectors}
+    layer |= {vector: array(gates) for vector in cell.gate_vectors}
     values, state = array(E, streams), tuple(array(H, streams) for _ in cell.states)
     before = [part.copy() for part in state]
 

@@ -26,9 +26,17 @@ def random_model(seed: int = 0, **settings: object) -> RecurrentModel:
     return RecurrentModel(config, V, 0, parameters)
 
 
-@pytest.fixture(params=list(CELLS))
+MODELS: list[dict[str, object]] = [
+    *({"cell": cell, "layers": 2} for cell in CELLS),
+    {"tied": True, "layers": 2},
+    {"last_hidden_size": 4, "layers": 3},
+    {"residual": True, "layers": 3},
+]
+
+
+@pytest.fixture(params=MODELS, ids=str)
 def model(request: pytest.FixtureRequest) -> RecurrentModel:
-    return random_model(cell=request.param, layers=2)
+    return random_model(**request.param)
 
 
 def ids(steps: int, streams: int, seed: int = 1) -> np.ndarray:
@@ -117,6 +125,31 @@ def test_tied_weights_are_counted_once() -> None:
 
     assert [shape.name for shape in shapes if "output" in shape.name] == ["output.bias"]
     assert shapes[0].shape == (V, 7)
+
+
+def test_tying_other_sizes_takes_a_projection() -> None:
+    shapes = parameter_shapes(NetworkConfig(tied=True, hidden_size=7, embedding_size=5), V)
+
+    found = [(shape.name, shape.shape, shape.formula) for shape in shapes if "output" in shape.name]
+    assert found == [("output.projection", (5, 7), "E H"), ("output.bias", (V,), "V")]
+
+
+def test_a_last_layer_of_its_own_size_needs_no_projection_where_it_is_as_wide_as_the_embedding() -> None:
+    config = NetworkConfig(layers=3, tied=True, hidden_size=7, embedding_size=5, last_hidden_size=5)
+    found = {shape.name: (shape.shape, shape.formula) for shape in parameter_shapes(config, V)}
+
+    assert found["layers.1.weight_input"] == ((28, 7), "4 H H")
+    assert found["layers.2.weight_input"] == ((20, 7), "4 H' H")
+    assert found["layers.2.weight_recurrent"] == ((20, 5), "4 H' H'")
+    assert "output.projection" not in found
+    assert NetworkConfig(tied=True, hidden_size=7, last_hidden_size=5, layers=2).embedding_width == 5
+
+
+def test_the_published_awd_lstm_has_the_published_number_of_weights() -> None:
+    """24 million for Penn Treebank's 10,000 words: Merity, Keskar and Socher 2017, table 1."""
+    config = NetworkConfig(layers=3, hidden_size=1150, last_hidden_size=400, embedding_size=400, tied=True)
+
+    assert sum(shape.count for shape in parameter_shapes(config, 10_000)) == pytest.approx(24e6, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lmgen.data.windows import Windows
+from lmgen.errors import ConfigError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.cells import CELLS
 from lmgen.models.config import NetworkConfig
@@ -27,7 +28,12 @@ def trainer(cell: str = "lstm", streams: int = 1, dropout: float = 0.0, **settin
     network = NetworkConfig(cell=cell, hidden_size=8, embedding_size=4, layers=2, dropout=dropout)
     config = TrainingConfig(**{"batch_size": streams, "window_length": 16, "epochs": 1.0, **settings})
     windows = Windows(
-        ids=IDS, start_token=0, streams=streams, length=config.window_length, carried=config.state == "carry"
+        ids=IDS,
+        start_token=0,
+        streams=streams,
+        length=config.window_length,
+        carried=config.state == "carry",
+        varied=config.vary_window_length,
     )
     return Trainer(Network(network, initial_parameters(network, V, None, 0)), windows, IDS[:50], config)
 
@@ -97,6 +103,30 @@ def test_gradients_are_clipped_to_their_norm() -> None:
     )
 
     assert np.linalg.norm(moved) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_learning_rate_of_a_varied_window_is_in_proportion_to_its_length() -> None:
+    training = trainer(
+        vary_window_length=True, optimizer="sgd", learning_rate=1.0, schedule="constant", warmup=0.0
+    )
+    lengths = [len(window.targets) for window in training.windows.epoch(0)]
+    steps = (event for event in training.run() if isinstance(event, Stepped))
+    for length, _ in zip(lengths, steps, strict=True):
+        assert training.optimizer.param_groups[0]["lr"] == length / 16
+    assert len(set(lengths)) > 3
+
+
+def test_varied_windows_make_whole_epochs() -> None:
+    training = trainer(vary_window_length=True, streams=4, epochs=2.0)
+    list(training.run())
+
+    assert training.position.epoch == 2
+    assert training.position.tokens == 2 * len(IDS)
+
+
+def test_lengths_vary_only_where_the_state_is_carried() -> None:
+    with pytest.raises(ConfigError, match="vary_window_length needs the state carry"):
+        TrainingConfig(vary_window_length=True, state="reset")
 
 
 def test_progress_goes_by_the_limit_that_is_nearest() -> None:

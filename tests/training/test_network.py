@@ -1,6 +1,7 @@
 """The torch network computes what the numpy model computes, and its gradients are right."""
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,14 +23,22 @@ def random_parameters(config: NetworkConfig, seed: int = 0) -> dict[str, np.ndar
     }
 
 
-@pytest.mark.parametrize(
-    ("cell", "layers", "streams", "tied"),
-    [*product(CELLS, (1, 2, 3), (1, 4), (False,)), ("lstm", 2, 3, True), ("gru", 1, 2, True)],
-)
-def test_torch_and_numpy_agree(cell: str, layers: int, streams: int, tied: bool) -> None:
-    config = NetworkConfig(
-        cell=cell, layers=layers, hidden_size=6, embedding_size=None if tied else 4, tied=tied
-    )
+SHAPES: list[dict[str, Any]] = [
+    *({"cell": cell, "layers": layers} for cell, layers in product(CELLS, (1, 2, 3))),
+    {"layers": 2, "tied": True, "embedding_size": None},
+    {"cell": "gru", "tied": True, "embedding_size": None},
+    {"layers": 2, "tied": True},
+    {"layers": 3, "last_hidden_size": 4, "tied": True},
+    {"cell": "gru", "layers": 2, "last_hidden_size": 9},
+    {"layers": 3, "residual": True, "embedding_size": 6},
+    {"cell": "rnn", "layers": 3, "residual": True, "last_hidden_size": 4, "tied": True},
+]
+
+
+@pytest.mark.parametrize("streams", [1, 4])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_torch_and_numpy_agree(shape: dict[str, Any], streams: int) -> None:
+    config = NetworkConfig(**{"hidden_size": 6, "embedding_size": 4, **shape})
     parameters = random_parameters(config)
     ours = RecurrentModel(config, V, 0, parameters)
     theirs = TorchLanguageModel(Network(config, parameters), 0)
@@ -96,6 +105,19 @@ def test_gradients_end_where_the_state_is_detached() -> None:
 
     assert all(part.requires_grad for layer in after for part in layer)
     assert not any(part.requires_grad for layer in detached(after) for part in layer)
+
+
+def test_a_residual_connection_passes_on_what_a_layer_has_read() -> None:
+    """With a second layer that always says 0 the output reads the first, as with one layer alone."""
+    config = NetworkConfig(layers=2, hidden_size=6, residual=True)
+    parameters = random_parameters(config)
+    for name in parameters:
+        if name.startswith("layers.1."):
+            parameters[name][...] = 0
+    ids = torch.tensor([[1], [2], [3]])
+    two, one = Network(config, parameters), Network(NetworkConfig(hidden_size=6), parameters)
+
+    torch.testing.assert_close(two(ids, two.initial_state(1))[0], one(ids, one.initial_state(1))[0])
 
 
 def test_dropout_acts_in_training_only() -> None:

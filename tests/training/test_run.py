@@ -149,12 +149,27 @@ def test_every_optimizer_learns_at_its_own_rate(optimizer: str, text: Path, tmp_
     assert lines[-1]["valid_nats_per_token"] < lines[0]["valid_nats_per_token"]
 
 
+NT_ASGD: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 20.0,
+    "schedule": "constant",
+    "evaluations": 8,
+    "nt_asgd": 1,
+}
+"""A rate so large that the third evaluation is worse than the first: averaging begins at step 9."""
+
 RESUMED: list[dict[str, Any]] = [
     {},
     {"cell": "gru", "state": "reset", "optimizer": "sgd"},
     {"cell": "rnn", "optimizer": "rmsprop", "layers": 2, "dropout": 0.3},
     {"optimizer": "adagrad", "state": "reset", "dropout": 0.2, "schedule": "plateau"},
     {"tokenizer": "word", "optimizer": "adam", "tied": True, "embedding_size": 12, "window_length": 3},
+    {"variational": True, "dropout_input": 0.2, "dropout_hidden": 0.3, "dropout_output": 0.4, "layers": 2},
+    {"dropout_embedding": 0.2, "weight_drop": 0.4, "activation_penalty": 2.0, "slowness_penalty": 1.0},
+    {"vary_window_length": True, "tied": True, "ema": 0.9},
+    NT_ASGD,
+    {"cell": "gru", "layers": 3, "last_hidden_size": 6, "tied": True, "weight_drop": 0.2, "ema": 0.99},
+    {"cell": "lstm-layernorm", "layers": 2, "residual": True, "dropout": 0.3},
 ]
 
 
@@ -173,6 +188,17 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     assert isinstance(event, Finished)
     assert RunFolder(tmp_path / "cut").model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
     assert without_times(metrics(tmp_path / "cut")) == without_times(metrics(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("average", [{"ema": 0.9}, NT_ASGD])
+def test_the_saved_model_is_the_average_that_was_evaluated(
+    average: dict[str, Any], text: Path, tmp_path: Path
+) -> None:
+    finished = trained(text, tmp_path / "run", **average)[-1]
+    assert isinstance(finished, Finished)
+
+    score = lmgen.load(tmp_path / "run").score((tmp_path / "run/data/valid.txt").read_text(encoding="utf-8"))
+    assert score.nats_per_token == pytest.approx(finished.valid_nats_per_token, rel=1e-5)
 
 
 def test_the_same_seed_gives_the_same_model_file(text: Path, tmp_path: Path) -> None:
@@ -346,11 +372,17 @@ def test_a_run_recovers_with_a_lower_learning_rate(text: Path, tmp_path: Path) -
     assert finished.valid_nats_per_token < 1.5
 
 
+@pytest.mark.parametrize("more", [{}, {"ema": 0.9, "vary_window_length": True, "weight_drop": 0.1}])
 @pytest.mark.parametrize("step", [20, 60, 90, 130])
-def test_a_run_that_was_rolled_back_resumes_exactly(step: int, text: Path, tmp_path: Path) -> None:
+def test_a_run_that_was_rolled_back_resumes_exactly(
+    step: int, more: dict[str, Any], text: Path, tmp_path: Path
+) -> None:
     """Interrupted before, between and after its rollbacks: `step` counts those that were undone too."""
-    trained(text, tmp_path / "whole", **TOO_FAST)
-    list(run.train(config(text, **TOO_FAST), tmp_path / "cut", should_stop=stop_after(step)))
+    settings = {**TOO_FAST, **more}
+    *_, finished = trained(text, tmp_path / "whole", **settings)
+    assert isinstance(finished, Finished)
+    assert finished.rollbacks
+    list(run.train(config(text, **settings), tmp_path / "cut", should_stop=stop_after(step)))
     list(run.resume(tmp_path / "cut"))
 
     assert RunFolder(tmp_path / "cut").model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()

@@ -1,0 +1,76 @@
+"""
+What keeps a network from learning its training text by heart. Where each acts stands in network.py.
+
+All of it draws from torch's own random numbers, whose state a checkpoint keeps, and draws nothing at a rate
+of zero: training without it is the same to the last bit.
+"""
+
+import torch
+from torch import Tensor
+
+
+def locked_dropout(values: Tensor, rate: float) -> Tensor:
+    """
+    Dropout whose mask is drawn once for all steps of a window: variational dropout.
+
+    Args:
+        values: (T, B, H).
+        rate: share of each stream's H values that is dropped; the others are divided by 1 - rate, so that
+            the expected value stays.
+
+    Gal and Ghahramani 2016, section 4; Merity, Keskar and Socher 2017, section 4.2.
+    """
+    return values * _mask(values[:1], rate) if rate else values
+
+
+def embedding_dropout(vectors: Tensor, ids: Tensor, vocabulary_size: int, rate: float) -> Tensor:
+    """
+    Drop the whole vector of some tokens, wherever in the window they stand.
+
+    Args:
+        vectors: the embedding of each of `ids`, (T, B, E).
+        ids: (T, B).
+        vocabulary_size: V.
+        rate: share of the V tokens that is dropped.
+
+    Merity, Keskar and Socher 2017, section 4.3: dropout on the rows of the embedding matrix.
+    """
+    if not rate:
+        return vectors
+    return vectors * _mask(vectors.new_empty(vocabulary_size, 1), rate)[ids]  # (T, B, E) * (T, B, 1)
+
+
+def weight_drop(weights: Tensor, rate: float) -> Tensor:
+    """
+    Drop single weights of a recurrent matrix, (G*H, H), the same ones at each step of a window.
+
+    DropConnect, Wan et al. 2013; on recurrent weights: Merity, Keskar and Socher 2017, section 2.
+    """
+    return weights * _mask(weights, rate) if rate else weights
+
+
+def activation_penalty(dropped: Tensor, hidden: Tensor, alpha: float, beta: float) -> Tensor | float:
+    """
+    What is added to the loss in training, for hidden states that are large or that change fast.
+
+    α mean(d²) + β mean((h_t+1 - h_t)²), the means over all steps, streams and units.
+
+    Args:
+        dropped: d, what the output reads of the top layer's hidden states after dropout, (T, B, H).
+        hidden: h, the same before dropout.
+        alpha: weight of the first, activation regularisation (AR).
+        beta: weight of the second, temporal activation regularisation (TAR); a single step has none.
+
+    Merity, McCann and Socher 2017; its L2 is the mean of squares, as in the published code of AWD-LSTM.
+    """
+    penalty: Tensor | float = 0.0
+    if alpha:
+        penalty = penalty + alpha * dropped.square().mean()
+    if beta and len(hidden) > 1:
+        penalty = penalty + beta * (hidden[1:] - hidden[:-1]).square().mean()
+    return penalty
+
+
+def _mask(like: Tensor, rate: float) -> Tensor:
+    """A mask of that shape, drawn anew: 0 with probability `rate`, else 1 / (1 - rate)."""
+    return torch.empty_like(like).bernoulli_(1 - rate) / (1 - rate)

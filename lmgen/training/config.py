@@ -17,11 +17,11 @@ SCHEDULE_NAMES = ("cosine", "plateau", "constant")
 LEARNING_RATES = {"adamw": 8e-3, "adam": 8e-3, "sgd": 6.0, "rmsprop": 4e-3, "adagrad": 8e-2}
 """By optimiser, at 256 hidden units; benchmarks/results/defaults.md says what was tried."""
 
-WEIGHT_DECAYS = {"adamw": 0.1}
-"""By optimiser, where none is given; the others have none."""
-
 FINE_TUNING_RATE = 0.5
 """The default rate's share where training goes on from a model: benchmarks/results/fine-tuning.md."""
+
+WEIGHT_DECAYS = {"adamw": 0.1}
+"""By optimiser, where none is given; the others have none."""
 
 DEFAULT_EPOCHS = 10.0
 """The budget when none is given."""
@@ -126,16 +126,16 @@ class TrainingConfig:
             return DEFAULT_EPOCHS
         return self.epochs
 
-    @property
-    def decay(self) -> float:
-        """Weight decay, the optimiser's default where none was given."""
-        return WEIGHT_DECAYS.get(self.optimizer, 0.0) if self.weight_decay is None else self.weight_decay
-
     def highest_rate(self, hidden_size: int) -> float:
         """The learning rate that was given, or the default: for `find`, what it is looked for around."""
         if self.learning_rate is None or isinstance(self.learning_rate, str):
             return default_learning_rate(self.optimizer, hidden_size)
         return self.learning_rate
+
+    @property
+    def decay(self) -> float:
+        """Weight decay, the optimiser's default where none was given."""
+        return WEIGHT_DECAYS.get(self.optimizer, 0.0) if self.weight_decay is None else self.weight_decay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,17 @@ from lmgen.settings import to_mapping
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.training.config import RunConfig
 
-CHANGEABLE = frozenset({"dropout"})
+CHANGEABLE = frozenset(
+    {
+        "dropout",
+        "dropout_input",
+        "dropout_hidden",
+        "dropout_output",
+        "dropout_embedding",
+        "variational",
+        "weight_drop",
+    }
+)
 """Settings of the network that act in training alone: a run may have others than the model it starts from."""
 
 READING = ("lowercase", "split_punctuation")

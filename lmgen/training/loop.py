@@ -292,28 +292,6 @@ class Trainer:
             self.carried = detached(after)
         return nats
 
-    def _update_average(self) -> None:
-        """Add the new weights to the average; a moving average begins with the first."""
-        if self.average is not None:
-            self.average.update_parameters(self.network)
-        elif self.config.ema is not None:
-            self.average = begin_average(self.network, self.config.ema)
-
-    def _consider_averaging(self) -> None:
-        """Begin to average where evaluations say that it is time."""
-        patience = self.config.nt_asgd
-        if patience and self.average is None and averaging_begins(self.position.validation_nats, patience):
-            self.average = begin_average(self.network, None)
-
-    def _share_of_rate(self, window: Window) -> float:
-        """
-        Of the learning rate, for a window of varied length: in proportion to its steps.
-
-        A loss is a mean, so a token in a short window would otherwise weigh more than one in a long window
-        (Merity, Keskar and Socher 2017, section 4.1).
-        """
-        return len(window.targets) / self.windows.length if self.windows.varied else 1.0
-
     def _note_gradient(self, nats: float, norm: float) -> None:
         """Keep the gradient's norm, unless it or the loss says that training has gone wrong."""
         position = self.position
@@ -342,6 +320,28 @@ class Trainer:
             learning_rate=self.highest_rate * 0.5**position.rollbacks,
             last=position.rollbacks == MOST_ROLLBACKS,
         )
+
+    def _update_average(self) -> None:
+        """Add the new weights to the average; a moving average begins with the first."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        elif self.config.ema is not None:
+            self.average = begin_average(self.network, self.config.ema)
+
+    def _consider_averaging(self) -> None:
+        """Begin to average where evaluations say that it is time."""
+        patience = self.config.nt_asgd
+        if patience and self.average is None and averaging_begins(self.position.validation_nats, patience):
+            self.average = begin_average(self.network, None)
+
+    def _share_of_rate(self, window: Window) -> float:
+        """
+        Of the learning rate, for a window of varied length: in proportion to its steps.
+
+        A loss is a mean, so a token in a short window would otherwise weigh more than one in a long window
+        (Merity, Keskar and Socher 2017, section 4.1).
+        """
+        return len(window.targets) / self.windows.length if self.windows.varied else 1.0
 
     def _state_before(self, streams: int) -> LayerStates:
         """What the window starts from: the carried state, or zeros."""

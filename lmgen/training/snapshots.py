@@ -24,7 +24,7 @@ class Snapshot:
 
     position: "Position"
     tensors: Mapping[str, Tensor]
-    """Weights, their average, the optimiser's moments, carried and random state, by name."""
+    """Weights, their average, the optimiser's moments, carried state and torch's random state, by name."""
 
 
 def view(trainer: "Trainer") -> Snapshot:

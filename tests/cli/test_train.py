@@ -145,8 +145,6 @@ def test_training_goes_on_from_a_model_on_another_text(text: Path, tmp_path: Pat
     assert "lstm 1 x 12, 1,386 parameters" in result.stderr
     assert grown.stderr.startswith("note: 10 new tokens have ids from 18 on: ',' 180, ")
     assert f"lstm 1 x 12, {1386 + 10 * (8 + 12 + 1):,} parameters" in grown.stderr
-    interrupted = lmgen("train", "--resume", "--out", "grown", "--steps", "25", "--json", cwd=tmp_path)
-    assert json.loads(interrupted.stdout)["steps"] == 25
     sampled = lmgen("sample", "grown", "--prompt", "weiß", "--length", "5", cwd=tmp_path)
     assert sampled.stderr == "", "every character is known now"
 
@@ -157,7 +155,7 @@ REFUSED_STARTS = [
         2,
         "--hidden-size is 64, but old/model.safetensors has 12: leave it out, or train without --from",
     ),
-    (["--from", "nothing"], 1, "there is no model nothing; `lmgen train --out nothing` would make one"),
+    (["--from", "nothing"], 1, "there is no model nothing; `lmgen train` makes one"),
     (
         ["--from", "old/ngram.safetensors"],
         1,

@@ -372,11 +372,17 @@ def test_a_run_recovers_with_a_lower_learning_rate(text: Path, tmp_path: Path) -
     assert finished.valid_nats_per_token < 1.5
 
 
+@pytest.mark.parametrize("more", [{}, {"ema": 0.9, "vary_window_length": True, "weight_drop": 0.1}])
 @pytest.mark.parametrize("step", [20, 60, 90, 130])
-def test_a_run_that_was_rolled_back_resumes_exactly(step: int, text: Path, tmp_path: Path) -> None:
+def test_a_run_that_was_rolled_back_resumes_exactly(
+    step: int, more: dict[str, Any], text: Path, tmp_path: Path
+) -> None:
     """Interrupted before, between and after its rollbacks: `step` counts those that were undone too."""
-    trained(text, tmp_path / "whole", **TOO_FAST)
-    list(run.train(config(text, **TOO_FAST), tmp_path / "cut", should_stop=stop_after(step)))
+    settings = {**TOO_FAST, **more}
+    *_, finished = trained(text, tmp_path / "whole", **settings)
+    assert isinstance(finished, Finished)
+    assert finished.rollbacks
+    list(run.train(config(text, **settings), tmp_path / "cut", should_stop=stop_after(step)))
     list(run.resume(tmp_path / "cut"))
 
     assert RunFolder(tmp_path / "cut").model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()

@@ -12,7 +12,7 @@ no such factors: torch differentiates its equations step by step.
 """
 
 from collections.abc import Container, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lmgen.models.cells import Cell, CellState
-from lmgen.training.derivatives import Derivatives, Source, after_step, derivatives_of
+from lmgen.training.derivatives import after_step, gradients_of
 from lmgen.training.products import product, repeated_product
 
 FACTOR_SIZE = 1 << 15
@@ -117,7 +117,7 @@ def _gradients(
         hidden: the gradient of its hidden states, (T, B, H), where they were used.
         last: that of each part of its last state, (B, H), likewise.
     """
-    way = _way_back(window)
+    way = _WayBack(window)
     multiply = repeated_product(window.weight.T, window.x.shape[1])
     zeros = np.zeros_like(_numpy(window.states[0][0]))
     state = [zeros if part is None else _numpy(part) for part in last]
@@ -130,18 +130,38 @@ def _gradients(
             state[0] = through if beside[0] is None else beside[0] + through
     before = window.states[0][:-1]
     of_weight = product(before.flatten(0, 1).T, way.r.flatten(0, 1).T).T.contiguous()
-    return (way.x(), of_weight, *map(torch.from_numpy, state), *way.vectors())
+    return (way.x, of_weight, *map(torch.from_numpy, state), *way.vectors())
 
 
-class _WayBack(Protocol):
-    """How gradients pass a cell's equations: all that is not a matrix product."""
+class _WayBack:
+    """How gradients pass a cell's equations, step by step: all that is not a matrix product."""
 
-    r: Tensor
-    """The gradients of the products U h, (T, B, G*H)."""
+    def __init__(self, window: _Window) -> None:
+        lengths = tuple((name, len(vector)) for name, vector in window.vectors.items())
+        self._window = window
+        self._gradients = gradients_of(window.cell, window.weight.shape[1], lengths)
+        self._arrays = _arrays(window, self._gradients.reads)
+        self._factors: list[Array] = []
+        self._first = len(window.x)
+        """The step that the factors begin with."""
+        self.r = torch.empty_like(window.x)
+        """The gradients of the products U h, (T, B, G*H)."""
+        blocks = self._gradients.blocks
+        shared = blocks["x"] == blocks["r"]  # where the equations know no more than x + r
+        self.x = self.r if shared else torch.empty_like(window.x)
+        """The gradient of x."""
+        self._sums = {
+            name: vector.new_zeros(window.x.shape[1], len(vector)) for name, vector in window.vectors.items()
+        }
+        self._written = self._blocks("r", self.r)
+        if not shared:
+            self._written += self._blocks("x", self.x)
+        self._added = [block for name, array in self._sums.items() for block in self._blocks(name, array)]
+        self._state = [[block.place for block in blocks[name]] for name in window.cell.states]
 
-    def step(self, gradients: Sequence[Array], step: int) -> Sequence[Array | None]:
+    def step(self, gradients: Sequence[Array], step: int) -> list[Array | None]:
         """
-        Pass one step and write its part of `r`.
+        Pass one step, and write its part of the gradients of r and x.
 
         Args:
             gradients: of the parts of the state after the step, each (B, H).
@@ -150,162 +170,38 @@ class _WayBack(Protocol):
         Returns:
             Those of the parts of the state before, as far as the equations read them beside U h.
         """
-
-    def x(self) -> Tensor:
-        """The gradient of x, (T, B, G*H), once the first step is passed."""
-
-    def vectors(self) -> Sequence[Tensor | None]:
-        """Those of the vectors, likewise."""
-
-
-def _way_back(window: _Window) -> _WayBack:
-    lengths = tuple((name, len(vector)) for name, vector in window.vectors.items())
-    derivatives = derivatives_of(window.cell, window.weight.shape[1], lengths)
-    return _ByAutograd(window) if derivatives is None else _ByFactors(window, derivatives)
-
-
-_Terms = tuple[tuple[int, int], ...]
-"""A sum of products: of the gradient of which part of the state, with which derivative."""
-
-
-class _ByFactors:
-    """The way back through equations that leave each unit to itself: products with their derivatives."""
-
-    def __init__(self, window: _Window, derivatives: Derivatives) -> None:
-        self._window = window
-        self._derivatives = derivatives
-        self._factors: dict[int, Array] = {}
-        self._first = len(window.x)
-        """The step that the factors begin with."""
-        self._arrays = _arrays(window, derivatives.reads)
-        self.r = torch.empty_like(window.x)
-        self._written = self._blocks("r", self.r)
-        self._shared = self._shared_columns()
-        self._x = self.r
-        if len(self._shared) < len(window.cell.gates):
-            self._x = torch.empty_like(window.x)
-            self._written += self._blocks("x", self._x, self._shared)
-        self._vectors = {
-            name: vector.new_zeros(window.x.shape[1], len(vector)) for name, vector in window.vectors.items()
-        }
-        self._summed = [block for name, array in self._vectors.items() for block in self._blocks(name, array)]
-        self._state = [self._terms(Source(name, 0)) for name in window.cell.states]
-
-    def step(self, gradients: Sequence[Array], step: int) -> Sequence[Array | None]:
-        """See `_WayBack`."""
         if step < self._first:
             self._compute_factors(step + 1)
-        index = step - self._first
-        for terms, block in self._written:
-            self._sum(terms, gradients, index, out=block[step])
-        for terms, total in self._summed:
-            total += self._sum(terms, gradients, index)
-        return [self._sum(terms, gradients, index) if terms else None for terms in self._state]
+        values = self._gradients.step(gradients, self._factors, step - self._first)
+        for place, block in self._written:
+            block[step] = values[place]
+        for place, total in self._added:
+            total += values[place]
+        return [values[places[0]] if places else None for places in self._state]
 
-    def x(self) -> Tensor:
-        """See `_WayBack`."""
-        if self._x is not self.r:
-            for columns in self._shared:
-                self._x[..., columns] = self.r[..., columns]
-        return self._x
+    def vectors(self) -> list[Tensor]:
+        """The gradients of the vectors, once the first step is passed."""
+        return [array.sum(0) for array in self._sums.values()]
 
-    def vectors(self) -> Sequence[Tensor | None]:
-        """See `_WayBack`."""
-        return [array.sum(0) for array in self._vectors.values()]
-
-    def _columns(self, width: int) -> list[slice]:
-        """The blocks of H columns in an array."""
-        size = self._window.weight.shape[1]
-        return [slice(column, column + size) for column in range(0, width, size)]
-
-    def _terms(self, source: Source) -> _Terms:
-        """What the gradient of a source is made of."""
-        partials = enumerate(self._derivatives.partials)
-        return tuple((part, derivatives[source]) for part, derivatives in partials if source in derivatives)
-
-    def _shared_columns(self) -> list[slice]:
-        """Where the equations know no more than x + r, so that both have the same gradients."""
-        return [
-            columns
-            for columns in self._columns(self._window.x.shape[-1])
-            if self._terms(Source("x", columns.start)) == self._terms(Source("r", columns.start))
-        ]
-
-    def _blocks(
-        self, name: str, gradient: Tensor, excepted: Sequence[slice] = ()
-    ) -> list[tuple[_Terms, Array]]:
-        """The blocks of a gradient and what each is made of; those of nothing are set to zero."""
-        blocks = []
-        for columns in self._columns(gradient.shape[-1]):
-            block, terms = _numpy(gradient)[..., columns], self._terms(Source(name, columns.start))
-            if not terms:
-                block[...] = 0
-            elif columns not in excepted:
-                blocks.append((terms, block))
-        return blocks
+    def _blocks(self, name: str, gradient: Tensor) -> list[tuple[int, Array]]:
+        """Which value of a step goes to which columns of a gradient; the others are zero."""
+        array = _numpy(gradient)
+        blocks = self._gradients.blocks[name]
+        if sum(block.end - block.first for block in blocks) < array.shape[-1]:
+            gradient.zero_()
+        return [(block.place, array[..., block.first : block.end]) for block in blocks]
 
     def _compute_factors(self, end: int) -> None:
         """Those of some steps before `end`."""
         window = self._window
-        shape = window.states[0][0].shape
-        first = self._first = max(0, end - max(1, FACTOR_SIZE // shape.numel()))
+        first = self._first = max(0, end - max(1, FACTOR_SIZE // window.states[0][0].numel()))
         arrays = {
             name: array if name in window.vectors else array[first:end]
             for name, array in self._arrays.items()
         }
-        if "r" in self._derivatives.reads:
+        if "r" in self._gradients.reads:
             arrays["r"] = _numpy(torch.stack(list(window.products[first:end])))
-        values = self._derivatives.compute(arrays)
-        for number in self._derivatives.results:
-            self._factors[number] = _filling((end - first, *shape), values[number])
-
-    def _sum(self, terms: _Terms, gradients: Sequence[Array], index: int, out: Array | None = None) -> Array:
-        """A gradient, at the step that is the factors' `index`-th."""
-        (part, number), *others = terms
-        total: Array = np.multiply(gradients[part], self._factors[number][index], out=out)
-        for part, number in others:
-            total += gradients[part] * self._factors[number][index]
-        return total
-
-
-class _ByAutograd:
-    """The way back through any equations: torch differentiates one step after the other."""
-
-    def __init__(self, window: _Window) -> None:
-        self._window = window
-        self._read = {name: vector.detach().requires_grad_() for name, vector in window.vectors.items()}
-        self._vectors: list[Tensor | None] = [None] * len(window.vectors)
-        self._x = torch.zeros_like(window.x)
-        self.r = torch.zeros_like(window.x)
-
-    def step(self, gradients: Sequence[Array], step: int) -> Sequence[Array | None]:
-        """See `_WayBack`."""
-        window = self._window
-        arrays = window.x[step], window.products[step], *(part[step] for part in window.states)
-        x, r, *state = (array.detach().requires_grad_() for array in arrays)
-        with torch.enable_grad():
-            after = window.cell.step(x, r, tuple(state), self._read)
-        of_x, of_r, *rest = torch.autograd.grad(
-            after,
-            [x, r, *state, *self._read.values()],
-            [torch.from_numpy(gradient) for gradient in gradients],
-            allow_unused=True,
-        )
-        for gradient, block in ((of_x, self._x[step]), (of_r, self.r[step])):
-            if gradient is not None:
-                block.copy_(gradient)
-        self._vectors = [
-            _added(total, gradient) for total, gradient in zip(self._vectors, rest[len(state) :], strict=True)
-        ]
-        return [None if part is None else _numpy(part) for part in rest[: len(state)]]
-
-    def x(self) -> Tensor:
-        """See `_WayBack`."""
-        return self._x
-
-    def vectors(self) -> Sequence[Tensor | None]:
-        """See `_WayBack`."""
-        return self._vectors
+        self._factors = self._gradients.factors(arrays)
 
 
 def _arrays(window: _Window, names: Container[str]) -> dict[str, Array]:
@@ -314,15 +210,6 @@ def _arrays(window: _Window, names: Container[str]) -> dict[str, Array]:
     for name, part in zip(window.cell.states, window.states, strict=True):
         tensors |= {name: part[:-1], after_step(name): part[1:]}
     return {name: _numpy(tensor) for name, tensor in tensors.items() if name in names}
-
-
-def _filling(shape: tuple[int, ...], values: Array | float) -> Array:
-    """The values, repeated where they do not fill the shape."""
-    return values if np.shape(values) == shape else np.broadcast_to(values, shape)  # type: ignore[return-value]
-
-
-def _added(total: Tensor | None, gradient: Tensor | None) -> Tensor | None:
-    return total if gradient is None else gradient if total is None else total + gradient
 
 
 def _numpy(tensor: Tensor) -> Array:

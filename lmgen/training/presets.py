@@ -1,8 +1,5 @@
 """
-Settings that go well together, by name: `lmgen train --preset good`. What is given explicitly wins.
-
-How each was found, and what it reaches, is in benchmarks/results/presets.md. Imports nothing heavy: the
-command line reads the names here.
+Settings that go well together, by name: `lmgen train --preset quick`. What is given explicitly wins.
 """
 
 from collections.abc import Mapping
@@ -41,21 +38,8 @@ AWD_LSTM = {
 }
 """The published recipe for WikiText-2 (Merity, Keskar and Socher 2017); for a GPU and a day."""
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "quick": {"minutes": 1.0},
-    "good": {"minutes": 4.0, "hidden_size": 512, "dropout": 0.2},
-    "best": {
-        "minutes": 15.0,
-        "hidden_size": 512,
-        "batch_size": 32,
-        "variational": True,
-        "dropout_input": 0.1,
-        "dropout": 0.4,
-        "weight_drop": 0.2,
-    },
-    "awd-lstm": AWD_LSTM,
-}
-"""`quick`, `good` and `best` are what a minute, four and fifteen buy on two cores."""
+PRESETS: Mapping[str, Mapping[str, Any]] = {"quick": {"minutes": 1.0}, "awd-lstm": AWD_LSTM}
+"""`quick` is a minute of the defaults: benchmarks/results/defaults.md says what that reaches."""
 
 
 def with_preset(settings: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -25,30 +25,31 @@ def test_the_command_offers_every_preset() -> None:
 
 
 def test_explicit_settings_win() -> None:
-    settings = with_preset({"preset": "good", "hidden_size": 64, "layers": 2}, "here")
+    settings = with_preset({"preset": "awd-lstm", "hidden_size": 64, "layers": 2}, "here")
 
-    assert settings == {**PRESETS["good"], "hidden_size": 64, "layers": 2}
+    assert settings == {**PRESETS["awd-lstm"], "hidden_size": 64, "layers": 2}
 
 
 def test_a_budget_that_is_given_replaces_the_presets() -> None:
-    settings = with_preset({"preset": "best", "epochs": 2.0}, "here")
+    settings = with_preset({"preset": "quick", "epochs": 2.0}, "here")
 
     assert settings["epochs"] == 2.0
     assert "minutes" not in settings
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="there is no preset 'fast'; known are quick, good, best, awd-lstm"):
+    with pytest.raises(ConfigError, match="there is no preset 'fast'; known are quick, awd-lstm"):
         with_preset({"preset": "fast"}, "here")
 
 
 def test_a_run_keeps_what_its_preset_stands_for(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("the cat sat on the mat\n" * 300)
-    arguments = ("--preset", "good", "--hidden-size", "16", "--steps", "3", "--out", "run")
+    smaller = ("--hidden-size", "16", "--last-hidden-size", "8", "--embedding-size", "8", "--batch-size", "4")
+    arguments = ("--preset", "awd-lstm", *smaller, "--steps", "3", "--out", "run")
     result = lmgen("train", "text.txt", *arguments, cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
     kept = read_config(tmp_path / "run" / "config.toml")
-    assert (kept["dropout"], kept["hidden_size"], kept["steps"]) == (PRESETS["good"]["dropout"], 16, 3)
-    assert "minutes" not in kept
+    assert (kept["weight_drop"], kept["hidden_size"], kept["steps"]) == (0.5, 16, 3)
+    assert "epochs" not in kept
     assert "preset" not in kept

@@ -147,6 +147,7 @@ def our_layer(cell: str, units: int, streams: int) -> Layer:
         "weight_recurrent": torch.randn(gates * units, units) / units**0.5,
         "bias": torch.randn(gates * units),
         **{name: torch.randn(units) for name in CELLS[cell].vectors},
+        **{name: torch.randn(gates * units) for name in CELLS[cell].gate_vectors},
     }
     for parameter in parameters.values():
         parameter.requires_grad_()

@@ -46,7 +46,7 @@ def uneven(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -
 
 MORE_CELLS = {
     "peephole": Cell(gates=("i", "f", "o"), states=("h", "c"), step=peephole, vectors=("p_f", "p_o")),
-    "layer-normalised": Cell(gates=("i", "o"), states=("h", "c"), step=layer_normalised),
+    "layer-normalised": Cell(gates=("i", "o"), states=("h", "c"), step=layer_normalised, gate_vectors=("gain",)),
     "uneven": Cell(gates=("a", "b", "c"), states=("h", "kept"), step=uneven),
 }
 ALL = pytest.mark.parametrize("cell", [*CELLS, *MORE_CELLS])
@@ -73,8 +73,7 @@ def example(
 
     parameters = {"weight_input": random(rows, I), "weight_recurrent": random(rows, H), "bias": random(rows)}
     parameters |= {name: random(H) for name in CELLS[cell].vectors}
-    if cell == "layer-normalised":
-        parameters["gain"] = random(rows)
+    parameters |= {name: random(rows) for name in CELLS[cell].gate_vectors}
     return parameters, random(T, B, I), tuple(random(B, H) for _ in CELLS[cell].states)
 
 

@@ -49,6 +49,9 @@ MORE_CELLS = {
     "layer-normalised": Cell(gates=("i", "o"), states=("h", "c"), step=layer_normalised),
     "uneven": Cell(gates=("a", "b", "c"), states=("h", "kept"), step=uneven),
 }
+GATE_VECTORS = {"layer-normalised": ("gain",)}
+"""Vectors of length G*H."""
+
 ALL = pytest.mark.parametrize("cell", [*CELLS, *MORE_CELLS])
 
 
@@ -73,8 +76,7 @@ def example(
 
     parameters = {"weight_input": random(rows, I), "weight_recurrent": random(rows, H), "bias": random(rows)}
     parameters |= {name: random(H) for name in CELLS[cell].vectors}
-    if cell == "layer-normalised":
-        parameters["gain"] = random(rows)
+    parameters |= {name: random(rows) for name in GATE_VECTORS.get(cell, ())}
     return parameters, random(T, B, I), tuple(random(B, H) for _ in CELLS[cell].states)
 
 

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from lmgen.models.cells import CELLS
+from lmgen.models.config import NetworkConfig
+from lmgen.models.recurrent import parameter_shapes
 from lmgen.training.layers import run_layer
 from lmgen.training.memory import keep_freed_memory
 from lmgen.training.products import product
@@ -141,16 +143,12 @@ Layer = tuple[Callable[[Tensor], Tensor], list[Tensor]]
 
 
 def our_layer(cell: str, units: int, streams: int) -> Layer:
-    gates = len(CELLS[cell].gates)
+    config = NetworkConfig(cell=cell, layers=1, embedding_size=units, hidden_size=units)
     parameters = {
-        "weight_input": torch.randn(gates * units, units) / units**0.5,
-        "weight_recurrent": torch.randn(gates * units, units) / units**0.5,
-        "bias": torch.randn(gates * units),
-        **{name: torch.randn(units) for name in CELLS[cell].vectors},
-        **{name: torch.randn(gates * units) for name in CELLS[cell].gate_vectors},
+        shape.name.removeprefix("layers.0."): (torch.randn(shape.shape) / units**0.5).requires_grad_()
+        for shape in parameter_shapes(config, 1)
+        if shape.name.startswith("layers.0.")
     }
-    for parameter in parameters.values():
-        parameter.requires_grad_()
     state = tuple(torch.zeros(streams, units) for _ in CELLS[cell].states)
     return lambda values: run_layer(cell, parameters, values, state)[0], list(parameters.values())
 

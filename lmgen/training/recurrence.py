@@ -7,8 +7,7 @@ with the recurrent weight and a few passes over the gates. numpy makes these pas
 16 streams what counts is the price of a call, and numpy's is a third of torch's.
 
 On the way back derivatives.py turns a cell's equations into factors, computed for several steps at once, and
-what is left for each step is to multiply gradients by them. A cell that mixes units (layer normalisation) has
-no such factors: torch differentiates its equations step by step.
+what is left for each step is mostly to multiply gradients by them.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -130,7 +129,8 @@ def _gradients(
             state[0] = through if beside[0] is None else beside[0] + through
     before = window.states[0][:-1]
     of_weight = product(before.flatten(0, 1).T, way.r.flatten(0, 1).T).T.contiguous()
-    return (way.x, of_weight, *map(torch.from_numpy, state), *way.vectors())
+    of_state = [torch.from_numpy(part.copy()) for part in state]  # parts may share memory
+    return (way.x, of_weight, *of_state, *way.vectors())
 
 
 class _WayBack:

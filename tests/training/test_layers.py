@@ -46,7 +46,9 @@ def uneven(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -
 
 MORE_CELLS = {
     "peephole": Cell(gates=("i", "f", "o"), states=("h", "c"), step=peephole, vectors=("p_f", "p_o")),
-    "layer-normalised": Cell(gates=("i", "o"), states=("h", "c"), step=layer_normalised, gate_vectors=("gain",)),
+    "layer-normalised": Cell(
+        gates=("i", "o"), states=("h", "c"), step=layer_normalised, gate_vectors=("gain",)
+    ),
     "uneven": Cell(gates=("a", "b", "c"), states=("h", "kept"), step=uneven),
 }
 ALL = pytest.mark.parametrize("cell", [*CELLS, *MORE_CELLS])

@@ -9,8 +9,7 @@ ALLOCATE = """
 import resource
 import torch
 from lmgen.training.memory import keep_freed_memory
-if {keep}:
-    keep_freed_memory()
+keep_freed_memory()
 for step in range(12):
     if step == 4:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -22,13 +21,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told to keep memory")
 def test_freed_memory_is_used_again_without_asking_the_system() -> None:
-    """Counted in page faults, of which 64 MB in fresh pages cost many each time."""
-    kept, returned = (
-        int(
-            subprocess.run(
-                [sys.executable, "-c", ALLOCATE.format(keep=keep)], capture_output=True, check=True
-            ).stdout
-        )
-        for keep in (True, False)
-    )
-    assert kept < returned / 10
+    """Counted in page faults: 8 times 64 MB from fresh pages would be 125,000."""
+    run = subprocess.run([sys.executable, "-c", ALLOCATE], capture_output=True, check=True)
+
+    assert int(run.stdout) < 1000

@@ -13,7 +13,7 @@ A corpus to token files: cut off what is held out, choose the vocabulary, encode
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import log
@@ -70,6 +70,7 @@ def prepare(
     *,
     overwrite: bool = False,
     needed_tokens: int = 1,
+    check_vocabulary: Callable[[int], object] = lambda _: None,
 ) -> Prepared:
     """
     Make the run folder with its token files: all of it, or (after an error) nothing.
@@ -81,6 +82,7 @@ def prepare(
         run: where the files go.
         overwrite: replace the run that is there, once the new one's data are complete.
         needed_tokens: the fewest tokens that can be trained on.
+        check_vocabulary: is given V, and raises an error if the network cannot be made for it.
 
     Raises:
         CorpusError: a part of the corpus would be empty or too short, or cannot be read.
@@ -91,6 +93,7 @@ def prepare(
         kind = TOKENIZERS[config.tokenizer]
         texts = split_corpus(corpus, held_out, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
         tokenizer = train_tokenizer(texts["train"].chunks, config)
+        check_vocabulary(tokenizer.vocabulary_size)
         parts = {name: _encode(text, name, tokenizer, workplace) for name, text in texts.items()}
         _check_length(parts["train"].tokens, needed_tokens)
         saved = {

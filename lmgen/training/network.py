@@ -14,7 +14,7 @@ from torch.nn import functional
 from lmgen.models.base import FloatArray, IdArray
 from lmgen.models.cells import LayerStates, cell_named
 from lmgen.models.config import NetworkConfig
-from lmgen.models.outputs import logits
+from lmgen.models.outputs import log_probabilities, log_probabilities_of
 from lmgen.models.recurrent import Float32Array
 from lmgen.training.layers import run_layer
 
@@ -31,6 +31,9 @@ class Network(nn.Module):
         """Start from numpy arrays by the names of `parameter_shapes`."""
         super().__init__()
         self.config = config
+        self.sparse_gradients = False
+        """Whether looking up some rows of a matrix gives it a gradient that holds no others."""
+        self.clusters = config.cluster_starts(len(parameters["embedding"]))
         self.cell = cell_named(config.cell)
         self.embedding = _parameter(parameters["embedding"])
         self.layers = nn.ModuleList(
@@ -47,15 +50,14 @@ class Network(nn.Module):
             state: what each layer remembers, as `initial_state` or an earlier call gave it.
 
         Returns:
-            Logits of the token after each, (T, B, V), and the state after the last.
+            Log-probabilities of the token after each, (T, B, V), and the state after the last.
         """
         hidden, after = self.read(ids, state)
-        hidden = functional.dropout(hidden, self.config.dropout, self.training)
-        return logits(hidden, self._output_parameters()), after
+        return self.predict(self.drop_output(hidden)), after
 
     def read(self, ids: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
         """The top layer's hidden states, (T, B, H), and the state after the last step."""
-        values = functional.embedding(ids, self.embedding)
+        values = self._rows(ids, self.embedding)
         after = []
         for index, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
             if index > 0:
@@ -64,9 +66,23 @@ class Network(nn.Module):
             after.append(last)
         return values, tuple(after)
 
+    def drop_output(self, hidden: Tensor) -> Tensor:
+        """What the output reads in training: the top layer's hidden states, (T, B, H), with dropout."""
+        return functional.dropout(hidden, self.config.dropout, self.training)
+
     def predict(self, hidden: Tensor) -> Tensor:
         """Log-probabilities, (..., V), from the top layer's hidden states, (..., H)."""
-        return logits(hidden, self._output_parameters()).log_softmax(-1)  # type: ignore[no-any-return]
+        return log_probabilities(hidden, self.output_parameters(), self.clusters)  # type: ignore[no-any-return]
+
+    def predict_only(self, ids: Tensor, hidden: Tensor) -> Tensor:
+        """Log-probability of each of `ids`, (N,), from the hidden states before them, (N, H)."""
+        return log_probabilities_of(ids, hidden, self.output_parameters(), self.clusters)  # type: ignore[no-any-return]
+
+    def output_rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a softmax output the weights, (N, H), and biases, (N,), that score the tokens `ids`."""
+        parameters = self.output_parameters()
+        weight = parameters.get("output.weight", self.embedding)
+        return self._rows(ids, weight), parameters["output.bias"][ids]
 
     def initial_state(self, streams: int) -> LayerStates:
         """All zeros, for B streams."""
@@ -85,7 +101,11 @@ class Network(nn.Module):
             for name, parameter in self.named_parameters()
         }
 
-    def _output_parameters(self) -> dict[str, Tensor]:
+    def _rows(self, ids: Tensor, matrix: Tensor) -> Tensor:
+        return functional.embedding(ids, matrix, sparse=self.sparse_gradients)
+
+    def output_parameters(self) -> dict[str, Tensor]:
+        """What the output layer computes with, by the names of `parameter_shapes`."""
         named = {f"output.{name}": parameter for name, parameter in self.output.named_parameters()}
         return {"embedding": self.embedding, **named}
 
@@ -137,8 +157,8 @@ class TorchLanguageModel:
         hidden, after = self._read(ids, state)
         with torch.inference_mode():
             before = torch.cat([state[-1][0][None], hidden[:-1]])
-            chosen = self.network.predict(before).gather(-1, self._tensor(ids)[..., None])
-        return chosen[..., 0].cpu().numpy(), after
+            chosen = self.network.predict_only(self._tensor(ids).flatten(), before.flatten(0, 1))
+        return chosen.view(ids.shape).cpu().numpy(), after
 
     def select(self, state: LayerStates, streams: Sequence[int]) -> LayerStates:
         """The state of the listed streams."""
@@ -163,9 +183,15 @@ def _parameter(array: Float32Array) -> nn.Parameter:
 
 
 def _parameters(parameters: Mapping[str, Float32Array], prefix: str) -> nn.Module:
-    """A module that holds the arrays whose names begin with `prefix`."""
+    """A module that holds the arrays whose names begin with `prefix`; a dot in a name is a module inside."""
     module = nn.Module()
     for name, array in parameters.items():
         if name.startswith(prefix):
-            module.register_parameter(name.removeprefix(prefix), _parameter(array))
+            *path, last = name.removeprefix(prefix).split(".")
+            holder = module
+            for part in path:
+                if part not in dict(holder.named_children()):
+                    holder.add_module(part, nn.Module())
+                holder = holder.get_submodule(part)
+            holder.register_parameter(last, _parameter(array))
     return module

@@ -11,10 +11,18 @@ from lmgen.models.config import NetworkConfig
 from lmgen.settings import check, from_mapping, setting, to_mapping
 from lmgen.tokenizers.config import TokenizerConfig
 
-OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
+OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad")
+OBJECTIVE_NAMES = ("full", "sampled")
 SCHEDULE_NAMES = ("cosine", "plateau", "constant")
 
-LEARNING_RATES = {"adamw": 8e-3, "adam": 8e-3, "sgd": 6.0, "rmsprop": 4e-3, "adagrad": 8e-2}
+LEARNING_RATES = {
+    "adamw": 8e-3,
+    "adam": 8e-3,
+    "sgd": 6.0,
+    "rmsprop": 4e-3,
+    "adagrad": 8e-2,
+    "adamw-adagrad": 4e-3,
+}
 """By optimiser, at 256 hidden units; benchmarks/results/defaults.md says what was tried."""
 
 DEFAULT_EPOCHS = 10.0
@@ -36,11 +44,29 @@ class TrainingConfig:
     window_length: int = setting(64, "steps that gradients flow back through (T)", minimum=1)
     batch_size: int = setting(16, "parallel streams (B)", minimum=1)
 
-    optimizer: str = setting("adamw", "how gradients change the weights", choices=OPTIMIZER_NAMES)
+    objective: str = setting(
+        "full",
+        "what is minimised: the loss over all tokens, or an estimate of it from a sample of them (--output "
+        "softmax)",
+        choices=OBJECTIVE_NAMES,
+    )
+    samples: int = setting(1024, "sampled: tokens that each target is compared with", minimum=1)
+
+    optimizer: str = setting(
+        "adamw",
+        "how gradients change the weights; adamw-adagrad: adagrad those of embedding and output, for large "
+        "vocabularies",
+        choices=OPTIMIZER_NAMES,
+    )
     learning_rate: float | None = setting(
         None, "the highest learning rate (by optimizer and hidden size if not given)", above=0.0, below=inf
     )
-    weight_decay: float = setting(0.1, "decoupled weight decay (adamw only)", minimum=0.0, below=inf)
+    token_learning_rate: float = setting(
+        0.2, "adamw-adagrad: the highest learning rate of embedding and output", above=0.0, below=inf
+    )
+    weight_decay: float = setting(
+        0.1, "decoupled weight decay (adamw; the layers with adamw-adagrad)", minimum=0.0, below=inf
+    )
     schedule: str = setting("cosine", "how the learning rate falls over the budget", choices=SCHEDULE_NAMES)
     warmup: float = setting(
         0.02, "share of the budget over which the learning rate rises", minimum=0.0, below=1.0
@@ -91,6 +117,17 @@ class RunConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        if self.network.output == "adaptive" and self.tokenizer.tokenizer != "word":
+            raise ConfigError(
+                "output adaptive needs token ids that go by falling frequency, and only those of words do: "
+                f"take --tokenizer word, or leave --output adaptive out with {self.tokenizer.tokenizer}"
+            )
+        if self.network.output == "adaptive" and self.training.objective == "sampled":
+            raise ConfigError(
+                "objective sampled is for the output softmax; adaptive is fast without: give one of the two"
+            )
 
     @classmethod
     def from_settings(cls, values: Mapping[str, Any], where: str) -> "RunConfig":

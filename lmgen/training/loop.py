@@ -13,8 +13,6 @@ from math import inf, isfinite
 from time import perf_counter
 
 import torch
-from torch import nn
-from torch.nn import functional
 
 from lmgen.data.windows import Window, Windows
 from lmgen.errors import NumericalError
@@ -24,7 +22,9 @@ from lmgen.tokenizers.base import IdArray
 from lmgen.training.config import TrainingConfig, default_learning_rate
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.network import Network, TorchLanguageModel, detached
+from lmgen.training.objectives import objective_for
 from lmgen.training.optimizers import optimizer_for
+from lmgen.training.rows import clip_gradients
 from lmgen.training.schedules import learning_rate_factor
 
 SMOOTHING = 0.95
@@ -79,7 +79,9 @@ class Trainer:
         self.highest_rate = config.learning_rate or default_learning_rate(
             config.optimizer, network.config.hidden_size
         )
-        self.optimizer = optimizer_for(network.parameters(), config, self.highest_rate)
+        network.sparse_gradients = config.optimizer == "adamw-adagrad"
+        self.objective = objective_for(config, network, windows.ids)
+        self.optimizer = optimizer_for(network, config, self.highest_rate)
         self.position = Position()
         self.carried = network.initial_state(windows.streams)
         self._crossed = False
@@ -217,11 +219,11 @@ class Trainer:
         device = self.network.embedding.device
         inputs = torch.from_numpy(window.inputs).to(device)
         targets = torch.from_numpy(window.targets).to(device)
-        scores, after = self.network(inputs, self._state_before(inputs.shape[1]))
-        loss = functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
+        hidden, after = self.network.read(inputs, self._state_before(inputs.shape[1]))
+        loss = self.objective(self.network, self.network.drop_output(hidden), targets)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip or inf)
+        norm = clip_gradients(self.network.parameters(), self.config.clip or inf)
         nats, self.position.gradient_norm = loss.item(), norm.item()
         if not (isfinite(nats) and isfinite(self.position.gradient_norm)):
             raise NumericalError(

@@ -7,6 +7,7 @@ A training run from corpus to model: the one call behind `lmgen train`. Events o
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -59,7 +60,7 @@ def train(
     config = config.resolved()
     training = config.training
     _device(training.device)
-    settings = _as_toml(config)
+    _as_toml(config)  # or it says now what is wrong
     corpus = open_run_corpus(config, tell)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
     prepared = prepare(
@@ -71,8 +72,10 @@ def train(
         needed_tokens=needed_tokens(
             training.batch_size, training.window_length, carried=training.state == "carry"
         ),
+        check_vocabulary=config.network.resolved,
     )
-    write_text(run.config, settings)
+    config = replace(config, network=config.network.resolved(prepared.tokenizer.vocabulary_size))
+    write_text(run.config, _as_toml(config))
     yield prepared
     with _threads(config):
         if baseline_order(config, prepared) == 0 and config.training.baseline_order is None:

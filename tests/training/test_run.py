@@ -151,6 +151,16 @@ RESUMED: list[dict[str, Any]] = [
     {"cell": "rnn", "optimizer": "rmsprop", "layers": 2, "dropout": 0.3},
     {"optimizer": "adagrad", "state": "reset", "dropout": 0.2, "schedule": "plateau"},
     {"tokenizer": "word", "optimizer": "adam", "tied": True, "embedding_size": 12, "window_length": 3},
+    {
+        "tokenizer": "word",
+        "output": "adaptive",
+        "cutoffs": "2,4",
+        "optimizer": "adamw-adagrad",
+        "dropout": 0.3,
+    },
+    {"tokenizer": "word", "objective": "sampled", "samples": 3, "optimizer": "adamw-adagrad", "dropout": 0.3},
+    {"objective": "sampled", "samples": 5, "tied": True, "embedding_size": 12},
+    {"optimizer": "adamw-adagrad", "tied": True, "embedding_size": 12},
 ]
 
 

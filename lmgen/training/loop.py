@@ -81,7 +81,9 @@ class Trainer:
         )
         network.sparse_gradients = config.optimizer == "adamw-adagrad"
         self.objective = objective_for(config, network, windows.ids)
-        self.optimizer = optimizer_for(network, config, self.highest_rate)
+        self.optimizer = optimizer_for(
+            network.parameters(), config, self.highest_rate, network.token_parameters()
+        )
         self.position = Position()
         self.carried = network.initial_state(windows.streams)
         self._crossed = False

@@ -89,6 +89,10 @@ class Network(nn.Module):
         zeros = self.embedding.new_zeros(streams, self.config.hidden_size)
         return (tuple(zeros for _ in self.cell.states),) * self.config.layers
 
+    def token_parameters(self) -> list[nn.Parameter]:
+        """Those of the embedding and the output layer."""
+        return [self.embedding, *self.output.parameters()]
+
     @property
     def parameter_count(self) -> int:
         """How many numbers training changes."""

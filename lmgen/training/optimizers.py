@@ -1,18 +1,32 @@
 """The optimisers by name."""
 
+from collections.abc import Iterable
+
 import torch
+from torch import nn
 
 from lmgen.training.config import TrainingConfig
-from lmgen.training.network import Network
 from lmgen.training.rows import AdamWAdagrad
 
 MOMENTUM_DECAYS = (0.9, 0.99)
 """Adam's β1 and β2. β2 is lower than the usual 0.999: runs of minutes have only a few thousand updates."""
 
 
-def optimizer_for(network: Network, config: TrainingConfig, learning_rate: float) -> torch.optim.Optimizer:
-    """The optimiser that the settings name."""
-    parameters = network.parameters()
+def optimizer_for(
+    parameters: Iterable[nn.Parameter],
+    config: TrainingConfig,
+    learning_rate: float,
+    tokens: Iterable[nn.Parameter] = (),
+) -> torch.optim.Optimizer:
+    """
+    The optimiser that the settings name.
+
+    Args:
+        parameters: all that it is to change.
+        config: which optimiser, and its settings.
+        learning_rate: the highest.
+        tokens: those of the parameters that belong to embedding and output.
+    """
     match config.optimizer:
         case "adamw":
             return torch.optim.AdamW(
@@ -23,11 +37,9 @@ def optimizer_for(network: Network, config: TrainingConfig, learning_rate: float
                 fused=True,
             )
         case "adamw-adagrad":
-            layers = list(network.layers.parameters())
-            known = {id(parameter) for parameter in layers}
             return AdamWAdagrad(
-                layers,
-                [parameter for parameter in parameters if id(parameter) not in known],
+                parameters,
+                tokens,
                 learning_rate,
                 config.token_learning_rate,
                 betas=MOMENTUM_DECAYS,

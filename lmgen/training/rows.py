@@ -27,7 +27,7 @@ class AdamWAdagrad(torch.optim.AdamW):
 
     def __init__(
         self,
-        layers: Iterable[nn.Parameter],
+        parameters: Iterable[nn.Parameter],
         tokens: Iterable[nn.Parameter],
         lr: float,
         tokens_lr: float,
@@ -37,15 +37,18 @@ class AdamWAdagrad(torch.optim.AdamW):
         Sort the parameters.
 
         Args:
-            layers: for AdamW.
-            tokens: for Adagrad; their gradients may be sparse.
+            parameters: of the whole network.
+            tokens: those of them that are for Adagrad; their gradients may be sparse.
             lr: the learning rate of AdamW.
             tokens_lr: that of Adagrad while the other is `lr`.
             settings: AdamW's.
         """
+        rows = list(tokens)
+        known = {id(parameter) for parameter in rows}
+        layers = [parameter for parameter in parameters if id(parameter) not in known]
         groups: list[dict[str, Any]] = [
-            {"params": list(layers)},
-            {"params": list(tokens), "adagrad_share": tokens_lr / lr},
+            {"params": layers},
+            {"params": rows, "adagrad_share": tokens_lr / lr},
         ]
         super().__init__(groups, lr=lr, **settings)
 

@@ -36,7 +36,7 @@ def lose(layer: nn.Parameter, table: nn.Parameter, ids: list[int], *, sparse: bo
 def test_it_is_torchs_adamw_and_torchs_adagrad(sparse: bool) -> None:
     """Step by step the same, whichever rows a step uses."""
     ours, theirs = parameters(), parameters()
-    optimizer = AdamWAdagrad(ours[:1], ours[1:], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
+    optimizer = AdamWAdagrad(ours, ours[1:], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
     expected = [
         torch.optim.AdamW(theirs[:1], lr=0.01, weight_decay=0.1),
         torch.optim.Adagrad(theirs[1:], lr=0.2),
@@ -58,7 +58,7 @@ def test_it_is_torchs_adamw_and_torchs_adagrad(sparse: bool) -> None:
 def test_rows_that_are_not_used_stay_as_they_are() -> None:
     layer, table = parameters()
     before = table.detach().clone()
-    optimizer = AdamWAdagrad([layer], [table], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
+    optimizer = AdamWAdagrad([layer, table], [table], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
     lose(layer, table, [4, 7], sparse=True)
     optimizer.step()
 
@@ -71,7 +71,7 @@ def test_the_learning_rate_of_the_tokens_follows_that_of_the_layers() -> None:
     for share in (1.0, 0.5):
         layer, table = parameters()
         before = table.detach().clone()
-        optimizer = AdamWAdagrad([layer], [table], lr=0.01, tokens_lr=0.2)
+        optimizer = AdamWAdagrad([layer, table], [table], lr=0.01, tokens_lr=0.2)
         for group in optimizer.param_groups:
             group["lr"] = 0.01 * share
         lose(layer, table, [4], sparse=True)
@@ -83,13 +83,13 @@ def test_the_learning_rate_of_the_tokens_follows_that_of_the_layers() -> None:
 
 def test_a_saved_state_goes_on_as_it_would_have() -> None:
     first, second = parameters(), parameters()
-    one = AdamWAdagrad(first[:1], first[1:], lr=0.01, tokens_lr=0.2)
+    one = AdamWAdagrad(first, first[1:], lr=0.01, tokens_lr=0.2)
     lose(*first, [1, 2], sparse=True)
     one.step()
     with torch.no_grad():
         for theirs, ours in zip(second, first, strict=True):
             theirs.copy_(ours)
-    two = AdamWAdagrad(second[:1], second[1:], lr=0.01, tokens_lr=0.2)
+    two = AdamWAdagrad(second, second[1:], lr=0.01, tokens_lr=0.2)
     two.load_state_dict(deepcopy(one.state_dict()))
     for optimizer, pair in ((one, first), (two, second)):
         optimizer.zero_grad()
@@ -118,7 +118,7 @@ def test_sparse_gradients_are_clipped_as_whole_ones(limit: float) -> None:
 def test_a_parameter_without_a_gradient_is_left_alone() -> None:
     layer, table = parameters()
     before = [each.detach().clone() for each in (layer, table)]
-    optimizer = AdamWAdagrad([layer], [table], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
+    optimizer = AdamWAdagrad([layer, table], [table], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
     optimizer.step()
 
     assert all(torch.equal(now, then) for now, then in zip((layer, table), before, strict=True))

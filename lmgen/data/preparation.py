@@ -13,7 +13,7 @@ A corpus to token files: cut off what is held out, choose the vocabulary, encode
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import log
@@ -75,6 +75,7 @@ def prepare(
     extend: bool = False,
     overwrite: bool = False,
     needed_tokens: int = 1,
+    check_vocabulary: Callable[[int], object] = lambda _: None,
 ) -> Prepared:
     """
     Make the run folder with its token files: all of it, or (after an error) nothing.
@@ -88,6 +89,7 @@ def prepare(
         extend: give the tokens that it does not know ids of their own, as far as `config` allows.
         overwrite: replace the run that is there, once the new one's data are complete.
         needed_tokens: the fewest tokens that can be trained on.
+        check_vocabulary: is given V, and raises an error if the network cannot be made for it.
 
     Raises:
         ConfigError: the given vocabulary cannot be extended.
@@ -105,6 +107,7 @@ def prepare(
             missing = given.missing(texts["train"].chunks)
             tokenizer = _extended(given, missing, config) if extend else given
             notes += _vocabulary_notes(given, tokenizer, missing)
+        check_vocabulary(tokenizer.vocabulary_size)
         parts = {name: _encode(text, name, tokenizer, workplace) for name, text in texts.items()}
         if given is not None:
             notes += _held_out_notes(parts)

@@ -30,7 +30,7 @@ from lmgen.models.base import FloatArray, IdArray
 from lmgen.models.cells import cell_named
 from lmgen.models.config import NetworkConfig
 from lmgen.models.kernels import ColumnState, Kernel, Workspace, kernel
-from lmgen.models.outputs import log_softmax, top
+from lmgen.models.outputs import log_probabilities, log_probabilities_of, log_softmax, top
 from lmgen.settings import from_mapping, to_mapping
 
 Float32Array = npt.NDArray[np.float32]
@@ -81,11 +81,32 @@ def parameter_shapes(config: NetworkConfig, vocabulary_size: int) -> list[Parame
         ]
         shapes += [ParameterShape(f"layers.{layer}.{name}", (H,), h) for name in cell.vectors]
         width, letter = H, h
+    if starts := config.cluster_starts(V):
+        return [*shapes, *_cluster_shapes(config, V, starts, letter)]
     if config.projected:
         shapes.append(ParameterShape("output.projection", (E, width), f"E {letter}"))
     if not config.tied:
         shapes.append(ParameterShape("output.weight", (V, width), f"V {letter}"))
     return [*shapes, ParameterShape("output.bias", (V,), "V")]
+
+
+def _cluster_shapes(
+    config: NetworkConfig, vocabulary_size: int, starts: Sequence[int], h: str
+) -> list[ParameterShape]:
+    """The arrays of an adaptive output, whose clusters begin at `starts`; `h` is the letter of its input."""
+    V, H, C, entries = vocabulary_size, config.layer_sizes[-1], starts[0], len(starts)
+    shapes = [
+        ParameterShape("output.weight", (C + entries, H), f"(C0 + {entries}) {h}"),
+        ParameterShape("output.bias", (C + entries,), f"C0 + {entries}"),
+    ]
+    for index, (first, end) in enumerate(zip(starts, [*starts[1:], V], strict=True)):
+        name, D, letter = f"output.clusters.{index}", config.cluster_width(index), f"D{index}"
+        size = f"C{index + 1}" if end < V else "V"
+        shapes += [
+            ParameterShape(f"{name}.projection", (D, H), f"{letter} {h}"),
+            ParameterShape(f"{name}.weight", (end - first, D), f"({size} - C{index}) {letter}"),
+        ]
+    return shapes
 
 
 class RecurrentState(NamedTuple):
@@ -123,11 +144,12 @@ class RecurrentModel:
         if not 0 <= start_token < vocabulary_size:
             raise ModelError(f"the start token {start_token} is not one of the {vocabulary_size} ids")
         _check_parameters(parameters, parameter_shapes(config, vocabulary_size))
-        self.config = config
+        self.config = config.resolved(vocabulary_size)
         self.start_token = start_token
         self.parameters = dict(parameters)
         self._cell = cell_named(config.cell)
         self._adds_input = [config.adds_input(layer) for layer in range(config.layers)]
+        self._clusters = config.cluster_starts(vocabulary_size)
         self._spaces = _Workspaces()
 
     @property
@@ -273,6 +295,8 @@ class RecurrentModel:
 
     def _log_probabilities(self, hidden: Float32Array) -> Float32Array:
         """Of the token after each column of `hidden`, (H, B): (B, V)."""
+        if self._clusters:
+            return log_probabilities(hidden.T, self.parameters, self._clusters)  # type: ignore[no-any-return]
         weight, bias = self._output
         scores = weight @ hidden
         np.add(scores, bias, out=scores)
@@ -281,17 +305,24 @@ class RecurrentModel:
 
     def _chosen(self, hidden: Float32Array, ids: IdArray) -> Float32Array:
         """Log-probability of each of `ids`, (N,), by the rows of `hidden`, (N, H)."""
-        weight, bias = self._output
         chosen = np.empty(len(ids), np.float32)
-        size = max(OUTPUT_FLOATS // len(weight), OUTPUT_ROWS)
+        size = max(OUTPUT_FLOATS // len(self._output[0]), OUTPUT_ROWS)
         for first in range(0, len(ids), size):
             rows = np.s_[first : first + size]
-            scores = hidden[rows] @ weight.T
-            np.add(scores, bias[:, 0], out=scores)
-            scores -= scores.max(axis=1, keepdims=True)
-            picked = scores[np.arange(len(scores)), ids[rows]]
-            np.exp(scores, out=scores)
-            chosen[rows] = picked - np.log(scores.sum(axis=1))
+            chosen[rows] = self._chosen_at_once(hidden[rows], ids[rows])
+        return chosen
+
+    def _chosen_at_once(self, hidden: Float32Array, ids: IdArray) -> Float32Array:
+        """The same for a few rows, whose scores are held all at the same time."""
+        if self._clusters:
+            return log_probabilities_of(ids, hidden, self.parameters, self._clusters)  # type: ignore[no-any-return]
+        weight, bias = self._output
+        scores = hidden @ weight.T
+        np.add(scores, bias[:, 0], out=scores)
+        scores -= scores.max(axis=1, keepdims=True)
+        picked = scores[np.arange(len(scores)), ids]
+        np.exp(scores, out=scores)
+        chosen: Float32Array = picked - np.log(scores.sum(axis=1))
         return chosen
 
 

@@ -11,16 +11,24 @@ from lmgen.models.config import NetworkConfig
 from lmgen.settings import check, from_mapping, setting, to_mapping
 from lmgen.tokenizers.config import TokenizerConfig
 
-OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad")
+OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad")
+OBJECTIVE_NAMES = ("full", "sampled")
 SCHEDULE_NAMES = ("cosine", "plateau", "constant")
 
-LEARNING_RATES = {"adamw": 8e-3, "adam": 8e-3, "sgd": 6.0, "rmsprop": 4e-3, "adagrad": 8e-2}
+LEARNING_RATES = {
+    "adamw": 8e-3,
+    "adam": 8e-3,
+    "sgd": 6.0,
+    "rmsprop": 4e-3,
+    "adagrad": 8e-2,
+    "adamw-adagrad": 4e-3,
+}
 """By optimiser, at 256 hidden units; benchmarks/results/defaults.md says what was tried."""
 
 FINE_TUNING_RATE = 0.5
 """The default rate's share where training goes on from a model: benchmarks/results/fine-tuning.md."""
 
-WEIGHT_DECAYS = {"adamw": 0.1}
+WEIGHT_DECAYS = {"adamw": 0.1, "adamw-adagrad": 0.1}
 """By optimiser, where none is given; the others have none."""
 
 DEFAULT_EPOCHS = 10.0
@@ -45,7 +53,20 @@ class TrainingConfig:
     )
     batch_size: int = setting(16, "parallel streams (B)", minimum=1)
 
-    optimizer: str = setting("adamw", "how gradients change the weights", choices=OPTIMIZER_NAMES)
+    objective: str = setting(
+        "full",
+        "what is minimised: the loss over all tokens, or an estimate of it from a sample of them (--output "
+        "softmax)",
+        choices=OBJECTIVE_NAMES,
+    )
+    samples: int = setting(1024, "sampled: tokens that each target is compared with", minimum=1)
+
+    optimizer: str = setting(
+        "adamw",
+        "how gradients change the weights; adamw-adagrad: adagrad those of embedding and output, for large "
+        "vocabularies",
+        choices=OPTIMIZER_NAMES,
+    )
     learning_rate: float | str | None = setting(
         None,
         "the highest learning rate, or find: try many and take a good one (by optimizer and hidden size if "
@@ -54,10 +75,13 @@ class TrainingConfig:
         above=0.0,
         below=inf,
     )
+    token_learning_rate: float = setting(
+        0.2, "adamw-adagrad: the highest learning rate of embedding and output", above=0.0, below=inf
+    )
     weight_decay: float | None = setting(
         None,
-        "pull of all weights towards zero: decoupled in adamw, in the gradient elsewhere (0.1 for adamw, "
-        "else 0)",
+        "pull of all weights towards zero: decoupled in adamw (of the layers alone in adamw-adagrad), in the "
+        "gradient elsewhere (0.1 for adamw and adamw-adagrad, else 0)",
         minimum=0.0,
         below=inf,
     )
@@ -132,6 +156,13 @@ class TrainingConfig:
             return default_learning_rate(self.optimizer, hidden_size)
         return self.learning_rate
 
+    def at_rate(self, found: float, tried_around: float) -> "TrainingConfig":
+        """The same with the learning rate that was found: all rates were tried in proportion."""
+        token_rate = self.token_learning_rate
+        if self.optimizer == "adamw-adagrad":
+            token_rate *= found / tried_around
+        return replace(self, learning_rate=found, token_learning_rate=token_rate)
+
     @property
     def decay(self) -> float:
         """Weight decay, the optimiser's default where none was given."""
@@ -152,6 +183,17 @@ class RunConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        if self.network.output == "adaptive" and self.tokenizer.tokenizer != "word":
+            raise ConfigError(
+                "output adaptive needs token ids that go by falling frequency, and only those of words do: "
+                f"take --tokenizer word, or leave --output adaptive out with {self.tokenizer.tokenizer}"
+            )
+        if self.network.output == "adaptive" and self.training.objective == "sampled":
+            raise ConfigError(
+                "objective sampled is for the output softmax; adaptive is fast without: give one of the two"
+            )
 
     @classmethod
     def from_settings(cls, values: Mapping[str, Any], where: str) -> "RunConfig":

@@ -6,6 +6,9 @@ get the mean of all rows of the embedding and of the output layer. A new token's
 old ones', so its probability is at most 1 / V (Jensen's inequality), and n new tokens take at most a share of
 n / (V + n) from what the model predicts: it is as good on the old text as before. A row drawn at random would
 promise nothing of the kind.
+
+With an adaptive output new tokens join the last cluster, that of the rarest, however frequent they are. The
+same holds there, with V the size of that cluster; what is predicted of all other tokens stays as it was.
 """
 
 from collections.abc import Mapping

@@ -14,8 +14,6 @@ from time import perf_counter
 from typing import cast
 
 import torch
-from torch import nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from lmgen.data.windows import Window, Windows
@@ -28,8 +26,10 @@ from lmgen.training.averaging import averaging_begins, begin_average
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, RolledBack, Stepped
 from lmgen.training.network import Network, TorchLanguageModel, detached
+from lmgen.training.objectives import objective_for
 from lmgen.training.optimizers import optimizer_for
 from lmgen.training.regularization import activation_penalty
+from lmgen.training.rows import clip_gradients
 from lmgen.training.schedules import learning_rate_factor
 from lmgen.training.snapshots import Snapshot
 from lmgen.training.stability import GOOD_STATE_STEPS, MEDIAN_NORMS, MOST_ROLLBACKS, check_update, is_good
@@ -87,7 +87,11 @@ class Trainer:
         self.validation = validation
         self.config = config
         self.highest_rate = config.highest_rate(network.config.hidden_size)
-        self.optimizer = optimizer_for(network.parameters(), config, self.highest_rate)
+        network.sparse_gradients = config.optimizer == "adamw-adagrad"
+        self.objective = objective_for(config, network, windows.ids)
+        self.optimizer = optimizer_for(
+            network.parameters(), config, self.highest_rate, network.token_parameters()
+        )
         self.position = Position()
         self.carried = network.initial_state(windows.streams)
         self.average: AveragedModel | None = None
@@ -275,13 +279,13 @@ class Trainer:
         targets = torch.from_numpy(window.targets).to(device)
         hidden, after = self.network.read(inputs, self._state_before(inputs.shape[1]))
         dropped = self.network.drop_output(hidden)
-        loss = functional.cross_entropy(self.network.logits(dropped).flatten(0, 1), targets.flatten())
+        loss = self.objective(self.network, dropped, targets)
         penalty = activation_penalty(
             dropped, hidden, self.config.activation_penalty, self.config.slowness_penalty
         )
         self.optimizer.zero_grad()
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip or inf)
+        norm = clip_gradients(self.network.parameters(), self.config.clip or inf)
         nats = loss.item()
         self._note_gradient(nats, norm.item())
         for group in self.optimizer.param_groups:

@@ -22,7 +22,7 @@ from lmgen.training.regularization import embedding_dropout, locked_dropout, wei
 
 class Network(nn.Module):
     """
-    Embedding, recurrent layers and output: (ids, state) -> (logits, state).
+    Embedding, recurrent layers and output: (ids, state) -> (log-probabilities, state).
 
     Dropout acts on what each layer reads and on what the output reads, at a rate of its own for the first
     layer, the others and the output (Zaremba, Sutskever and Vinyals 2014): never on the recurrent connection.
@@ -32,6 +32,9 @@ class Network(nn.Module):
         """Start from numpy arrays by the names of `parameter_shapes`."""
         super().__init__()
         self.config = config
+        self.sparse_gradients = False
+        """Whether looking up some rows of a matrix gives it a gradient that holds no others."""
+        self.clusters = config.cluster_starts(len(parameters["embedding"]))
         self.cell = cell_named(config.cell)
         self.embedding = _parameter(parameters["embedding"])
         self.layers = nn.ModuleList(
@@ -48,10 +51,10 @@ class Network(nn.Module):
             state: what each layer remembers, as `initial_state` or an earlier call gave it.
 
         Returns:
-            Logits of the token after each, (T, B, V), and the state after the last.
+            Log-probabilities of the token after each, (T, B, V), and the state after the last.
         """
         hidden, after = self.read(ids, state)
-        return self.logits(self.drop_output(hidden)), after
+        return self.predict(self.drop_output(hidden)), after
 
     def read(self, ids: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
         """What the output reads, `outputs.top` of each step, (T, B, H), and the state after the last."""
@@ -70,18 +73,39 @@ class Network(nn.Module):
         """What `read` gave, (T, B, H), as the output reads it in training: with dropout."""
         return self._drop(hidden, self.config.dropout_before_output)
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Scores before normalisation, (..., V), from what the output reads, (..., H)."""
-        return outputs.logits(hidden, self._output_parameters())  # type: ignore[no-any-return]
-
     def predict(self, hidden: Tensor) -> Tensor:
         """Log-probabilities, (..., V), from what the output reads, (..., H)."""
-        return self.logits(hidden).log_softmax(-1)
+        parameters = self.output_parameters()
+        return outputs.log_probabilities(hidden, parameters, self.clusters)  # type: ignore[no-any-return]
+
+    def predict_only(self, ids: Tensor, hidden: Tensor) -> Tensor:
+        """Log-probability of each of `ids`, (N,), from what the output reads before them, (N, H)."""
+        parameters = self.output_parameters()
+        return outputs.log_probabilities_of(ids, hidden, parameters, self.clusters)  # type: ignore[no-any-return]
+
+    def output_rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a softmax output the weights, (N, E), and biases, (N,), that score the tokens `ids`."""
+        parameters = self.output_parameters()
+        weight = parameters.get("output.weight", self.embedding)
+        return self._rows(ids, weight), parameters["output.bias"][ids]
+
+    def projected(self, hidden: Tensor) -> Tensor:
+        """What these weights are multiplied with, (..., E): hidden states, (..., H), of the same length."""
+        return outputs.projected(hidden, self.output_parameters())  # type: ignore[no-any-return]
+
+    def output_parameters(self) -> dict[str, Tensor]:
+        """What the output layer computes with, by the names of `parameter_shapes`."""
+        named = {f"output.{name}": parameter for name, parameter in self.output.named_parameters()}
+        return {"embedding": self.embedding, **named}
 
     def initial_state(self, streams: int) -> LayerStates:
         """All zeros, for B streams."""
         zeros = [self.embedding.new_zeros(streams, size) for size in self.config.layer_sizes]
         return tuple(tuple(each for _ in self.cell.states) for each in zeros)
+
+    def token_parameters(self) -> list[nn.Parameter]:
+        """Those of the embedding and the output layer."""
+        return [self.embedding, *self.output.parameters()]
 
     @property
     def parameter_count(self) -> int:
@@ -97,10 +121,13 @@ class Network(nn.Module):
 
     def _embed(self, ids: Tensor) -> Tensor:
         """The tokens' vectors, (T, B, E)."""
-        vectors = functional.embedding(ids, self.embedding)
+        vectors = self._rows(ids, self.embedding)
         if not self.training:
             return vectors
         return embedding_dropout(vectors, ids, len(self.embedding), self.config.dropout_embedding)
+
+    def _rows(self, ids: Tensor, matrix: Tensor) -> Tensor:
+        return functional.embedding(ids, matrix, sparse=self.sparse_gradients)
 
     def _drop(self, values: Tensor, rate: float) -> Tensor:
         """Values, (T, B, H), with dropout of the kind that is set; in evaluation as they are."""
@@ -115,10 +142,6 @@ class Network(nn.Module):
             name = "weight_recurrent"
             parameters[name] = weight_drop(parameters[name], self.config.weight_drop)
         return parameters
-
-    def _output_parameters(self) -> dict[str, Tensor]:
-        named = {f"output.{name}": parameter for name, parameter in self.output.named_parameters()}
-        return {"embedding": self.embedding, **named}
 
 
 def detached(state: LayerStates) -> LayerStates:
@@ -168,8 +191,8 @@ class TorchLanguageModel:
         hidden, after = self._read(ids, state)
         with torch.inference_mode():
             before = torch.cat([self._top(state)[None], hidden[:-1]])
-            chosen = self.network.predict(before).gather(-1, self._tensor(ids)[..., None])
-        return chosen[..., 0].cpu().numpy(), after
+            chosen = self.network.predict_only(self._tensor(ids).flatten(), before.flatten(0, 1))
+        return chosen.view(ids.shape).cpu().numpy(), after
 
     def select(self, state: LayerStates, streams: Sequence[int]) -> LayerStates:
         """The state of the listed streams."""
@@ -197,9 +220,15 @@ def _parameter(array: Float32Array) -> nn.Parameter:
 
 
 def _parameters(parameters: Mapping[str, Float32Array], prefix: str) -> nn.Module:
-    """A module that holds the arrays whose names begin with `prefix`."""
+    """A module that holds the arrays whose names begin with `prefix`; a dot in a name is a module inside."""
     module = nn.Module()
     for name, array in parameters.items():
         if name.startswith(prefix):
-            module.register_parameter(name.removeprefix(prefix), _parameter(array))
+            *path, last = name.removeprefix(prefix).split(".")
+            holder = module
+            for part in path:
+                if part not in dict(holder.named_children()):
+                    holder.add_module(part, nn.Module())
+                holder = holder.get_submodule(part)
+            holder.register_parameter(last, _parameter(array))
     return module

@@ -67,12 +67,13 @@ def train(
     """
     config = config.resolved()
     open_device(config.training.device)
-    settings = _as_toml(config)
+    _as_toml(config)  # or it says now what is wrong
     corpus = open_run_corpus(config, tell)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
     origin = origin_of(config, run)
     prepared = prepare_run(config, corpus, run, origin, overwrite=overwrite)
-    write_text(run.config, settings)
+    config = replace(config, network=config.network.resolved(prepared.tokenizer.vocabulary_size))
+    write_text(run.config, _as_toml(config))
     yield prepared
     with chosen_threads(config):
         if baseline_order(config, prepared) == 0 and config.training.baseline_order is None:
@@ -205,9 +206,11 @@ def _with_found_rate(
     """The configuration with a number in place of `find`, which the run folder then has, too."""
     if config.training.learning_rate != "find":
         return config
-    found = range_test(new_trainer(run, config, prepared, origin))
+    trainer = new_trainer(run, config, prepared, origin)
+    default = trainer.highest_rate
+    found = range_test(trainer)
     yield found
-    config = replace(config, training=replace(config.training, learning_rate=found.learning_rate))
+    config = replace(config, training=config.training.at_rate(found.learning_rate, default))
     write_text(run.config, _as_toml(config))
     return config
 

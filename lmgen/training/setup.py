@@ -64,6 +64,7 @@ def prepare_run(
         needed_tokens=needed_tokens(
             training.batch_size, training.window_length, carried=training.state == "carry"
         ),
+        check_vocabulary=config.network.resolved,
     )
 
 

@@ -138,6 +138,35 @@ def test_new_tokens_take_no_more_than_their_share(tied: bool, text: Path, tmp_pa
         np.testing.assert_allclose(after[:V] / after[:V].sum(), before, rtol=1e-4)
 
 
+def test_new_tokens_join_the_last_cluster_of_an_adaptive_output(text: Path, tmp_path: Path) -> None:
+    """There n new ones beside V old ones get at most n / (V + n); nothing else changes."""
+    trained(text, tmp_path / "base", tokenizer="word", output="adaptive", cutoffs="2,4", steps=60)
+    origin = open_origin(str(tmp_path / "base"))
+    V, n = origin.model.vocabulary_size, 9
+    grown = RecurrentModel(origin.network, V + n, origin.model.start_token, parameters_from(origin, V + n))
+    for word in ("ein", "zwei drei", "fünf\n"):
+        ids = origin.tokenizer.encode(word)
+        before, after = predictions(origin.model, ids), predictions(grown, ids)
+        np.testing.assert_allclose(after[:4], before[:4], rtol=1e-5)
+        assert after[4:].sum() == pytest.approx(before[4:].sum(), rel=1e-5)
+        assert after[V:].sum() <= before[4:].sum() * n / (V - 4 + n)
+        np.testing.assert_allclose(after[4:V] / after[4:V].sum(), before[4:] / before[4:].sum(), rtol=1e-4)
+
+
+def test_an_adaptive_output_is_trained_on_with_a_larger_vocabulary(
+    text: Path, new_text: Path, tmp_path: Path
+) -> None:
+    trained(text, tmp_path / "base", tokenizer="word", output="adaptive")
+    settings = {"extend_vocabulary": True, "optimizer": "adamw-adagrad"}
+    *_, finished = tuned(new_text, tmp_path / "base", tmp_path / "new", **settings)
+    base, new = (run.read_config(RunFolder(tmp_path / name).config) for name in ("base", "new"))
+
+    assert isinstance(finished, Finished)
+    assert (new["output"], new["cutoffs"]) == ("adaptive", base["cutoffs"])
+    old, grown = (lmgen.load(tmp_path / name).model for name in ("base", "new"))
+    assert grown.vocabulary_size == old.vocabulary_size + 2
+
+
 def test_a_resumed_run_is_the_uninterrupted_one(new_text: Path, base: Path, tmp_path: Path) -> None:
     settings = {"extend_vocabulary": True, "dropout": 0.2}
     tuned(new_text, base, tmp_path / "whole", **settings)

@@ -74,6 +74,7 @@ def example(
         return numbers.requires_grad_()
 
     parameters = {"weight_input": random(rows, I), "weight_recurrent": random(rows, H), "bias": random(rows)}
+    parameters |= {name: random(rows) for name in CELLS[cell].gate_vectors}
     parameters |= {name: random(H) for name in CELLS[cell].vectors}
     parameters |= {name: random(rows) for name in CELLS[cell].gate_vectors}
     return parameters, random(T, B, I), tuple(random(B, H) for _ in CELLS[cell].states)

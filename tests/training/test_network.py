@@ -32,6 +32,9 @@ SHAPES: list[dict[str, Any]] = [
     {"cell": "gru", "layers": 2, "last_hidden_size": 9},
     {"layers": 3, "residual": True, "embedding_size": 6},
     {"cell": "rnn", "layers": 3, "residual": True, "last_hidden_size": 4, "tied": True},
+    {"output": "adaptive", "cutoffs": "2,4"},
+    {"output": "adaptive", "cutoffs": "3", "layers": 3, "residual": True},
+    {"output": "adaptive", "cutoffs": "1,2", "layers": 2, "last_hidden_size": 9},
 ]
 
 

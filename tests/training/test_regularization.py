@@ -11,6 +11,7 @@ from torch.nn import functional
 from lmgen.data.windows import Windows
 from lmgen.models.config import NetworkConfig
 from lmgen.models.initialization import initial_parameters
+from lmgen.models.outputs import logits
 from lmgen.training.config import TrainingConfig
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network, detached
@@ -131,7 +132,7 @@ class TestEmbeddingDropout:
         made = network(dropout_embedding=ALL, tied=True, embedding_size=8)
         hidden = torch.randn(1, 1, 8)
 
-        torch.testing.assert_close(made.logits(hidden), hidden @ made.embedding.T)
+        torch.testing.assert_close(logits(hidden, made.output_parameters()), hidden @ made.embedding.T)
 
 
 class TestWeightDrop:
@@ -229,9 +230,9 @@ class TestWhereDropoutActs:
         self, settings: dict[str, Any], variational: bool
     ) -> None:
         made = network(**settings, variational=variational)
-        scores, _ = made(torch.tensor([[1], [2]]), made.initial_state(1))
+        found, _ = made(torch.tensor([[1], [2]]), made.initial_state(1))
 
-        assert torch.equal(scores, made.get_parameter("output.bias").expand(2, 1, V))
+        assert torch.equal(found, made.get_parameter("output.bias").log_softmax(0).expand(2, 1, V))
 
     def test_rates_of_their_own_go_before_the_common_one(self) -> None:
         config = NetworkConfig(dropout=0.1, dropout_hidden=0.0, dropout_output=0.4)

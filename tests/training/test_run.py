@@ -170,6 +170,31 @@ RESUMED: list[dict[str, Any]] = [
     NT_ASGD,
     {"cell": "gru", "layers": 3, "last_hidden_size": 6, "tied": True, "weight_drop": 0.2, "ema": 0.99},
     {"cell": "lstm-layernorm", "layers": 2, "residual": True, "dropout": 0.3},
+    {
+        "tokenizer": "word",
+        "output": "adaptive",
+        "cutoffs": "2,4",
+        "optimizer": "adamw-adagrad",
+        "dropout": 0.3,
+    },
+    {
+        "tokenizer": "word",
+        "output": "adaptive",
+        "layers": 2,
+        "last_hidden_size": 9,
+        "variational": True,
+        "dropout": 0.2,
+        "dropout_embedding": 0.2,
+        "weight_drop": 0.2,
+        "activation_penalty": 2.0,
+        "slowness_penalty": 1.0,
+        "ema": 0.9,
+        "optimizer": "adamw-adagrad",
+    },
+    {"tokenizer": "word", "objective": "sampled", "samples": 3, "optimizer": "adamw-adagrad", "dropout": 0.3},
+    {"objective": "sampled", "samples": 5, "tied": True, "ema": 0.9},
+    {"objective": "sampled", "samples": 5, "tied": True, "embedding_size": 12},
+    {"optimizer": "adamw-adagrad", "tied": True, "embedding_size": 12},
 ]
 
 

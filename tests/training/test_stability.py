@@ -74,7 +74,8 @@ def test_a_fault_goes_back_to_the_last_evaluation_with_half_the_rate() -> None:
     assert same(kept, weights(training))
 
 
-def test_what_follows_a_rollback_is_what_half_the_rate_gives_from_there() -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw-adagrad"])
+def test_what_follows_a_rollback_is_what_half_the_rate_gives_from_there(optimizer: str) -> None:
     """Weights, moments, carried state, place in the text and dropout's random numbers are all put back."""
     settings: dict[str, Any] = {
         "epochs": 99.0,
@@ -83,6 +84,7 @@ def test_what_follows_a_rollback_is_what_half_the_rate_gives_from_there() -> Non
         "dropout": 0.3,
         "schedule": "constant",
         "warmup": 0.0,
+        "optimizer": optimizer,
     }
     faulty = trainer(streams=4, **settings)
     torch.manual_seed(1)

@@ -25,8 +25,11 @@ LEARNING_RATES = {
 }
 """By optimiser, at 256 hidden units; benchmarks/results/defaults.md says what was tried."""
 
+TOKEN_LEARNING_RATE = 0.2
+"""The default for embedding and output of adamw-adagrad: benchmarks/results/words.md."""
+
 FINE_TUNING_RATE = 0.5
-"""The default rate's share where training goes on from a model: benchmarks/results/fine-tuning.md."""
+"""The default rates' share where training goes on from a model: benchmarks/results/fine-tuning.md."""
 
 WEIGHT_DECAYS = {"adamw": 0.1, "adamw-adagrad": 0.1}
 """By optimiser, where none is given; the others have none."""
@@ -75,8 +78,11 @@ class TrainingConfig:
         above=0.0,
         below=inf,
     )
-    token_learning_rate: float = setting(
-        0.2, "adamw-adagrad: the highest learning rate of embedding and output", above=0.0, below=inf
+    token_learning_rate: float | None = setting(
+        None,
+        "adamw-adagrad: the highest learning rate of embedding and output (0.2; half of it with --from)",
+        above=0.0,
+        below=inf,
     )
     weight_decay: float | None = setting(
         None,
@@ -160,8 +166,13 @@ class TrainingConfig:
         """The same with the learning rate that was found: all rates were tried in proportion."""
         token_rate = self.token_learning_rate
         if self.optimizer == "adamw-adagrad":
-            token_rate *= found / tried_around
+            token_rate = self.highest_token_rate * found / tried_around
         return replace(self, learning_rate=found, token_learning_rate=token_rate)
+
+    @property
+    def highest_token_rate(self) -> float:
+        """The token learning rate that was given, or the default."""
+        return self.token_learning_rate or TOKEN_LEARNING_RATE
 
     @property
     def decay(self) -> float:
@@ -228,14 +239,20 @@ class RunConfig:
     def resolved(self) -> "RunConfig":
         """The same, with the defaults that depend on other settings written out: what a run keeps."""
         network, training = self.network, self.training
-        rate = training.learning_rate or training.highest_rate(network.hidden_size)
-        if training.learning_rate is None and self.origin is not None:
-            rate = training.highest_rate(network.hidden_size) * FINE_TUNING_RATE
+        share = 1.0 if self.origin is None else FINE_TUNING_RATE
+        rate = training.learning_rate or training.highest_rate(network.hidden_size) * share
+        token_rate = training.token_learning_rate
+        if training.optimizer == "adamw-adagrad":
+            token_rate = token_rate or training.highest_token_rate * share
         return replace(
             self,
             network=replace(network, embedding_size=network.embedding_width),
             training=replace(
-                training, learning_rate=rate, weight_decay=training.decay, epochs=training.budget_epochs
+                training,
+                learning_rate=rate,
+                token_learning_rate=token_rate,
+                weight_decay=training.decay,
+                epochs=training.budget_epochs,
             ),
         )
 

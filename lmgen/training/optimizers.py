@@ -37,7 +37,7 @@ def optimizer_for(
         case "adamw":
             return torch.optim.AdamW(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
         case "adamw-adagrad":
-            rate = config.token_learning_rate
+            rate = config.highest_token_rate
             return AdamWAdagrad(
                 parameters, tokens, tokens_lr=rate, betas=MOMENTUM_DECAYS, fused=True, **shared
             )

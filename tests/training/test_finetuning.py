@@ -14,7 +14,7 @@ from lmgen.models.base import FloatArray, IdArray, LanguageModel
 from lmgen.models.model_file import load_model, save_model
 from lmgen.models.recurrent import RecurrentModel
 from lmgen.training import run
-from lmgen.training.config import default_learning_rate
+from lmgen.training.config import TOKEN_LEARNING_RATE, default_learning_rate
 from lmgen.training.events import Event, Finished
 from lmgen.training.finetuning import open_origin, parameters_from
 from tests.training.test_run import TINY, metrics, stop_after, text, trained, without_times
@@ -192,6 +192,14 @@ def test_the_default_learning_rate_is_half_of_the_usual_one(text: Path, base: Pa
 
     rate = run.read_config(RunFolder(tmp_path / "new").config)["learning_rate"]
     assert rate == default_learning_rate("adamw", 12) / 2
+
+
+def test_so_is_that_of_embedding_and_output(text: Path, base: Path, tmp_path: Path) -> None:
+    tuned(text, base, tmp_path / "new", steps=1, optimizer="adamw-adagrad")
+
+    settings = run.read_config(RunFolder(tmp_path / "new").config)
+    assert settings["learning_rate"] == default_learning_rate("adamw-adagrad", 12) / 2
+    assert settings["token_learning_rate"] == TOKEN_LEARNING_RATE / 2
 
 
 def test_a_file_of_its_own_will_do(text: Path, base: Path, tmp_path: Path) -> None:

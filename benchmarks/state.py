@@ -1,0 +1,109 @@
+"""
+Stateful against stateless training: `carry` and `reset`, the same cell, budget and seed, and why they differ.
+
+    python benchmarks/state.py                                  # python-docs
+    python benchmarks/state.py tinyshakespeare.txt --threads 1  # any text: 90% train, 10% validate
+
+Both models score the same validation text twice: cut into windows that each begin from zeros, and in streams
+whose state is carried. For the windows the loss stands beside how far into the window a token is, which is
+all that the model has read before it: at the first step one token, at the last `--window-length`. Training
+with `reset` spends a part of every window on such a beginning; with `carry` only an epoch's first window has
+one. Where the loss no longer falls towards the window's end, a longer memory than the window has nothing to
+give.
+"""
+
+import argparse
+import platform
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lmgen.data.windows import Windows
+from lmgen.models.model_file import load_model
+from lmgen.models.recurrent import RecurrentModel
+from lmgen.tokenizers.base import IdArray
+from lmgen.training.network import Network
+from lmgen.training.run import configured, train
+
+Float64Array = npt.NDArray[np.float64]
+
+STREAMS = 16
+"""Side by side where state is carried; each begins with a single cold start."""
+
+OFFSETS = 16
+"""Windows are cut so many times, each time beginning elsewhere, so that each step sees the same tokens."""
+
+STEPS = (1, 2, 4, 8, 16, 32, 64)
+"""The last steps of the ranges by which losses are averaged: 1, 2, 3 to 4, 5 to 8 and so on."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("corpus", nargs="?", default="python-docs", help="a file or a corpus name")
+    parser.add_argument("--cells", nargs="+", default=["lstm", "gru", "rnn"])
+    parser.add_argument("--epochs", type=float, default=3.0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"{platform.machine()}, {arguments.threads} threads, torch {torch.__version__}")
+    print(f"{Path(arguments.corpus).name}: nats per character after {arguments.epochs:g} epochs\n")
+    ranges = [f"{first}-{last}" if first < last else f"{last}" for first, last in _ranges(STEPS)]
+    print(
+        f"{'':<12}{'trained':<9}{'carried':>9}{'windows':>9}   by step in the window that begins from zeros"
+    )
+    print(f"{'':<12}{'':<9}{'':>9}{'':>9}" + "".join(f"{name:>8}" for name in ranges))
+    for cell in arguments.cells:
+        for state in ("carry", "reset"):
+            carried, by_step = losses(arguments.corpus, cell, state, arguments.epochs, arguments.threads)
+            steps = "".join(f"{by_step[first - 1 : last].mean():>8.3f}" for first, last in _ranges(STEPS))
+            print(f"{cell:<12}{state:<9}{carried:>9.4f}{by_step.mean():>9.4f}{steps}", flush=True)
+
+
+def losses(corpus: str, cell: str, state: str, epochs: float, threads: int) -> tuple[float, Float64Array]:
+    """Train, and score the held-out text: its mean loss with carried state, and by step in a window, (T,)."""
+    settings = {"corpus": [corpus], "cell": cell, "state": state, "epochs": epochs, "threads": threads}
+    config = configured({**settings, "evaluations": 1, "baseline_order": 0}, "this benchmark")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "run"
+        for _ in train(config, folder):
+            pass
+        saved = load_model(folder / "model.safetensors")
+        ids = np.load(folder / "data" / "valid.npy")
+    assert isinstance(saved.model, RecurrentModel)
+    network = Network(saved.model.config, saved.model.parameters).eval()
+    length, start = config.training.window_length, saved.tokenizer.start
+    carried = by_step(network, ids, start, length, carried=True)
+    offsets = range(1, length, length // OFFSETS)
+    by_offset = [by_step(network, ids[at:], int(ids[at - 1]), length, carried=False) for at in offsets]
+    return float(carried.mean()), np.mean(by_offset, axis=0)
+
+
+@torch.inference_mode()
+def by_step(network: Network, ids: IdArray, start: int, length: int, *, carried: bool) -> Float64Array:
+    """The mean loss of each step of the whole windows of a text, (T,), with state carried or from zeros."""
+    windows = Windows(ids=ids, start_token=start, streams=STREAMS, length=length, carried=carried)
+    state = network.initial_state(STREAMS)
+    nats = []
+    for window in windows.epoch(0):
+        steps, streams = window.targets.shape
+        before = state if carried else network.initial_state(streams)
+        hidden, state = network.read(torch.from_numpy(window.inputs), before)
+        targets = torch.from_numpy(window.targets).flatten()
+        scored = -network.predict_only(targets, hidden.flatten(0, 1)).view(steps, streams)
+        if steps == length:
+            nats.append(scored.double().mean(1).numpy())
+    return np.mean(nats, axis=0)  # type: ignore[no-any-return]
+
+
+def _ranges(ends: tuple[int, ...]) -> list[tuple[int, int]]:
+    """First and last of each range, both from 1 on."""
+    return list(zip([1, *(end + 1 for end in ends[:-1])], ends, strict=True))
+
+
+if __name__ == "__main__":
+    main()

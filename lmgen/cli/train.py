@@ -43,9 +43,9 @@ def train(
         typer.Option(help="Settings from a TOML file, such as a run's config.toml.", show_default=False),
     ] = None,
     preset: Annotated[
-        Literal["quick", "awd-lstm"] | None,
+        Literal["quick", "good", "best", "awd-lstm"] | None,
         typer.Option(
-            help="Settings that go well together: a minute of the defaults, or AWD-LSTM's. Other flags win.",
+            help="Settings that go well together, for 1, 4 or 15 minutes, or AWD-LSTM's. Other flags win.",
             show_default=False,
         ),
     ] = None,

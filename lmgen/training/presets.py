@@ -38,8 +38,34 @@ AWD_LSTM = {
 }
 """The published recipe for WikiText-2 (Merity, Keskar and Socher 2017); for a GPU and a day."""
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {"quick": {"minutes": 1.0}, "awd-lstm": AWD_LSTM}
-"""`quick` is a minute of the defaults: benchmarks/results/defaults.md says what that reaches."""
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "quick": {"minutes": 1.0},
+    "good": {"minutes": 4.0, "hidden_size": 512, "dropout": 0.2},
+    "best": {
+        "minutes": 15.0,
+        "hidden_size": 512,
+        "variational": True,
+        "dropout_input": 0.1,
+        "dropout_output": 0.4,
+        "weight_drop": 0.2,
+    },
+    "awd-lstm": AWD_LSTM,
+}
+"""`quick` is a minute of the defaults. What was tried, and what it gave: benchmarks/results/presets.md."""
+
+LARGE_VOCABULARY = {
+    "output": "adaptive",
+    "optimizer": "adamw-adagrad",
+    "embedding_size": 256,
+    "window_length": 35,
+    "batch_size": 32,
+}
+WORDS: Mapping[str, Mapping[str, Any]] = {
+    "quick": {**LARGE_VOCABULARY, "dropout": 0.2},
+    "good": {**LARGE_VOCABULARY, "hidden_size": 400, "dropout": 0.4},
+    "best": {**LARGE_VOCABULARY, "hidden_size": 512, "dropout": 0.5, "dropout_input": 0.2},
+}
+"""What these presets are instead, budget aside, with `--tokenizer word`: benchmarks/results/words.md."""
 
 
 def with_preset(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -55,9 +81,11 @@ def with_preset(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     name = explicit.pop("preset", None)
     if name is None:
         return explicit
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ConfigError(f"{where}: there is no preset {name!r}; known are {', '.join(PRESETS)}")
     preset = dict(PRESETS[name])
+    if explicit.get("tokenizer") == "word" and name in WORDS:
+        preset = {**WORDS[name], "minutes": preset["minutes"]}
     if not explicit.keys().isdisjoint(BUDGET):
         preset = {setting: value for setting, value in preset.items() if setting not in BUDGET}
     return {**preset, **explicit}

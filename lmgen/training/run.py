@@ -137,7 +137,7 @@ def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
         ConfigError: a name is unknown or a value is wrong; `where` says where it was read.
         ModelError: the model that the run is to start from cannot be used.
     """
-    return RunConfig.from_settings(with_origin(with_preset(settings, where), where), where)
+    return RunConfig.from_settings(with_preset(with_origin(settings, where), where), where)
 
 
 def read_config(path: Path) -> dict[str, Any]:

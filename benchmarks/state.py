@@ -2,7 +2,7 @@
 Stateful against stateless training: `carry` and `reset`, the same cell, budget and seed, and why they differ.
 
     python benchmarks/state.py                                  # python-docs
-    python benchmarks/state.py tinyshakespeare.txt --threads 1  # any text: 90% train, 10% validate
+    python benchmarks/state.py input.txt --window-length 16     # any text: 90% train, 10% validate
 
 Both models score the same validation text twice: cut into windows that each begin from zeros, and in streams
 whose state is carried. For the windows the loss stands beside how far into the window a token is, which is
@@ -16,6 +16,7 @@ import argparse
 import platform
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +37,8 @@ STREAMS = 16
 OFFSETS = 16
 """Windows are cut so many times, each time beginning elsewhere, so that each step sees the same tokens."""
 
-STEPS = (1, 2, 4, 8, 16, 32, 64)
-"""The last steps of the ranges by which losses are averaged: 1, 2, 3 to 4, 5 to 8 and so on."""
+RANGES = ((1, 1), (2, 2), (3, 4), (5, 8), (9, 16), (17, 32), (33, 64), (65, 128))
+"""First and last of the steps by which losses are averaged."""
 
 
 def main() -> None:
@@ -46,28 +47,29 @@ def main() -> None:
     )
     parser.add_argument("corpus", nargs="?", default="python-docs", help="a file or a corpus name")
     parser.add_argument("--cells", nargs="+", default=["lstm", "gru", "rnn"])
-    parser.add_argument("--epochs", type=float, default=3.0)
+    parser.add_argument("--epochs", type=float, default=5.0)
+    parser.add_argument("--window-length", type=int, default=64, help="a power of 2")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    length = arguments.window_length
     print(f"{platform.machine()}, {arguments.threads} threads, torch {torch.__version__}")
-    print(f"{Path(arguments.corpus).name}: nats per character after {arguments.epochs:g} epochs\n")
-    ranges = [f"{first}-{last}" if first < last else f"{last}" for first, last in _ranges(STEPS)]
-    print(
-        f"{'':<12}{'trained':<9}{'carried':>9}{'windows':>9}   by step in the window that begins from zeros"
-    )
-    print(f"{'':<12}{'':<9}{'':>9}{'':>9}" + "".join(f"{name:>8}" for name in ranges))
+    print(f"{Path(arguments.corpus).name}: nats per character after {arguments.epochs:g} epochs")
+    print(f"windows of {length} steps, and the loss by step where each begins from zeros\n")
+    ranges = [(first, last) for first, last in RANGES if last <= length]
+    names = [f"{first}-{last}" if first < last else f"{last}" for first, last in ranges]
+    print(f"{'':<12}{'trained':<9}{'carried':>9}{'windows':>9}" + "".join(f"{name:>8}" for name in names))
     for cell in arguments.cells:
         for state in ("carry", "reset"):
-            carried, by_step = losses(arguments.corpus, cell, state, arguments.epochs, arguments.threads)
-            steps = "".join(f"{by_step[first - 1 : last].mean():>8.3f}" for first, last in _ranges(STEPS))
+            settings = {"cell": cell, "state": state, "window_length": length, "epochs": arguments.epochs}
+            carried, by_step = losses(arguments.corpus, {**settings, "threads": arguments.threads})
+            steps = "".join(f"{by_step[first - 1 : last].mean():>8.3f}" for first, last in ranges)
             print(f"{cell:<12}{state:<9}{carried:>9.4f}{by_step.mean():>9.4f}{steps}", flush=True)
 
 
-def losses(corpus: str, cell: str, state: str, epochs: float, threads: int) -> tuple[float, Float64Array]:
+def losses(corpus: str, settings: dict[str, Any]) -> tuple[float, Float64Array]:
     """Train, and score the held-out text: its mean loss with carried state, and by step in a window, (T,)."""
-    settings = {"corpus": [corpus], "cell": cell, "state": state, "epochs": epochs, "threads": threads}
-    config = configured({**settings, "evaluations": 1, "baseline_order": 0}, "this benchmark")
+    config = configured({**settings, "corpus": [corpus], "evaluations": 1, "baseline_order": 0}, "this run")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
         for _ in train(config, folder):
@@ -78,7 +80,7 @@ def losses(corpus: str, cell: str, state: str, epochs: float, threads: int) -> t
     network = Network(saved.model.config, saved.model.parameters).eval()
     length, start = config.training.window_length, saved.tokenizer.start
     carried = by_step(network, ids, start, length, carried=True)
-    offsets = range(1, length, length // OFFSETS)
+    offsets = range(1, length, max(length // OFFSETS, 1))
     by_offset = [by_step(network, ids[at:], int(ids[at - 1]), length, carried=False) for at in offsets]
     return float(carried.mean()), np.mean(by_offset, axis=0)
 
@@ -98,11 +100,6 @@ def by_step(network: Network, ids: IdArray, start: int, length: int, *, carried:
         if steps == length:
             nats.append(scored.double().mean(1).numpy())
     return np.mean(nats, axis=0)  # type: ignore[no-any-return]
-
-
-def _ranges(ends: tuple[int, ...]) -> list[tuple[int, int]]:
-    """First and last of each range, both from 1 on."""
-    return list(zip([1, *(end + 1 for end in ends[:-1])], ends, strict=True))
 
 
 if __name__ == "__main__":

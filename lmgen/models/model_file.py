@@ -31,6 +31,9 @@ FORMAT_VERSION = 2
 """The newest that is read. Files are of version 1, but those with compressed weights of version 2: an lmgen
 that knows version 1 alone asks for an upgrade then, where it would call the file damaged."""
 
+DEEPEST_SUMMARY = 8
+"""Objects and lists within each other in what a file says of the training."""
+
 MODELS: dict[str, Callable[..., RecurrentModel | NgramModel]] = {
     "recurrent": RecurrentModel.from_tensors,
     "ngram": NgramModel.from_tensors,
@@ -108,7 +111,8 @@ def load_model(path: Path) -> SavedModel:
         tokenizer = tokenizer_from_json(tokens)
         weights = header.get("weights", "float32")
         model = MODELS[kind](config, expand(tensors, weights))
-    except LmgenError as error:
+        _check_depth(training, DEEPEST_SUMMARY)
+    except (LmgenError, RecursionError) as error:
         raise ModelError(f"{path} is damaged: {error}; copy it anew or train again") from error
     if model.vocabulary_size != tokenizer.vocabulary_size:
         raise ModelError(
@@ -116,6 +120,15 @@ def load_model(path: Path) -> SavedModel:
             f"{tokenizer.vocabulary_size}"
         )
     return SavedModel(model, tokenizer, training, weights)
+
+
+def _check_depth(values: object, levels: int) -> None:
+    """Refuse JSON that is nested deeper: Python can read it where it cannot write it."""
+    if levels < 0:
+        raise ModelError(f"its summary of the training is nested more than {DEEPEST_SUMMARY} levels deep")
+    if isinstance(values, dict | list):
+        for value in values.values() if isinstance(values, dict) else values:
+            _check_depth(value, levels - 1)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:

@@ -42,6 +42,9 @@ TILE = 16
 PROJECTED_FLOATS = 4_000_000
 """The first layer's products with all tokens are computed in advance if they are no more numbers."""
 
+LARGEST_WEIGHT = 1e6
+"""No weight is further from 0: then no product of two and a few thousand of them overflows a float32."""
+
 OUTPUT_FLOATS = 250_000
 """Scores of so many tokens times V are computed at once: they stay in the cache ..."""
 OUTPUT_ROWS = 64
@@ -221,10 +224,15 @@ class RecurrentModel:
             ModelError: something is missing or does not fit.
         """
         match config:
-            case {"vocabulary_size": int(size), "start_token": int(start), "network": dict(network)}:
+            case {"vocabulary_size": int(size), "start_token": int(start), "network": dict(network)} if (
+                type(size) is type(start) is int  # which a bool is not
+            ):
                 shape = from_mapping(NetworkConfig, network, "the model's configuration")
-                if shape.layers > len(tensors):  # before so many layers are listed one by one
-                    raise ModelError(f"it claims {shape.layers} layers, but has {len(tensors)} tensors")
+                parts = shape.layers + len(shape.given_cutoffs())
+                if parts > len(tensors):  # before so many are listed one by one
+                    raise ModelError(
+                        f"it claims {parts} layers and clusters, but has {len(tensors)} tensors"
+                    )
                 return cls(shape, size, start, tensors)
             case _:
                 raise ModelError("its configuration lacks vocabulary_size, start_token or network")
@@ -391,5 +399,7 @@ def _check_parameters(parameters: Parameters, expected: list[ParameterShape]) ->
             raise ModelError(
                 f"its tensor {shape.name} is {found.dtype} {found.shape}, but has to be float32 {shape.shape}"
             )
-        if not np.isfinite(found).all():
-            raise ModelError(f"its tensor {shape.name} holds values that are not finite numbers")
+        if not -LARGEST_WEIGHT <= found.min() <= found.max() <= LARGEST_WEIGHT:  # a NaN is nowhere
+            raise ModelError(
+                f"its tensor {shape.name} holds values that are not finite numbers, or beyond ±{LARGEST_WEIGHT:g}"
+            )

@@ -75,8 +75,10 @@ def read_tokens(path: Path, vocabulary_size: int) -> IdArray:
             f"{path} holds {ids.dtype} of shape {ids.shape}, not ids of {vocabulary_size} tokens; train again"
         )
     if ids.max(initial=0) >= vocabulary_size:
-        raise CorpusError(f"{path} holds ids beyond the {vocabulary_size} tokens of the vocabulary; train again")
-    return ids  # type: ignore[no-any-return]
+        raise CorpusError(
+            f"{path} holds ids beyond the {vocabulary_size} tokens of the vocabulary; train again"
+        )
+    return ids
 
 
 def _mapped(path: Path) -> IdArray:

@@ -110,7 +110,7 @@ def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Seque
 
 
 def _kept(path: Path, models: int) -> FittedWeights | None:
-    """The weights of so many models in a file; None where it holds none that make sense: they can be fitted again."""
+    """The weights of so many models in a file; None where none make sense: they can be fitted again."""
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -360,7 +360,9 @@ def _tables(path: Path, orders: list[Entries], size: int, notes: list[str]) -> t
         contexts = _rows(tables, entries.ids[:, :-1])
         if (contexts == NO_ROW).any():
             added = _add_contexts(path, orders)
-            notes.append(f"{added:,} contexts that the file lacks are added, with what backing off gives them")
+            notes.append(
+                f"{added:,} contexts that the file lacks are added, with what backing off gives them"
+            )
             tables = []
         else:
             tables.append(_table(path, entries, contexts, size, is_highest=len(tables) == len(orders) - 1))

@@ -230,9 +230,7 @@ class RecurrentModel:
                 shape = from_mapping(NetworkConfig, network, "the model's configuration")
                 parts = shape.layers + len(shape.given_cutoffs())
                 if parts > len(tensors):  # before so many are listed one by one
-                    raise ModelError(
-                        f"it claims {parts} layers and clusters, but has {len(tensors)} tensors"
-                    )
+                    raise ModelError(f"it claims {parts} layers and clusters, but has {len(tensors)} tensors")
                 return cls(shape, size, start, tensors)
             case _:
                 raise ModelError("its configuration lacks vocabulary_size, start_token or network")
@@ -401,5 +399,6 @@ def _check_parameters(parameters: Parameters, expected: list[ParameterShape]) ->
             )
         if not -LARGEST_WEIGHT <= found.min() <= found.max() <= LARGEST_WEIGHT:  # a NaN is nowhere
             raise ModelError(
-                f"its tensor {shape.name} holds values that are not finite numbers, or beyond ±{LARGEST_WEIGHT:g}"
+                f"its tensor {shape.name} holds values that are not finite numbers, or beyond "
+                f"±{LARGEST_WEIGHT:g}"
             )

@@ -67,7 +67,8 @@ def outcome(tried: Case, path: Path) -> str | None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if "lmgen" in frame.filename]
         where = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-        return f"{type(error).__name__}: {str(error)[:200]} at {where}, {Path(place.filename).name}:{place.lineno}"
+        raised = f"{Path(place.filename).name}:{place.lineno}"
+        return f"{type(error).__name__}: {str(error)[:200]} at {where}, {raised}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     return "loaded"
@@ -91,17 +92,21 @@ def run(cases: int, seed: int, folder: Path) -> int:
         outcomes[result if result in ("loaded", "refused") else "failed"] += 1
         if result not in ("loaded", "refused"):
             failures += 1
-            print(f"case {number} of seed {seed}, {tried.subject.name}, {tried.what}\n    {result}")
+            _say(f"case {number} of seed {seed}, {tried.subject.name}, {tried.what}\n    {result}")
             if failures == MOST_FAILURES:
                 break
     os.close(now)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     figures = ", ".join(f"{count:,} {name}" for name, count in sorted(outcomes.items()))
-    print(
-        f"{sum(outcomes.values()):,} cases of {len(found)} files in {time.monotonic() - begun:.1f} s: {figures}; "
-        f"slowest {slowest[0]:.2f} s (case {slowest[1]}), peak memory {peak} MB"
+    _say(
+        f"{sum(outcomes.values()):,} cases of {len(found)} files in {time.monotonic() - begun:.1f} s: "
+        f"{figures}; slowest {slowest[0]:.2f} s (case {slowest[1]}), peak memory {peak} MB"
     )
     return failures
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
 
 
 def _limit_memory() -> None:
@@ -115,7 +120,9 @@ def _too_slow(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="try this case alone")
@@ -128,7 +135,7 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         if arguments.only is not None:
             tried = case(subjects(folder), arguments.seed, arguments.only)
-            print(f"{tried.subject.name}, {tried.what}")
+            _say(f"{tried.subject.name}, {tried.what}")
             path = folder / f"damaged{tried.subject.suffix}"
             path.write_bytes(tried.data)
             tried.subject.use(path)

@@ -26,8 +26,30 @@ JSON_NASTIES = [
 """JSON texts that stand where something else should."""
 
 NASTIES = [
-    *(b"nan", b"inf", b"-inf", b"1e999", b"-1e38", b"3.5e38", b"0", b"-1", b"99999999999999999999", b"9" * 5_000),
-    *(b"", b"\0", b"\xff\xfe", b"\xed\xa0\x80", b"\xc0\xaf", b"\xef\xbb\xbf", b"\x1b[2J", b"<s>", b"</s>", b"<unk>"),
+    *(
+        b"nan",
+        b"inf",
+        b"-inf",
+        b"1e999",
+        b"-1e38",
+        b"3.5e38",
+        b"0",
+        b"-1",
+        b"99999999999999999999",
+        b"9" * 5_000,
+    ),
+    *(
+        b"",
+        b"\0",
+        b"\xff\xfe",
+        b"\xed\xa0\x80",
+        b"\xc0\xaf",
+        b"\xef\xbb\xbf",
+        b"\x1b[2J",
+        b"<s>",
+        b"</s>",
+        b"<unk>",
+    ),
     *(b"[" * depth for depth in DEEP),
     *(b'{"a":' * depth for depth in DEEP),
     *(b"../../x", b"/etc/passwd", b"\\end\\", b"\\data\\", b" " * 10_000, b"\n" * 1_000, b"a " * 10_000),
@@ -154,7 +176,9 @@ def changed_json(tree: Any, random: Random) -> tuple[str, str]:
 
 def _places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any, tuple[Any, ...]]]:
     """Every value of a JSON tree: what holds it, under which key, and the path to it; of long lists a few."""
-    keys = list(tree) if isinstance(tree, dict) else range(min(len(tree), 6)) if isinstance(tree, list) else []
+    keys = (
+        list(tree) if isinstance(tree, dict) else range(min(len(tree), 6)) if isinstance(tree, list) else []
+    )
     for key in keys:
         below = (*path, key) if path or key != "" else path
         yield tree, key, below

@@ -87,7 +87,7 @@ def _tokenizer(name: str, **settings: Any) -> Tokenizer:
 
 def _networks(folder: Path) -> Iterator[Subject]:
     tiny: dict[str, Any] = {"hidden_size": 3, "embedding_size": 2}
-    for name, tokenizer, settings, weights in [
+    networks: list[tuple[str, Tokenizer, dict[str, Any], str]] = [
         ("lstm", _tokenizer("char"), {"layers": 2}, "float32"),
         ("gru", _tokenizer("word"), {"tied": True}, "float16"),
         ("rnn", _tokenizer("bpe", vocab_size=266), {}, "int8"),
@@ -95,7 +95,8 @@ def _networks(folder: Path) -> Iterator[Subject]:
         ("rnn-sigmoid", _tokenizer("unigram", vocab_size=266), {}, "float32"),
         ("lstm-peephole", _tokenizer("word", split_punctuation=True), {"last_hidden_size": 2}, "float32"),
         ("lstm-layernorm", _tokenizer("byte"), {"output": "adaptive", "cutoffs": "100,200"}, "int8"),
-    ]:
+    ]
+    for name, tokenizer, settings, weights in networks:
         config = NetworkConfig(cell=name, **{**tiny, **settings})
         V = tokenizer.vocabulary_size
         model = RecurrentModel(
@@ -167,7 +168,21 @@ def _change_pieces(data: bytes, random: Random) -> Mutation:
     else:
         pieces = read_pieces(model)
         place = random.choice([0, 1, 2, 258, random.randrange(len(pieces)), len(pieces) - 1])
-        texts = ["", "\0", "a\0b", "\n", "a\nb", "▁", "▁▁", "<unk>", "<0x41>", "x" * 10_000, "é", "▅", pieces[-1].text]
+        texts = [
+            "",
+            "\0",
+            "a\0b",
+            "\n",
+            "a\nb",
+            "▁",
+            "▁▁",
+            "<unk>",
+            "<0x41>",
+            "x" * 10_000,
+            "é",
+            "▅",
+            pieces[-1].text,
+        ]
         scores = [nan, inf, -inf, 3e38, -3e38, 1e9, -1e9, 0.0, 1.0]
         new = random.choice(
             [
@@ -188,11 +203,17 @@ def _change_pieces(data: bytes, random: Random) -> Mutation:
 
 
 def _arpa_files(folder: Path) -> Iterator[Subject]:
-    for tokenizer, order in [(_tokenizer("word"), 3), (_tokenizer("char"), 2), (_tokenizer("bpe", vocab_size=262), 2)]:
+    for tokenizer, order in [
+        (_tokenizer("word"), 3),
+        (_tokenizer("char"), 2),
+        (_tokenizer("bpe", vocab_size=262), 2),
+    ]:
         path = folder / f"{tokenizer.name}.arpa"
         write_arpa(path, _ngram(tokenizer, order), tokenizer)
         yield Subject(f"ARPA {tokenizer.name}", ".arpa", path.read_bytes(), TEXT, _use_arpa)
-    foreign = b"\\data\\\nngram 1=4\nngram 2=2\n\n\\1-grams:\n-1 <unk>\n-99 <s> -0.3\n-0.5 a -0.2\n-0.7 </s>\n\n"
+    foreign = (
+        b"\\data\\\nngram 1=4\nngram 2=2\n\n\\1-grams:\n-1 <unk>\n-99 <s> -0.3\n-0.5 a -0.2\n-0.7 </s>\n\n"
+    )
     foreign += b"\\2-grams:\n-0.2 <s> a\n-0.4 a </s>\n\n\\end\\\n"
     yield Subject("ARPA of others", ".arpa", foreign, TEXT, _use_arpa)
     yield Subject("ARPA compressed", ".gz", gzip.compress(foreign), ANY_BYTES, _use_arpa)

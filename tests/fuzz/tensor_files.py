@@ -164,7 +164,9 @@ def change_shape(tensor: Tensor, random: Random) -> tuple[Sequence[Tensor], str]
 
 def change_number(tensor: Tensor, random: Random) -> tuple[Sequence[Tensor], str]:
     """Take it out, put it in twice, call it something else."""
-    name = random.choice(["", "x", "layers.999999999.bias", "embedding", "order.1.log_probs", tensor.name + ".scale"])
+    name = random.choice(
+        ["", "x", "layers.999999999.bias", "embedding", "order.1.log_probs", tensor.name + ".scale"]
+    )
     match random.choice(["out", "twice", "renamed", "another"]):
         case "out":
             return [], "taken out"

@@ -7,7 +7,11 @@ from contextlib import contextmanager
 
 import typer
 
+from lmgen.cli.output import visible
 from lmgen.errors import LmgenError
+
+LONGEST_MESSAGE = 8000
+"""In characters: a damaged file may have as much to say as it likes."""
 
 QUIET = False
 """Set by `--quiet`: notes are left out. Errors never are."""
@@ -79,5 +83,7 @@ def _debugging() -> bool:
 
 
 def _to_stderr(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    if len(text) > LONGEST_MESSAGE:
+        text = text[:LONGEST_MESSAGE] + "..."
+    sys.stderr.write(visible(text) + "\n")
     sys.stderr.flush()

@@ -9,6 +9,7 @@ library writes several in random order and the same training has to give the sam
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def load_model(path: Path) -> SavedModel:
         tokenizer = tokenizer_from_json(tokens)
         weights = header.get("weights", "float32")
         model = MODELS[kind](config, expand(tensors, weights))
-        _check_depth(training, DEEPEST_SUMMARY)
+        _check_summary(training)
     except (LmgenError, RecursionError) as error:
         raise ModelError(f"{path} is damaged: {error}; copy it anew or train again") from error
     if model.vocabulary_size != tokenizer.vocabulary_size:
@@ -122,13 +123,13 @@ def load_model(path: Path) -> SavedModel:
     return SavedModel(model, tokenizer, training, weights)
 
 
-def _check_depth(values: object, levels: int) -> None:
-    """Refuse JSON that is nested deeper: Python can read it where it cannot write it."""
-    if levels < 0:
-        raise ModelError(f"its summary of the training is nested more than {DEEPEST_SUMMARY} levels deep")
+def _check_summary(values: object, levels: int = DEEPEST_SUMMARY) -> None:
+    """Refuse what was read but could not be written as JSON again: too deep, or a number without end."""
+    if levels < 0 or (isinstance(values, float) and not isfinite(values)):
+        raise ModelError("its summary of the training is nested too deep, or holds an infinite number")
     if isinstance(values, dict | list):
         for value in values.values() if isinstance(values, dict) else values:
-            _check_depth(value, levels - 1)
+            _check_summary(value, levels - 1)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:

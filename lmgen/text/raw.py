@@ -73,9 +73,13 @@ def readable(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.strerror:
             raise CorpusError(f"cannot read {path}: {error.strerror}") from error
-        raise CorpusError(f"{path} is damaged ({error}); get or make it again") from error
+        raise _damaged(path, str(error)) from error
     except EOFError as error:
-        raise CorpusError(f"{path} is damaged (it ends too early); get or make it again") from error
+        raise _damaged(path, "it ends too early") from error
+
+
+def _damaged(path: Path, why: str) -> CorpusError:
+    return CorpusError(f"{path} is damaged ({why}); get or make it again")
 
 
 def _bounded(content: Iterator[bytes], path: Path) -> Iterator[bytes]:
@@ -243,7 +247,7 @@ def _tar_member(archive: Path, member: str) -> Iterator[bytes]:
         def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Entry":
             entry = super().frombuf(buf, encoding, errors)
             if entry.type in headers and entry.size > LARGEST_TAR_HEADER:
-                raise OSError(f"a header of {entry.size:,} bytes")
+                raise _damaged(archive, f"it has a header of {entry.size:,} bytes")
             return entry
 
     try:
@@ -255,7 +259,7 @@ def _tar_member(archive: Path, member: str) -> Iterator[bytes]:
     except (KeyError, RecursionError) as error:
         raise _no_member(archive, member) from error
     except (tarfile.TarError, zlib.error, lzma.LZMAError, ValueError) as error:
-        raise OSError(str(error)) from error
+        raise OSError(str(error).partition("\n")[0].rstrip(":")) from error
 
 
 def _tar_entry(opened: "TarFile", member: str) -> "TarInfo":

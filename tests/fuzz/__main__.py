@@ -62,7 +62,7 @@ def outcome(tried: Case, path: Path) -> str | None:
     try:
         tried.subject.use(path)
     except LmgenError as error:
-        return "an empty message" if not str(error) else "refused"
+        return "refused" if str(error) and "\n" not in str(error) else f"not one line: {error}"
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if "lmgen" in frame.filename]

@@ -56,6 +56,11 @@ def reported_errors() -> Iterator[None]:
         raise typer.Exit(0) from closed
     except KeyboardInterrupt as stopped:
         raise typer.Exit(130) from stopped
+    except MemoryError as failure:
+        if _debugging():
+            raise
+        error("there is not enough memory for this; take a smaller model, text or batch")
+        raise typer.Exit(1) from failure
     except OSError as failure:
         if _debugging():
             raise

@@ -3,6 +3,7 @@ Damage files by the thousand, and see that each ends in a good load or in one Lm
 
     python -m tests.fuzz --cases 200000 --seed 7
     python -m tests.fuzz --seed 7 --only 1234        one case again, with its traceback
+    python -m tests.fuzz --runs --cases 2000         files of run folders, by the commands that read them
 
 A case takes at most 5 seconds, and all of them together no more than 1 GB beyond what Python itself has.
 """
@@ -74,9 +75,8 @@ def outcome(tried: Case, path: Path) -> str | None:
     return "loaded"
 
 
-def run(cases: int, seed: int, folder: Path) -> int:
+def run(cases: int, seed: int, folder: Path, found: list[Subject]) -> int:
     """Try so many cases; return how many failed."""
-    found = subjects(folder)
     _limit_memory()
     outcomes: Counter[str] = Counter()
     failures = 0
@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="try this case alone")
+    parser.add_argument("--runs", action="store_true", help="files of run folders, by commands")
     parser.add_argument("--folder", type=Path, help="where the files are made (a temporary folder)")
     arguments = parser.parse_args()
     faulthandler.enable()
@@ -133,14 +134,20 @@ def main() -> None:
     warnings.simplefilter("ignore")  # numbers overflow, and that is checked where they come out
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
+        if arguments.runs:
+            from tests.fuzz.runs import run_subjects
+
+            found = run_subjects(folder)
+        else:
+            found = subjects(folder)
         if arguments.only is not None:
-            tried = case(subjects(folder), arguments.seed, arguments.only)
+            tried = case(found, arguments.seed, arguments.only)
             _say(f"{tried.subject.name}, {tried.what}")
             path = folder / f"damaged{tried.subject.suffix}"
             path.write_bytes(tried.data)
             tried.subject.use(path)
             return
-        sys.exit(1 if run(arguments.cases, arguments.seed, folder) else 0)
+        sys.exit(1 if run(arguments.cases, arguments.seed, folder, found) else 0)
 
 
 if __name__ == "__main__":

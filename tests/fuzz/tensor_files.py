@@ -152,9 +152,9 @@ def change_shape(tensor: Tensor, random: Random) -> tuple[Sequence[Tensor], str]
         lambda a: a.T.copy(),
         lambda a: a[None],
         lambda a: a.reshape(-1),
-        lambda a: a[:-1],
-        lambda a: a[:0],
-        lambda a: np.concatenate([a, a]),
+        lambda a: np.atleast_1d(a)[:-1],
+        lambda a: np.atleast_1d(a)[:0],
+        lambda a: np.concatenate([np.atleast_1d(a)] * 2),
         lambda a: a.reshape(1, -1),
         lambda a: a.reshape(-1)[0].reshape(()) if a.size else a,
     ]

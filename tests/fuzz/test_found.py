@@ -28,6 +28,7 @@ from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import tokenizer_from_json, train_tokenizer
 from lmgen.tokenizers.sentencepiece_model import Piece, model_of, read_pieces
+from lmgen.training.records import cut_metrics
 from tests.fakes import uniform_model
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -108,6 +109,14 @@ class TestRunFolders:
 
         with pytest.raises(ModelError, match="train again with --overwrite"):
             load_prepared(run)
+
+    @pytest.mark.parametrize("line", ["[" * 100_000, "nan", '{"step": "1"}', "[]", "\0", "\ufeff{}"])
+    def test_damaged_lines_of_metrics_are_left_out(self, line: str, tmp_path: Path) -> None:
+        path = tmp_path / "metrics.jsonl"
+        path.write_text('{"step": 1}\n' + line + '\n{"step": 2}\n{"step": 3}\n')
+        cut_metrics(path, 2)
+
+        assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
 
     @pytest.mark.parametrize("weights", [DEEP, "[0.5, 0.25, 0.25]", "[NaN, 1.0]", "[1.0]"])
     def test_weights_that_make_no_sense_are_fitted_again(self, weights: str, tmp_path: Path) -> None:

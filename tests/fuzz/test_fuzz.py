@@ -10,16 +10,19 @@ from tests.process import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 
-CASES = 20_000
-
 
 @pytest.mark.slow
-def test_no_damaged_file_does_any_harm(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "cases"),
+    [([], 20_000), (["--runs"], 300)],
+    ids=["files", "commands"],
+)
+def test_no_damaged_file_does_any_harm(kind: list[str], cases: int, tmp_path: Path) -> None:
     """
     `python -m tests.fuzz` tries more of them. A process of its own, whose memory is limited.
     """
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", "--cases", str(CASES), "--folder", str(tmp_path)],
+        [sys.executable, "-m", "tests.fuzz", *kind, "--cases", str(cases), "--folder", str(tmp_path)],
         cwd=ROOT,
         env=ENVIRONMENT,
         capture_output=True,
@@ -29,4 +32,4 @@ def test_no_damaged_file_does_any_harm(tmp_path: Path) -> None:
     )
 
     assert ran.returncode == 0, f"{ran.stdout}{ran.stderr}in case {(tmp_path / 'case').read_text()}"
-    assert f"{CASES:,} cases" in ran.stdout
+    assert f"{cases:,} cases" in ran.stdout

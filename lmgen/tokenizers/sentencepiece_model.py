@@ -6,6 +6,7 @@ A model is a protocol buffer: fields, each a number, a wire type and a value (pr
 field 3. What else it says, and damage might change, SentencePiece is never shown.
 """
 
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -15,6 +16,11 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 
 _VARINT, _EIGHT_BYTES, _LENGTH_DELIMITED, _FOUR_BYTES = 0, 1, 2, 5
 
+
+_SCORE = struct.Struct("<f")
+
+_PLAIN_PIECE = re.compile(rb"\x0a[\0-\x7f](.*)\x15(.{4})", re.DOTALL)
+"""Its text, which is short, its score, and no type: an ordinary piece."""
 
 _SETTINGS = bytes.fromhex("98 02 01") + b"".join(
     bytes.fromhex(field) + b"\xff" * 9 + b"\x01" for field in ("c8 02", "d0 02", "d8 02")
@@ -51,29 +57,33 @@ def model_of(pieces: Iterable[Piece], *, unigram: bool) -> bytes:
 
 
 def _read_piece(message: int | bytes) -> Piece:
+    if isinstance(message, bytes) and (plain := _PLAIN_PIECE.fullmatch(message)):
+        text, score = plain.groups()
+        if len(text) == message[1]:  # as nearly all are written; this is ten times as fast
+            return Piece(text.decode("utf-8"), NORMAL, *_SCORE.unpack(score))
     text, kind, score = b"", NORMAL, 0.0
     for number, value in _fields(message):
         if number == 1 and isinstance(value, bytes):
             text = value
         elif number == 2 and isinstance(value, bytes) and len(value) == 4:
-            [score] = struct.unpack("<f", value)
+            [score] = _SCORE.unpack(value)
         elif number == 3 and isinstance(value, int):
             kind = value
     return Piece(text.decode("utf-8"), kind, score)
 
 
 def _written(piece: Piece) -> bytes:
-    score = b"\x15" + struct.pack("<f", piece.score)
-    return _field(1, piece.text.encode("utf-8")) + score + bytes([3 << 3, piece.kind])
+    score = _SCORE.pack(piece.score)
+    return b"%b\x15%b\x18%c" % (_field(1, piece.text.encode("utf-8")), score, piece.kind)
 
 
 def _field(number: int, value: bytes) -> bytes:
     """A field of bytes, whose number is below 16."""
-    size, length = len(value), []
+    size, length = len(value), b""
     while size >= 0x80:
-        length.append(size & 0x7F | 0x80)
+        length += bytes([size & 0x7F | 0x80])
         size >>= 7
-    return bytes([number << 3 | _LENGTH_DELIMITED, *length, size]) + value
+    return b"%c%b%c%b" % (number << 3 | _LENGTH_DELIMITED, length, size, value)
 
 
 def _fields(message: int | bytes) -> Iterator[tuple[int, int | bytes]]:

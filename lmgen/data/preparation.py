@@ -200,7 +200,7 @@ def _held_out_notes(parts: Mapping[str, Part]) -> list[str]:
 def _examples(counts: Mapping[str, int]) -> str:
     """The most frequent tokens with their counts: `'é' 12, 'ü' 3, ...`."""
     frequent = sorted(counts, key=lambda token: -counts[token])
-    shown = [f"{token!r} {counts[token]:,}" for token in frequent[:EXAMPLES]]
+    shown = [f"{token[:60]!r} {counts[token]:,}" for token in frequent[:EXAMPLES]]
     return ", ".join(shown) + (", ..." if len(frequent) > EXAMPLES else "")
 
 

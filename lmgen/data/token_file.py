@@ -16,6 +16,9 @@ from lmgen.errors import CorpusError
 from lmgen.files import replacing
 from lmgen.tokenizers.base import IdArray
 
+BLOCK_IDS = 1 << 20
+"""Looked at together."""
+
 HEADER_BYTES = 256
 """More than there are before the ids."""
 
@@ -70,11 +73,11 @@ def read_tokens(path: Path, vocabulary_size: int) -> IdArray:
         raise CorpusError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
         raise CorpusError(f"{path} is not a whole token file; train again to make it anew") from error
-    if ids.ndim != 1 or ids.dtype != id_type(vocabulary_size):
+    if ids.dtype != id_type(vocabulary_size):
         raise CorpusError(
-            f"{path} holds {ids.dtype} of shape {ids.shape}, not ids of {vocabulary_size} tokens; train again"
+            f"{path} holds ids of type {ids.dtype}, not those of {vocabulary_size} tokens; train again"
         )
-    if ids.max(initial=0) >= vocabulary_size:
+    if _largest(path, ids) >= vocabulary_size:
         raise CorpusError(
             f"{path} holds ids beyond the {vocabulary_size} tokens of the vocabulary; train again"
         )
@@ -98,6 +101,16 @@ def _mapped(path: Path) -> IdArray:
     if not count:
         return np.empty(0, kind)
     return np.memmap(path, kind, "r", header.end(), (count,))
+
+
+def _largest(path: Path, ids: IdArray) -> int:
+    """The largest id, read from the file block by block: what is read through the map counts as memory."""
+    largest = 0
+    with path.open("rb") as file:
+        file.seek(path.stat().st_size - ids.nbytes)
+        while len(block := np.fromfile(file, ids.dtype, BLOCK_IDS)):
+            largest = max(largest, int(block.max()))
+    return largest
 
 
 def _write_header(file: Any, kind: np.dtype[Any], count: int) -> None:

@@ -52,7 +52,7 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path, damage: bytes | None)
     ("ids", "size", "message"),
     [
         ([1, 2, 9], 9, "holds ids beyond the 9 tokens of the vocabulary"),
-        ([1, 2], 300, "holds uint8 of shape \\(2,\\), not ids of 300 tokens"),
+        ([1, 2], 300, "holds ids of type uint8, not those of 300 tokens"),
     ],
 )
 def test_ids_of_another_vocabulary_are_refused(

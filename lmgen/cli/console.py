@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lmgen.cli import report
 from lmgen.cli.curve import drawn
+from lmgen.cli.output import print_result, visible
 from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.training.events import (
     BaselineFitted,
@@ -65,10 +66,10 @@ def follow(events: Iterable[Event], *, quiet: bool) -> Finished | None:
 def print_cost(cost: CostMeasured, *, as_json: bool) -> None:
     """Print what a run would cost on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(cost.to_json()) + "\n")
+        print_result(json.dumps(cost.to_json()) + "\n")
         return
     memory = "unknown" if cost.memory_bytes is None else megabytes(cost.memory_bytes)
-    sys.stdout.write(
+    print_result(
         f"parameters  {cost.parameters:,}\n"
         f"memory      {memory}\n"
         f"speed       {cost.tokens_per_second:,.0f} tokens/s\n"
@@ -80,7 +81,7 @@ def print_cost(cost: CostMeasured, *, as_json: bool) -> None:
 def print_summary(finished: Finished, *, as_json: bool) -> None:
     """Print what came out of a run on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(finished.to_json()) + "\n")
+        print_result(json.dumps(finished.to_json()) + "\n")
         return
     bits = finished.valid_bits_per_character
     lines = [
@@ -95,7 +96,7 @@ def print_summary(finished: Finished, *, as_json: bool) -> None:
             f"baseline    {finished.baseline['order']}-gram: perplexity "
             f"{finished.baseline['valid_perplexity']:.4g}"
         )
-    sys.stdout.write("\n".join(lines) + "\n")
+    print_result("\n".join(lines) + "\n")
 
 
 class Silent:
@@ -119,7 +120,7 @@ class PlainDisplay(Silent):
 
     def line(self, text: str) -> None:
         """Write the line."""
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(visible(text) + "\n")
         sys.stderr.flush()
 
 

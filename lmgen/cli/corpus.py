@@ -1,6 +1,7 @@
 """`lmgen corpus`: the corpora that have a name. What they are and how they are found is in lmgen/text."""
 
 import json as json_lines
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,6 +9,7 @@ import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption
+from lmgen.cli.output import TextOutput, print_result
 
 if TYPE_CHECKING:
     from lmgen.text.corpora import Listing
@@ -41,7 +43,7 @@ def list_(json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa
     with report.reported_errors():
         listings = listed_corpora()
         lines = [json_lines.dumps(asdict(each)) for each in listings] if json else _table(listings)
-        typer.echo("\n".join(lines))
+        print_result("\n".join(lines) + "\n")
 
 
 @corpus.command()
@@ -75,9 +77,9 @@ def show(
             texts = [split_corpus(opened, HeldOutConfig()).get(split)]
         if not any(texts):
             raise CorpusError(f"{name} has no {split} split")
-        for text in filter(None, texts):
-            for chunk in text.chunks():
-                typer.echo(chunk.encode("utf-8", "surrogateescape"), nl=False)
+        with TextOutput() as output:
+            for chunk in chain.from_iterable(text.chunks() for text in filter(None, texts)):
+                output.write(chunk)
 
 
 @corpus.command()
@@ -104,7 +106,7 @@ def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001
         for note in found.verify():
             report.note(note)
         for path in found.files():
-            typer.echo(f"{sha256_of(path)}  {path}")
+            print_result(f"{sha256_of(path)}  {path}\n")
 
 
 @corpus.command()
@@ -142,9 +144,9 @@ def make(
         if json:
             nats = made.best_nats_per_character
             result = {"corpus": name, "path": str(out), "characters": characters, "seed": seed}
-            typer.echo(json_lines.dumps({**result, "best_nats_per_character": nats}))
+            print_result(json_lines.dumps({**result, "best_nats_per_character": nats}) + "\n")
         else:
-            typer.echo(f"{out}: {characters} characters; the best possible score is {made.best_score()}")
+            print_result(f"{out}: {characters} characters; the best possible score is {made.best_score()}\n")
 
 
 def _table(listings: "list[Listing]") -> list[str]:

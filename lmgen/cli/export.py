@@ -1,13 +1,13 @@
 """`lmgen export`: a model in the format of other programs, or smaller."""
 
 import json as json_format
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
+from lmgen.cli.output import print_result, visible
 from lmgen.cli.report import note, reported_errors
 from lmgen.errors import ConfigError, ModelError
 
@@ -63,7 +63,7 @@ def export(
             result, lines = _export_compressed(opened, out, to, text)
         if json:
             lines = [json_format.dumps({"model": str(opened.path), "to": to, "out": str(out), **result})]
-        sys.stdout.write("\n".join(lines) + "\n")
+        print_result("\n".join(lines) + "\n")
 
 
 def _refuse_existing(out: Path, overwrite: bool) -> None:
@@ -146,8 +146,6 @@ def _change(opened: "TextModel", exported: "TextModel", text: "Text") -> dict[st
 
 def _change_line(change: dict[str, Any]) -> str:
     """In bits per character, or in nats per token where tokens are unknown to the vocabulary."""
-    from lmgen.cli.scores import visible
-
     figure = "nats_per_token" if change["bits_per_character_change"] is None else "bits_per_character"
     before, after, difference = (change[f"{figure}_{what}"] for what in ("before", "after", "change"))
     which = "first " if change["characters"] == SCORED_CHARACTERS else ""

@@ -1,11 +1,11 @@
 """`lmgen info`: what a model is."""
 
 import json as json_format
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
+from lmgen.cli.output import print_result
 from lmgen.cli.report import reported_errors
 
 
@@ -17,7 +17,7 @@ def info(model: ModelArgument = None, json: JsonOption = False, quiet: QuietOpti
         opened = open_model(model, threads=False)
         described = opened.describe()
         lines = [json_format.dumps(described)] if json else list(_lines(described))
-        sys.stdout.write("\n".join(lines) + "\n")
+        print_result("\n".join(lines) + "\n")
 
 
 def _lines(described: dict[str, Any]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lmgen.cli.output import visible
 from lmgen.cli.report import duration
 from lmgen.data.preparation import Part
 from lmgen.evaluation.perplexity import exp_or_infinity
@@ -48,7 +49,7 @@ class LiveDisplay:
 
     def line(self, text: str) -> None:
         """Show a line that stays, above the moving part."""
-        self._console.print(Text(text))
+        self._console.print(Text(visible(text)))
 
     def started(self, started: Started) -> None:
         """Begin to measure the pace."""

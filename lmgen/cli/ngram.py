@@ -1,7 +1,6 @@
 """`lmgen ngram`: fit an n-gram model alone, or read one from an ARPA file."""
 
 import json as json_format
-import sys
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ import typer
 
 from lmgen.cli import completion
 from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_options
+from lmgen.cli.output import print_result
 from lmgen.cli.report import note, reported_errors
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
@@ -83,9 +83,9 @@ def ngram(
         for line in fitted.notes:
             note(line)
         if json:
-            sys.stdout.write(json_format.dumps(fitted.to_json()) + "\n")
+            print_result(json_format.dumps(fitted.to_json()) + "\n")
         else:
-            sys.stdout.write(_line(fitted) + "\n")
+            print_result(_line(fitted) + "\n")
 
 
 def _refuse_with_arpa(settings: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, open_model
-from lmgen.cli.output import flushing
-from lmgen.cli.scores import Row, Unit, print_json, print_tables, print_tsv, visible
+from lmgen.cli.output import flushing, visible
+from lmgen.cli.scores import Row, Unit, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError, CorpusError, ModelError
 
 if TYPE_CHECKING:

@@ -7,7 +7,11 @@ from contextlib import contextmanager
 
 import typer
 
+from lmgen.cli.output import visible
 from lmgen.errors import LmgenError
+
+LONGEST_MESSAGE = 8000
+"""In characters: a damaged file may have as much to say as it likes."""
 
 QUIET = False
 """Set by `--quiet`: notes are left out. Errors never are."""
@@ -52,6 +56,11 @@ def reported_errors() -> Iterator[None]:
         raise typer.Exit(0) from closed
     except KeyboardInterrupt as stopped:
         raise typer.Exit(130) from stopped
+    except MemoryError as failure:
+        if _debugging():
+            raise
+        error("there is not enough memory for this; take a smaller model, text or batch")
+        raise typer.Exit(1) from failure
     except OSError as failure:
         if _debugging():
             raise
@@ -79,5 +88,7 @@ def _debugging() -> bool:
 
 
 def _to_stderr(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    if len(text) > LONGEST_MESSAGE:
+        text = text[:LONGEST_MESSAGE] + "..."
+    sys.stderr.write(visible(text) + "\n")
     sys.stderr.flush()

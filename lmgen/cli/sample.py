@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 UNKNOWN_NAMED = 10
 """So many unknown characters or words are named in a note; of more than that, how many there are."""
 
+UNKNOWN_SHOWN = 60
+"""Of each so many characters: a word may be as long as a text."""
+
 LONGEST_PROMPT = 100_000_000
 """In characters. A prompt is held in memory as a whole, with its tokens up to 40 bytes a character."""
 
@@ -103,7 +106,7 @@ def read_prompt(name: str) -> str:
 
 def note_unknown(parts: list[str]) -> None:
     """Tell the user what in a prompt the model does not know."""
-    named = ", ".join(map(repr, parts[:UNKNOWN_NAMED]))
+    named = ", ".join(repr(part[:UNKNOWN_SHOWN]) for part in parts[:UNKNOWN_NAMED])
     more = f" and {len(parts) - UNKNOWN_NAMED} more" if len(parts) > UNKNOWN_NAMED else ""
     report.note(f"the model never saw {named}{more} and reads it as unknown")
 

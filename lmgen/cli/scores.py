@@ -1,11 +1,12 @@
 """How scores are printed: JSON Lines, tab-separated values, and tables for people."""
 
-import sys
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from json import dumps
 from math import isfinite
 from typing import Any, Literal
+
+from lmgen.cli.output import TextOutput, visible
 
 Unit = Literal["document", "line", "token"]
 """What a result covers."""
@@ -16,22 +17,24 @@ Row = dict[str, Any]
 
 def print_json(rows: Iterable[Row]) -> None:
     """An object a line; JSON has no infinity."""
-    for row in rows:
-        finite = {
-            key: None if isinstance(value, float) and not isfinite(value) else value
-            for key, value in row.items()
-        }
-        sys.stdout.write(dumps(finite) + "\n")
+    with TextOutput() as output:
+        for row in rows:
+            finite = {
+                key: None if isinstance(value, float) and not isfinite(value) else value
+                for key, value in row.items()
+            }
+            output.write(dumps(finite) + "\n")
 
 
 def print_tsv(rows: Iterable[Row], names_models: bool) -> None:
     """A line of column names, then a line for each result."""
     columns: list[str] = []
-    for row in rows:
-        if not columns:
-            columns = [key for key in row if key != "model" or names_models]
-            sys.stdout.write("\t".join(columns) + "\n")
-        sys.stdout.write("\t".join(_tsv_cell(row[column]) for column in columns) + "\n")
+    with TextOutput() as output:
+        for row in rows:
+            if not columns:
+                columns = [key for key in row if key != "model" or names_models]
+                output.write("\t".join(columns) + "\n")
+            output.write("\t".join(_tsv_cell(row[column]) for column in columns) + "\n")
 
 
 def _tsv_cell(value: object) -> str:
@@ -47,25 +50,19 @@ def _tsv_cell(value: object) -> str:
             return visible(str(value))
 
 
-def visible(name: str) -> str:
-    """A name without line ends, tabs and other control characters."""
-    if name.isprintable():
-        return name
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
-
-
 def print_tables(rows: Iterable[Row], by: Unit, names_models: bool) -> None:
     """A table for each text, under a line that names it; its rows are printed as they come."""
     between = ""
-    for name, table in groupby(rows, key=lambda row: str(row["text"])):
-        columns: list[str] = []
-        for row in table:
-            if not columns:
-                columns = _table_columns(row, by, names_models)
-                sys.stdout.write(f"{between}{visible(name)}{_length(row)}\n")
-                sys.stdout.write(_table_line(columns, [_COLUMNS[key][0] for key in columns]))
-            sys.stdout.write(_table_line(columns, [_table_cell(key, row[key]) for key in columns]))
-        between = "\n"
+    with TextOutput() as output:
+        for name, table in groupby(rows, key=lambda row: str(row["text"])):
+            columns: list[str] = []
+            for row in table:
+                if not columns:
+                    columns = _table_columns(row, by, names_models)
+                    output.write(f"{between}{visible(name)}{_length(row)}\n")
+                    output.write(_table_line(columns, [_COLUMNS[key][0] for key in columns]))
+                output.write(_table_line(columns, [_table_cell(key, row[key]) for key in columns]))
+            between = "\n"
 
 
 def _table_columns(row: Row, by: Unit, names_models: bool) -> list[str]:

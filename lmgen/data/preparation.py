@@ -46,9 +46,13 @@ class Part:
     bytes: int
     words: int
 
+    def __post_init__(self) -> None:
+        if any(type(count) is not int or count < 0 for count in asdict(self).values()) or not self.tokens:
+            raise ValueError(f"{self} is not how much there is of a text")
+
     def bits_per_character(self, nats_per_token: float) -> float | None:
         """The same loss per character; None where unknown tokens make it mean less than the text."""
-        if self.unknown_tokens:
+        if self.unknown_tokens or not self.characters:
             return None
         return nats_per_token * self.tokens / log(2) / self.characters
 
@@ -142,13 +146,13 @@ def load_prepared(run: RunFolder) -> Prepared:
         saved = json.loads(run.prepared.read_text(encoding="utf-8"))
         parts = {name: Part(**part) for name, part in saved["parts"].items()}
         return Prepared(
-            corpus=saved["corpus"],
+            corpus=str(saved["corpus"]),
             tokenizer=tokenizer_from_json(saved["tokenizer"]),
             train=parts["train"],
             valid=parts["valid"],
             test=parts.get("test"),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, LmgenError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError) as error:
         raise ModelError(f"cannot read {run.prepared} ({error}); train again with --overwrite") from error
 
 
@@ -196,7 +200,7 @@ def _held_out_notes(parts: Mapping[str, Part]) -> list[str]:
 def _examples(counts: Mapping[str, int]) -> str:
     """The most frequent tokens with their counts: `'é' 12, 'ü' 3, ...`."""
     frequent = sorted(counts, key=lambda token: -counts[token])
-    shown = [f"{token!r} {counts[token]:,}" for token in frequent[:EXAMPLES]]
+    shown = [f"{token[:60]!r} {counts[token]:,}" for token in frequent[:EXAMPLES]]
     return ", ".join(shown) + (", ..." if len(frequent) > EXAMPLES else "")
 
 

@@ -5,6 +5,7 @@ Written block by block and read through the map, so that a corpus need not fit i
 is used: `numpy.load("train.npy", mmap_mode="r")` reads it anywhere.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,18 @@ import numpy as np
 from lmgen.errors import CorpusError
 from lmgen.files import replacing
 from lmgen.tokenizers.base import IdArray
+
+BLOCK_IDS = 1 << 20
+"""Looked at together."""
+
+HEADER_BYTES = 256
+"""More than there are before the ids."""
+
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<kind>\|u1|<u2|<u4)', 'fortran_order': False, "
+    rb"'shape': \((?P<count>\d{1,18}),\), \} *\n",
+    re.DOTALL,
+)
 
 
 def id_type(vocabulary_size: int) -> np.dtype[Any]:
@@ -43,24 +56,61 @@ def write_tokens(path: Path, blocks: Iterable[IdArray], vocabulary_size: int) ->
     return count
 
 
-def read_tokens(path: Path) -> IdArray:
+def read_tokens(path: Path, vocabulary_size: int) -> IdArray:
     """
     Map a token file into memory: (N,), read-only; pages are read when they are used.
 
+    They are read once before, to see that every id is below `vocabulary_size`.
+
     Raises:
-        CorpusError: the file is missing, cut short, or not a token file.
+        CorpusError: the file is missing, cut short, or not a token file of that vocabulary.
     """
     try:
-        ids = np.load(path, mmap_mode="r", allow_pickle=False)
+        ids = _mapped(path)
     except FileNotFoundError as error:
         raise CorpusError(f"there is no token file {path}; train again to make it anew") from error
     except OSError as error:
         raise CorpusError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:  # numpy's own words speak of pickles
+    except ValueError as error:
         raise CorpusError(f"{path} is not a whole token file; train again to make it anew") from error
-    if ids.ndim != 1 or ids.dtype.kind != "u":
-        raise CorpusError(f"{path} holds {ids.dtype} of shape {ids.shape}, not token ids; train again")
-    return ids  # type: ignore[no-any-return]
+    if ids.dtype != id_type(vocabulary_size):
+        raise CorpusError(
+            f"{path} holds ids of type {ids.dtype}, not those of {vocabulary_size} tokens; train again"
+        )
+    if _largest(path, ids) >= vocabulary_size:
+        raise CorpusError(
+            f"{path} holds ids beyond the {vocabulary_size} tokens of the vocabulary; train again"
+        )
+    return ids
+
+
+def _mapped(path: Path) -> IdArray:
+    """
+    Map what `write_tokens` wrote. numpy's own reader takes many other files too, and evaluates their headers.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    with path.open("rb") as file:
+        header = _HEADER.match(file.read(HEADER_BYTES))
+    if header is None:
+        raise ValueError("it does not begin like a token file")
+    kind, count = np.dtype(header["kind"].decode()), int(header["count"])
+    if path.stat().st_size != header.end() + count * kind.itemsize:
+        raise ValueError("it is too short, or too long")
+    if not count:
+        return np.empty(0, kind)
+    return np.memmap(path, kind, "r", header.end(), (count,))
+
+
+def _largest(path: Path, ids: IdArray) -> int:
+    """The largest id, read from the file block by block: what is read through the map counts as memory."""
+    largest = 0
+    with path.open("rb") as file:
+        file.seek(path.stat().st_size - ids.nbytes)
+        while len(block := np.fromfile(file, ids.dtype, BLOCK_IDS)):
+            largest = max(largest, int(block.max()))
+    return largest
 
 
 def _write_header(file: Any, kind: np.dtype[Any], count: int) -> None:

@@ -21,7 +21,7 @@ def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int, prune: Sequence
         ConfigError: the order is not at least 1.
     """
     return NgramModel.fit(
-        read_tokens(run.train_tokens),
+        read_tokens(run.train_tokens, tokenizer.vocabulary_size),
         order=order,
         vocabulary_size=tokenizer.vocabulary_size,
         sentence_end=tokenizer.line_end if tokenizer.reads_lines else None,

@@ -89,10 +89,10 @@ def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Seque
         CorpusError: the validation tokens are missing.
     """
     digests = tuple(sha256(file.read_bytes()).hexdigest() for file in files)
-    kept = _kept(run.mixture)
+    kept = _kept(run.mixture, len(models))
     if kept is not None and kept.models == digests:
         return kept
-    ids = read_tokens(run.valid_tokens)
+    ids = read_tokens(run.valid_tokens, models[0].vocabulary_size)
     if len(ids) < 2:
         raise CorpusError(f"{run.valid_tokens} has too few tokens to fit the weights of a mixture on")
     scores = [np.concatenate([block.nats for block in score_ids(model, ids)]) for model in models]
@@ -109,11 +109,11 @@ def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Seque
     return fitted
 
 
-def _kept(path: Path) -> FittedWeights | None:
-    """The weights in a file; None where it holds none that make sense: they can be fitted again."""
+def _kept(path: Path, models: int) -> FittedWeights | None:
+    """The weights of so many models in a file; None where none make sense: they can be fitted again."""
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     match saved:
         case {
@@ -121,9 +121,9 @@ def _kept(path: Path) -> FittedWeights | None:
             "first_half": list(first),
             "second_half": list(second),
             "half": int(half),
-            "models": list(models),
-        } if all(map(_are_weights, (whole, first, second))):
-            return FittedWeights(tuple(whole), tuple(first), tuple(second), half, tuple(models))
+            "models": list(digests),
+        } if all(len(each) == models and _are_weights(each) for each in (whole, first, second)):
+            return FittedWeights(tuple(whole), tuple(first), tuple(second), half, tuple(digests))
         case _:
             return None
 

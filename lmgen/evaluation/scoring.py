@@ -49,6 +49,9 @@ WARM_UP = 256
 BLOCK_TOKENS = 4096
 """Tokens of all streams that a model is given at once (T * B)."""
 
+ROUNDING = 0.01
+"""No log-probability is above 0 by so much, unless a model is damaged."""
+
 BLOCK_FLOATS = 4_000_000
 """Log-probabilities that a model may have to hold at once (T * B * V)."""
 
@@ -249,8 +252,10 @@ def _rank(model: LanguageModel, state: State, ids: IdArray) -> tuple[Float64Arra
 
 
 def _nats(log_probabilities: FloatArray) -> Float64Array:
-    """Turned round; a probability that rounding has put just above 1 is 1."""
-    return np.maximum(0.0 - log_probabilities.astype(np.float64), 0.0)
+    """Turned round; a probability that rounding has put just above 1 is 1, and one far above it is none."""
+    nats = np.maximum(0.0 - log_probabilities.astype(np.float64), 0.0)
+    nats[log_probabilities > ROUNDING] = np.nan
+    return nats
 
 
 def _advance(model: LanguageModel, state: State, ids: IdArray) -> State:

@@ -5,9 +5,13 @@ from math import exp, log
 
 import numpy as np
 
+from lmgen.errors import NumericalError
 from lmgen.generation.prompts import read
 from lmgen.models.base import LanguageModel
 from lmgen.tokenizers.base import Tokenizer
+
+LARGEST = 1.0
+"""No log-probability is above 0 but for rounding, which is far below this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,14 @@ def next_tokens(model: LanguageModel, tokenizer: Tokenizer, text: str, top: int 
         tokenizer: the one that the model was trained with.
         text: what comes before; an empty one is the start of a text.
         top: how many, at least 1; all if there are no more. The unknown token is one of them.
+
+    Raises:
+        NumericalError: the model gives probabilities that are not such.
     """
     state = read(model, model.start(1), tokenizer.encode(text)[:, None])
     log_probabilities = model.predict(state)[0].astype(np.float64)
+    if not log_probabilities.max() < LARGEST:
+        raise NumericalError("the model gives probabilities that are none: it may be damaged, train it again")
     best = np.argsort(-log_probabilities, kind="stable")[:top].tolist()
     return [
         NextToken(tokenizer.piece(token), exp(log_p), log_p / log(10), token)

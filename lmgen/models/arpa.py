@@ -45,6 +45,9 @@ BLOCK_ROWS = 1 << 14
 LOG10_OF_ABSENT = -100.0
 """What `<unk>` and `</s>` get that a file does not list; for `<unk>` KenLM takes the same."""
 
+CONTEXTS_ADDED = 10_000
+"""To a file that lacks contexts, at least; it gets twice as many as it has n-grams, and no more."""
+
 FOREIGN_TOKENIZERS: dict[str, dict[str, Any]] = {
     "word": {"tokenizer": "word", "lowercase": False, "split_punctuation": False},
     "char": {"tokenizer": "char", "lowercase": False},
@@ -350,22 +353,19 @@ def _reachable(entries: Entries, ids: npt.NDArray[np.int64], size: int, notes: l
 
 
 def _tables(path: Path, orders: list[Entries], size: int, notes: list[str]) -> tuple[NgramTable, ...]:
-    """Put the tables together from below; go back to an order that turns out to lack a context."""
+    """Put the tables together from below; begin again with the contexts added if some are lacking."""
     tables: list[NgramTable] = []
-    added = 0
     while len(tables) < len(orders):
-        entries = orders[len(tables)]
+        entries = _with_probabilities(tables, orders[len(tables)])
         contexts = _rows(tables, entries.ids[:, :-1])
-        lacking = contexts == NO_ROW
-        if lacking.any():
-            below = _with_contexts(tables[:-1], orders[len(tables) - 1], entries.ids[lacking, :-1])
-            added += len(below) - len(orders[len(tables) - 1])
-            orders[len(tables) - 1] = below
-            tables.pop()
+        if (contexts == NO_ROW).any():
+            added = _add_contexts(path, orders)
+            notes.append(
+                f"{added:,} contexts that the file lacks are added, with what backing off gives them"
+            )
+            tables = []
         else:
             tables.append(_table(path, entries, contexts, size, is_highest=len(tables) == len(orders) - 1))
-    if added:
-        notes.append(f"{added:,} contexts that the file lacks are added, with what backing off gives them")
     return tuple(tables)
 
 
@@ -398,23 +398,37 @@ def _table(path: Path, entries: Entries, contexts: RowArray, size: int, *, is_hi
     )
 
 
-def _with_contexts(below: list[NgramTable], entries: Entries, ids: IdArray) -> Entries:
-    """
-    The n-grams of one order with some added, whose probability backing off gives.
+def _add_contexts(path: Path, orders: list[Entries]) -> int:
+    """Give each order the contexts of the one above that it lacks, as yet without probability; how many."""
+    added = 0
+    most = CONTEXTS_ADDED + 2 * sum(map(len, orders))
+    for n in range(len(orders) - 1, 0, -1):
+        below = orders[n - 1]
+        contexts = np.unique(orders[n].ids[:, :-1], axis=0)
+        _, row, counts = np.unique(
+            np.concatenate([below.ids, contexts]), axis=0, return_inverse=True, return_counts=True
+        )
+        lacking = contexts[counts[row.reshape(-1)[len(below) :]] == 1]
+        added += len(lacking)
+        if added > most:
+            raise ModelError(f"{path} lacks the contexts of most of its n-grams; get it again")
+        orders[n - 1] = Entries(
+            np.concatenate([below.ids, lacking]),
+            np.append(below.log_probs, np.full(len(lacking), np.nan, np.float32)),
+            np.append(below.backoffs, np.zeros(len(lacking), np.float32)),
+            np.append(below.lines, np.zeros(len(lacking), np.int64)),
+        )
+    return added
 
-    Args:
-        below: the tables of all orders below.
-        entries: the n-grams of this order.
-        ids: those to add, some more than once.
-    """
-    ids = np.unique(ids, axis=0)
-    log_probs = _backed_off(below, ids)
-    return Entries(
-        np.concatenate([entries.ids, ids]),
-        np.concatenate([entries.log_probs, log_probs]),
-        np.concatenate([entries.backoffs, np.zeros(len(ids), np.float32)]),
-        np.concatenate([entries.lines, np.zeros(len(ids), np.int64)]),
-    )
+
+def _with_probabilities(below: Sequence[NgramTable], entries: Entries) -> Entries:
+    """Entries that were added get the probability that backing off gives them."""
+    new = np.isnan(entries.log_probs)
+    if not new.any():
+        return entries
+    log_probs = entries.log_probs.copy()
+    log_probs[new] = _backed_off(below, entries.ids[new])
+    return replace(entries, log_probs=log_probs)
 
 
 def _backed_off(tables: Sequence[NgramTable], ids: IdArray) -> npt.NDArray[np.float32]:

@@ -44,6 +44,12 @@ PREAMBLE_BYTES = 1 << 24
 LONGEST_LINE_BYTES = 1 << 24
 """A file with a longer line is not read on."""
 
+HIGHEST_ORDER = 100
+"""The work of adding contexts that a file lacks grows with the third power of it."""
+
+LARGEST = 1e5
+"""No log10 is further from 0: smaller ones are that of 0, larger ones are a mistake."""
+
 _END_OF_LINE = b"\0"
 """Put in for line ends, to see whether all lines of a block have the same columns."""
 
@@ -244,6 +250,8 @@ def _read_counts(lines: _Lines) -> tuple[list[int], bytes | None]:
             lines.fail(
                 f"the number of {int(match[1])}-grams, where that of {len(counts) + 1}-grams should be"
             )
+        if len(counts) == HIGHEST_ORDER:
+            lines.fail(f"n-grams of an order above {HIGHEST_ORDER} are not read")
         counts.append(int(match[2]))
     if not counts:
         lines.fail("nothing says how many n-grams there are, such as ngram 1=1000")
@@ -374,12 +382,12 @@ def _entries(lines: _Lines, columns: _Columns, word_ids: dict[bytes, int]) -> En
     backoffs = np.zeros(rows)
     if columns.backoffs is not None:
         backoffs = _numbers(lines, columns.backoffs, columns.lines)
-        _refuse(lines, columns, columns.backoffs, np.isposinf(backoffs), "is no backoff")
+        _refuse(lines, columns, columns.backoffs, backoffs > LARGEST, "is no backoff")
     return Entries(ids, _natural(log_probs), _natural(backoffs), columns.lines)
 
 
 def _numbers(lines: _Lines, column: list[bytes], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """A column of numbers; minus infinity becomes SRILM's."""
+    """A column of numbers; minus infinity, and what is as good as that, becomes SRILM's."""
     try:
         values = np.fromiter(map(float, column), np.float64, len(column))
     except ValueError:
@@ -388,7 +396,7 @@ def _numbers(lines: _Lines, column: list[bytes], numbers: npt.NDArray[np.int64])
     if np.isnan(values).any():
         row = int(np.isnan(values).argmax())
         lines.fail(f"{_shown(column[row])} is not a number", int(numbers[row]))
-    values[np.isneginf(values)] = LOG10_OF_ZERO
+    values[values < -LARGEST] = LOG10_OF_ZERO
     return values
 
 

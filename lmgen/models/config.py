@@ -160,7 +160,7 @@ class NetworkConfig:
             ConfigError: they are not numbers above 0, each larger than the one before.
         """
         parts = [] if self.cutoffs is None else self.cutoffs.split(",")
-        numbers = [int(part) if part.strip().isdecimal() else 0 for part in parts]
+        numbers = [int(part) if part.strip().isdecimal() and len(part) < 20 else 0 for part in parts]
         if any(number <= before for before, number in zip([0, *numbers], numbers, strict=False)):
             raise ConfigError(
                 f"cutoffs are {self.cutoffs!r}, but have to be rising numbers above 0, such as 500,4000,10000"

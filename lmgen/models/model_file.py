@@ -9,6 +9,7 @@ library writes several in random order and the same training has to give the sam
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ FORMAT = "lmgen"
 FORMAT_VERSION = 2
 """The newest that is read. Files are of version 1, but those with compressed weights of version 2: an lmgen
 that knows version 1 alone asks for an upgrade then, where it would call the file damaged."""
+
+DEEPEST_SUMMARY = 8
+"""Objects and lists within each other in what a file says of the training."""
 
 MODELS: dict[str, Callable[..., RecurrentModel | NgramModel]] = {
     "recurrent": RecurrentModel.from_tensors,
@@ -108,7 +112,8 @@ def load_model(path: Path) -> SavedModel:
         tokenizer = tokenizer_from_json(tokens)
         weights = header.get("weights", "float32")
         model = MODELS[kind](config, expand(tensors, weights))
-    except LmgenError as error:
+        _check_summary(training)
+    except (LmgenError, RecursionError) as error:
         raise ModelError(f"{path} is damaged: {error}; copy it anew or train again") from error
     if model.vocabulary_size != tokenizer.vocabulary_size:
         raise ModelError(
@@ -116,6 +121,15 @@ def load_model(path: Path) -> SavedModel:
             f"{tokenizer.vocabulary_size}"
         )
     return SavedModel(model, tokenizer, training, weights)
+
+
+def _check_summary(values: object, levels: int = DEEPEST_SUMMARY) -> None:
+    """Refuse what was read but could not be written as JSON again: too deep, or a number without end."""
+    if levels < 0 or (isinstance(values, float) and not isfinite(values)):
+        raise ModelError("its summary of the training is nested too deep, or holds an infinite number")
+    if isinstance(values, dict | list):
+        for value in values.values() if isinstance(values, dict) else values:
+            _check_summary(value, levels - 1)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:

@@ -25,6 +25,9 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 UNSIGNED = (np.uint8, np.uint16, np.uint32)
 FLOAT32 = (np.float32,)
 
+LARGEST = 1e6
+"""No logarithm is further from 0."""
+
 
 def pack_tables(tables: Sequence[NgramTable]) -> dict[str, npt.NDArray[Any]]:
     """Turn the tables of orders 1 .. N into tensors."""
@@ -51,7 +54,7 @@ def unpack_tables(tensors: Tensors, order: int, vocabulary_size: int) -> tuple[N
     tables = []
     for n in range(1, order + 1):
         log_probs = _tensor(tensors, f"order.{n}.log_probs", FLOAT32, len(keys))
-        if (log_probs > 0).any():
+        if log_probs.max(initial=-LARGEST) > 0:
             raise ModelError(f"its tensor order.{n}.log_probs holds probabilities above 1")
         if n == order:
             tables.append(NgramTable(vocabulary_size, keys, log_probs, np.empty(0, np.float32)))
@@ -65,7 +68,9 @@ def unpack_tables(tensors: Tensors, order: int, vocabulary_size: int) -> tuple[N
 def _longer_keys(tensors: Tensors, n: int, rows: int, vocabulary_size: int) -> npt.NDArray[np.int64]:
     """The keys of the n-grams that go on from the `rows` n-grams of order n."""
     followers = _tensor(tensors, f"order.{n}.followers", UNSIGNED, rows)
-    last_ids = _tensor(tensors, f"order.{n + 1}.last_ids", UNSIGNED, int(followers.sum(dtype=np.uint64)))
+    longer = int(followers.sum(dtype=np.uint64))
+    last_ids = _tensor(tensors, f"order.{n + 1}.last_ids", UNSIGNED, longer)
+    _tensor(tensors, f"order.{n + 1}.log_probs", FLOAT32, longer)  # before so many keys are made
     keys: npt.NDArray[np.int64] = np.repeat(np.arange(rows), followers) * vocabulary_size + last_ids
     if (last_ids >= vocabulary_size).any() or (keys[1:] <= keys[:-1]).any():
         raise ModelError(f"its tensor order.{n + 1}.last_ids is out of order, or holds ids that do not exist")
@@ -73,7 +78,7 @@ def _longer_keys(tensors: Tensors, n: int, rows: int, vocabulary_size: int) -> n
 
 
 def _tensor(tensors: Tensors, name: str, types: tuple[type, ...], rows: int) -> npt.NDArray[Any]:
-    """A tensor of one of these types, (rows,), whose values are finite."""
+    """A tensor of one of these types, (rows,), whose values are numbers that can be added up."""
     if name not in tensors:
         raise ModelError(f"its tensor {name} is missing")
     tensor = tensors[name]
@@ -82,6 +87,8 @@ def _tensor(tensors: Tensors, name: str, types: tuple[type, ...], rows: int) -> 
         raise ModelError(
             f"its tensor {name} is {tensor.dtype} {tensor.shape}, but has to be {wanted} {(rows,)}"
         )
-    if not np.isfinite(tensor).all():
-        raise ModelError(f"its tensor {name} holds values that are not finite numbers")
+    if types is FLOAT32 and not -LARGEST <= tensor.min(initial=0) <= tensor.max(initial=0) <= LARGEST:
+        raise ModelError(
+            f"its tensor {name} holds values that are not finite numbers, or beyond ±{LARGEST:g}"
+        )
     return tensor

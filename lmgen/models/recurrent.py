@@ -19,7 +19,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import inf, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -221,10 +221,13 @@ class RecurrentModel:
             ModelError: something is missing or does not fit.
         """
         match config:
-            case {"vocabulary_size": int(size), "start_token": int(start), "network": dict(network)}:
+            case {"vocabulary_size": int(size), "start_token": int(start), "network": dict(network)} if (
+                type(size) is type(start) is int  # which a bool is not
+            ):
                 shape = from_mapping(NetworkConfig, network, "the model's configuration")
-                if shape.layers > len(tensors):  # before so many layers are listed one by one
-                    raise ModelError(f"it claims {shape.layers} layers, but has {len(tensors)} tensors")
+                parts = shape.layers + len(shape.given_cutoffs())
+                if parts > len(tensors):  # before so many are listed one by one
+                    raise ModelError(f"it claims {parts} layers and clusters, but has {len(tensors)} tensors")
                 return cls(shape, size, start, tensors)
             case _:
                 raise ModelError("its configuration lacks vocabulary_size, start_token or network")
@@ -391,5 +394,5 @@ def _check_parameters(parameters: Parameters, expected: list[ParameterShape]) ->
             raise ModelError(
                 f"its tensor {shape.name} is {found.dtype} {found.shape}, but has to be float32 {shape.shape}"
             )
-        if not np.isfinite(found).all():
+        if not -inf < found.min() <= found.max() < inf:  # a NaN is nowhere
             raise ModelError(f"its tensor {shape.name} holds values that are not finite numbers")

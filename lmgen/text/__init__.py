@@ -8,6 +8,7 @@ Where text comes from.
 - synthetic.py: texts made by program, whose best possible score is known
 - built_in.py: texts that every Python carries
 - recipes.py: what is known of a corpus in the field: where from, licence, checksums, split
+- download.py: a file from the web, whole and checked
 - corpus_files.py: the files of such a corpus, found or downloaded, and checked
 - corpora.py: all of these by name
 """

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from lmgen.errors import CorpusError
+from lmgen.text.download import download
 from lmgen.text.raw import file_blocks, member_blocks, readable
 from lmgen.text.recipes import Recipe, Variant
 from lmgen.text.sources import Text, cut, decoded, joined
@@ -132,7 +133,11 @@ def fetch(recipe: Recipe, tell: Callable[[str], None]) -> Found:
         if variant.address and file in recipe.sha256:
             folder = corpora_folder() / recipe.name
             tell(f"downloading {variant.address} to {folder / file}")
-            _download(variant.address, folder / file, recipe.sha256[file])
+            try:
+                download(variant.address, folder / file, recipe.sha256[file])
+            finally:
+                with suppress(OSError):
+                    folder.rmdir()  # if nothing came into it
             return Found(recipe, variant, folder)
     raise CorpusError(f"{recipe.name} has to be fetched by hand: {_by_hand(recipe)}")
 
@@ -145,24 +150,3 @@ def obtainable(recipe: Recipe) -> bool:
 def _by_hand(recipe: Recipe) -> str:
     forms = ", or ".join(" and ".join(variant.files()) for variant in recipe.variants)
     return f"get {forms} (see {recipe.homepage}) and put it into {corpora_folder() / recipe.name}/"
-
-
-def _download(address: str, path: Path, sha256: str) -> None:
-    """Put a file in place, whole and checked, or leave nothing."""
-    import pooch
-
-    pooch.get_logger().setLevel("ERROR")
-    elsewhere = f"get {path.name} elsewhere and put it into {path.parent}/"
-    loader = pooch.HTTPDownloader(timeout=30, chunk_size=1 << 16)
-    try:
-        pooch.retrieve(address, f"sha256:{sha256}", fname=path.name, path=path.parent, downloader=loader)
-    except ValueError as error:
-        raise CorpusError(
-            f"{address} no longer gives the file that is wanted (sha256 {sha256}); {elsewhere}"
-        ) from error
-    except OSError as error:  # requests' errors are OSErrors, and say in many words what one can say in few
-        why = error.strerror or type(error).__name__
-        raise CorpusError(f"cannot download {address} ({why}); try again, or {elsewhere}") from error
-    finally:
-        with suppress(OSError):
-            path.parent.rmdir()  # if nothing came into it

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from lmgen.errors import CorpusError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextCounts:
@@ -80,5 +82,19 @@ def count(chunks: Iterable[str]) -> TextCounts:
 
 
 def byte_length(text: str) -> int:
-    """Length in UTF-8, without encoding what is ASCII."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
+    """Length in UTF-8, without encoding what is ASCII; errors as in `utf8_bytes`."""
+    return len(text) if text.isascii() else len(utf8_bytes(text))
+
+
+def utf8_bytes(text: str) -> bytes:
+    """
+    The UTF-8 of a text, with the bytes that surrogateescape hid in it.
+
+    Raises:
+        CorpusError: the text holds another lone surrogate, which stands for nothing.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        where = f"U+{ord(text[error.start]):04X} at character {error.start}"
+        raise CorpusError(f"{where} of the text is half a surrogate pair; UTF-8 cannot spell it") from error

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 18
 
+EXPANSION = 200
+"""What is compressed may be so many times as large as the file; no text of some length comes near it ..."""
+EXPANSION_ALLOWED = 1 << 28
+"""... and in any case so many bytes."""
+
+DECOMPRESSION_BYTES = 1 << 28
+"""Memory for what `.xz` refers back to: `xz -9` takes a quarter of it."""
+
+LARGEST_TAR_HEADER = 1 << 20
+"""Bytes of a long name, and the like; they are held in memory."""
+
 
 class Readable(Protocol):
     """Whatever gives bytes when asked for at most so many."""
@@ -36,7 +47,8 @@ def file_blocks(path: Path) -> Iterator[bytes]:
         CorpusError: the file cannot be read, or it is compressed and damaged.
     """
     with readable(path), path.open("rb") as file:
-        yield from _DECOMPRESSORS.get(path.suffix.lower(), blocks)(file)
+        decompressed = _DECOMPRESSORS.get(path.suffix.lower())
+        yield from _bounded(decompressed(file), path) if decompressed else blocks(file)
 
 
 def member_blocks(archive: Path, member: str) -> Iterator[bytes]:
@@ -61,9 +73,32 @@ def readable(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.strerror:
             raise CorpusError(f"cannot read {path}: {error.strerror}") from error
-        raise CorpusError(f"{path} is damaged ({error}); get or make it again") from error
+        raise _damaged(path, str(error)) from error
     except EOFError as error:
-        raise CorpusError(f"{path} is damaged (it ends too early); get or make it again") from error
+        raise _damaged(path, "it ends too early") from error
+
+
+def _damaged(path: Path, why: str) -> CorpusError:
+    return CorpusError(f"{path} is damaged ({why}); get or make it again")
+
+
+def _bounded(content: Iterator[bytes], path: Path) -> Iterator[bytes]:
+    """
+    Pass on what a compressed file holds, but not without end.
+
+    Raises:
+        CorpusError: it is a decompression bomb.
+    """
+    most = max(EXPANSION * path.stat().st_size, EXPANSION_ALLOWED)
+    size = 0
+    for block in content:
+        size += len(block)
+        if size > most:
+            raise CorpusError(
+                f"{path} holds more than {EXPANSION} times its own size, which no text does; if it is one, "
+                "decompress it first"
+            )
+        yield block
 
 
 def blocks(file: Readable) -> Iterator[bytes]:
@@ -133,13 +168,24 @@ def _bzip2_blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _xz_blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Stream after stream; the library's own file reader takes as much memory as the file asks for."""
     import lzma
 
+    stream = None
+    compressed = b""
     try:
-        with lzma.LZMAFile(file) as content:
-            yield from blocks(content)
+        while compressed := compressed or file.read(BLOCK_BYTES).lstrip(b"" if stream else b"\0"):
+            stream = stream or lzma.LZMADecompressor(memlimit=DECOMPRESSION_BYTES)
+            if block := stream.decompress(compressed, BLOCK_BYTES):
+                yield block
+            while not (stream.eof or stream.needs_input):
+                yield stream.decompress(b"", BLOCK_BYTES)
+            compressed = stream.unused_data.lstrip(b"\0")  # of which padding consists
+            stream = None if stream.eof else stream
     except lzma.LZMAError as error:
         raise OSError(str(error)) from error
+    if stream:
+        raise EOFError
 
 
 def _zstandard_blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -170,30 +216,50 @@ _DECOMPRESSORS: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
 
 
 def _zip_member(archive: Path, member: str) -> Iterator[bytes]:
+    import struct
     import zipfile
 
     try:
-        with zipfile.ZipFile(archive) as opened, opened.open(member) as file:
-            yield from blocks(file)
+        with zipfile.ZipFile(archive) as opened:
+            if opened.getinfo(member).compress_type == zipfile.ZIP_LZMA:  # which takes any amount of memory
+                raise OSError("its compression, LZMA, is not known here")
+            with opened.open(member) as file:
+                yield from _bounded(blocks(file), archive)
     except KeyError as error:
         raise _no_member(archive, member) from error
-    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: it wants a password
+    except (zipfile.BadZipFile, zlib.error, struct.error) as error:
+        raise OSError(str(error)) from error
+    except (RuntimeError, ValueError) as error:  # it wants a password, or says what cannot be
         raise OSError(str(error)) from error
 
 
 def _tar_member(archive: Path, member: str) -> Iterator[bytes]:
+    import lzma
     import tarfile
 
+    long_names = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+    headers = (*long_names, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+
+    class Entry(tarfile.TarInfo):
+        """Refuses long headers, which are read into memory whole."""
+
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Entry":
+            entry = super().frombuf(buf, encoding, errors)
+            if entry.type in headers and entry.size > LARGEST_TAR_HEADER:
+                raise _damaged(archive, f"it has a header of {entry.size:,} bytes")
+            return entry
+
     try:
-        with tarfile.open(archive) as opened:
+        with tarfile.open(archive, tarinfo=Entry) as opened:
             file = opened.extractfile(_tar_entry(opened, member))
             if file is None:
                 raise _no_member(archive, member)
-            yield from blocks(file)
-    except KeyError as error:
+            yield from _bounded(blocks(file), archive)
+    except (KeyError, RecursionError) as error:
         raise _no_member(archive, member) from error
-    except (tarfile.TarError, zlib.error) as error:
-        raise OSError(str(error)) from error
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, ValueError) as error:
+        raise OSError(str(error).partition("\n")[0].rstrip(":")) from error
 
 
 def _tar_entry(opened: "TarFile", member: str) -> "TarInfo":

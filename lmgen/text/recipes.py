@@ -15,6 +15,9 @@ from typing import Any
 from lmgen.errors import CorpusError
 from lmgen.text.raw import readable
 
+LARGEST_RECIPE = 1 << 20
+"""In bytes."""
+
 PARTS = ("train", "valid", "test")
 
 
@@ -90,12 +93,14 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         CorpusError: it is not TOML, or a key is unknown, missing or of the wrong kind.
     """
-    with readable(path):
-        content = path.read_bytes()
+    with readable(path), path.open("rb") as file:
+        content = file.read(LARGEST_RECIPE + 1)
     try:
+        if len(content) > LARGEST_RECIPE:
+            raise ValueError(f"it is larger than {LARGEST_RECIPE:,} bytes")
         table = tomllib.loads(content.decode())
         return _recipe(path.stem, table)
-    except ValueError as error:  # not UTF-8, not TOML, or what `_recipe` finds wrong
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or what `_recipe` finds wrong
         raise CorpusError(f"{path} is not a recipe: {error}") from error
 
 
@@ -131,6 +136,8 @@ def _variant(table: object) -> Variant:
     for file in [*variant.files(), *filter(None, variant.members())]:
         if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
             raise ValueError(f"[[variants]]: {file!r} leads out of the folder it has to be in")
+    if variant.address and not variant.address.startswith(("https://", "http://")):
+        raise ValueError(f"[[variants]]: {variant.address!r} is no address of the web (https://...)")
     if variant.address and len(variant.files()) > 1:
         raise ValueError("[[variants]]: one address cannot stand for several files")
     return variant

@@ -1,16 +1,17 @@
 """
 Texts as streams of str: files, folders, standard input, compressed files, JSON Lines.
 
-Text is never altered and never held in memory as a whole. How bytes are got out of files is in raw.py;
-corpora that are known by name are in corpora.py.
+Text is never altered, but for a byte order mark in front, and never held in memory as a whole. How bytes are
+got out of files is in raw.py; corpora that are known by name are in corpora.py.
 """
 
 import codecs
 import os
 import re
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import AnyStr
@@ -30,6 +31,8 @@ _WHAT_ELSE = {
     b"\xfd7zXZ": "it looks like xz: pipe it through xzcat, or give it a name that ends in .xz",
     b"\x28\xb5\x2f\xfd": "it looks like zstd: pipe it through zstdcat, or give it a name that ends in .zst",
     b"PK\x03\x04": "it looks like a zip archive: unpack it and name the folder",
+    b"\xff\xfe\0\0": "it looks like UTF-32: convert it with iconv -f UTF-32 -t UTF-8",
+    b"\0\0\xfe\xff": "it looks like UTF-32: convert it with iconv -f UTF-32 -t UTF-8",
     b"\xff\xfe": "it looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8",
     b"\xfe\xff": "it looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8",
 }
@@ -109,9 +112,10 @@ def source(name: str, *, field: str | None = None, errors: str = "strict", once:
         return _folder(path, field, errors)
     if not S_ISREG(mode):
         return _arriving(name, _pipe(path), field, errors, once)
-    with readable(path), path.open("rb"):
-        pass  # what cannot be opened is found out now, not in the middle of the work
-    return _file(path, field, errors)
+    with readable(path), path.open("rb") as file:  # found out now, not in the middle of the work
+        marked = errors == "strict" and file.read(len(BOM_UTF8)) == BOM_UTF8
+    note = f"{name} begins with a byte order mark, which is left out"
+    return replace(_file(path, field, errors), notes=(note,) if marked else ())
 
 
 def line_blocks(chunks: Iterable[str], limit: int = 1 << 18) -> Iterator[str]:
@@ -269,10 +273,19 @@ def _arriving(name: str, blocks: Iterator[bytes], field: str | None, errors: str
 
 def _content(name: str, blocks: Callable[[], Iterator[bytes]], field: str | None, errors: str) -> Text:
     """Bytes as the text that they are, or as the text in a field of JSON Lines records."""
+    if field is None and errors == "strict":
+        return Text(name, lambda: _unmarked(decoded(blocks(), name)))
     if field is None:
         return Text(name, lambda: decoded(blocks(), name, errors))
     # JSON is UTF-8 by definition, whatever bytes the rest of a corpus may hold.
-    return Text(name, lambda: record_texts(decoded(blocks(), name), field, name))
+    return Text(name, lambda: record_texts(_unmarked(decoded(blocks(), name)), field, name))
+
+
+def _unmarked(chunks: Iterator[str]) -> Iterator[str]:
+    """A text without the byte order mark that some programs begin UTF-8 with: it is no part of the text."""
+    if first := next(chunks, "").removeprefix("\ufeff"):
+        yield first
+    yield from chunks
 
 
 def _standard_input() -> Iterator[bytes]:

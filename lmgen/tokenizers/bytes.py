@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from lmgen.errors import CorpusError
+from lmgen.text.counts import utf8_bytes
 from lmgen.tokenizers.base import Chunks, Decoder, IdArray, Tokenizer, plain_ids
 from lmgen.tokenizers.characters import code_points
 from lmgen.tokenizers.config import TokenizerConfig
@@ -90,20 +91,6 @@ class Utf8Decoder(Decoder):
     def finish(self) -> str:
         """The bytes of a character that was never completed."""
         return self._characters.decode(b"", final=True)
-
-
-def utf8_bytes(text: str) -> bytes:
-    """
-    The UTF-8 of a text, with the bytes that surrogateescape hid in it.
-
-    Raises:
-        CorpusError: the text holds another lone surrogate, which stands for nothing.
-    """
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        where = f"U+{ord(text[error.start]):04X} at character {error.start}"
-        raise CorpusError(f"{where} of the text is half a surrogate pair; UTF-8 cannot spell it") from error
 
 
 def character_of_each_byte(text: str) -> IdArray:

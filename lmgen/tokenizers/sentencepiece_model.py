@@ -1,11 +1,15 @@
 """
-Reads the pieces out of a SentencePiece model, without SentencePiece.
+Reads the pieces out of a SentencePiece model, without SentencePiece, and writes one of nothing but pieces.
 
 A model is a protocol buffer: fields, each a number, a wire type and a value (protobuf.dev, "Encoding").
-`ModelProto` has the pieces as field 1; a piece has its text as field 1 and its type as field 3.
+`ModelProto` has the pieces as field 1; a piece has its text as field 1, its score as field 2 and its type as
+field 3. What else it says, and damage might change, SentencePiece is never shown.
 """
 
-from collections.abc import Iterator
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 """The types of pieces."""
@@ -13,9 +17,31 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 _VARINT, _EIGHT_BYTES, _LENGTH_DELIMITED, _FOUR_BYTES = 0, 1, 2, 5
 
 
-def read_pieces(model: bytes) -> list[tuple[str, int]]:
+_SCORE = struct.Struct("<f")
+
+_PLAIN_PIECE = re.compile(rb"\x0a[\0-\x7f](.*)\x15(.{4})", re.DOTALL)
+"""Its text, which is short, its score, and no type: an ordinary piece."""
+
+_SETTINGS = bytes.fromhex("98 02 01") + b"".join(
+    bytes.fromhex(field) + b"\xff" * 9 + b"\x01" for field in ("c8 02", "d0 02", "d8 02")
+)
+"""Of the `TrainerSpec`: byte_fallback (35) is true; bos_id, eos_id and pad_id (41 to 43) are -1, for none."""
+
+_AS_IT_STANDS = b"\x0a\x08identity" + bytes.fromhex("18 00 20 00")
+"""A `NormalizerSpec` by which text stays as it is: no blank is added (3), none taken away (4)."""
+
+
+class Piece(NamedTuple):
+    """A piece of a SentencePiece model."""
+
+    text: str
+    kind: int
+    score: float = 0.0
+
+
+def read_pieces(model: bytes) -> list[Piece]:
     """
-    The pieces in the order of their ids, each with its type.
+    The pieces in the order of their ids.
 
     Raises:
         ValueError: this is no protocol buffer, or not one of pieces.
@@ -23,15 +49,41 @@ def read_pieces(model: bytes) -> list[tuple[str, int]]:
     return [_read_piece(value) for number, value in _fields(model) if number == 1]
 
 
-def _read_piece(message: int | bytes) -> tuple[str, int]:
-    """The text and type of one piece."""
-    text, kind = b"", NORMAL
+def model_of(pieces: Iterable[Piece], *, unigram: bool) -> bytes:
+    """A model of these pieces that encodes as those do which subwords.py trains."""
+    kind = bytes([3 << 3, 1 if unigram else 2])  # model_type
+    written = [_field(1, _written(piece)) for piece in pieces]
+    return b"".join([*written, _field(2, kind + _SETTINGS), _field(3, _AS_IT_STANDS)])
+
+
+def _read_piece(message: int | bytes) -> Piece:
+    if isinstance(message, bytes) and (plain := _PLAIN_PIECE.fullmatch(message)):
+        text, score = plain.groups()
+        if len(text) == message[1]:  # as nearly all are written; this is ten times as fast
+            return Piece(text.decode("utf-8"), NORMAL, *_SCORE.unpack(score))
+    text, kind, score = b"", NORMAL, 0.0
     for number, value in _fields(message):
         if number == 1 and isinstance(value, bytes):
             text = value
+        elif number == 2 and isinstance(value, bytes) and len(value) == 4:
+            [score] = _SCORE.unpack(value)
         elif number == 3 and isinstance(value, int):
             kind = value
-    return text.decode("utf-8"), kind
+    return Piece(text.decode("utf-8"), kind, score)
+
+
+def _written(piece: Piece) -> bytes:
+    score = _SCORE.pack(piece.score)
+    return b"%b\x15%b\x18%c" % (_field(1, piece.text.encode("utf-8")), score, piece.kind)
+
+
+def _field(number: int, value: bytes) -> bytes:
+    """A field of bytes, whose number is below 16."""
+    size, length = len(value), b""
+    while size >= 0x80:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return b"%c%b%c%b" % (number << 3 | _LENGTH_DELIMITED, length, size, value)
 
 
 def _fields(message: int | bytes) -> Iterator[tuple[int, int | bytes]]:

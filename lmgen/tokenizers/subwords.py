@@ -25,12 +25,21 @@ import numpy as np
 import numpy.typing as npt
 
 from lmgen.errors import ConfigError, CorpusError
+from lmgen.text.counts import utf8_bytes
 from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.base import Chunks, Decoder, IdArray, Tokenizer, damaged, saved_value
-from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte, utf8_bytes
+from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of
 from lmgen.tokenizers.config import SUBWORD_VOCABULARY_SIZE, TokenizerConfig
-from lmgen.tokenizers.sentencepiece_model import BYTE, NORMAL, UNKNOWN, USER_DEFINED, read_pieces
+from lmgen.tokenizers.sentencepiece_model import (
+    BYTE,
+    NORMAL,
+    UNKNOWN,
+    USER_DEFINED,
+    Piece,
+    model_of,
+    read_pieces,
+)
 
 TRAINING_CHARACTERS = 1 << 24
 """Of a longer text SentencePiece sees about so many characters, in passages spread evenly over it."""
@@ -40,6 +49,9 @@ PASSAGE_LENGTH = 1 << 10
 
 CHARACTER_COVERAGE = 0.9995
 """The share of the text whose characters get pieces; the rarest characters are left to their bytes."""
+
+LARGEST_SCORE = 1e9
+"""No piece's score is further from 0: sums over a whole text stay numbers."""
 
 LINE_END = 0
 FIRST_PIECE = 257
@@ -73,7 +85,8 @@ class SubwordTokenizer(Tokenizer):
 
     def __init__(self, model: bytes) -> None:
         self._model = model
-        self._spellings = _read_spellings(model)
+        self._pieces = _checked_pieces(model)
+        self._spellings = _spellings(self._pieces)
         self.vocabulary_size = len(self._spellings)
 
     @property
@@ -155,11 +168,11 @@ class SubwordTokenizer(Tokenizer):
 
     @cached_property
     def _processor(self) -> Any:
-        """SentencePiece itself, which only encoding needs."""
+        """SentencePiece itself, which only encoding needs; of the model it gets the pieces and no more."""
         from sentencepiece import SentencePieceProcessor
 
         try:
-            return SentencePieceProcessor(model_proto=self._model)
+            return SentencePieceProcessor(model_proto=model_of(self._pieces, unigram=self.name == "unigram"))
         except RuntimeError as error:
             raise damaged("SentencePiece cannot read its model") from error
 
@@ -256,9 +269,9 @@ def _run_trainer(name: str, passages: Iterator[str], size: int) -> bytes:
     return model.getvalue()
 
 
-def _read_spellings(model: bytes) -> list[bytes]:
+def _checked_pieces(model: bytes) -> list[Piece]:
     """
-    The bytes that each id stands for, from the pieces of a SentencePiece model.
+    The pieces of a SentencePiece model, which are such that SentencePiece can do no harm with them.
 
     Raises:
         ModelError: these are not the pieces that `train` makes.
@@ -268,14 +281,23 @@ def _read_spellings(model: bytes) -> list[bytes]:
     except ValueError as error:
         raise damaged(f"its SentencePiece model cannot be read ({error})") from error
     expected = [("<unk>", UNKNOWN), ("\n", USER_DEFINED), *((f"<0x{byte:02X}>", BYTE) for byte in range(256))]
-    texts = [text for text, _ in pieces]
-    kinds = {kind for _, kind in pieces[len(expected) :]}
-    if pieces[: len(expected)] != expected or kinds != {NORMAL}:
+    texts = [piece.text for piece in pieces]
+    kinds = {piece.kind for piece in pieces[len(expected) :]}
+    if [piece[:2] for piece in pieces[: len(expected)]] != expected or kinds != {NORMAL}:
         raise damaged("its SentencePiece model has other special pieces than lmgen's")
+    if any("\0" in text or "\n" in text for text in texts[2:]):
+        raise damaged("a piece of its SentencePiece model holds a character that ends pieces")
+    if not all(abs(piece.score) <= LARGEST_SCORE for piece in pieces):
+        raise damaged("a piece of its SentencePiece model has a score that is no number, or out of all range")
     if len(set(texts)) < len(texts) or "" in texts or "▁" not in texts:
         raise damaged("its SentencePiece model has a piece twice, an empty one or no blank")
+    return pieces
+
+
+def _spellings(pieces: list[Piece]) -> list[bytes]:
+    """The bytes that each id stands for."""
     return [
         b"\n",
         *(bytes([byte]) for byte in range(256)),
-        *(text.replace("▁", " ").encode("utf-8") for text in texts[len(expected) :]),
+        *(piece.text.replace("▁", " ").encode("utf-8") for piece in pieces[1 + FIRST_PIECE :]),
     ]

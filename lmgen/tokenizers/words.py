@@ -38,6 +38,8 @@ SPECIAL_PIECES = ["<unk>", "</s>"]
 GLUE = "\t"
 """Begins or ends the spelling of a mark that touched its neighbour."""
 
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+
 _WORD_OR_LINE_END = re.compile(r"\S+|\n")
 
 
@@ -151,7 +153,7 @@ class WordTokenizer(Tokenizer):
         split_punctuation = saved_value(saved, "split_punctuation", bool)
         for word in words:
             if not isinstance(word, str) or not _is_word(word, split_punctuation):
-                raise damaged(f"{word!r} is not a word")
+                raise damaged(f"{repr(word)[:60]} is not a word")
         if len(set(words)) < len(words):
             raise damaged("a word is there twice")
         return cls(
@@ -209,6 +211,8 @@ def _count_words(chunks: Iterable[str], *, lowercase: bool, split_punctuation: b
     counts: Counter[str] = Counter()
     for block in line_blocks(chunks):
         counts.update(block.split())
+    for word in [word for word in counts if _HALF_A_CHARACTER.search(word)]:
+        del counts[word]  # it stands for nothing, and no file can hold it
     if split_punctuation:
         counts = _sum_counts((part, count) for word, count in counts.items() for _, part in _split(word))
     if lowercase:
@@ -276,4 +280,4 @@ def _is_word(word: str, split_punctuation: bool) -> bool:
     """Whether a text can produce this word."""
     if split_punctuation:
         word = word.removeprefix(GLUE).removesuffix(GLUE)
-    return word.split() == [word]
+    return word.split() == [word] and not _HALF_A_CHARACTER.search(word)

@@ -8,6 +8,7 @@ torch.load.
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -47,11 +48,28 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
     header, arrays = load_tensors(path)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
-        snapshots.restore(trainer, Snapshot(Position(**header["position"]), tensors))
+        snapshots.restore(trainer, Snapshot(_position(header["position"]), tensors))
         trainer.good = snapshots.take(trainer)
         if "good" in header:
-            trainer.good = Snapshot(Position(**header["good"]), snapshots.under(GOOD, tensors))
+            trainer.good = Snapshot(_position(header["good"]), snapshots.under(GOOD, tensors))
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{path} does not fit this run ({error}); train again with --overwrite, or restore the file"
         ) from error
+
+
+def _position(saved: dict[str, Any]) -> Position:
+    """
+    Where training stood, every value of the type that it has at the start.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    position = Position(**saved)
+    for name, start in asdict(Position()).items():
+        value = getattr(position, name)
+        kinds = int | float if isinstance(start, float | list) else int
+        numbers = value if isinstance(start, list) else [value]
+        if not isinstance(numbers, list) or not all(isinstance(number, kinds) for number in numbers):
+            raise TypeError(f"its {name} is {str(value)[:60]!r}")
+    return position

@@ -79,7 +79,7 @@ def fit_ngram(
         run = RunFolder(Path(folder) / "run")
         prepared = prepare(opened, config.held_out, config.tokenizer, run)
         model = fit_on_run(run, prepared.tokenizer, order, prune)
-        nats, _ = mean_nats(model, read_tokens(run.valid_tokens))
+        nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size))
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
     return FittedNgram(
         model=str(out),
@@ -130,7 +130,7 @@ def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_toke
     It is scored on the same tokens of the validation text as the network, the first `evaluation_tokens`.
     """
     model = fit_on_run(run, prepared.tokenizer, order)
-    nats, _ = mean_nats(model, read_tokens(run.valid_tokens), limit=evaluation_tokens)
+    nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size), limit=evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
     return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
 

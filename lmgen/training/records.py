@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
@@ -55,13 +56,29 @@ def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
     if not run.ngram.exists():
         return None
     saved = load_model(run.ngram)
-    order = getattr(saved.model, "order", 0)
-    return {"order": order, "valid_perplexity": exp_or_infinity(saved.training["valid_nats_per_token"])}
+    nats = saved.training.get("valid_nats_per_token")
+    if not isinstance(nats, float):
+        return None
+    return {"order": getattr(saved.model, "order", 0), "valid_perplexity": exp_or_infinity(nats)}
 
 
 def _last_train_nats(metrics: Path) -> float | None:
-    last: dict[str, float | None] = json.loads(metrics.read_text().splitlines()[-1])
-    return last["train_nats_per_token"]
+    written = _evaluations(metrics)
+    nats = written[-1][1].get("train_nats_per_token") if written else None
+    return nats if isinstance(nats, float) else None
+
+
+def _evaluations(metrics: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Each line of `metrics.jsonl` and what it says; lines that are damaged are left out."""
+    found = []
+    for line in metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and type(record.get("step")) is int:
+            found.append((line, record))
+    return found
 
 
 def append_metrics(path: Path, evaluated: Evaluated) -> None:
@@ -73,6 +90,5 @@ def append_metrics(path: Path, evaluated: Evaluated) -> None:
 def cut_metrics(path: Path, step: int) -> None:
     """Drop the lines after the step that a resumed run goes on from: they will be written again."""
     if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        kept = [line for line, evaluation in _evaluations(path) if evaluation["step"] <= step]
         write_text(path, "".join(line + "\n" for line in kept))

@@ -83,7 +83,7 @@ def new_trainer(
     if training.precision == "float64":
         network.double()
     windows = Windows(
-        ids=read_tokens(run.train_tokens),
+        ids=read_tokens(run.train_tokens, V),
         start_token=tokenizer.start,
         streams=training.batch_size,
         length=training.window_length,
@@ -91,4 +91,4 @@ def new_trainer(
         varied=training.vary_window_length,
         seed=training.seed,
     )
-    return Trainer(network, windows, read_tokens(run.valid_tokens), training)
+    return Trainer(network, windows, read_tokens(run.valid_tokens, V), training)

@@ -28,7 +28,8 @@ def test_the_ids_are_those_of_the_text(name: str, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     text = SENTENCE * 100
     prepared = prepare(corpus(text), HeldOutConfig(test="0.1"), TokenizerConfig(tokenizer=name), run)
-    ids = [read_tokens(run.files_of(part)[0]) for part in ("train", "valid", "test")]
+    size = prepared.tokenizer.vocabulary_size
+    ids = [read_tokens(run.files_of(part)[0], size) for part in ("train", "valid", "test")]
 
     decoded = "".join(prepared.tokenizer.decode(part.tolist()) for part in ids)
     assert decoded == text

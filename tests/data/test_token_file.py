@@ -19,7 +19,7 @@ def test_ids_take_the_smallest_unsigned_type(vocabulary_size: int, kind: str) ->
 def test_blocks_come_back_as_one_mapped_array(tmp_path: Path) -> None:
     path = tmp_path / "train.npy"
     count = write_tokens(path, [np.array([1, 2]), np.array([], int), np.array([300])], 301)
-    ids = read_tokens(path)
+    ids = read_tokens(path, 301)
 
     assert count == 3
     assert isinstance(ids, np.memmap)
@@ -45,9 +45,35 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path, damage: bytes | None)
     path.write_bytes(path.read_bytes()[:-10] if damage is None else damage)
 
     with pytest.raises(CorpusError, match=r"train\.npy is not a whole token file; train again"):
-        read_tokens(path)
+        read_tokens(path, 200)
+
+
+@pytest.mark.parametrize(
+    ("ids", "size", "message"),
+    [
+        ([1, 2, 9], 9, "holds ids beyond the 9 tokens of the vocabulary"),
+        ([1, 2], 300, "holds ids of type uint8, not those of 300 tokens"),
+    ],
+)
+def test_ids_of_another_vocabulary_are_refused(
+    ids: list[int], size: int, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "train.npy"
+    write_tokens(path, [np.array(ids)], 10)
+
+    with pytest.raises(CorpusError, match=message):
+        read_tokens(path, size)
+
+
+def test_nothing_in_a_header_is_evaluated(tmp_path: Path) -> None:
+    path = tmp_path / "train.npy"
+    write_tokens(path, [np.arange(9)], 9)
+    path.write_bytes(path.read_bytes().replace(b"(9,)", b"(4+5,)"))
+
+    with pytest.raises(CorpusError, match="is not a whole token file"):
+        read_tokens(path, 9)
 
 
 def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="there is no token file"):
-        read_tokens(tmp_path / "train.npy")
+        read_tokens(tmp_path / "train.npy", 9)

@@ -173,7 +173,8 @@ class TestFetching:
         )
 
         with pytest.raises(
-            CorpusError, match=r"text\.txt no longer gives the file that is wanted .*; get text"
+            CorpusError,
+            match=rf"text\.txt no longer gives the file .* \(its sha256 is {SHA256}, not 0{{64}}\); get text",
         ):
             fetch(novel, lambda _: None)
         assert list(corpora.iterdir()) == []

@@ -76,9 +76,15 @@ def test_a_good_recipe_is_read(tmp_path: Path) -> None:
         ({"[sha256]": "[counts.whole]\nlines = 3\n[sha256]"}, "[counts.whole]: unknown keys lines"),
         ({"[[variants]]": "[variants]"}, "the recipe: variants is {"),
         (
-            {"[sha256]": '[[variants]]\ntrain = "a"\ntest = "b"\naddress = "x"\n[sha256]'},
+            {"[sha256]": '[[variants]]\ntrain = "a"\ntest = "b"\naddress = "https://x"\n[sha256]'},
             "one address cannot",
         ),
+        (
+            {"[sha256]": '[[variants]]\ntrain = "a"\naddress = "file:///etc/passwd"\n[sha256]'},
+            "'file:///etc/passwd' is no address of the web",
+        ),
+        ({'"a text"': "[" * 10_000}, "maximum recursion depth exceeded"),
+        ({'"a text"': '"' + "a" * 2_000_000 + '"'}, "it is larger than 1,048,576 bytes"),
         ({'"a text"': "a text"}, "Invalid value (at line 2"),
     ],
 )

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from codecs import BOM_UTF8
 from itertools import pairwise
 from pathlib import Path
 
@@ -161,6 +162,7 @@ class TestDecoded:
         [
             (gzip.compress(b"text"), "gzip: pipe it through zcat"),
             ("text".encode("utf-16"), "UTF-16: convert it with iconv -f UTF-16"),
+            ("text".encode("utf-32"), "UTF-32: convert it with iconv -f UTF-32"),
         ],
     )
     def test_what_is_not_text_is_recognised(self, content: bytes, guess: str) -> None:
@@ -170,10 +172,25 @@ class TestDecoded:
 
 class TestFiles:
     def test_text_is_never_altered(self, tmp_path: Path) -> None:
-        content = "\ufeffone\r\ntwo\rthree\0\u2028four\n\n"
+        content = "one\r\ntwo\rthree\0\u2028four\ufeff\n\n"
         (tmp_path / "text").write_bytes(content.encode())
 
         assert read(open_text(str(tmp_path / "text"))) == content
+
+    def test_a_byte_order_mark_is_no_part_of_a_text(self, tmp_path: Path) -> None:
+        path = tmp_path / "text"
+        path.write_bytes(BOM_UTF8 + "\ufeffone\n".encode())
+
+        opened = open_text(str(path))
+
+        assert read(opened) == "\ufeffone\n"
+        assert opened.notes == (f"{path} begins with a byte order mark, which is left out",)
+        assert read(open_text(str(path), errors="surrogateescape")) == "\ufeff\ufeffone\n"
+
+    def test_a_byte_order_mark_does_not_hide_json(self, tmp_path: Path) -> None:
+        (tmp_path / "a.jsonl").write_bytes(BOM_UTF8 + b'{"text": "one"}\n')
+
+        assert read(open_text(str(tmp_path / "a.jsonl"))) == "one\n"
 
     def test_json_lines_are_taken_apart_packed_or_not(self, tmp_path: Path) -> None:
         content = b'{"text": "one", "body": "two"}\n'

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.sentencepiece_model import BYTE, NORMAL, UNKNOWN, USER_DEFINED, read_pieces
+from lmgen.tokenizers.sentencepiece_model import (
+    BYTE,
+    NORMAL,
+    UNKNOWN,
+    USER_DEFINED,
+    Piece,
+    model_of,
+    read_pieces,
+)
 
 
 @pytest.mark.parametrize("name", ["bpe", "unigram"])
@@ -17,8 +25,9 @@ def test_pieces_are_those_that_sentencepiece_reads(name: str, tokenizers: dict[s
 
     pieces = read_pieces(model)
 
-    assert [text for text, _ in pieces] == [rival.id_to_piece(i) for i in range(rival.get_piece_size())]
-    assert [kind for _, kind in pieces] == [
+    assert [piece.text for piece in pieces] == [rival.id_to_piece(i) for i in range(rival.get_piece_size())]
+    assert [piece.score for piece in pieces] == [rival.get_score(i) for i in range(rival.get_piece_size())]
+    assert [piece.kind for piece in pieces] == [
         UNKNOWN,
         USER_DEFINED,
         *[BYTE] * 256,
@@ -31,9 +40,23 @@ def test_a_message_worked_out_by_hand() -> None:
     unknown = b"\x0a\x01?" + b"\x18\x02"  # field 3: the type 2
 
     assert read_pieces(b"\x0a\x0a" + piece + b"\x0a\x05" + unknown + b"\x10\x96\x01") == [
-        ("abc", NORMAL),
-        ("?", UNKNOWN),
+        Piece("abc", NORMAL, 1.0),
+        Piece("?", UNKNOWN),
     ]
+
+
+@pytest.mark.parametrize("name", ["bpe", "unigram"])
+@given(text=st.text(st.sampled_from("theca sonm.é日本▁\n\0"), max_size=60))
+def test_pieces_alone_encode_as_the_whole_model(
+    name: str, tokenizers: dict[str, Tokenizer], text: str
+) -> None:
+    from sentencepiece import SentencePieceProcessor
+
+    model = base64.b64decode(tokenizers[name].to_json()["model"])
+    rival = SentencePieceProcessor(model_proto=model)
+    alone = SentencePieceProcessor(model_proto=model_of(read_pieces(model), unigram=name == "unigram"))
+
+    assert alone.encode(text) == rival.encode(text)
 
 
 @given(st.binary())

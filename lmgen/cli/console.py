@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from lmgen.cli import report
@@ -20,6 +20,7 @@ from lmgen.training.events import (
     Saved,
     Started,
     Stepped,
+    Unsaved,
 )
 
 if TYPE_CHECKING:
@@ -45,21 +46,26 @@ class Display(Protocol):
         """Show what the better model writes."""
 
 
-def follow(events: Iterable[Event], *, quiet: bool) -> Finished | None:
+def follow(events: Iterable[Event], *, quiet: bool, unseen: Callable[[], None]) -> Finished | None:
     """
     Show a run's events until it ends.
+
+    Args:
+        events: of the run.
+        quiet: show nothing.
+        unseen: called when nothing can be shown any more: the terminal is closed, or nobody reads the pipe.
 
     Returns:
         The summary, or None if the run was interrupted.
     """
     if quiet:
-        return _follow(events, Silent())
+        return _follow(events, Silent(), unseen)
     if sys.stderr.isatty():
         from lmgen.cli.live import LiveDisplay
 
         with LiveDisplay() as display:
-            return _follow(events, display)
-    return _follow(events, PlainDisplay())
+            return _follow(events, display, unseen)
+    return _follow(events, PlainDisplay(), unseen)
 
 
 def print_cost(cost: CostMeasured, *, as_json: bool) -> None:
@@ -123,44 +129,70 @@ class PlainDisplay(Silent):
         sys.stderr.flush()
 
 
-def _follow(events: Iterable[Event], display: Display) -> Finished | None:
-    prepared: Prepared | None = None
-    in_table = False
+def _follow(events: Iterable[Event], display: Display, unseen: Callable[[], None]) -> Finished | None:
+    shown = _Shown(display)
     for event in events:
+        if isinstance(event, Finished):
+            return event
+        if isinstance(event, Interrupted):
+            report.note(f"stopped at step {event.step:,} and saved; `{_resume_command(event)}` goes on")
+            return None
+        try:
+            shown.show(event)
+        except OSError:
+            shown.display = Silent()
+            unseen()
+    raise RuntimeError("the run ended without a summary")
+
+
+class _Shown:
+    """What has been shown of a run so far, and where."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self._prepared: Prepared | None = None
+        self._in_table = False
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        display = self.display
         match event:
             case Stepped():
                 display.step(event)
             case Evaluated():
-                assert prepared is not None
-                if not in_table:
+                assert self._prepared is not None
+                if not self._in_table:
                     display.line(ROW.format(*HEADINGS))
-                    in_table = True
-                display.line(_row(event, prepared))
-            case CostMeasured():
-                display.line(_cost(event))
-            case RangeTest():
-                for line in _range_test(event):
-                    display.line(line)
+                    self._in_table = True
+                display.line(_row(event, self._prepared))
             case Saved():
                 display.saved(event)
-            case RolledBack():
-                display.line(_rollback(event))
-            case BaselineFitted():
-                for line in _baseline(event):
-                    display.line(line)
             case Started():
                 display.line(_opening(event))
                 display.started(event)
-            case Finished():
-                return event
-            case Interrupted():
-                report.note(f"stopped at step {event.step:,} and saved; `{_resume_command(event)}` goes on")
-                return None
+            case Finished() | Interrupted():
+                pass
             case _:
-                prepared = event
-                for line in _corpus(event):
+                if not isinstance(event, CostMeasured | RangeTest | RolledBack | Unsaved | BaselineFitted):
+                    self._prepared = event
+                for line in _lines(event):
                     display.line(line)
-    raise RuntimeError("the run ended without a summary")
+
+
+def _lines(event: "CostMeasured | RangeTest | RolledBack | Unsaved | BaselineFitted | Prepared") -> list[str]:
+    """What is said of an event in lines of their own."""
+    match event:
+        case CostMeasured():
+            return [_cost(event)]
+        case RangeTest():
+            return _range_test(event)
+        case RolledBack():
+            return [_rollback(event)]
+        case Unsaved():
+            return [_unsaved(event)]
+        case BaselineFitted():
+            return _baseline(event)
+    return _corpus(event)
 
 
 def _corpus(prepared: "Prepared") -> list[str]:
@@ -240,6 +272,10 @@ def _rollback(event: RolledBack) -> str:
         "and that ends the run" if event.last else f"the learning rate is halved to {event.learning_rate:.3g}"
     )
     return f"note: {event.reason}: back to step {event.step:,}, {then}"
+
+
+def _unsaved(event: Unsaved) -> str:
+    return f"note: {event.reason}; training goes on, and tries again in {report.duration(event.seconds)}"
 
 
 def _resume_command(interrupted: Interrupted) -> str:

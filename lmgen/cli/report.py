@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -79,5 +79,6 @@ def _debugging() -> bool:
 
 
 def _to_stderr(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # whoever read this has gone, or the terminal is closed
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

@@ -4,14 +4,25 @@ All that a resumed run needs, as one .safetensors file: `last/training.safetenso
 Tensors (see snapshots.py) of where training stands, and of the last good state where that is an earlier one,
 so that a resumed run would go back to the same; the positions as JSON in the header. Never pickle, never
 torch.load.
+
+A new checkpoint is written beside the last one, read back, and takes its place; the last one becomes
+`previous.safetensors`. At every moment one of the two is whole: a checksum over all of it tells.
 """
 
+import json
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from lmgen.errors import ModelError
+from lmgen.data.run_folder import RunFolder
+from lmgen.errors import ModelError, WriteError
+from lmgen.files import rename
 from lmgen.models.model_file import load_tensors, save_tensors
 from lmgen.training import snapshots
 from lmgen.training.loop import Position, Trainer
@@ -20,38 +31,104 @@ from lmgen.training.snapshots import Snapshot
 GOOD = "good."
 """What the names of the last good state's tensors begin with."""
 
+CHECKED = ("position", "good", "files")
+"""The parts of the header that the checksum is of, beside all tensors."""
 
-def save_checkpoint(path: Path, trainer: Trainer) -> None:
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def save_checkpoint(run: RunFolder, trainer: Trainer, files: Mapping[str, int]) -> None:
     """
-    Write where training stands, whole or not at all.
+    Write where training stands, whole or not at all, and keep the checkpoint before.
+
+    Args:
+        run: where to.
+        trainer: between two updates.
+        files: checksums of the run's other files, for `load_checkpoint` to give back.
 
     Raises:
-        LmgenError: the file cannot be written.
+        WriteError: the file cannot be written.
     """
     now = snapshots.view(trainer)
-    header = {"kind": "training", "position": asdict(now.position)}
+    header: dict[str, Any] = {"kind": "training", "position": asdict(now.position), "files": dict(files)}
     tensors = dict(now.tensors)
     if trainer.good.position.step != now.position.step:
         header["good"] = asdict(trainer.good.position)
         tensors |= {GOOD + name: tensor for name, tensor in trainer.good.tensors.items()}
-    save_tensors(path, {name: tensor.cpu().numpy() for name, tensor in tensors.items()}, header)
+    arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+    new = run.last.with_name("new.safetensors")
+    save_tensors(new, arrays, {**header, "crc32": _checksum(header, arrays)})
+    try:
+        _read(new)
+    except ModelError as error:
+        raise WriteError(f"{new} is not what was written to it; is the disk failing? ({error})") from error
+    if run.last.exists():
+        rename(run.last, run.previous)
+    rename(new, run.last)
 
 
-def load_checkpoint(path: Path, trainer: Trainer) -> None:
+def load_checkpoint(run: RunFolder, trainer: Trainer, tell: Callable[[str], None]) -> dict[str, int]:
     """
-    Put a new trainer of the same run where the saved one stood.
+    Put a new trainer of the same run where the last whole checkpoint was made.
+
+    Args:
+        run: where the checkpoints are.
+        trainer: before its first update.
+        tell: hears of a damaged checkpoint, which is deleted: the one before it is as good, but older.
+
+    Returns:
+        The checksums of other files that it was saved with.
 
     Raises:
-        ModelError: the file is missing, damaged, or of a run with other settings.
+        ModelError: there is no whole one, or the run had other settings.
     """
-    header, arrays = load_tensors(path)
+    header, arrays = _newest(run, tell)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
         snapshots.restore(trainer, Snapshot(Position(**header["position"]), tensors))
         trainer.good = snapshots.take(trainer)
         if "good" in header:
             trainer.good = Snapshot(Position(**header["good"]), snapshots.under(GOOD, tensors))
+        return dict(header.get("files", {}))
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
-            f"{path} does not fit this run ({error}); train again with --overwrite, or restore the file"
+            f"{run.last} does not fit this run ({error}); train again with --overwrite, or restore the file"
         ) from error
+
+
+def _newest(run: RunFolder, tell: Callable[[str], None]) -> tuple[dict[str, Any], Arrays]:
+    """Header and arrays of the last checkpoint, or of the one before it."""
+    if not run.last.exists():  # a killed process had just renamed it
+        return _read(run.previous)
+    try:
+        return _read(run.last)
+    except ModelError:
+        if not run.previous.exists():
+            raise
+        found = _read(run.previous)
+        tell(f"{run.last} is damaged: training goes on from the checkpoint before it")
+        run.last.unlink()
+        return found
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Arrays]:
+    """
+    Header and arrays of a checkpoint.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    header, arrays = load_tensors(path)
+    if header.get("crc32", None) not in (None, _checksum(header, arrays)):  # none in runs of the first lmgen
+        raise ModelError(f"{path} is damaged: its checksum is another; restore it, or train again")
+    return header, arrays
+
+
+def _checksum(header: Mapping[str, Any], arrays: Arrays) -> int:
+    """The CRC-32 of all that a checkpoint holds."""
+    checked = {name: header[name] for name in CHECKED if name in header}
+    value = zlib.crc32(json.dumps(checked, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        value = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), value)
+        value = zlib.crc32(np.ascontiguousarray(array).data, value)
+    return value

@@ -146,6 +146,7 @@ def test_a_model_without_its_checkpoint_is_not_trained_over(text: Path, tmp_path
     files = (folder.model, folder.metrics, folder.config)
     before = [file.read_bytes() for file in files]
     folder.last.unlink()
+    folder.previous.unlink()
 
     with pytest.raises(ModelError, match=r"training\.safetensors is missing, so .* cannot be resumed"):
         list(run.resume(folder.folder, {"steps": 99}))

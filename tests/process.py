@@ -40,7 +40,7 @@ class Running:
             stderr=subprocess.PIPE,
             text=True,
             env=ENVIRONMENT,
-            preexec_fn=ignoring and (lambda: signal.signal(ignoring, signal.SIG_IGN)),
+            preexec_fn=None if ignoring is None else lambda: signal.signal(ignoring, signal.SIG_IGN),
         )
 
     def __enter__(self) -> "subprocess.Popen[str]":

@@ -105,10 +105,16 @@ def _newest(run: RunFolder, tell: Callable[[str], None]) -> tuple[dict[str, Any]
     except ModelError:
         if not run.previous.exists():
             raise
+    try:
         found = _read(run.previous)
-        tell(f"{run.last} is damaged: training goes on from the checkpoint before it")
-        run.last.unlink()
-        return found
+    except ModelError as error:
+        raise ModelError(
+            f"{run.last} and {run.previous} are both damaged; restore one of them, or train again with "
+            f"--overwrite: {run.model} is as it was"
+        ) from error
+    tell(f"{run.last} is damaged: training goes on from the checkpoint before it")
+    run.last.unlink()
+    return found
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Arrays]:

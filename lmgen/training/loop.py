@@ -221,6 +221,7 @@ class Trainer:
     def forget_best(self) -> None:
         """The model of the best evaluation is lost: those that follow, or the one just made, count anew."""
         self.position.lost = len(self.position.validation_nats) - self.evaluated
+        self.good.position.lost = len(self.good.position.validation_nats)
 
     def _rest_of_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Stepped | Evaluated]:
         """Updates and evaluations until the epoch or the run is over."""

@@ -96,15 +96,18 @@ class Keeper:
         )
 
     def _attempt(self, *, checkpoint: bool) -> Iterator[Saved | Unsaved]:
-        begun = monotonic()
+        begun, failure = monotonic(), None
         try:
             yield from self._write()
             if checkpoint:
                 self._save_checkpoint()
         except WriteError as error:
-            yield Unsaved(str(error), self._wait(monotonic() - begun))
+            failure = str(error)
+        now = monotonic()
         if checkpoint:
-            self._due = monotonic() + self._wait(monotonic() - begun)
+            self._due = now + self._wait(now - begun)
+        if failure is not None:
+            yield Unsaved(failure, max(0.0, self._due - now))
 
     def finish(self) -> Iterator[Saved]:
         """

@@ -193,7 +193,7 @@ def _begin(
     with chosen_threads(config):
         try:
             write_text(run.config, _as_toml(config))
-            cut_metrics(run.metrics, 0)
+            run.metrics.unlink(missing_ok=True)
             yield from _fit_baseline(run, config, prepared, tell)
             if config.training.learning_rate == "find":
                 tell("before training, a range of learning rates is tried on copies of the network")

@@ -71,6 +71,31 @@ def test_json_prints_one_object_and_quiet_nothing_else(text: Path, tmp_path: Pat
     assert summary["baseline"]["order"] == 2
 
 
+def test_the_same_command_gives_the_same_bytes_and_so_does_the_config_file_alone(
+    text: Path, tmp_path: Path
+) -> None:
+    """In processes of their own, whose hashes are salted differently."""
+    settings = [
+        *TINY,
+        "--tokenizer",
+        "word",
+        "--dropout",
+        "0.3",
+        "--optimizer",
+        "adamw-adagrad",
+        "--seed",
+        "7",
+    ]
+    lmgen("train", text.name, *settings, "--out", "a", cwd=tmp_path)
+    lmgen("train", text.name, *settings, "--out", "b", cwd=tmp_path)
+    result = lmgen("train", "--config", "a/config.toml", "--out", "c", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    for file in ("model.safetensors", "ngram.safetensors", "config.toml", "data/prepared.json"):
+        first, *others = ((tmp_path / name / file).read_bytes() for name in "abc")
+        assert all(other == first for other in others), file
+
+
 def test_a_text_is_trained_on_from_a_pipe(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "a.gz", "wt") as file:
         file.write(TEXT)

@@ -28,7 +28,6 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,11 @@ SETTINGS = [
     *("--baseline-order", "2", "--threads", "1", "--steps", "12", "--evaluations", "4", "--dropout", "0.2"),
     *("--checkpoint-minutes", "1e-9"),
 ]
+
+STATES = ("carry", "reset")
+
+Chosen = tuple[str, ...]
+"""Tokenizer, cell and state; their numbers have no common divisor, so counting goes through all of them."""
 
 TIMES = ("seconds", "tokens_per_second")
 
@@ -87,13 +91,11 @@ def kill_all(kills: int, seed: int, place: Path) -> list[str]:
     """Kill so many runs; what went wrong, a line each."""
     choice = random.Random(seed)
     write_text(place / "text.txt")
-    settings = list(product(TOKENIZER_NAMES, CELL_NAMES, ("carry", "reset")))
-    choice.shuffle(settings)
-    outcomes: dict[tuple[str, str, str], Outcome] = {}
+    outcomes: dict[Chosen, Outcome] = {}
     moments: Counter[str] = Counter()
     failures = []
     for number in range(kills):
-        chosen = settings[number % len(settings)]
+        chosen = tuple(names[number % len(names)] for names in (TOKENIZER_NAMES, CELL_NAMES, STATES))
         if chosen not in outcomes:
             outcomes[chosen] = uninterrupted(chosen, place)
         moment, problem = kill_one(chosen, outcomes[chosen], choice, place)
@@ -112,7 +114,7 @@ def write_text(path: Path) -> None:
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def uninterrupted(chosen: tuple[str, str, str], place: Path) -> Outcome:
+def uninterrupted(chosen: Chosen, place: Path) -> Outcome:
     """The run that the others have to equal."""
     begun = time.monotonic()
     code = finished(start(training(chosen), place))
@@ -125,9 +127,7 @@ def uninterrupted(chosen: tuple[str, str, str], place: Path) -> Outcome:
     return outcome
 
 
-def kill_one(
-    chosen: tuple[str, str, str], outcome: Outcome, choice: random.Random, place: Path
-) -> tuple[str, str | None]:
+def kill_one(chosen: Chosen, outcome: Outcome, choice: random.Random, place: Path) -> tuple[str, str | None]:
     """Kill a run and let it go on; when it was killed, and what went wrong, if anything did."""
     folder = RunFolder(place / "run")
     while not killed(training(chosen), choice.uniform(0, outcome.seconds), place):
@@ -155,7 +155,7 @@ def kill_one(
     return moment, problem
 
 
-def training(chosen: tuple[str, str, str]) -> list[str]:
+def training(chosen: Chosen) -> list[str]:
     """The command line of a run."""
     tokenizer, cell, state = chosen
     size = ["--vocab-size", "275"] if tokenizer in ("bpe", "unigram") else []

@@ -199,8 +199,8 @@ def model_is_lost(run: RunFolder, step: int, files: Mapping[str, int]) -> bool:
 
     Args:
         run: whose model is looked at.
-        step: of the checkpoint that the run goes on from. A model newer than that is whole if it can be read;
-            training comes to where it was saved, and saves it again.
+        step: of the last evaluation before the run goes on. A model newer than that is whole if it can be
+            read; training comes to where it was saved, and saves it again.
         files: checksums that the checkpoint noted.
     """
     try:
@@ -211,7 +211,7 @@ def model_is_lost(run: RunFolder, step: int, files: Mapping[str, int]) -> bool:
 
 
 def cut_metrics(path: Path, step: int) -> None:
-    """Drop the lines after the step that a resumed run goes on from: they will be written again."""
+    """Drop the lines of evaluations after a step: they will be made again."""
     if path.exists():
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         kept = [line for line in lines if 0 <= _step(line) <= step]

@@ -220,12 +220,13 @@ def _go_on(
         trainer = new_trainer(run, config, prepared)
         files = load_checkpoint(run, trainer, tell)
         write_text(run.config, _as_toml(config))
-        cut_metrics(run.metrics, trainer.position.step)
+        evaluated = trainer.position.evaluated_step
+        cut_metrics(run.metrics, evaluated)
         if is_damaged(run.ngram, files):
             tell(f"{run.ngram} is damaged: the baseline is fitted again")
             run.ngram.unlink()
         yield from _fit_baseline(run, config, prepared, tell)
-        if trainer.position.validation_nats and model_is_lost(run, trainer.position.step, files):
+        if evaluated >= 0 and model_is_lost(run, evaluated, files):
             tell(
                 f"{run.model} is missing or damaged, and with it the best model so far: the next evaluation "
                 "writes it anew"

@@ -11,7 +11,7 @@ from lmgen.errors import ModelError
 from lmgen.models.config import CELL_NAMES
 from lmgen.training import run
 from lmgen.training.config import OPTIMIZER_NAMES
-from lmgen.training.events import Finished, Interrupted, Stepped
+from lmgen.training.events import Evaluated, Finished, Interrupted, Stepped
 from tests.training.test_run import (
     NT_ASGD,
     TOO_FAST,
@@ -112,10 +112,10 @@ def test_a_checkpoint_at_every_step_resumes_exactly(text: Path, tmp_path: Path) 
     """Killed at any moment: what was saved last is all there is, the newer metrics and model beside it."""
     often = {"checkpoint_minutes": 1e-9, "evaluations": 8}
     trained(text, tmp_path / "whole", **often)
-    for step in (5, 6, 7):
-        folder = RunFolder(tmp_path / str(step))
+    for step, kind in product((5, 6, 7), (Stepped, Evaluated)):
+        folder = RunFolder(tmp_path / f"{step} {kind.__name__}")
         for event in run.train(config(text, **often), folder.folder):
-            if isinstance(event, Stepped) and event.step == step:
+            if isinstance(event, kind) and event.step >= step:
                 break  # as if killed here: nothing more is written
         list(run.resume(folder.folder))
 

@@ -115,7 +115,7 @@ def test_a_checkpoint_at_every_step_resumes_exactly(text: Path, tmp_path: Path) 
     for step, kind in product((5, 6, 7), (Stepped, Evaluated)):
         folder = RunFolder(tmp_path / f"{step} {kind.__name__}")
         for event in run.train(config(text, **often), folder.folder):
-            if isinstance(event, kind) and event.step >= step:
+            if isinstance(event, Stepped | Evaluated) and type(event) is kind and event.step >= step:
                 break  # as if killed here: nothing more is written
         list(run.resume(folder.folder))
 

@@ -13,8 +13,9 @@ import pytest
 import lmgen
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError, WriteError
-from lmgen.training import run
+from lmgen.training import records, run
 from lmgen.training.events import Evaluated, Event, Finished, Interrupted, Stepped, Unsaved
+from lmgen.training.loop import Trainer
 from tests.training.test_run import config, metrics, stop_after, text, trained, without_times
 
 __all__ = ["text"]  # a fixture
@@ -200,6 +201,26 @@ class TestBeginnings:
         resumed(folder)
 
         check_equal(folder, whole)
+
+    def test_an_evaluation_without_its_checkpoint_is_made_again_and_written_down_once(
+        self, text: Path, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Killed when its line and its model were written; the checkpoint is of the moment before."""
+        save = records.save_checkpoint
+
+        def save_or_be_killed(folder: RunFolder, trainer: Trainer, files: dict[str, int]) -> None:
+            if trainer.position.evaluated_step == 6:
+                raise Killed
+            save(folder, trainer, files)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(records, "save_checkpoint", save_or_be_killed)
+            with pytest.raises(Killed):
+                trained(text, tmp_path / "run", **OFTEN)
+        _, notes = resumed(RunFolder(tmp_path / "run"))
+
+        assert notes == []
+        check_equal(RunFolder(tmp_path / "run"), whole)
 
     def test_ctrl_c_while_the_baseline_is_fitted_says_how_to_go_on(
         self, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

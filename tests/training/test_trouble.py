@@ -14,6 +14,7 @@ import lmgen
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError, WriteError
 from lmgen.training import records, run
+from lmgen.training.checkpoints import save_checkpoint
 from lmgen.training.events import Evaluated, Event, Finished, Interrupted, Stepped, Unsaved
 from lmgen.training.loop import Trainer
 from tests.training.test_run import config, metrics, stop_after, text, trained, without_times
@@ -206,12 +207,11 @@ class TestBeginnings:
         self, text: Path, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Killed when its line and its model were written; the checkpoint is of the moment before."""
-        save = records.save_checkpoint
 
         def save_or_be_killed(folder: RunFolder, trainer: Trainer, files: dict[str, int]) -> None:
             if trainer.position.evaluated_step == 6:
                 raise Killed
-            save(folder, trainer, files)
+            save_checkpoint(folder, trainer, files)
 
         with monkeypatch.context() as patch:
             patch.setattr(records, "save_checkpoint", save_or_be_killed)

@@ -1,4 +1,4 @@
-"""What a run writes down beside its checkpoint: the best model, the line of each evaluation, the summary."""
+"""What a run writes down, and when: lines of metrics, the best model, checkpoints; and its summary."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -96,11 +96,12 @@ class Keeper:
         )
 
     def _attempt(self, *, checkpoint: bool) -> Iterator[Saved | Unsaved]:
+        """Write what can be written now."""
         begun, failure = monotonic(), None
         try:
             yield from self._write()
             if checkpoint:
-                self._save_checkpoint()
+                save_checkpoint(self._run, self._trainer, self._files)
         except WriteError as error:
             failure = str(error)
         now = monotonic()
@@ -121,7 +122,7 @@ class Keeper:
             self._take_model()
         try:
             yield from self._write()
-            self._save_checkpoint()
+            save_checkpoint(self._run, self._trainer, self._files)
         except WriteError as error:
             raise WriteError(
                 f"{error}, then `lmgen train --resume --out {self._run.folder}` goes on from the last "
@@ -129,6 +130,7 @@ class Keeper:
             ) from error
 
     def _write(self) -> Iterator[Saved]:
+        """All that has been taken in; what fails, and what comes after it, is kept."""
         self._lock.check()
         if self._cut_at is not None:
             cut_metrics(self._run.metrics, self._cut_at)
@@ -142,10 +144,6 @@ class Keeper:
             self._files[self._run.model.name] = checksum(self._run.model)
             self._model = None
             yield Saved(self._run.model)
-
-    def _save_checkpoint(self) -> None:
-        self._lock.check()
-        save_checkpoint(self._run, self._trainer, self._files)
 
     def _wait(self, seconds: float) -> float:
         """Seconds until the next checkpoint, after one that has taken so many."""

@@ -53,8 +53,8 @@ def train(
     Args:
         config: all settings.
         folder: the run folder; `checkpoints/CORPUS` if None.
-        overwrite: replace the run that is there.
-        should_stop: asked after every update; yes ends the run, saved.
+        overwrite: replace the run that is there, once the new one is prepared.
+        should_stop: asked after every update and during evaluations; yes ends the run, saved.
         tell: hears of a download before it begins, and of what is left out.
 
     Yields:
@@ -62,7 +62,9 @@ def train(
 
     Raises:
         CorpusError: the corpus cannot be read or is too short.
-        ModelError: the run folder exists.
+        ModelError: the run folder exists, another process trains in it, or it is moved while this one does.
+        WriteError: the folder cannot be written to at the beginning or at the end; in between that is no more
+            than an `Unsaved`.
         NumericalError: even the last good state has no finite loss on the validation text.
     """
     config = config.resolved()
@@ -124,7 +126,6 @@ def resume(
             config = _resumed_config(run.new, changes or {})
             prepared = _prepared_again(run, config, tell)
             put_in_place(run)
-        config = replace(config, network=config.network.resolved(prepared.tokenizer.vocabulary_size))
         yield prepared
         if run.last.exists() or run.previous.exists():
             yield from _go_on(lock, config, prepared, should_stop, tell)

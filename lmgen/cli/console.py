@@ -3,10 +3,11 @@
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from lmgen.cli import report
 from lmgen.cli.curve import drawn
+from lmgen.data.preparation import Prepared
 from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.training.events import (
     BaselineFitted,
@@ -22,9 +23,6 @@ from lmgen.training.events import (
     Stepped,
     Unsaved,
 )
-
-if TYPE_CHECKING:
-    from lmgen.data.preparation import Prepared
 
 HEADINGS = ("step", "epoch", "time", "train", "valid", "perplexity", "bits/char", "tokens/s")
 ROW = "{:>9} {:>7} {:>8} {:>8} {:>8} {:>11} {:>10} {:>10}"
@@ -165,37 +163,30 @@ class _Shown:
                     display.line(ROW.format(*HEADINGS))
                     self._in_table = True
                 display.line(_row(event, self._prepared))
+            case CostMeasured():
+                display.line(_cost(event))
+            case RangeTest():
+                for line in _range_test(event):
+                    display.line(line)
             case Saved():
                 display.saved(event)
+            case Unsaved():
+                display.line(_unsaved(event))
+            case RolledBack():
+                display.line(_rollback(event))
+            case BaselineFitted():
+                for line in _baseline(event):
+                    display.line(line)
             case Started():
                 display.line(_opening(event))
                 display.started(event)
-            case Finished() | Interrupted():
-                pass
-            case _:
-                if not isinstance(event, CostMeasured | RangeTest | RolledBack | Unsaved | BaselineFitted):
-                    self._prepared = event
-                for line in _lines(event):
+            case Prepared():
+                self._prepared = event
+                for line in _corpus(event):
                     display.line(line)
 
 
-def _lines(event: "CostMeasured | RangeTest | RolledBack | Unsaved | BaselineFitted | Prepared") -> list[str]:
-    """What is said of an event in lines of their own."""
-    match event:
-        case CostMeasured():
-            return [_cost(event)]
-        case RangeTest():
-            return _range_test(event)
-        case RolledBack():
-            return [_rollback(event)]
-        case Unsaved():
-            return [_unsaved(event)]
-        case BaselineFitted():
-            return _baseline(event)
-    return _corpus(event)
-
-
-def _corpus(prepared: "Prepared") -> list[str]:
+def _corpus(prepared: Prepared) -> list[str]:
     train, valid, tokenizer = prepared.train, prepared.valid, prepared.tokenizer
     return [
         *(f"note: {note}" for note in prepared.notes),
@@ -244,7 +235,7 @@ def megabytes(count: int) -> str:
     return f"{count / 2**20:,.0f} MB"
 
 
-def _row(evaluated: Evaluated, prepared: "Prepared") -> str:
+def _row(evaluated: Evaluated, prepared: Prepared) -> str:
     """One line of the table of evaluations."""
     nats = evaluated.valid_nats_per_token
     bits = prepared.valid.bits_per_character(nats)

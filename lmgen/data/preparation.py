@@ -32,6 +32,8 @@ from lmgen.tokenizers.base import IdArray, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
+PARTS = ("train", "valid", "test")
+
 EXAMPLES = 8
 """How many unknown tokens are named."""
 
@@ -136,7 +138,7 @@ def load_prepared(run: RunFolder) -> Prepared:
         saved = json.loads(run.prepared.read_text(encoding="utf-8"))
         if saved.pop("own_crc32", None) not in (None, _own_checksum(saved)):
             raise ValueError("it is damaged")
-        parts = {name: Part(**part) for name, part in saved["parts"].items()}
+        parts = {name: Part(**saved["parts"][name]) for name in PARTS if name in saved["parts"]}
         prepared = Prepared(
             corpus=saved["corpus"],
             tokenizer=tokenizer_from_json(saved["tokenizer"]),

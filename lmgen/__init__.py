@@ -110,13 +110,15 @@ def train(
 
     from lmgen.text_model import TextModel
     from lmgen.training import run
-    from lmgen.training.events import Finished
+    from lmgen.training.events import Finished, Interrupted
 
     config = run.configured(_settings(corpus, from_model, settings), "lmgen.train")
     folder = None if out is None else Path(out)
     for event in run.train(config, folder, overwrite=overwrite):
         if on_event is not None:
             on_event(event)
+        if isinstance(event, Interrupted):
+            raise KeyboardInterrupt
         if isinstance(event, Finished):
             folder = Path(event.run)
             event.check()

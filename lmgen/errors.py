@@ -5,7 +5,8 @@ The errors that a user can mend. Anything else that is raised is a bug and keeps
     ├── ConfigError       a setting is out of range, unknown, or contradicts another one (exit code 2)
     ├── CorpusError       a text is missing, empty, too short or not what its name says
     ├── ModelError        a model or run is missing, damaged, of another kind, or would be overwritten
-    └── NumericalError    a loss or a weight is no longer a finite number
+    ├── NumericalError    a loss or a weight is no longer a finite number
+    └── WriteError        a file cannot be written: no space, no permission
 """
 
 
@@ -31,3 +32,7 @@ class ModelError(LmgenError):
 
 class NumericalError(LmgenError):
     """A number that has to be finite is not."""
+
+
+class WriteError(LmgenError):
+    """A file cannot be written; what was there before is as it was."""

@@ -1,12 +1,17 @@
 """Files are written whole or not at all."""
 
+import glob
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lmgen.errors import LmgenError
+from lmgen.errors import WriteError
+
+CHECKED_BYTES = 1 << 20
+"""A checksum is computed from so many bytes at a time."""
 
 
 @contextmanager
@@ -19,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
     When it raises, the temporary file goes and `path` is as it was.
 
     Raises:
-        LmgenError: the folder cannot be written to, or the disk is full.
+        WriteError: the folder cannot be written to, or the disk is full.
     """
     temporary = None
     try:
@@ -33,11 +38,10 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         _flush(path.parent)
     except OSError as error:
-        message = f"cannot write {path}: {error.strerror or error}; choose another place or free some space"
-        raise LmgenError(message) from error
+        raise unwritable(path, error) from error
     finally:
         if temporary is not None:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 temporary.unlink()
 
 
@@ -45,6 +49,63 @@ def write_text(path: Path, text: str) -> None:
     """Replace a small UTF-8 file, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def rename(source: Path, target: Path) -> None:
+    """
+    Put a whole file or folder in the place of another, and have the disk remember it.
+
+    Raises:
+        WriteError: the folder cannot be written to.
+    """
+    try:
+        source.replace(target)
+        _flush(target.parent)
+    except OSError as error:
+        raise unwritable(target, error) from error
+
+
+def append_text(path: Path, text: str) -> None:
+    """
+    Add to a UTF-8 file, all of the text or nothing.
+
+    Raises:
+        WriteError: as `replacing`.
+    """
+    try:
+        size = path.stat().st_size if path.exists() else 0
+        try:
+            with path.open("a", encoding="utf-8", newline="") as file:
+                file.write(text)
+            _flush(path)
+        except OSError:
+            os.truncate(path, size)
+            raise
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def checksum(path: Path) -> int:
+    """The CRC-32 of a file: it tells of damage, not of malice."""
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(CHECKED_BYTES):
+            value = zlib.crc32(block, value)
+    return value
+
+
+def remove_remains(path: Path) -> None:
+    """Delete what processes that were killed while they wrote `path` have left beside it."""
+    for remains in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with suppress(OSError):
+            remains.unlink()
+
+
+def unwritable(path: Path, error: OSError) -> WriteError:
+    """What to say of a file that cannot be written."""
+    return WriteError(
+        f"cannot write {path}: {error.strerror or error}; choose another place or free some space"
+    )
 
 
 def _flush(path: Path) -> None:

@@ -1,6 +1,8 @@
 """Running the command as users do: as a process of its own."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +25,35 @@ def lmgen(*arguments: str, cwd: Path, text: str | None = None) -> subprocess.Com
         check=False,
         timeout=120,
     )
+
+
+class Running:
+    """A command that is still running; it is ended when the block is left."""
+
+    def __init__(self, *arguments: str, cwd: Path, ignoring: int | None = None) -> None:
+        """Args: ignoring, a signal that the command is begun with ignored, as by `nohup`."""
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+            preexec_fn=None if ignoring is None else lambda: signal.signal(ignoring, signal.SIG_IGN),
+        )
+
+    def __enter__(self) -> "subprocess.Popen[str]":
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def wait_for(pattern: str, process: "subprocess.Popen[str]") -> None:
+    """Read what a command says on stderr up to a line that begins like that."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if re.match(pattern, line):
+            return

@@ -2,12 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from lmgen.cli import report
 from lmgen.cli.curve import drawn
 from lmgen.cli.output import print_result, visible
+from lmgen.data.preparation import Prepared
 from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.training.events import (
     BaselineFitted,
@@ -21,10 +22,8 @@ from lmgen.training.events import (
     Saved,
     Started,
     Stepped,
+    Unsaved,
 )
-
-if TYPE_CHECKING:
-    from lmgen.data.preparation import Prepared
 
 HEADINGS = ("step", "epoch", "time", "train", "valid", "perplexity", "bits/char", "tokens/s")
 ROW = "{:>9} {:>7} {:>8} {:>8} {:>8} {:>11} {:>10} {:>10}"
@@ -46,21 +45,26 @@ class Display(Protocol):
         """Show what the better model writes."""
 
 
-def follow(events: Iterable[Event], *, quiet: bool) -> Finished | None:
+def follow(events: Iterable[Event], *, quiet: bool, unseen: Callable[[], None]) -> Finished | None:
     """
     Show a run's events until it ends.
+
+    Args:
+        events: of the run.
+        quiet: show nothing.
+        unseen: called when nothing can be shown any more: the terminal is closed, or nobody reads the pipe.
 
     Returns:
         The summary, or None if the run was interrupted.
     """
     if quiet:
-        return _follow(events, Silent())
+        return _follow(events, Silent(), unseen)
     if sys.stderr.isatty():
         from lmgen.cli.live import LiveDisplay
 
         with LiveDisplay() as display:
-            return _follow(events, display)
-    return _follow(events, PlainDisplay())
+            return _follow(events, display, unseen)
+    return _follow(events, PlainDisplay(), unseen)
 
 
 def print_cost(cost: CostMeasured, *, as_json: bool) -> None:
@@ -124,19 +128,42 @@ class PlainDisplay(Silent):
         sys.stderr.flush()
 
 
-def _follow(events: Iterable[Event], display: Display) -> Finished | None:
-    prepared: Prepared | None = None
-    in_table = False
+def _follow(events: Iterable[Event], display: Display, unseen: Callable[[], None]) -> Finished | None:
+    shown = _Shown(display)
     for event in events:
+        if isinstance(event, Finished):
+            return event
+        if isinstance(event, Interrupted):
+            report.note(f"stopped at step {event.step:,} and saved; `{_resume_command(event)}` goes on")
+            return None
+        try:
+            shown.show(event)
+        except OSError:
+            shown.display = Silent()
+            unseen()
+    raise RuntimeError("the run ended without a summary")
+
+
+class _Shown:
+    """What has been shown of a run so far, and where."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self._prepared: Prepared | None = None
+        self._in_table = False
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        display = self.display
         match event:
             case Stepped():
                 display.step(event)
             case Evaluated():
-                assert prepared is not None
-                if not in_table:
+                assert self._prepared is not None
+                if not self._in_table:
                     display.line(ROW.format(*HEADINGS))
-                    in_table = True
-                display.line(_row(event, prepared))
+                    self._in_table = True
+                display.line(_row(event, self._prepared))
             case CostMeasured():
                 display.line(_cost(event))
             case RangeTest():
@@ -144,6 +171,8 @@ def _follow(events: Iterable[Event], display: Display) -> Finished | None:
                     display.line(line)
             case Saved():
                 display.saved(event)
+            case Unsaved():
+                display.line(_unsaved(event))
             case RolledBack():
                 display.line(_rollback(event))
             case BaselineFitted():
@@ -152,19 +181,13 @@ def _follow(events: Iterable[Event], display: Display) -> Finished | None:
             case Started():
                 display.line(_opening(event))
                 display.started(event)
-            case Finished():
-                return event
-            case Interrupted():
-                report.note(f"stopped at step {event.step:,} and saved; `{_resume_command(event)}` goes on")
-                return None
-            case _:
-                prepared = event
+            case Prepared():
+                self._prepared = event
                 for line in _corpus(event):
                     display.line(line)
-    raise RuntimeError("the run ended without a summary")
 
 
-def _corpus(prepared: "Prepared") -> list[str]:
+def _corpus(prepared: Prepared) -> list[str]:
     train, valid, tokenizer = prepared.train, prepared.valid, prepared.tokenizer
     return [
         *(f"note: {note}" for note in prepared.notes),
@@ -213,7 +236,7 @@ def megabytes(count: int) -> str:
     return f"{count / 2**20:,.0f} MB"
 
 
-def _row(evaluated: Evaluated, prepared: "Prepared") -> str:
+def _row(evaluated: Evaluated, prepared: Prepared) -> str:
     """One line of the table of evaluations."""
     nats = evaluated.valid_nats_per_token
     bits = prepared.valid.bits_per_character(nats)
@@ -241,6 +264,10 @@ def _rollback(event: RolledBack) -> str:
         "and that ends the run" if event.last else f"the learning rate is halved to {event.learning_rate:.3g}"
     )
     return f"note: {event.reason}: back to step {event.step:,}, {then}"
+
+
+def _unsaved(event: Unsaved) -> str:
+    return f"note: {event.reason}; training goes on, and tries again in {report.duration(event.seconds)}"
 
 
 def _resume_command(interrupted: Interrupted) -> str:

@@ -1,6 +1,7 @@
 """The live display of training on a terminal: below the table of evaluations a bar, figures and a sample."""
 
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -45,7 +46,8 @@ class LiveDisplay:
         trace: TracebackType | None,
     ) -> None:
         self._stepped = None  # the moving part goes; the lines above stay
-        self._live.stop()
+        with suppress(OSError):  # the terminal is closed
+            self._live.stop()
 
     def line(self, text: str) -> None:
         """Show a line that stays, above the moving part."""

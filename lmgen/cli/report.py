@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -90,5 +90,6 @@ def _debugging() -> bool:
 def _to_stderr(text: str) -> None:
     if len(text) > LONGEST_MESSAGE:
         text = text[:LONGEST_MESSAGE] + "..."
-    sys.stderr.write(visible(text) + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # whoever read this has gone, or the terminal is closed
+        sys.stderr.write(visible(text) + "\n")
+        sys.stderr.flush()

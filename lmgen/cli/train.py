@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from lmgen.training.config import RunConfig
     from lmgen.training.events import Event
 
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""What asks training to stop; Windows has no SIGHUP."""
+
 
 @settings_as_options(HeldOutConfig, TokenizerConfig, NetworkConfig, TrainingConfig)
 def train(
@@ -91,14 +94,15 @@ def train(
             _estimate(flags, config, resume=resume, as_json=json)
             return
         from lmgen.cli.console import follow, print_summary
+        from lmgen.training import run  # noqa: F401 - an interrupted import would not always end
 
         with _Interruption() as interruption:
             events = _events(
                 flags, config, out, resume=resume, overwrite=overwrite, should_stop=lambda: interruption.asked
             )
-            finished = follow(interruption.watching(events), quiet=quiet)
+            finished = follow(interruption.watching(events), quiet=quiet, unseen=interruption.ask)
         if finished is None:
-            raise typer.Exit(130)
+            raise typer.Exit(interruption.exit_code)
         print_summary(finished, as_json=json)
         finished.check()
 
@@ -126,13 +130,14 @@ def _events(
     should_stop: Callable[[], bool],
 ) -> "Iterator[Event]":
     """The events of a new run, or of one that goes on."""
-    from lmgen.data.run_folder import newest_run
+    from lmgen.data.run_folder import newest_begun
     from lmgen.training import run
 
     if resume:
         if overwrite or config:
             raise ConfigError("--resume goes on with a run as it is: leave --overwrite and --config out")
-        return run.resume(out or newest_run().folder, flags, should_stop=should_stop)
+        folder = out or newest_begun().folder
+        return run.resume(folder, flags, should_stop=should_stop, tell=report.note)
     run_config = _configured(flags, config)
     return run.train(run_config, out, overwrite=overwrite, should_stop=should_stop, tell=report.note)
 
@@ -158,23 +163,32 @@ def _configured(flags: dict[str, Any], config: Path | None) -> "RunConfig":
 
 class _Interruption:
     """
-    Ctrl-C or SIGTERM: once updates are being made, the first lets training finish its step and save.
+    Ctrl-C, SIGTERM or a closed terminal: the first one lets training finish its step and save.
 
-    Before that there is nothing to save, so it ends the command at once; so does a second one.
+    Before updates are made there is nothing to save, so it ends the command at once; so does a second
+    Ctrl-C. What is ignored when the command begins (`nohup`, `trap '' INT`) stays so.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self.exit_code = 0
+        """By the signal, as shells have it; 0 where a reader has gone, as always with pipes."""
         self._updating = False
 
     def __enter__(self) -> Self:
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         self._before = {number: signal.signal(number, self._handle) for number in numbers}
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if isinstance(error, KeyboardInterrupt) and self.exit_code:
+            raise typer.Exit(self.exit_code) from error
+
+    def ask(self) -> None:
+        """Have training finish its step and save."""
+        self.asked = True
 
     def watching(self, events: "Iterator[Event]") -> "Iterator[Event]":
         """Pass events on; from `Started` on, be polite."""
@@ -184,7 +198,9 @@ class _Interruption:
             self._updating = self._updating or isinstance(event, Started)
             yield event
 
-    def _handle(self, _number: int, _frame: object) -> None:
-        if self.asked or not self._updating:
+    def _handle(self, number: int, _frame: object) -> None:
+        second = self.exit_code and number == signal.SIGINT  # a closing terminal says so more than once
+        self.exit_code = self.exit_code or 128 + number
+        if second or not self._updating:
             raise KeyboardInterrupt
-        self.asked = True
+        self.ask()

@@ -11,26 +11,28 @@ A corpus to token files: cut off what is held out, choose the vocabulary, encode
 """
 
 import json
-import shutil
-import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import log
 from pathlib import Path
+from typing import Any
 
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
 from lmgen.data.token_file import write_tokens
 from lmgen.errors import CorpusError, LmgenError, ModelError
-from lmgen.files import replacing, write_text
+from lmgen.files import checksum, replacing, write_text
 from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter
 from lmgen.text.sources import Text
 from lmgen.tokenizers.base import IdArray, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
+
+PARTS = ("train", "valid", "test")
 
 EXAMPLES = 8
 """How many unknown tokens are named."""
@@ -77,54 +79,48 @@ def prepare(
     *,
     given: Tokenizer | None = None,
     extend: bool = False,
-    overwrite: bool = False,
     needed_tokens: int = 1,
     check_vocabulary: Callable[[int], object] = lambda _: None,
 ) -> Prepared:
     """
-    Make the run folder with its token files: all of it, or (after an error) nothing.
+    Fill a run's data folder; `prepared.json` is the last file, so where it is, all are.
 
     Args:
         corpus: what to train on.
         held_out: what of it is not trained on.
         config: what a token is.
-        run: where the files go.
+        run: where the files go; there are none yet.
         given: a tokenizer that is there already, of the kind that `config` names; None: train one.
         extend: give the tokens that it does not know ids of their own, as far as `config` allows.
-        overwrite: replace the run that is there, once the new one's data are complete.
         needed_tokens: the fewest tokens that can be trained on.
         check_vocabulary: is given V, and raises an error if the network cannot be made for it.
 
     Raises:
         ConfigError: the given vocabulary cannot be extended.
         CorpusError: a part of the corpus would be empty or too short, or cannot be read.
-        ModelError: the run folder exists.
+        WriteError: the folder cannot be written to.
     """
-    _check_free(run, overwrite=overwrite)
-    with _workplace(run) as workplace:
-        kind = TOKENIZERS[config.tokenizer]
-        texts = split_corpus(corpus, held_out, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
-        notes = list(corpus.notes)
-        if given is None:
-            tokenizer = train_tokenizer(texts["train"].chunks, config)
-        else:
-            missing = given.missing(texts["train"].chunks)
-            tokenizer = _extended(given, missing, config) if extend else given
-            notes += _vocabulary_notes(given, tokenizer, missing)
-        check_vocabulary(tokenizer.vocabulary_size)
-        parts = {name: _encode(text, name, tokenizer, workplace) for name, text in texts.items()}
-        if given is not None:
-            notes += _held_out_notes(parts)
-        _check_length(parts["train"].tokens, needed_tokens)
-        saved = {
-            "corpus": corpus.name,
-            "tokenizer": tokenizer.to_json(),
-            "parts": {name: asdict(part) for name, part in parts.items()},
-        }
-        write_text(workplace.prepared, json.dumps(saved))
-        if overwrite:
-            discard_run(run)
-        _move_data(workplace, run)
+    kind = TOKENIZERS[config.tokenizer]
+    texts = split_corpus(corpus, held_out, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
+    notes = list(corpus.notes)
+    if given is None:
+        tokenizer = train_tokenizer(texts["train"].chunks, config)
+    else:
+        missing = given.missing(texts["train"].chunks)
+        tokenizer = _extended(given, missing, config) if extend else given
+        notes += _vocabulary_notes(given, tokenizer, missing)
+    check_vocabulary(tokenizer.vocabulary_size)
+    parts = {name: _encode(text, name, tokenizer, run) for name, text in texts.items()}
+    if given is not None:
+        notes += _held_out_notes(parts)
+    _check_length(parts["train"].tokens, needed_tokens)
+    saved = {
+        "corpus": corpus.name,
+        "tokenizer": tokenizer.to_json(),
+        "parts": {name: asdict(part) for name, part in parts.items()},
+        "crc32": {file.name: checksum(file) for file in _files(run, parts)},
+    }
+    write_text(run.prepared, json.dumps({**saved, "own_crc32": _own_checksum(saved)}))
     return Prepared(
         corpus=corpus.name,
         tokenizer=tokenizer,
@@ -140,12 +136,15 @@ def load_prepared(run: RunFolder) -> Prepared:
     What `prepare` made of a corpus, read from the run folder.
 
     Raises:
-        ModelError: the file that says so is missing or damaged.
+        ModelError: a file is missing or damaged; the message says which.
     """
     try:
         saved = json.loads(run.prepared.read_text(encoding="utf-8"))
-        parts = {name: Part(**part) for name, part in saved["parts"].items()}
-        return Prepared(
+        if saved.pop("own_crc32", None) not in (None, _own_checksum(saved)):
+            raise ValueError("it is damaged")
+        checksums = dict(saved.get("crc32", {}))  # there are none in runs of the first lmgen
+        parts = {name: Part(**saved["parts"][name]) for name in PARTS if name in saved["parts"]}
+        prepared = Prepared(
             corpus=str(saved["corpus"]),
             tokenizer=tokenizer_from_json(saved["tokenizer"]),
             train=parts["train"],
@@ -154,14 +153,33 @@ def load_prepared(run: RunFolder) -> Prepared:
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError) as error:
         raise ModelError(f"cannot read {run.prepared} ({error}); train again with --overwrite") from error
+    if checksums:
+        _check_files(_files(run, parts), checksums)
+    return prepared
 
 
-def discard_run(run: RunFolder) -> None:
-    """Delete a run's own files, and nothing else that may lie beside them."""
-    for file in (run.model, run.ngram, run.mixture, run.config, run.metrics):
-        file.unlink(missing_ok=True)
-    for folder in (run.last.parent, run.prepared.parent):
-        shutil.rmtree(folder, ignore_errors=True)
+def _check_files(files: Iterable[Path], checksums: Mapping[str, int]) -> None:
+    """Compare what was prepared with what is there."""
+    for file in files:
+        try:
+            whole = checksum(file) == checksums.get(file.name)
+        except OSError as error:
+            raise ModelError(f"cannot read {file}: {error.strerror}; train again with --overwrite") from error
+        if not whole:
+            raise ModelError(
+                f"{file} is not what was prepared: damaged, or changed since; restore it, or train again "
+                "with --overwrite"
+            )
+
+
+def _files(run: RunFolder, parts: Iterable[str]) -> list[Path]:
+    """The files of the parts of a corpus."""
+    return [file for part in parts for file in run.files_of(part) if file is not None]
+
+
+def _own_checksum(saved: Mapping[str, Any]) -> int:
+    """Of what `prepared.json` says."""
+    return zlib.crc32(json.dumps(saved).encode())
 
 
 def _extended(given: Tokenizer, missing: Mapping[str, int], config: TokenizerConfig) -> Tokenizer:
@@ -256,42 +274,3 @@ def _check_length(tokens: int, needed: int) -> None:
             f"the training text has {tokens} tokens, but one window needs at least {needed}: take more text, "
             "or a smaller --batch-size or --window-length"
         )
-
-
-def _check_free(run: RunFolder, *, overwrite: bool) -> None:
-    """Refuse a folder that is in use: a run without `overwrite`, anything else always."""
-    if not run.folder.exists():
-        return
-    if not run.folder.is_dir():
-        raise ModelError(f"{run.folder} is a file; give --out another folder")
-    if not any(run.folder.iterdir()):
-        return
-    if not (run.config.exists() or run.prepared.exists()):
-        raise ModelError(f"{run.folder} is not empty and not a run; give --out another folder")
-    if not overwrite:
-        raise ModelError(
-            f"there is a run in {run.folder} already; go on with it (--resume), replace it (--overwrite) or "
-            "give another folder (--out)"
-        )
-
-
-@contextmanager
-def _workplace(run: RunFolder) -> Iterator[RunFolder]:
-    """A folder beside the run's in which its files are made; it goes in the end, whatever happens."""
-    parent = run.folder.absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        workplace = Path(tempfile.mkdtemp(dir=parent, prefix=f".{run.folder.name}."))
-    except OSError as error:
-        raise ModelError(
-            f"cannot make a run folder in {parent}: {error.strerror}; give another --out"
-        ) from error
-    try:
-        yield RunFolder(workplace)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
-
-
-def _move_data(workplace: RunFolder, run: RunFolder) -> None:
-    run.folder.mkdir(parents=True, exist_ok=True)
-    workplace.prepared.parent.replace(run.prepared.parent)

@@ -52,35 +52,55 @@ class RunFolder:
         return self.folder / "last" / "training.safetensors"
 
     @property
+    def previous(self) -> Path:
+        """The same, as it was one checkpoint before: what is left if the last one is damaged."""
+        return self.folder / "last" / "previous.safetensors"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the process that trains here (data/lock.py)."""
+        return self.folder / ".lock"
+
+    @property
+    def new(self) -> "RunFolder":
+        """Where a run is prepared that is to be in this folder (data/new_run.py)."""
+        return RunFolder(self.folder / ".new")
+
+    @property
+    def data(self) -> Path:
+        """The corpus as it was prepared."""
+        return self.folder / "data"
+
+    @property
     def prepared(self) -> Path:
         """The tokenizer by which the token files were made, and how much of what there is."""
-        return self.folder / "data" / "prepared.json"
+        return self.data / "prepared.json"
 
     @property
     def train_tokens(self) -> Path:
         """Token ids of the training text."""
-        return self.folder / "data" / "train.npy"
+        return self.data / "train.npy"
 
     @property
     def valid_tokens(self) -> Path:
         """Token ids of the validation text."""
-        return self.folder / "data" / "valid.npy"
+        return self.data / "valid.npy"
 
     @property
     def valid_text(self) -> Path:
         """The validation text itself."""
-        return self.folder / "data" / "valid.txt"
+        return self.data / "valid.txt"
 
     @property
     def test_text(self) -> Path:
         """The test text, where one was held out."""
-        return self.folder / "data" / "test.txt"
+        return self.data / "test.txt"
 
     def files_of(self, part: str) -> tuple[Path, Path | None]:
         """
         Where the ids and the text of `train`, `valid` or `test` are; the training text itself is not kept.
         """
-        ids = self.folder / "data" / f"{part}.npy"
+        ids = self.data / f"{part}.npy"
         return ids, None if part == "train" else ids.with_suffix(".txt")
 
 
@@ -123,6 +143,23 @@ def newest_run(checkpoints: Path = CHECKPOINTS) -> RunFolder:
     if not runs:
         raise ModelError(f"there is no model under {checkpoints}/ yet; `lmgen train` makes one")
     return RunFolder(runs[0])
+
+
+def newest_begun(checkpoints: Path = CHECKPOINTS) -> RunFolder:
+    """
+    The run that was begun or resumed last, whether it has a model yet or not.
+
+    Raises:
+        ModelError: there is no run yet.
+    """
+    configs = [
+        run.config for folder in checkpoints.glob("*") for run in (RunFolder(folder), RunFolder(folder).new)
+    ]
+    begun = [config for config in configs if config.exists()]
+    if not begun:
+        raise ModelError(f"there is no run under {checkpoints}/ yet; `lmgen train` begins one")
+    newest = max(begun, key=lambda config: config.stat().st_mtime_ns)
+    return RunFolder(checkpoints / newest.relative_to(checkpoints).parts[0])
 
 
 def _model_at(path: Path, checkpoints: Path) -> Path:

@@ -129,7 +129,12 @@ class TrainingConfig:
     patience: int | None = setting(
         None, "stop early after so many evaluations without a better one", minimum=1
     )
-    checkpoint_minutes: float = setting(1.0, "save what --resume needs this often", above=0.0, below=inf)
+    checkpoint_minutes: float | None = setting(
+        None,
+        "save what --resume needs this often (1, or so rarely that it takes 2% of the time)",
+        above=0.0,
+        below=inf,
+    )
     baseline_order: int | None = setting(
         None, "order of the n-gram baseline; 0 for none (char, byte: 7; others: 5)", minimum=0
     )

@@ -84,6 +84,15 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsaved:
+    """Something could not be written; it is kept in memory and tried again later."""
+
+    reason: str
+    seconds: float
+    """How long until then."""
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """The run was asked to stop: everything is saved and it can be resumed."""
 
@@ -195,6 +204,7 @@ Event = (
     | Evaluated
     | RolledBack
     | Saved
+    | Unsaved
     | Interrupted
     | Finished
 )

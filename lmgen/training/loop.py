@@ -8,6 +8,7 @@ weights. Where that goes wrong (stability.py) training goes back to its last goo
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
@@ -19,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from lmgen.data.windows import Window, Windows
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
+from lmgen.models.base import FloatArray
 from lmgen.models.cells import LayerStates
 from lmgen.tokenizers.base import IdArray
 from lmgen.training import snapshots
@@ -58,9 +60,13 @@ class Position:
     nats: float = 0.0
     """Summed over the `summed_tokens` since the last evaluation."""
     summed_tokens: int = 0
+    crossed: bool = False
+    """Whether the last update calls for an evaluation."""
     evaluated_step: int = -1
     validation_nats: list[float] = field(default_factory=list)
     """Nats per token of each evaluation so far."""
+    lost: int = 0
+    """The first so many of them were of models that are lost: the file was damaged."""
 
 
 class Trainer:
@@ -96,7 +102,6 @@ class Trainer:
         self.carried = network.initial_state(windows.streams)
         self.average: AveragedModel | None = None
         self.good = snapshots.take(self)
-        self._crossed = False
         self._shown_nats: float | None = None
         self._shown_speed: float | None = None
 
@@ -132,19 +137,24 @@ class Trainer:
 
     @property
     def best_nats(self) -> float:
-        """The lowest validation loss so far, nats per token; infinite before the first."""
-        return min(self.position.validation_nats, default=inf)
+        """The lowest validation loss of a model that is kept, nats per token; infinite before the first."""
+        return min(self.position.validation_nats[self.position.lost :], default=inf)
 
     @property
     def improved(self) -> bool:
         """Whether the last evaluation is the best one."""
-        values = self.position.validation_nats
+        values = self.position.validation_nats[self.position.lost :]
         return bool(values) and values[-1] < min(values[:-1], default=inf)
 
     @property
     def evaluation_due(self) -> bool:
         """Whether the last update calls for an evaluation that has not been made yet."""
-        return self._crossed and self.position.evaluated_step != self.position.step
+        return self.position.crossed and not self.evaluated
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether there has been an evaluation since the last update."""
+        return self.position.evaluated_step == self.position.step
 
     @property
     def stopped_by(self) -> str | None:
@@ -165,31 +175,22 @@ class Trainer:
         Train from where `position` stands until something stops it.
 
         Args:
-            should_stop: asked after every update; when it says yes the run ends early, in a state from which
-                it can be continued as if it had not stopped.
+            should_stop: asked after every update, and now and then during an evaluation; when it says yes the
+                run ends early, in a state from which it can be continued as if it had not stopped.
 
         Raises:
             NumericalError: even the last good state has no finite loss on the validation text.
         """
-        while not self.stopped_by:
-            for window in self.windows.epoch(self.position.epoch, self.position.window):
+        with suppress(_StopError):
+            while not self.stopped_by:
                 try:
-                    yield self._update(window)
-                    if self.evaluation_due:
-                        yield self.evaluate()
+                    yield from self._rest_of_epoch(should_stop)
                 except NumericalError as error:
                     yield self._roll_back(str(error))
-                    break
-                if self.stopped_by or should_stop():
-                    break
-            if self.position.window == self.windows.count(self.position.epoch):
-                self._begin_epoch()
-            if should_stop():
-                return
-        if self.position.evaluated_step != self.position.step:
-            yield self.evaluate()
+            if not self.evaluated:
+                yield self.evaluate(should_stop)
 
-    def evaluate(self) -> Evaluated:
+    def evaluate(self, should_stop: Callable[[], bool] = lambda: False) -> Evaluated:
         """
         Score the validation text without touching the state that training carries.
 
@@ -197,7 +198,7 @@ class Trainer:
             NumericalError: the loss is not finite.
         """
         position = self.position
-        nats = self._validation_nats()
+        nats = self._validation_nats(should_stop)
         position.validation_nats.append(nats)
         self._consider_averaging()
         train_nats = position.nats / position.summed_tokens if position.summed_tokens else None
@@ -217,6 +218,25 @@ class Trainer:
             rollbacks=position.rollbacks,
         )
 
+    def forget_best(self) -> None:
+        """The model of the best evaluation is lost: those that follow, or the one just made, count anew."""
+        self.position.lost = len(self.position.validation_nats) - self.evaluated
+        self.good.position.lost = len(self.good.position.validation_nats)
+
+    def _rest_of_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Stepped | Evaluated]:
+        """Updates and evaluations until the epoch or the run is over."""
+        if self.evaluation_due:  # training was stopped before it
+            yield self.evaluate(should_stop)
+        for window in self.windows.epoch(self.position.epoch, self.position.window):
+            if self.stopped_by:
+                return
+            yield self._update(window)
+            if should_stop():
+                raise _StopError
+            if self.evaluation_due:
+                yield self.evaluate(should_stop)
+        self._begin_epoch()
+
     @property
     def _out_of_patience(self) -> bool:
         values, patience = self.position.validation_nats, self.config.patience
@@ -224,9 +244,10 @@ class Trainer:
             return False
         return min(values[-patience:]) >= min(values[:-patience])
 
-    def _validation_nats(self) -> float:
+    def _validation_nats(self, should_stop: Callable[[], bool]) -> float:
+        model = _Stoppable(self.result, self.windows.start_token, should_stop)
         try:
-            return mean_nats(self.model, self.validation, limit=self.config.evaluation_tokens)[0]
+            return mean_nats(model, self.validation, limit=self.config.evaluation_tokens)[0]
         except NumericalError as error:
             updates = f"{self.position.step:,} updates"
             raise NumericalError(
@@ -258,7 +279,7 @@ class Trainer:
         position.nats += nats * count
         position.summed_tokens += count
         evaluations = self.config.evaluations
-        self._crossed = int(self.progress * evaluations) > int(spent * evaluations)
+        position.crossed = int(self.progress * evaluations) > int(spent * evaluations)
         self._shown_nats = _smoothed(self._shown_nats, nats)
         self._shown_speed = _smoothed(self._shown_speed, count / elapsed)
         return Stepped(
@@ -317,7 +338,7 @@ class Trainer:
         position = self.position
         position.seconds, position.tokens = undone.seconds, undone.tokens
         position.rollbacks = undone.rollbacks + 1
-        self._crossed = False
+        position.crossed = False
         return RolledBack(
             reason=reason,
             step=position.step,
@@ -356,6 +377,29 @@ class Trainer:
         self.position.epoch += 1
         self.position.window = 0
         self.carried = self.network.initial_state(self.windows.streams)
+
+
+class _StopError(Exception):
+    """Training was asked to stop."""
+
+
+class _Stoppable(TorchLanguageModel):
+    """A model that may be asked to stop between two blocks of a text."""
+
+    def __init__(self, network: Network, start_token: int, should_stop: Callable[[], bool]) -> None:
+        super().__init__(network, start_token)
+        self._should_stop = should_stop
+
+    def score(self, state: LayerStates, ids: IdArray) -> tuple[FloatArray, LayerStates]:
+        """
+        The same.
+
+        Raises:
+            _StopError: it was asked to.
+        """
+        if self._should_stop():
+            raise _StopError
+        return super().score(state, ids)
 
 
 def _smoothed(before: float | None, now: float) -> float:

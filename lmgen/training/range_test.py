@@ -54,6 +54,7 @@ def range_test(trainer: Trainer) -> RangeTest:
     trainer.highest_rate = default / SPAN
     count = _updates(trainer)
     trainer.config = _endless(trainer.config)
+    trainer.position.crossed = False  # there are no evaluations in a test
     rates: list[float] = []
     losses: list[float] = []
     for event in trainer.run():

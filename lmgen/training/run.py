@@ -8,26 +8,26 @@ import tomllib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import tomli_w
 
+from lmgen.data.lock import Lock, locked
+from lmgen.data.new_run import check_free, discard_new, discard_remains, put_in_place
 from lmgen.data.preparation import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
 from lmgen.errors import ConfigError, ModelError
-from lmgen.files import write_text
+from lmgen.files import checksum, write_text
+from lmgen.text.corpora import Corpus
+from lmgen.text.sources import STANDARD_INPUT
 from lmgen.training.checkpoints import load_checkpoint, save_checkpoint
 from lmgen.training.config import BUDGET, RunConfig
 from lmgen.training.cost import CostMeter
 from lmgen.training.events import (
     BaselineFitted,
-    Evaluated,
     Event,
     Interrupted,
     RangeTest,
-    RolledBack,
-    Saved,
     Started,
 )
 from lmgen.training.finetuning import Origin, origin_of, with_origin
@@ -35,7 +35,7 @@ from lmgen.training.loop import Trainer
 from lmgen.training.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
 from lmgen.training.presets import with_preset
 from lmgen.training.range_test import range_test
-from lmgen.training.records import append_metrics, cut_metrics, save_network, summarized
+from lmgen.training.records import Keeper, cut_metrics, is_damaged, model_is_lost, summarized
 from lmgen.training.setup import chosen_threads, new_trainer, open_device, prepare_run
 
 
@@ -53,8 +53,8 @@ def train(
     Args:
         config: all settings.
         folder: the run folder; `checkpoints/CORPUS` if None.
-        overwrite: replace the run that is there.
-        should_stop: asked after every update; yes ends the run, saved.
+        overwrite: replace the run that is there, once the new one is prepared.
+        should_stop: asked after every update and during evaluations; yes ends the run, saved.
         tell: hears of a download before it begins, and of what is left out.
 
     Yields:
@@ -62,7 +62,9 @@ def train(
 
     Raises:
         CorpusError: the corpus cannot be read or is too short.
-        ModelError: the run folder exists.
+        ModelError: the run folder exists, another process trains in it, or it is moved while this one does.
+        WriteError: the folder cannot be written to at the beginning or at the end; in between that is no more
+            than an `Unsaved`.
         NumericalError: even the last good state has no finite loss on the validation text.
     """
     config = config.resolved()
@@ -70,20 +72,18 @@ def train(
     _as_toml(config)  # or it says now what is wrong
     corpus = open_run_corpus(config, tell)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
+    check_free(run, overwrite=overwrite)
     origin = origin_of(config, run)
-    prepared = prepare_run(config, corpus, run, origin, overwrite=overwrite)
-    config = replace(config, network=config.network.resolved(prepared.tokenizer.vocabulary_size))
-    write_text(run.config, _as_toml(config))
-    yield prepared
-    with chosen_threads(config):
-        if baseline_order(config, prepared) == 0 and config.training.baseline_order is None:
-            tell(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")
-        yield from _fit_baseline(run, config, prepared)
-        if config.training.learning_rate == "find":
-            tell("before training, a range of learning rates is tried on copies of the network")
-        config = yield from _with_found_rate(run, config, prepared, origin)
-        trainer = new_trainer(run, config, prepared, origin)
-        yield from _train(trainer, run, config, prepared, should_stop)
+    with locked(run) as lock:
+        check_free(run, overwrite=overwrite)  # again: now nobody else writes there
+        try:
+            prepared = _prepared(run, config, corpus, origin)
+        except BaseException:
+            discard_new(run)
+            raise
+        put_in_place(run)
+        yield prepared
+        yield from _begin(lock, config, prepared, origin, should_stop, tell)
 
 
 def resume(
@@ -91,42 +91,51 @@ def resume(
     changes: Mapping[str, Any] | None = None,
     *,
     should_stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Event]:
     """
-    Go on with a run as if it had not stopped.
+    Go on with a run as if it had not stopped; one that was killed early is begun again.
 
     Args:
         folder: the run folder.
         changes: a new budget (`epochs`, `steps`, `minutes`); schedules stretch over it. Other settings must
             be those that the run has.
         should_stop: as in `train`.
+        tell: hears of what was damaged and could be mended.
 
     Raises:
-        ModelError: there is no run to resume, or its files are damaged.
+        ModelError: there is no run to resume, another process trains it, or its files are damaged.
         ConfigError: a change is not one of the budget.
     """
     run = RunFolder(folder)
-    config = _resumed_config(run, changes or {})
-    prepared = load_prepared(run)
-    yield prepared
-    with chosen_threads(config):
-        if run.last.exists():
-            trainer = new_trainer(run, config, prepared)
-            load_checkpoint(run.last, trainer)
+    if not (run.config.exists() or run.new.config.exists()):
+        raise ModelError(f"there is no run in {run.folder} to resume; train without --resume to begin one")
+    with locked(run) as lock:
+        replaced = run.config.exists() and run.new.config.exists() and not run.new.prepared.exists()
+        put_in_place(run)
+        discard_remains(run)
+        if replaced:
+            tell(
+                f"{run.folder} is as it was before --overwrite, which had not prepared its text when it "
+                "ended; train with --overwrite again to replace it"
+            )
+        if run.config.exists():
+            config = _resumed_config(run, changes or {})
+            prepared = load_prepared(run)
+        else:
+            config = _resumed_config(run.new, changes or {})
+            prepared = _prepared_again(run, config, tell)
+            put_in_place(run)
+        yield prepared
+        if run.last.exists() or run.previous.exists():
+            yield from _go_on(lock, config, prepared, should_stop, tell)
         elif run.model.exists():
             raise ModelError(
                 f"{run.last} is missing, so {run.folder} cannot be resumed; its model is as it was. Train "
                 "anew in another --out"
             )
         else:
-            origin = origin_of(config, run)
-            config = yield from _with_found_rate(run, config, prepared, origin)
-            trainer = new_trainer(run, config, prepared, origin)
-        write_text(run.config, _as_toml(config))
-        cut_metrics(run.metrics, trainer.position.step)
-        if not run.ngram.exists():
-            yield from _fit_baseline(run, config, prepared)
-        yield from _train(trainer, run, config, prepared, should_stop)
+            yield from _begin(lock, config, prepared, origin_of(config, run), should_stop, tell)
 
 
 def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
@@ -153,49 +162,110 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read the settings in {path}: {error}") from error
 
 
-def _train(
-    trainer: Trainer,
-    run: RunFolder,
+def _prepared(run: RunFolder, config: RunConfig, corpus: Corpus, origin: Origin | None) -> Prepared:
+    """Prepare a new run beside what is in the folder."""
+    discard_new(run)
+    write_text(run.new.config, _as_toml(config))
+    return prepare_run(config, corpus, run.new, origin)
+
+
+def _prepared_again(run: RunFolder, config: RunConfig, tell: Callable[[str], None]) -> Prepared:
+    """Prepare a run that was killed before its tokens were complete."""
+    if STANDARD_INPUT in config.corpus:
+        raise ModelError(
+            f"{run.folder} has nothing to go on from: it was stopped while it read its text from a pipe; "
+            "pipe it again, without --resume"
+        )
+    tell(f"{run.folder} was stopped before its text was prepared: that begins again")
+    return _prepared(run, config, open_run_corpus(config, tell), origin_of(config, run))
+
+
+def _begin(
+    lock: Lock,
+    config: RunConfig,
+    prepared: Prepared,
+    origin: Origin | None,
+    should_stop: Callable[[], bool],
+    tell: Callable[[str], None],
+) -> Iterator[Event]:
+    """Train from the first update on. Before that there is nothing to save, and Ctrl-C ends it at once."""
+    run = lock.run
+    config = replace(config, network=config.network.resolved(prepared.tokenizer.vocabulary_size))
+    with chosen_threads(config):
+        try:
+            write_text(run.config, _as_toml(config))
+            run.metrics.unlink(missing_ok=True)
+            yield from _fit_baseline(run, config, prepared, tell)
+            if config.training.learning_rate == "find":
+                tell("before training, a range of learning rates is tried on copies of the network")
+            config = yield from _with_found_rate(run, config, prepared, origin)
+            trainer = new_trainer(run, config, prepared, origin)
+        except KeyboardInterrupt:
+            yield Interrupted(run.folder, 0)
+            return
+        files = {run.ngram.name: checksum(run.ngram)} if run.ngram.exists() else {}
+        save_checkpoint(run, trainer, files)
+        yield from _train(lock, trainer, config, prepared, files, should_stop)
+
+
+def _go_on(
+    lock: Lock,
     config: RunConfig,
     prepared: Prepared,
     should_stop: Callable[[], bool],
+    tell: Callable[[str], None],
+) -> Iterator[Event]:
+    """Train from the last checkpoint on."""
+    run = lock.run
+    with chosen_threads(config):
+        trainer = new_trainer(run, config, prepared)
+        files = load_checkpoint(run, trainer, tell)
+        write_text(run.config, _as_toml(config))
+        evaluated = trainer.position.evaluated_step
+        cut_metrics(run.metrics, evaluated)
+        if is_damaged(run.ngram, files):
+            tell(f"{run.ngram} is damaged: the baseline is fitted again")
+            run.ngram.unlink()
+        yield from _fit_baseline(run, config, prepared, tell)
+        if evaluated >= 0 and model_is_lost(run, evaluated, files):
+            tell(
+                f"{run.model} is missing or damaged, and with it the best model so far: the next evaluation "
+                "writes it anew"
+            )
+            run.model.unlink(missing_ok=True)
+            trainer.forget_best()
+        yield from _train(lock, trainer, config, prepared, files, should_stop)
+
+
+def _train(
+    lock: Lock,
+    trainer: Trainer,
+    config: RunConfig,
+    prepared: Prepared,
+    files: Mapping[str, int],
+    should_stop: Callable[[], bool],
 ) -> Iterator[Event]:
     """Run the trainer and keep its results in the run folder."""
-    step = trainer.position.step
+    run = lock.run
     yield Started(
         folder=run.folder,
         config=config,
         prepared=prepared,
         parameters=trainer.network.parameter_count,
         device=str(trainer.network.embedding.device),
-        resumed_step=step or None,
+        resumed_step=trainer.position.step or None,
     )
-    if not run.last.exists():
-        save_checkpoint(run.last, trainer)
-    saved_at = monotonic()
+    keeper = Keeper(lock, trainer, prepared, config.training.checkpoint_minutes, files)
     meter = CostMeter(trainer)
     for event in trainer.run(should_stop):
         if cost := meter.after(event):
             yield cost
-        if isinstance(event, Evaluated):
-            append_metrics(run.metrics, event)
-            if trainer.improved:
-                save_network(run, trainer, prepared)
-        elif isinstance(event, RolledBack):
-            cut_metrics(run.metrics, event.step)
-        # A checkpoint between an update and its evaluation would make a resumed run skip the evaluation.
-        due = monotonic() - saved_at >= 60 * config.training.checkpoint_minutes
-        if due and not trainer.evaluation_due:
-            save_checkpoint(run.last, trainer)
-            saved_at = monotonic()
+        kept = list(keeper.after(event))
         yield event
-        if isinstance(event, Evaluated) and trainer.improved:
-            yield Saved(run.model)
-    if not run.model.exists():
-        save_network(run, trainer, prepared)
-    save_checkpoint(run.last, trainer)
-    if stopped_by := trainer.stopped_by:
-        yield summarized(trainer, run, prepared, stopped_by)
+        yield from kept
+    yield from keeper.finish()
+    if trainer.stopped_by and trainer.evaluated:
+        yield summarized(trainer, run, prepared, trainer.stopped_by)
     else:
         yield Interrupted(run.folder, trainer.position.step)
 
@@ -215,16 +285,21 @@ def _with_found_rate(
     return config
 
 
-def _fit_baseline(run: RunFolder, config: RunConfig, prepared: Prepared) -> Iterator[BaselineFitted]:
-    """Fit and save the n-gram baseline, unless there is to be none."""
-    if order := baseline_order(config, prepared):
+def _fit_baseline(
+    run: RunFolder, config: RunConfig, prepared: Prepared, tell: Callable[[str], None]
+) -> Iterator[BaselineFitted]:
+    """Fit and save the n-gram baseline, unless it is there or there is to be none."""
+    if run.ngram.exists():
+        return
+    order = baseline_order(config, prepared)
+    if order:
         yield fit_baseline(run, prepared, order, config.training.evaluation_tokens)
+    elif config.training.baseline_order is None:
+        tell(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")
 
 
 def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:
     """The run's own configuration, with a new budget if one is given."""
-    if not run.config.exists():
-        raise ModelError(f"there is no run in {run.folder} to resume; train without --resume to begin one")
     try:
         settings = read_config(run.config)
     except ConfigError as error:

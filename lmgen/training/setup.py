@@ -43,9 +43,7 @@ def chosen_threads(config: RunConfig) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def prepare_run(
-    config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origin | None, *, overwrite: bool = False
-) -> Prepared:
+def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origin | None) -> Prepared:
     """
     Make the run folder with its tokens, by a new tokenizer or by that of the model which the run starts from.
 
@@ -60,7 +58,6 @@ def prepare_run(
         run,
         given=origin.tokenizer if origin else None,
         extend=config.extend_vocabulary,
-        overwrite=overwrite,
         needed_tokens=needed_tokens(
             training.batch_size, training.window_length, carried=training.state == "carry"
         ),

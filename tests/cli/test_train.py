@@ -3,7 +3,6 @@
 import gzip
 import json
 import re
-import signal
 import subprocess
 from pathlib import Path
 
@@ -70,6 +69,31 @@ def test_json_prints_one_object_and_quiet_nothing_else(text: Path, tmp_path: Pat
     assert summary["run"] == "checkpoints/squares"
     assert summary["steps"] == 20
     assert summary["baseline"]["order"] == 2
+
+
+def test_the_same_command_gives_the_same_bytes_and_so_does_the_config_file_alone(
+    text: Path, tmp_path: Path
+) -> None:
+    """In processes of their own, whose hashes are salted differently."""
+    settings = [
+        *TINY,
+        "--tokenizer",
+        "word",
+        "--dropout",
+        "0.3",
+        "--optimizer",
+        "adamw-adagrad",
+        "--seed",
+        "7",
+    ]
+    lmgen("train", text.name, *settings, "--out", "a", cwd=tmp_path)
+    lmgen("train", text.name, *settings, "--out", "b", cwd=tmp_path)
+    result = lmgen("train", "--config", "a/config.toml", "--out", "c", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    for file in ("model.safetensors", "ngram.safetensors", "config.toml", "data/prepared.json"):
+        first, *others = ((tmp_path / name / file).read_bytes() for name in "abc")
+        assert all(other == first for other in others), file
 
 
 def test_a_text_is_trained_on_from_a_pipe(tmp_path: Path) -> None:
@@ -184,41 +208,6 @@ def test_a_start_that_cannot_be_is_one_line(text: Path, tmp_path: Path) -> None:
         assert not (tmp_path / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_go_on(number: int, text: Path, tmp_path: Path) -> None:
-    many = [*TINY, "--steps", "100000", "--evaluations", "20000"]
-    with _Running("train", text.name, *many, cwd=tmp_path) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if re.match(r" +\d+ ", line):  # the first evaluation
-                break
-        process.send_signal(number)
-        rest = process.stderr.read()
-        assert process.wait(timeout=60) == 130
-
-    last = rest.splitlines()[-1]
-    match = re.fullmatch(r"note: stopped at step ([\d,]+) and saved; `(lmgen .*)` goes on", last)
-    assert match, rest
-    assert match[2] == "lmgen train --resume --out checkpoints/squares"
-    step = int(match[1].replace(",", ""))
-    resumed = lmgen("train", "--resume", "--steps", str(step + 5), "--json", cwd=tmp_path)
-    assert json.loads(resumed.stdout)["steps"] == step + 5
-    assert f"going on from step {step:,}" in resumed.stderr
-
-
-def test_ctrl_c_before_training_begins_leaves_nothing(tmp_path: Path) -> None:
-    with _Running("train", "-", "--out", "run", cwd=tmp_path) as process:
-        assert process.stdin is not None
-        process.stdin.write("a line\n" * 100)
-        process.stdin.flush()
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=4)  # it waits for the rest of its text
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
-
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_existing_run_is_kept_and_the_ways_out_are_named(text: Path, tmp_path: Path) -> None:
     lmgen("train", text.name, *TINY, cwd=tmp_path)
     model = tmp_path / "checkpoints" / "squares" / "model.safetensors"
@@ -264,28 +253,6 @@ def test_settings_come_from_a_file_and_flags_win(text: Path, tmp_path: Path) -> 
     wrong = lmgen("train", text.name, "--config", "settings.toml", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "unknown settings cells" in wrong.stderr
-
-
-class _Running:
-    """A command that is still running; it is ended when the block is left."""
-
-    def __init__(self, *arguments: str, cwd: Path) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            cwd=cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=ENVIRONMENT,
-        )
-
-    def __enter__(self) -> "subprocess.Popen[str]":
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
 
 
 def test_training_that_diverges_says_so_though_its_perplexity_overflows(text: Path, tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""
+One process at a time trains in a run folder: it holds a lock on a file there, `.lock`.
+
+The system lets go of the lock when its process ends, however it ends, so a dead process never keeps others
+out. On Windows, and on file systems without locks, nobody is kept out.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from lmgen.data.run_folder import RunFolder
+from lmgen.errors import ModelError
+from lmgen.files import unwritable
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The right to write in a run folder."""
+
+    run: RunFolder
+    descriptor: int
+
+    def check(self) -> None:
+        """
+        See that the run folder is still there.
+
+        Raises:
+            ModelError: it was moved or deleted.
+        """
+        if not self.is_in_place:
+            raise ModelError(
+                f"{self.run.folder} was moved or deleted while it was trained in, so nothing more can be "
+                "saved there; move it back and go on with --resume, or train again"
+            )
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the locked file is the one that is in the folder now."""
+        try:
+            return os.path.samestat(self.run.lock.stat(), os.fstat(self.descriptor))
+        except OSError:
+            return False
+
+
+@contextmanager
+def locked(run: RunFolder) -> Iterator[Lock]:
+    """
+    Hold the lock of a run folder, which is made if there is none.
+
+    Raises:
+        ModelError: another process holds it.
+        WriteError: the folder cannot be written to.
+    """
+    made = not run.folder.exists()
+    lock = _acquired(run)
+    try:
+        yield lock
+    finally:
+        if lock.is_in_place:
+            run.lock.unlink()
+        os.close(lock.descriptor)
+        if made:
+            with suppress(OSError):  # there is something in it, as there should be
+                run.folder.rmdir()
+
+
+def _acquired(run: RunFolder) -> Lock:
+    while True:
+        try:
+            run.folder.mkdir(parents=True, exist_ok=True)
+            lock = Lock(run, os.open(run.lock, os.O_RDWR | os.O_CREAT, 0o666))
+        except OSError as error:
+            raise unwritable(run.lock, error) from error
+        if not _is_free(lock.descriptor):
+            holder = os.read(lock.descriptor, 20).decode().strip()
+            os.close(lock.descriptor)
+            raise ModelError(
+                f"process {holder or 'unknown'} is training in {run.folder}; wait for its end, stop it"
+                f"{f' (kill {holder})' if holder else ''}, or give another folder (--out)"
+            )
+        if lock.is_in_place:
+            break
+        os.close(lock.descriptor)  # whoever held it has just deleted it
+    with suppress(OSError):  # on a full disk nobody learns the number
+        os.truncate(lock.descriptor, 0)
+        os.write(lock.descriptor, f"{os.getpid()}\n".encode())
+    return lock
+
+
+def _is_free(descriptor: int) -> bool:
+    """Take the lock, if nobody has it."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # there are no locks on this file system
+    return True

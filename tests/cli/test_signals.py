@@ -1,0 +1,171 @@
+"""`lmgen train` and what interrupts it: signals, readers that go, other processes, a full disk."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_train import TEXT, TINY
+from tests.process import COMMAND, ENVIRONMENT, Running, lmgen, wait_for
+
+EVALUATION = r" +\d+ "
+"""How the line of an evaluation begins."""
+
+ENDLESS = [*TINY, "--steps", "100000", "--evaluations", "20000"]
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "squares.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_saves_and_says_how_to_go_on(number: int, code: int, text: Path, tmp_path: Path) -> None:
+    with Running("train", text.name, *ENDLESS, cwd=tmp_path) as process:
+        wait_for(EVALUATION, process)
+        process.send_signal(number)
+        assert process.stderr is not None
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == code
+
+    last = rest.splitlines()[-1]
+    match = re.fullmatch(r"note: stopped at step ([\d,]+) and saved; `(lmgen .*)` goes on", last)
+    assert match, rest
+    assert match[2] == "lmgen train --resume --out checkpoints/squares"
+    if number == signal.SIGINT:
+        step = int(match[1].replace(",", ""))
+        resumed = lmgen("train", "--resume", "--steps", str(step + 5), "--json", cwd=tmp_path)
+        assert json.loads(resumed.stdout)["steps"] == step + 5
+        assert f"going on from step {step:,}" in resumed.stderr
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_the_last_checkpoint_stands(text: Path, tmp_path: Path) -> None:
+    """Steps of seconds: the first Ctrl-C waits for the end of one, the second does not."""
+    slow = ["--hidden-size", "700", "--layers", "3", "--window-length", "600", "--batch-size", "4"]
+    settings = ["--threads", "1", "--steps", "1000", "--evaluations", "1", "--baseline-order", "0"]
+    with Running("train", text.name, *settings, *slow, "--out", "run", cwd=tmp_path) as process:
+        wait_for("network", process)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+    assert (tmp_path / "run" / "last" / "training.safetensors").exists()
+    assert not list((tmp_path / "run").rglob(".*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_ignored_from_the_beginning_stays_so(
+    number: int, text: Path, tmp_path: Path
+) -> None:
+    """In the background of a script, or under `nohup`."""
+    settings = [*TINY, "--steps", "300", "--evaluations", "30", "--json"]
+    with Running("train", text.name, *settings, cwd=tmp_path, ignoring=number) as process:
+        wait_for(EVALUATION, process)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert json.loads(output)["steps"] == 300
+
+
+def test_ctrl_c_before_training_begins_leaves_nothing(tmp_path: Path) -> None:
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with Running("train", "-", "--out", "run", cwd=tmp_path) as process:
+            assert process.stdin is not None
+            process.stdin.write("a line\n" * 100)
+            process.stdin.flush()
+            wait_until_it_exists(tmp_path / "run" / ".new")  # and waits for the rest of its text
+            process.send_signal(number)
+            assert process.wait(timeout=30) == code
+
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_goes_ends_training_quietly_and_saved(text: Path, tmp_path: Path) -> None:
+    command = " ".join([*COMMAND, "train", text.name, *ENDLESS, "--out", "run"])
+    result = subprocess.run(
+        ["bash", "-c", f"{command} 2>&1 | head -7; exit ${{PIPESTATUS[0]}}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT,
+        timeout=120,
+    )
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(result.stdout.splitlines()) == 7
+    assert lmgen("train", "--resume", "--steps", "1", "--out", "run", cwd=tmp_path).returncode == 0
+
+
+def test_a_run_in_training_is_left_alone_and_can_be_sampled_from(text: Path, tmp_path: Path) -> None:
+    with Running("train", text.name, *ENDLESS, cwd=tmp_path) as process:
+        wait_for(EVALUATION, process)
+        second = lmgen("train", text.name, *TINY, "--overwrite", cwd=tmp_path)
+        resumed = lmgen("train", "--resume", cwd=tmp_path)
+        sampled = lmgen("sample", "--length", "5", "--quiet", cwd=tmp_path)
+
+    for refused in (second, resumed):
+        assert refused.returncode == 1
+        assert refused.stderr == (
+            f"error: process {process.pid} is training in checkpoints/squares; wait for its end, stop it "
+            f"(kill {process.pid}), or give another folder (--out)\n"
+        )
+    assert (sampled.returncode, len(sampled.stdout)) == (0, 5)
+
+
+def test_a_small_disk_is_one_error_and_training_goes_on_where_there_is_space(
+    text: Path, tmp_path: Path
+) -> None:
+    """On a real file system of that size, in a mount namespace of its own."""
+    own = ["unshare", "--map-root-user", "--mount", "bash", "-c"]
+    mount = "mount -t tmpfs -o size=120k tmpfs run"
+    (tmp_path / "run").mkdir()
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*own, mount], cwd=tmp_path, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no file system can be mounted here")
+    command = " ".join(COMMAND)
+    settings = " ".join(TINY)
+    script = f"""
+        {mount}
+        {command} train {text.name} {settings} --hidden-size 32 --out run/it --quiet && exit 9
+        mount -o remount,size=10m run
+        {command} train --resume --out run/it --quiet --json || exit 8
+        mount -o remount,ro run
+        {command} sample run/it --length 5 --quiet || exit 7
+        {command} train --resume --out run/it && exit 6
+        exit 0
+    """
+    result = subprocess.run(
+        [*own, script], cwd=tmp_path, capture_output=True, text=True, check=False, env=ENVIRONMENT
+    )
+
+    assert result.returncode == 0, result.stderr
+    full, read_only = result.stderr.splitlines()
+    assert full.startswith("error: cannot write run/it/")
+    assert "No space left on device" in full
+    assert read_only.startswith("error: cannot write run/it/.lock: Read-only file system")
+    assert json.loads(result.stdout.splitlines()[0])["steps"] == 20
+
+
+def wait_until_it_exists(path: Path) -> None:
+    """Give another process a minute to make a file."""
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.1)

@@ -39,6 +39,15 @@ from lmgen.training.stability import GOOD_STATE_STEPS, MEDIAN_NORMS, MOST_ROLLBA
 SMOOTHING = 0.95
 """How much of the loss and speed shown after a step is that of the steps before."""
 
+RESTART_WINDOWS = 1000
+"""
+After so many windows a stream begins from zeros again, as every text does that a model is used on.
+
+The end of an epoch does the same for all streams, but in a long text it may never come. A network that has
+seen no beginning for thousands of updates can lock up at one: its cells then saturate in a way that they
+have never been in, and stay so for thousands of tokens.
+"""
+
 
 @dataclass(slots=True)
 class Position:
@@ -370,7 +379,18 @@ class Trainer:
 
     def _state_before(self, streams: int) -> LayerStates:
         """What the window starts from: the carried state, or zeros."""
-        return self.carried if self.windows.carried else self.network.initial_state(streams)
+        if not self.windows.carried:
+            return self.network.initial_state(streams)
+        restarting = torch.tensor([[self._restarts(stream)] for stream in range(streams)])
+        if not restarting.any():
+            return self.carried
+        restarting = restarting.to(self.network.embedding.device)
+        return tuple(tuple(part.masked_fill(restarting, 0.0) for part in layer) for layer in self.carried)
+
+    def _restarts(self, stream: int) -> bool:
+        """Whether a stream begins from zeros in the middle of an epoch: each at windows of its own."""
+        since = self.position.window - stream * RESTART_WINDOWS // self.windows.streams
+        return since >= RESTART_WINDOWS and since % RESTART_WINDOWS == 0
 
     def _begin_epoch(self) -> None:
         """Back to the first window, from zeros: the end of the text says nothing about its start."""

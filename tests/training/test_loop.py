@@ -12,6 +12,7 @@ from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.cells import CELLS
 from lmgen.models.config import NetworkConfig
 from lmgen.models.initialization import initial_parameters
+from lmgen.training import loop
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.loop import Trainer
@@ -72,6 +73,20 @@ def test_a_carried_state_starts_each_epoch_from_zeros() -> None:
     assert all(carried)
     assert training.position.epoch == 2
     assert not any(bool(part.any()) for layer in training.carried for part in layer)
+
+
+def test_long_streams_begin_anew_each_at_windows_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "RESTART_WINDOWS", 4)
+    training = trainer(streams=2)  # 13 windows
+    begun: dict[int, list[int]] = {0: [], 1: []}
+    for window in training.windows.epoch(0):
+        [h, _], _ = training._state_before(2)
+        for stream in begun:
+            if not h[stream].any():
+                begun[stream].append(training.position.window)
+        training._update(window)
+
+    assert begun == {0: [0, 4, 8, 12], 1: [0, 6, 10]}
 
 
 def test_evaluation_leaves_training_as_it_was() -> None:

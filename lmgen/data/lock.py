@@ -18,6 +18,9 @@ from lmgen.files import unwritable
 if sys.platform != "win32":
     import fcntl
 
+_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+"""A link would lead to a file of somebody's, which is no lock and must not be written over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:
@@ -62,8 +65,9 @@ def locked(run: RunFolder) -> Iterator[Lock]:
     try:
         yield lock
     finally:
-        if lock.is_in_place:
-            run.lock.unlink()
+        with suppress(OSError):  # whatever went wrong before says more
+            if lock.is_in_place:
+                run.lock.unlink()
         os.close(lock.descriptor)
         if made:
             with suppress(OSError):  # there is something in it, as there should be
@@ -74,7 +78,7 @@ def _acquired(run: RunFolder) -> Lock:
     while True:
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
-            lock = Lock(run, os.open(run.lock, os.O_RDWR | os.O_CREAT, 0o666))
+            lock = Lock(run, os.open(run.lock, _OPEN, 0o666))
         except OSError as error:
             raise unwritable(run.lock, error) from error
         if not _is_free(lock.descriptor):

@@ -11,6 +11,7 @@ Only the process that holds the folder's lock calls these.
 """
 
 import shutil
+from contextlib import suppress
 
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError
@@ -77,13 +78,19 @@ def discard_run(run: RunFolder) -> None:
 
 def discard_new(run: RunFolder) -> None:
     """Delete what was prepared of a run that is not to be."""
+    discard_new_data(run)
     shutil.rmtree(run.new.folder, ignore_errors=True)
+
+
+def discard_new_data(run: RunFolder) -> None:
+    """Delete the token files that were prepared, but not the settings, from which they can be made again."""
+    with suppress(OSError):
+        run.new.prepared.unlink()  # first: what is left when this is killed must not be taken for whole
+    shutil.rmtree(run.new.data, ignore_errors=True)
 
 
 def discard_remains(run: RunFolder) -> None:
     """Delete half-written files that killed processes left behind."""
-    for file in (run.model, run.ngram, run.config, run.metrics):
+    for file in (run.model, run.ngram, run.config, run.metrics, run.last, run.unfinished):
         remove_remains(file)
-    for file in run.last.parent.glob("*"):
-        if file not in (run.last, run.previous):
-            file.unlink()
+    run.unfinished.unlink(missing_ok=True)

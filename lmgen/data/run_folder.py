@@ -57,6 +57,11 @@ class RunFolder:
         return self.folder / "last" / "previous.safetensors"
 
     @property
+    def unfinished(self) -> Path:
+        """The next one, while it is written and read back."""
+        return self.folder / "last" / "new.safetensors"
+
+    @property
     def lock(self) -> Path:
         """Locked by the process that trains here (data/lock.py)."""
         return self.folder / ".lock"

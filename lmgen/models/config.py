@@ -8,6 +8,10 @@ from lmgen.settings import check, setting
 CELL_NAMES = ("lstm", "gru", "rnn", "rnn-relu", "rnn-sigmoid", "lstm-peephole", "lstm-layernorm")
 OUTPUT_NAMES = ("softmax", "adaptive")
 
+MOST_LAYERS = 1_000
+LARGEST_SIZE = 1_000_000
+"""More is a mistake, or a damaged file; beyond some size numpy has no arrays at all."""
+
 LAST_CLUSTER = 3
 """The last cluster of an adaptive output begins at V / 3, with the rarest two thirds of the tokens ..."""
 CLUSTER_GROWTH = 4
@@ -26,13 +30,19 @@ class NetworkConfig:
     """The recurrent network: its shape, and what training drops from it."""
 
     cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELL_NAMES)
-    layers: int = setting(1, "recurrent layers, one on top of the other (L)", minimum=1)
-    hidden_size: int = setting(256, "units of each layer (H)", minimum=1)
+    layers: int = setting(1, "recurrent layers, one on top of the other (L)", minimum=1, maximum=MOST_LAYERS)
+    hidden_size: int = setting(256, "units of each layer (H)", minimum=1, maximum=LARGEST_SIZE)
     last_hidden_size: int | None = setting(
-        None, "units of the last layer, if they are to differ from the others'", minimum=1
+        None,
+        "units of the last layer, if they are to differ from the others'",
+        minimum=1,
+        maximum=LARGEST_SIZE,
     )
     embedding_size: int | None = setting(
-        None, "length of a token's vector (E; 64, or the last layer's size with --tied)", minimum=1
+        None,
+        "length of a token's vector (E; 64, or the last layer's size with --tied)",
+        minimum=1,
+        maximum=LARGEST_SIZE,
     )
     residual: bool = setting(False, "add to what a layer says what it has read, from the second layer on")
     tied: bool = setting(

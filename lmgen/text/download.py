@@ -47,8 +47,8 @@ def download(address: str, path: Path, sha256: str) -> None:
 
     try:
         pooch.retrieve(address, f"sha256:{sha256}", fname=path.name, path=path.parent, downloader=downloader)
-    except OSError as error:  # requests' errors are OSErrors, and say in many words what one can say in few
-        why = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:  # requests' are OSErrors, but for addresses that cannot be such
+        why = getattr(error, "strerror", None) or type(error).__name__  # which they say in many words
         raise CorpusError(f"cannot download {address} ({why}); try again, or {elsewhere}") from error
 
 

@@ -9,6 +9,9 @@ TOKENIZER_NAMES = ("char", "byte", "word", "bpe", "unigram")
 SUBWORD_VOCABULARY_SIZE = 4000
 """Tokens that bpe and unigram choose if not told otherwise; fewer where the text does not support so many."""
 
+LARGEST_VOCABULARY = 1_000_000_000
+"""SentencePiece counts in 32 bits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerConfig:
@@ -20,6 +23,7 @@ class TokenizerConfig:
         "char, word: keep at most so many tokens, the most frequent ones; "
         f"bpe, unigram: choose so many ({SUBWORD_VOCABULARY_SIZE} or fewer if not given)",
         minimum=2,
+        maximum=LARGEST_VOCABULARY,
     )
     min_count: int = setting(1, "char, word: rarer ones in the training text become unknown", minimum=1)
     lowercase: bool = setting(False, "char, word: read all letters as lower case")

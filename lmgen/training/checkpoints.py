@@ -57,7 +57,7 @@ def save_checkpoint(run: RunFolder, trainer: Trainer, files: Mapping[str, int]) 
         header["good"] = asdict(trainer.good.position)
         tensors |= {GOOD + name: tensor for name, tensor in trainer.good.tensors.items()}
     arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-    new = run.last.with_name("new.safetensors")
+    new = run.unfinished
     value = _checksum(header, sorted(arrays.items()))
     save_tensors(new, arrays, {**header, "crc32": value})
     if not _holds(new, header, value):

@@ -34,6 +34,9 @@ FINE_TUNING_RATE = 0.5
 WEIGHT_DECAYS = {"adamw": 0.1, "adamw-adagrad": 0.1}
 """By optimiser, where none is given; the others have none."""
 
+MOST_THREADS = 1_024
+"""A process that asks the system for many more is ended by it."""
+
 DEFAULT_EPOCHS = 10.0
 """The budget when none is given."""
 
@@ -141,7 +144,9 @@ class TrainingConfig:
 
     seed: int = setting(0, "of initial weights, dropout and shuffling", minimum=0, maximum=2**63 - 1)
     device: str = setting("auto", "where to train", choices=("auto", "cpu", "cuda"))
-    threads: int | None = setting(None, "CPU threads (as many as torch finds)", minimum=1)
+    threads: int | None = setting(
+        None, "CPU threads (as many as torch finds)", minimum=1, maximum=MOST_THREADS
+    )
     precision: str = setting("float32", "number format of training", choices=("float32", "float64"))
 
     def __post_init__(self) -> None:

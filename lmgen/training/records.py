@@ -191,7 +191,9 @@ def _last_train_nats(metrics: Path) -> float | None:
 
 def _evaluations(metrics: Path) -> list[tuple[str, dict[str, Any]]]:
     """Each line of `metrics.jsonl` and what it says; lines that are damaged are left out."""
-    found = []
+    found: list[tuple[str, dict[str, Any]]] = []
+    if not metrics.exists():  # somebody has deleted it
+        return found
     for line in metrics.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)

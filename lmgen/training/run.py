@@ -13,7 +13,7 @@ from typing import Any
 import tomli_w
 
 from lmgen.data.lock import Lock, locked
-from lmgen.data.new_run import check_free, discard_new, discard_remains, put_in_place
+from lmgen.data.new_run import check_free, discard_new, discard_new_data, discard_remains, put_in_place
 from lmgen.data.preparation import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
 from lmgen.errors import ConfigError, ModelError
@@ -77,6 +77,7 @@ def train(
     with locked(run) as lock:
         check_free(run, overwrite=overwrite)  # again: now nobody else writes there
         try:
+            discard_new(run)
             prepared = _prepared(run, config, corpus, origin)
         except BaseException:
             discard_new(run)
@@ -164,7 +165,6 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _prepared(run: RunFolder, config: RunConfig, corpus: Corpus, origin: Origin | None) -> Prepared:
     """Prepare a new run beside what is in the folder."""
-    discard_new(run)
     write_text(run.new.config, _as_toml(config))
     return prepare_run(config, corpus, run.new, origin)
 
@@ -177,6 +177,7 @@ def _prepared_again(run: RunFolder, config: RunConfig, tell: Callable[[str], Non
             "pipe it again, without --resume"
         )
     tell(f"{run.folder} was stopped before its text was prepared: that begins again")
+    discard_new_data(run)
     return _prepared(run, config, open_run_corpus(config, tell), origin_of(config, run))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lmgen.data.lock import locked
 from lmgen.data.run_folder import RunFolder
-from lmgen.errors import ModelError
+from lmgen.errors import ModelError, WriteError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
 
@@ -57,6 +57,28 @@ def test_a_lock_leaves_nothing_behind(tmp_path: Path) -> None:
         pass
 
     assert [file.name for file in tmp_path.rglob("*")] == ["old"]
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.folder.mkdir()
+    (tmp_path / "mine").write_text("precious")
+    run.lock.symlink_to(tmp_path / "mine")
+
+    with pytest.raises(WriteError, match=r"cannot write .*\.lock"), locked(run):
+        pass
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_a_lock_that_cannot_be_deleted_does_not_hide_what_went_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(_: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(WriteError, match="what went wrong"), locked(RunFolder(tmp_path / "run")):
+        raise WriteError("what went wrong")
 
 
 def test_a_folder_that_is_moved_away_is_noticed(tmp_path: Path) -> None:

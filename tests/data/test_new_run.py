@@ -1,10 +1,11 @@
 """A run folder comes to be in steps, each of which may be the last of a killed process."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from lmgen.data.new_run import check_free, discard_remains, put_in_place
+from lmgen.data.new_run import check_free, discard_new, discard_remains, put_in_place
 from lmgen.data.run_folder import RunFolder, newest_begun
 from lmgen.errors import ModelError
 from lmgen.files import write_text
@@ -73,6 +74,22 @@ def test_an_old_run_is_kept_while_the_new_one_is_not_complete(run: RunFolder) ->
     assert not run.new.folder.exists()
 
 
+def test_a_new_run_that_is_half_deleted_does_not_replace_the_old_one(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        run.new.valid_text.unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            discard_new(run)
+    put_in_place(run)
+
+    assert set(contents(run).values()) == {"old", "mine"}
+
+
 def test_only_what_no_run_has_begun_in_is_free(run: RunFolder, tmp_path: Path) -> None:
     begun = RunFolder(tmp_path / "begun")
     write_text(begun.new.config, "")
@@ -96,11 +113,14 @@ def test_half_written_files_are_deleted_and_nothing_else(run: RunFolder) -> None
     half = [
         run.folder / ".model.safetensors.a1b2",
         run.folder / ".metrics.jsonl.x",
-        run.last.parent / ".new.x",
+        run.last.parent / ".new.safetensors.x",
+        run.last.parent / ".training.safetensors.x",
     ]
     write_text(run.previous, "old")
+    write_text(run.last.parent / "copy" / "training.safetensors", "mine")
+    write_text(run.last.parent / "copy.safetensors", "mine")
     before = contents(run)
-    for file in [*half, run.last.with_name("new.safetensors")]:
+    for file in [*half, run.unfinished]:
         file.write_text("hal")
     discard_remains(run)
 

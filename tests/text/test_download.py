@@ -130,6 +130,8 @@ ANSWERS: dict[str, Answer] = {
     "/round": redirected("/round"),
     "/to-a-file": redirected("file:///etc/hostname"),
     "/to-ftp": redirected("ftp://127.0.0.1/x"),
+    "/to-no-name": redirected(f"http://{'a' * 64}.example/"),
+    "/to-no-address": redirected("http://[::1"),
 }
 
 
@@ -177,6 +179,8 @@ def test_a_download_that_is_cut_goes_on_from_there(server: Server, tmp_path: Pat
         ("/round", r"cannot download .*\(TooManyRedirects\)"),
         ("/to-a-file", r"cannot download .*\(InvalidSchema\)"),
         ("/to-ftp", r"cannot download .*\(InvalidSchema\)"),
+        ("/to-no-name", r"cannot download .*\(LocationParseError\)"),
+        ("/to-no-address", r"cannot download .*\(ValueError\)"),
     ],
 )
 def test_what_does_not_arrive_leaves_what_was_there(

@@ -108,6 +108,36 @@ def test_metrics_after_the_checkpoint_are_written_again_once(text: Path, tmp_pat
     assert [line["step"] for line in metrics(folder.folder)] == [6, 12, 18, 24]
 
 
+def test_a_run_without_its_metrics_goes_on(text: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    list(run.train(config(text), folder.folder))
+    folder.metrics.unlink()
+    *_, finished = run.resume(folder.folder)
+
+    assert isinstance(finished, Finished)
+    assert finished.train_nats_per_token is None
+
+
+def test_a_run_that_is_killed_twice_while_its_text_is_prepared_keeps_its_settings(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = RunFolder(tmp_path / "run")
+    list(run.train(config(text), tmp_path / "first"))
+    folder.new.folder.mkdir(parents=True)
+    folder.new.config.write_text((tmp_path / "first" / "config.toml").read_text())
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            list(run.resume(folder.folder))
+    *_, second = run.resume(folder.folder)
+
+    assert isinstance(second, Finished)
+    assert folder.model.read_bytes() == RunFolder(tmp_path / "first").model.read_bytes()
+
+
 def test_a_checkpoint_at_every_step_resumes_exactly(text: Path, tmp_path: Path) -> None:
     """Killed at any moment: what was saved last is all there is, the newer metrics and model beside it."""
     often = {"checkpoint_minutes": 1e-9, "evaluations": 8}

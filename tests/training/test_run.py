@@ -347,6 +347,14 @@ def test_the_library_fits_an_ngram_model(text: Path, tmp_path: Path) -> None:
         lmgen.fit_ngram(text, order=3, out=tmp_path / "three.safetensors")
 
 
+@pytest.mark.parametrize(
+    "name", ["layers", "hidden_size", "last_hidden_size", "embedding_size", "vocab_size", "threads"]
+)
+def test_a_size_that_nothing_can_have_is_refused_before_anything_takes_it_for_one(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}.* at most"):
+        RunConfig.from_settings({name: 10**23}, "here")
+
+
 def test_an_unknown_setting_is_named(text: Path) -> None:
     with pytest.raises(ConfigError, match="unknown settings hiden_size"):
         lmgen.train(text, hiden_size=3)

@@ -89,7 +89,7 @@ class NetworkConfig:
         if self.output == "adaptive" and self.tied:
             raise ConfigError(
                 "tied is for the output softmax: adaptive has shorter vectors for rare tokens than the "
-                "embedding; leave --tied or --output adaptive out"
+                "embedding; take --output softmax, or leave --tied out"
             )
         if self.output != "adaptive" and self.cutoffs is not None:
             raise ConfigError("cutoffs are for the output adaptive: add --output adaptive, or leave them out")

@@ -213,7 +213,8 @@ class RunConfig:
             )
         if self.network.output == "adaptive" and self.training.objective == "sampled":
             raise ConfigError(
-                "objective sampled is for the output softmax; adaptive is fast without: give one of the two"
+                "objective sampled is for the output softmax, and adaptive is fast without: take --output "
+                "softmax, or leave --objective sampled out"
             )
 
     @classmethod

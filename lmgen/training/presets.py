@@ -40,7 +40,7 @@ AWD_LSTM = {
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {"minutes": 1.0},
-    "good": {"minutes": 4.0, "hidden_size": 512, "dropout": 0.2},
+    "good": {"minutes": 4.0, "hidden_size": 384, "dropout": 0.2},
     "best": {
         "minutes": 15.0,
         "hidden_size": 512,

@@ -63,7 +63,13 @@ LARGE_VOCABULARY = {
 WORDS: Mapping[str, Mapping[str, Any]] = {
     "quick": {**LARGE_VOCABULARY, "dropout": 0.2},
     "good": {**LARGE_VOCABULARY, "hidden_size": 400, "dropout": 0.4},
-    "best": {**LARGE_VOCABULARY, "hidden_size": 512, "dropout": 0.5, "dropout_input": 0.2},
+    "best": {
+        **LARGE_VOCABULARY,
+        "hidden_size": 512,
+        "dropout": 0.5,
+        "dropout_input": 0.4,
+        "dropout_embedding": 0.1,
+    },
 }
 """What these presets are instead, budget aside, with `--tokenizer word`: benchmarks/results/words.md."""
 

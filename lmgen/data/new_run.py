@@ -17,6 +17,9 @@ from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError
 from lmgen.files import remove_remains, rename, unwritable
 
+UNFINISHED_TENSORS = ".tmp??????"
+"""What safetensors calls a file until it is complete."""
+
 
 def check_free(run: RunFolder, *, overwrite: bool) -> None:
     """
@@ -93,4 +96,7 @@ def discard_remains(run: RunFolder) -> None:
     """Delete half-written files that killed processes left behind."""
     for file in (run.model, run.ngram, run.config, run.metrics, run.last, run.unfinished):
         remove_remains(file)
+    for folder in (run.folder, run.last.parent):
+        for remains in folder.glob(UNFINISHED_TENSORS):
+            remains.unlink()
     run.unfinished.unlink(missing_ok=True)

@@ -115,6 +115,8 @@ def test_half_written_files_are_deleted_and_nothing_else(run: RunFolder) -> None
         run.folder / ".metrics.jsonl.x",
         run.last.parent / ".new.safetensors.x",
         run.last.parent / ".training.safetensors.x",
+        run.last.parent / ".tmpgrosuy",
+        run.folder / ".tmpA1b2C3",
     ]
     write_text(run.previous, "old")
     write_text(run.last.parent / "copy" / "training.safetensors", "mine")

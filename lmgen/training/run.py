@@ -34,9 +34,10 @@ from lmgen.training.finetuning import Origin, origin_of, with_origin
 from lmgen.training.loop import Trainer
 from lmgen.training.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
 from lmgen.training.presets import with_preset
+from lmgen.training.process import computing
 from lmgen.training.range_test import range_test
 from lmgen.training.records import Keeper, cut_metrics, is_damaged, model_is_lost, summarized
-from lmgen.training.setup import chosen_threads, new_trainer, open_device, prepare_run
+from lmgen.training.setup import new_trainer, open_device, prepare_run
 
 
 def train(
@@ -192,7 +193,7 @@ def _begin(
     """Train from the first update on. Before that there is nothing to save, and Ctrl-C ends it at once."""
     run = lock.run
     config = replace(config, network=config.network.resolved(prepared.tokenizer.vocabulary_size))
-    with chosen_threads(config):
+    with computing(config.training.threads):
         try:
             write_text(run.config, _as_toml(config))
             run.metrics.unlink(missing_ok=True)
@@ -218,7 +219,7 @@ def _go_on(
 ) -> Iterator[Event]:
     """Train from the last checkpoint on."""
     run = lock.run
-    with chosen_threads(config):
+    with computing(config.training.threads):
         trainer = new_trainer(run, config, prepared)
         files = load_checkpoint(run, trainer, tell)
         write_text(run.config, _as_toml(config))

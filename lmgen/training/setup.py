@@ -1,8 +1,5 @@
 """What a run needs before its first update: a device, tokens, and a trainer that stands at the beginning."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 
 from lmgen.data.preparation import Prepared, prepare
@@ -30,17 +27,6 @@ def open_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("torch finds no GPU here; use --device cpu, or install a torch that supports yours")
     return torch.device(name)
-
-
-@contextmanager
-def chosen_threads(config: RunConfig) -> Iterator[None]:
-    """Use the number of threads that was asked for, and put it back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(config.training.threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origin | None) -> Prepared:

@@ -14,8 +14,9 @@ from lmgen.training.events import CostMeasured, RangeTest
 from lmgen.training.finetuning import origin_of
 from lmgen.training.loop import Trainer
 from lmgen.training.ngram import open_run_corpus
+from lmgen.training.process import computing
 from lmgen.training.range_test import range_test
-from lmgen.training.setup import chosen_threads, new_trainer, open_device, prepare_run
+from lmgen.training.setup import new_trainer, open_device, prepare_run
 
 
 def estimate_cost(config: RunConfig, tell: Callable[[str], None] = lambda _: None) -> CostMeasured:
@@ -57,7 +58,7 @@ def _trial(config: RunConfig, tell: Callable[[str], None]) -> Iterator[Trainer]:
     open_device(config.training.device)
     corpus = open_run_corpus(config, tell)
     origin = origin_of(config)
-    with tempfile.TemporaryDirectory(prefix="lmgen-") as folder, chosen_threads(config):
+    with tempfile.TemporaryDirectory(prefix="lmgen-") as folder, computing(config.training.threads):
         run = RunFolder(Path(folder) / "run")
         prepared: Prepared = prepare_run(config, corpus, run, origin)
         for note in prepared.notes:

@@ -25,7 +25,7 @@ from lmgen.models.cells import CELLS
 from lmgen.models.config import NetworkConfig
 from lmgen.models.recurrent import parameter_shapes
 from lmgen.training.layers import run_layer
-from lmgen.training.memory import keep_freed_memory
+from lmgen.training.process import computing
 from lmgen.training.products import product
 
 STEPS = 64
@@ -68,23 +68,26 @@ class Row:
 
 
 def main() -> None:
-    keep_freed_memory()
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
     cells = sys.argv[2:] or list(CELLS)
     print(f"{os.cpu_count()} cores of {processor()}, torch {torch.__version__}")
-    all_threads = torch.get_num_threads()
-    for threads in sorted({1, all_threads}):
-        torch.set_num_threads(threads)
-        print(f"\n## {threads} thread{'s' * (threads > 1)}\n\n{product_rates(threads)}\n")
-        print("| cell | units | batch | tokens/s | GFLOP/s | of a product | to torch's layer | to LSTM |")
-        print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-        for row in measured(cells, seconds, clock_for(threads)):
-            to_stock = "" if row.to_stock is None else f"{row.to_stock:.2f} x"
-            print(
-                f"| {row.cell} | {row.units} | {row.streams} | {row.tokens_per_second:,.0f} "
-                f"| {row.gigaflops:.0f} | {row.to_product:.2f} | {to_stock} | {row.to_lstm:.2f} |",
-                flush=True,
-            )
+    for threads in sorted({1, torch.get_num_threads()}):
+        with computing(threads):
+            print(f"\n## {threads} thread{'s' * (threads > 1)}\n\n{product_rates(threads)}\n")
+            print_table(measured(cells, seconds, clock_for(threads)))
+
+
+def print_table(rows: Iterator[Row]) -> None:
+    """Row by row, as they come."""
+    print("| cell | units | batch | tokens/s | GFLOP/s | of a product | to torch's layer | to LSTM |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for row in rows:
+        to_stock = "" if row.to_stock is None else f"{row.to_stock:.2f} x"
+        print(
+            f"| {row.cell} | {row.units} | {row.streams} | {row.tokens_per_second:,.0f} "
+            f"| {row.gigaflops:.0f} | {row.to_product:.2f} | {to_stock} | {row.to_lstm:.2f} |",
+            flush=True,
+        )
 
 
 def measured(cells: list[str], seconds: float, clock: Callable[[], float]) -> Iterator[Row]:

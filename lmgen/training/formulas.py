@@ -3,7 +3,8 @@ Equations as formulas, and the formulas of their gradients.
 
 A `Formula` goes into a cell's equations in place of an array, and records what is done to it. The chain rule,
 from the end of that record to its start, gives the gradients as formulas too (reverse-mode differentiation:
-Speelpenning 1980). When formulas are computed, and of how many steps, is up to derivatives.py.
+Speelpenning 1980). How formulas are computed is up to programs.py; when, and of how many steps, to
+cell_programs.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,9 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmgen.models.cells import Array, relu, sigmoid, tanh
+from lmgen.models.cells import Array
 
-Function = Callable[..., Array]
+Function = Callable[..., object]
+"""It takes its operands, and after them the array that its result is to go to."""
+
+_HALF, _ZERO = np.float32(0.5), np.float32(0.0)
+"""numpy's own numbers start faster than Python's, and leave float64 what it is."""
 
 
 class Columns(NamedTuple):
@@ -24,14 +29,14 @@ class Columns(NamedTuple):
     first: int
     end: int
 
-    def __call__(self, array: Array) -> Array:
+    def of(self, array: Array) -> Array:
         """Take it."""
         return array[..., self.first : self.end]
 
 
 class Formula:
     """
-    What numpy function of which other formulas an array is.
+    What function of which other formulas an array is.
 
     It stands for an array (B, width), or (width,) if it is of vectors only; a width of 1 goes with any other.
     Two formulas of the same function and operands are one: they are made by `array` and from each other.
@@ -40,7 +45,7 @@ class Formula:
     that holds all else, so that factors can be computed before any gradient is known.
     """
 
-    def __init__(self, function: Function | None, operands: tuple[Any, ...], width: int) -> None:
+    def __init__(self, function: "Function | Columns | None", operands: tuple[Any, ...], width: int) -> None:
         """Without a function it is a number, or an array of some name: the only operand."""
         self.function = function
         self.operands = operands
@@ -57,11 +62,28 @@ class Formula:
         """The last axis alone; equations ask for no other."""
         return (self.width,)
 
+    @property
+    def root(self) -> "Formula":
+        """What it is a slice of, or itself."""
+        return self.operands[0].root if isinstance(self.function, Columns) else self
+
+    @property
+    def is_slice(self) -> bool:
+        """Whether it is columns of another."""
+        return isinstance(self.function, Columns)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is the same number whatever the arrays are."""
+        return self.function is None and isinstance(self.operands[0], float)
+
     def __add__(self, other: "Formula | float") -> "Formula":
         other = _as_formula(other)
         (gradient, factor), (another, its_factor) = self._factored(), other._factored()
         if self.is_gradient and gradient is another:
             return gradient * (factor + its_factor)
+        if its_factor is _MINUS_ONE:
+            return self - another
         return _formula(np.add, self, other)
 
     def __sub__(self, other: "Formula | float") -> "Formula":
@@ -74,6 +96,8 @@ class Formula:
         other = _as_formula(other)
         if self is ONE or other is ONE:
             return other if self is ONE else self
+        if self is other and not self.is_gradient:
+            return _formula(np.square, self)
         first, second = sorted((self, other), key=lambda formula: (not formula.is_gradient, formula.place))
         if first.is_gradient:
             gradient, factor = first._factored()
@@ -91,12 +115,13 @@ class Formula:
 
     def __getitem__(self, index: tuple[Any, slice]) -> "Formula":
         """A slice of the last axis."""
-        columns = Columns(index[-1].start, index[-1].stop)
+        first, end, _ = index[-1].indices(self.width)
+        columns = Columns(first, end)
         return _formula(columns, self, width=columns.end - columns.first)
 
     def tanh(self) -> "Formula":
         """What the function of that name in cells.py asks for; so do the next two."""
-        return _formula(tanh, self)
+        return _formula(np.tanh, self)
 
     def sigmoid(self) -> "Formula":
         """See `tanh`."""
@@ -109,7 +134,7 @@ class Formula:
     def mean(self, axis: int, *, keepdims: bool) -> "Formula":
         """The mean of the last axis, which is kept."""
         assert (axis, keepdims) == (-1, True), "no other mean is known here"
-        return _formula(_mean, self, width=1)
+        return _formula(mean, self, width=1)
 
     def _factored(self) -> "tuple[Formula, Formula]":
         """A gradient and its factor."""
@@ -177,14 +202,16 @@ def _passed_on(
     function, operands = formula.function, formula.operands
     if function is None:
         return
-    if function is np.add and {operand.width for operand in operands} == {formula.width}:
+    if all(operand.width == formula.width for operand in operands) and function in _COLUMN_BY_COLUMN:
         for columns, gradient in blocks.items():  # blocks that came apart may be needed apart
-            yield from ((operand, columns, gradient) for operand in operands)
+            for operand, derivative in zip(operands, _DERIVATIVES[function](formula, *operands), strict=True):
+                yield operand, columns, gradient * _slice(_as_formula(derivative), columns)
+        return
+    if isinstance(function, Columns):
+        for columns, gradient in blocks.items():
+            yield operands[0], Columns(function.first + columns.first, function.first + columns.end), gradient
         return
     gradient = _whole(formula, blocks)
-    if isinstance(function, Columns):
-        yield operands[0], function, gradient
-        return
     for operand, derivative in zip(operands, _DERIVATIVES[function](formula, *operands), strict=True):
         yield operand, _all(operand), _narrowed(gradient * derivative, formula.width, operand.width)
 
@@ -193,7 +220,7 @@ def _narrowed(gradient: Formula, width: int, operand_width: int) -> Formula:
     """Summed over the columns, if the operand is one column that was repeated for all of them."""
     if operand_width >= width:
         return gradient
-    return _formula(_sum, gradient, width=1) if gradient.width == width else gradient * float(width)
+    return _formula(total, gradient, width=1) if gradient.width == width else gradient * float(width)
 
 
 def _whole(formula: Formula, blocks: Mapping[Columns, Formula]) -> Formula:
@@ -208,7 +235,7 @@ def _whole(formula: Formula, blocks: Mapping[Columns, Formula]) -> Formula:
         _filled(formula, columns, blocks[columns]) if columns in blocks else _zeros(formula, columns)
         for columns in sorted([*covered, *gaps])
     ]
-    joined = _formula(_joined, *parts, width=formula.width)
+    joined = _formula(join, *parts, width=formula.width)
     return joined + blocks[everything] if everything in blocks else joined
 
 
@@ -227,30 +254,63 @@ def _filled(formula: Formula, columns: Columns, gradient: Formula) -> Formula:
 
 def _zeros(formula: Formula, columns: Columns) -> Formula:
     """As many as there are numbers in these columns."""
-    return formula[..., columns.first : columns.end] * 0.0
+    return _slice(formula, columns) * 0.0
+
+
+def _slice(formula: Formula, columns: Columns) -> Formula:
+    """These columns of a formula, unless they are all or it is one number for all."""
+    if formula.width in (1, columns.end - columns.first):
+        return formula
+    return formula[..., columns.first : columns.end]
 
 
 def _all(formula: Formula) -> Columns:
     return Columns(0, formula.width)
 
 
-def _mean(values: Array) -> Array:
-    return values.mean(-1, keepdims=True)
+# What numpy has no single function for. As with numpy's own, the last argument is where the result goes.
 
 
-def _sum(values: Array) -> Array:
-    return values.sum(-1, keepdims=True)
+def sigmoid(values: Array, result: Array) -> None:
+    """See `cells.sigmoid`."""
+    np.multiply(values, _HALF, result)
+    np.tanh(result, result)
+    np.multiply(result, _HALF, result)
+    np.add(result, _HALF, result)
 
 
-def _joined(*blocks: Array) -> Array:
-    return np.concatenate(blocks, axis=-1)
+def relu(values: Array, result: Array) -> None:
+    """See `cells.relu`."""
+    np.maximum(values, _ZERO, out=result)
+
+
+def mean(values: Array, result: Array) -> None:
+    """Of the last axis."""
+    np.dot(values, _column(values.shape[-1], 1 / values.shape[-1], values.dtype), result)
+
+
+def total(values: Array, result: Array) -> None:
+    """The sum of the last axis."""
+    np.dot(values, _column(values.shape[-1], 1.0, values.dtype), result)
+
+
+@cache
+def _column(length: int, value: float, dtype: np.dtype[Any]) -> Array:
+    """What to multiply a matrix with for the sums of its rows: thrice as fast as adding them up."""
+    return np.full((length, 1), value, dtype)
+
+
+def join(*blocks_and_result: Array) -> None:
+    """Blocks of columns, side by side."""
+    *blocks, result = blocks_and_result
+    np.concatenate(blocks, -1, result)
 
 
 _places = count()
 
 
 @cache
-def _formula(function: Function, *operands: Formula, width: int | None = None) -> Formula:
+def _formula(function: Function | Columns, *operands: Formula, width: int | None = None) -> Formula:
     return Formula(function, operands, max(part.width for part in operands) if width is None else width)
 
 
@@ -265,17 +325,21 @@ def _as_formula(value: Formula | float) -> Formula:
     return value if isinstance(value, Formula) else _number(float(value))
 
 
-ONE = _number(1.0)
+ONE, _MINUS_ONE = _number(1.0), _number(-1.0)
 
 _DERIVATIVES: dict[Any, Callable[..., tuple[Formula | float, ...]]] = {
     np.add: lambda _y, _a, _b: (1.0, 1.0),
     np.subtract: lambda _y, _a, _b: (1.0, -1.0),
     np.multiply: lambda _y, a, b: (b, a),
+    np.square: lambda _y, a: (a * 2.0,),
     np.reciprocal: lambda y, _a: (y * y * -1.0,),
     np.power: lambda _y, a, b: (b * a ** (b.operands[0] - 1.0), 0.0),
-    tanh: lambda y, _a: (1.0 - y * y,),
+    np.tanh: lambda y, _a: (1.0 - y * y,),
     sigmoid: lambda y, _a: (y - y * y,),
     relu: lambda y, _a: (_formula(np.sign, y),),
-    _mean: lambda _y, a: (1.0 / a.width,),
+    mean: lambda _y, a: (1.0 / a.width,),
 }
 """Of y = f(a) or y = f(a, b): the derivative by each operand."""
+
+_COLUMN_BY_COLUMN = (np.add, np.square, np.tanh, sigmoid, relu)
+"""Of these a slice has the gradient of a slice."""

@@ -1,19 +1,31 @@
 """
-Matrix products of training on a CPU, by the faster of the two libraries that torch brings.
+Matrix products of training on a CPU, by the fastest of the libraries that torch and numpy bring.
 
 torch computes float32 products with MKL, which leaves half of an AMD processor's AVX-512 unused. oneDNN does
-not, but takes about 10 µs to start, so it gets the products that take longer than that.
+not, but takes about 10 µs to start, so it gets the products that take longer than that. numpy starts fastest
+and computes in a single thread (process.py), so it gets the small products and, where torch has one thread
+too, those that run along the whole of a window.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+Array = npt.NDArray[np.floating[Any]]
+
 ONEDNN_MULTIPLICATIONS = 1 << 20
 """From how many multiplications on a product goes to oneDNN; one core makes as many in some 15 µs."""
+
+NUMPY_WEIGHT = 1 << 16
+"""Weights of more numbers do not go to numpy, whose library rearranges them again for every product."""
+
+NUMPY_MULTIPLICATIONS = 1 << 22
+"""Nor do products of more multiplications for each thread that torch would use."""
 
 
 def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -28,19 +40,34 @@ def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     return left @ right.T if bias is None else torch.addmm(bias, left, right.T)
 
 
-def repeated_product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
+def weight_gradient(gradients: Tensor, values: Tensor) -> Tensor:
+    """`gradients.T @ values`: (N, O) and (N, I) -> (O, I)."""
+    if torch.get_num_threads() == 1:
+        with np.errstate(
+            all="ignore"
+        ):  # numbers that are not finite are for the caller to see, as with torch
+            return torch.from_numpy(np.dot(gradients.detach().numpy().T, values.detach().numpy()))
+    return product(values.T, gradients.T).T.contiguous()
+
+
+def repeated_product(weight: Tensor, rows: int) -> Callable[[Array], Array]:
     """
-    `values @ weight.T` as a function of the values, for many of them.
+    `values @ weight.T` as a function of the values. What it returns holds until it is called again.
 
     Args:
         weight: (O, I). It is copied here, into the order in which products read it fastest.
         rows: of the values, which are (rows, I).
     """
-    if _suits_onednn(weight, rows * weight.numel()):
+    multiplications = rows * weight.numel()
+    if weight.numel() <= NUMPY_WEIGHT and multiplications * torch.get_num_threads() <= NUMPY_MULTIPLICATIONS:
+        transposed = np.ascontiguousarray(weight.detach().numpy().T)
+        result = np.empty((rows, len(weight)), transposed.dtype)
+        return lambda values: np.dot(values, transposed, result)
+    if _suits_onednn(weight, multiplications):
         packed = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
-        return lambda values: _onednn(values, packed)
-    transposed = weight.T.contiguous()
-    return lambda values: torch.mm(values, transposed)
+        return lambda values: _onednn(torch.from_numpy(values), packed).numpy()
+    turned = weight.T.contiguous()
+    return lambda values: torch.mm(torch.from_numpy(values), turned).numpy()
 
 
 class _Linear(torch.autograd.Function):
@@ -57,7 +84,7 @@ class _Linear(torch.autograd.Function):
         values, weight = ctx.saved_tensors
         rows = _rows(gradient)
         of_values = product(rows, weight.T).view(values.shape) if ctx.needs_input_grad[0] else None
-        return of_values, product(_rows(values).T, rows.T).T.contiguous(), rows.sum(0)
+        return of_values, weight_gradient(rows, _rows(values)), rows.sum(0)
 
 
 def _rows(array: Tensor) -> Tensor:

@@ -6,27 +6,26 @@ that of the weight's gradient after the last. In between, each step forward and 
 with the recurrent weight and a few passes over the gates. numpy makes these passes, on torch's memory: with
 16 streams what counts is the price of a call, and numpy's is a third of torch's.
 
-On the way back derivatives.py turns a cell's equations into factors, computed for several steps at once, and
-what is left for each step is mostly to multiply gradients by them.
+Which passes these are, cell_programs.py finds from the cell's equations.
 """
 
-from collections.abc import Container, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lmgen.models.cells import Cell, CellState
-from lmgen.training.derivatives import after_step, gradients_of
-from lmgen.training.products import product, repeated_product
+from lmgen.training.cell_programs import CellPrograms, programs_of
+from lmgen.training.formulas import Columns, Formula
+from lmgen.training.products import repeated_product, weight_gradient
+from lmgen.training.programs import Array, Row, routine_for, slice_of
 
 FACTOR_SIZE = 1 << 15
 """How many numbers a factor may hold: those of more steps at once take fewer calls, but leave the cache."""
-
-Array = npt.NDArray[np.floating[Any]]
 
 
 def run_recurrence(
@@ -42,7 +41,9 @@ def run_recurrence(
         vectors: what the step may read beside these, by name.
         state: before the window, each part (B, H).
     """
-    hidden, *last = _Recurrence.apply(cell, tuple(vectors), x, weight, *state, *vectors.values())  # type: ignore[no-untyped-call]
+    lengths = tuple((name, len(vector)) for name, vector in vectors.items())
+    programs = programs_of(cell, weight.shape[1], lengths)
+    hidden, *last = _Recurrence.apply(programs, x, weight, *state, *vectors.values())  # type: ignore[no-untyped-call]
     return hidden, tuple(last)
 
 
@@ -51,165 +52,169 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, cell: Cell, names: tuple[str, ...], x: Tensor, weight: Tensor, *rest: Tensor
+        ctx: Any, programs: CellPrograms, x: Tensor, weight: Tensor, *rest: Tensor
     ) -> tuple[Tensor, ...]:
-        state, vectors = rest[: len(cell.states)], rest[len(cell.states) :]
-        window = _run(cell, x, weight, dict(zip(names, vectors, strict=True)), state)
-        ctx.cell, ctx.names = cell, names
-        ctx.save_for_backward(x, weight, *vectors, *window.states, *window.products)
+        state, vectors = rest[: len(programs.before)], rest[len(programs.before) :]
+        window = ctx.window = _Window(programs, x, state, vectors)
+        # Numbers that are not finite are for the caller to see, as with torch.
+        with np.errstate(all="ignore"):
+            window.run(weight)
+        hidden = torch.from_numpy(window.states[0][1:])
+        ctx.save_for_backward(weight, hidden)
         ctx.set_materialize_grads(False)
-        return (window.states[0][1:], *(part[-1].clone() for part in window.states))
+        return hidden, *(torch.from_numpy(part[-1].copy()) for part in window.states)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, hidden: Tensor | None, *last: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, weight, *rest = ctx.saved_tensors
-        vectors, rest = rest[: len(ctx.names)], rest[len(ctx.names) :]
-        states, products = rest[: len(last)], rest[len(last) :]
-        window = _Window(ctx.cell, x, weight, dict(zip(ctx.names, vectors, strict=True)), states, products)
-        return (None, None, *_gradients(window, hidden, last))
+        weight, _ = ctx.saved_tensors  # where torch complains if somebody changed the hidden states
+        way = _WayBack(ctx.window, last)
+        with np.errstate(all="ignore"):
+            way.run(weight, hidden)
+            return (None, *way.gradients())
 
 
-class _Window(NamedTuple):
-    """What went into the steps of a window, and what came of them."""
+class _Window:
+    """The arrays of a window: what its steps read, and what they leave for the way back."""
 
-    cell: Cell
-    x: Tensor
-    weight: Tensor
-    vectors: Mapping[str, Tensor]
-    states: Sequence[Tensor]
-    """Each part of the state, (T + 1, B, H), from before the first step to after the last."""
-    products: Sequence[Tensor]
-    """U h of each step, (B, G*H)."""
+    def __init__(
+        self, programs: CellPrograms, x: Tensor, state: Sequence[Tensor], vectors: Sequence[Tensor]
+    ) -> None:
+        """
+        Stand before the first step.
 
+        Args:
+            programs: of the cell.
+            x: W v + b, (T, B, G*H).
+            state: each part (B, H).
+            vectors: in the order of the programs'.
+        """
+        self.programs = programs
+        self.x = _numpy(x)
+        self.length, self.streams, _ = self.x.shape
+        self.states = [np.empty((self.length + 1, *part.shape), self.x.dtype) for part in state]
+        """From before the first step to after the last, each (T + 1, B, H)."""
+        for stack, part in zip(self.states, state, strict=True):
+            stack[0] = _numpy(part)
+        self._left = [np.empty((self.length, self.streams, f.width), self.x.dtype) for f in programs.left]
+        before, after = [part[:-1] for part in self.states], [part[1:] for part in self.states]
+        tiled = (self.streams, 1)  # numpy is faster with rows that are there than with one to repeat
+        fixed = [np.tile(_numpy(vector), tiled) for vector in vectors]
+        formulas = [*programs.after, *programs.left, *programs.before, *programs.vectors, programs.x]
+        self._arrays = dict(zip(formulas, [*after, *self._left, *before, *fixed, self.x], strict=True))
 
-def _run(
-    cell: Cell, x: Tensor, weight: Tensor, vectors: Mapping[str, Tensor], state: Sequence[Tensor]
-) -> _Window:
-    """All steps, one after the other."""
-    states = [part.new_empty(len(x) + 1, *part.shape) for part in state]
-    for stack, part in zip(states, state, strict=True):
-        stack[0] = part
-    xs, stored = _numpy(x), [_numpy(part) for part in states]
-    read = {name: _numpy(vector) for name, vector in vectors.items()}
-    multiply = repeated_product(weight, x.shape[1])
-    products = []
-    now: CellState = tuple(array[0] for array in stored)
-    with np.errstate(all="ignore"):  # numbers that are not finite are for the caller to see, as with torch
-        for step, h in enumerate(states[0][:-1]):
+    def run(self, weight: Tensor) -> None:
+        """All steps, one after the other. `weight` is U, (G*H, H)."""
+        program, products = self.programs.forward, self.programs.products
+        given = [_each_step(formula, self.array(formula)) for formula in program.given[len(products) :]]
+        written = [*(part[1:] for part in self.states), *self._left]
+        step = routine_for(program, (self.streams,), self.x.dtype)
+        multiply = repeated_product(weight, self.streams)
+        for h, row in zip(self.states[0][:-1], program.rows(given, written), strict=True):
             r = multiply(h)
-            products.append(r)
-            now = cell.step(xs[step], r.numpy(), now, read)
-            for array, part in zip(stored, now, strict=True):
-                array[step + 1] = part
-    return _Window(cell, x, weight, vectors, states, products)
+            step((*[slice_of(formula, r) for formula in products], *row))
 
-
-def _gradients(
-    window: _Window, hidden: Tensor | None, last: Sequence[Tensor | None]
-) -> tuple[Tensor | None, ...]:
-    """
-    The gradients of x, the weight, the state before the window, and the vectors.
-
-    Args:
-        window: to go back through.
-        hidden: the gradient of its hidden states, (T, B, H), where they were used.
-        last: that of each part of its last state, (B, H), likewise.
-    """
-    way = _WayBack(window)
-    multiply = repeated_product(window.weight.T, window.x.shape[1])
-    zeros = np.zeros_like(_numpy(window.states[0][0]))
-    state = [zeros if part is None else _numpy(part) for part in last]
-    above = [zeros] * len(window.x) if hidden is None else _numpy(hidden)
-    with np.errstate(all="ignore"):
-        for step, r in reversed(list(enumerate(way.r))):
-            beside = way.step([state[0] + above[step], *state[1:]], step)
-            through = multiply(r).numpy()
-            state = [zeros if part is None else part for part in beside]
-            state[0] = through if beside[0] is None else beside[0] + through
-    before = window.states[0][:-1]
-    of_weight = product(before.flatten(0, 1).T, way.r.flatten(0, 1).T).T.contiguous()
-    of_state = [torch.from_numpy(part.copy()) for part in state]  # parts may share memory
-    return (way.x, of_weight, *of_state, *way.vectors())
+    def array(self, formula: Formula, steps: slice = slice(None)) -> Array:
+        """What a formula is in some steps: (steps, B, width), or (B, width) if it is the same in all."""
+        array = slice_of(formula, self._arrays[formula.root])
+        return array if formula.is_fixed else array[steps]
 
 
 class _WayBack:
-    """How gradients pass a cell's equations, step by step: all that is not a matrix product."""
+    """How gradients go back through a window."""
 
-    def __init__(self, window: _Window) -> None:
-        lengths = tuple((name, len(vector)) for name, vector in window.vectors.items())
-        self._window = window
-        self._gradients = gradients_of(window.cell, window.weight.shape[1], lengths)
-        self._arrays = _arrays(window, self._gradients.reads)
-        self._factors: list[Array] = []
-        self._first = len(window.x)
-        """The step that the factors begin with."""
-        self.r = torch.empty_like(window.x)
-        """The gradients of the products U h, (T, B, G*H)."""
-        blocks = self._gradients.blocks
-        shared = blocks["x"] == blocks["r"]  # where the equations know no more than x + r
-        self.x = self.r if shared else torch.empty_like(window.x)
-        """The gradient of x."""
-        self._sums = {
-            name: vector.new_zeros(window.x.shape[1], len(vector)) for name, vector in window.vectors.items()
-        }
-        self._written = self._blocks("r", self.r)
-        if not shared:
-            self._written += self._blocks("x", self.x)
-        self._added = [block for name, array in self._sums.items() for block in self._blocks(name, array)]
-        self._state = [[block.place for block in blocks[name]] for name in window.cell.states]
-
-    def step(self, gradients: Sequence[Array], step: int) -> list[Array | None]:
+    def __init__(self, window: _Window, last: Sequence[Tensor | None]) -> None:
         """
-        Pass one step, and write its part of the gradients of r and x.
+        Stand after the last step.
 
         Args:
-            gradients: of the parts of the state after the step, each (B, H).
-            step: which; the last of the window comes first.
-
-        Returns:
-            Those of the parts of the state before, as far as the equations read them beside U h.
+            window: after its run.
+            last: the gradient of each part of the last state, (B, H), where it was used.
         """
-        if step < self._first:
-            self._compute_factors(step + 1)
-        values = self._gradients.step(gradients, self._factors, step - self._first)
-        for place, block in self._written:
-            block[step] = values[place]
-        for place, total in self._added:
-            total += values[place]
-        return [values[places[0]] if places else None for places in self._state]
+        programs = window.programs
+        self._window = window
+        self._written = [_empty(window.x, blocks) for blocks in programs.written]
+        self._of_r, self._of_x = self._written[0], self._written[-1]
+        self._of_state = [np.zeros_like(part[0]) for part in window.states]
+        for part, gradient in zip(self._of_state, last, strict=True):
+            if gradient is not None:
+                part[:] = _numpy(gradient)
+        self._beside = [np.zeros_like(part) for part in self._of_state]
+        """The gradients of the state before a step, as far as its equations read it beside U h."""
+        self._of_vectors = [
+            np.zeros((window.streams, vector.width), window.x.dtype) for vector in programs.vectors
+        ]
 
-    def vectors(self) -> list[Tensor]:
-        """The gradients of the vectors, once the first step is passed."""
-        return [array.sum(0) for array in self._sums.values()]
+    def run(self, weight: Tensor, hidden: Tensor | None) -> None:
+        """
+        All steps, the last one first.
 
-    def _blocks(self, name: str, gradient: Tensor) -> list[tuple[int, Array]]:
-        """Which value of a step goes to which columns of a gradient; the others are zero."""
-        array = _numpy(gradient)
-        blocks = self._gradients.blocks[name]
-        if sum(block.end - block.first for block in blocks) < array.shape[-1]:
-            gradient.zero_()
-        return [(block.place, array[..., block.first : block.end]) for block in blocks]
+        Args:
+            weight: U, (G*H, H).
+            hidden: the gradient of the hidden states, (T, B, H), where they were used.
+        """
+        window, programs = self._window, self._window.programs
+        step = routine_for(programs.back, (window.streams,), window.x.dtype)
+        multiply = repeated_product(weight.T, window.streams)
+        sums = list(_pairs(self._of_vectors, programs.of_vectors))
+        beside = list(_pairs(self._beside, programs.of_state))
+        above = repeat(0.0) if hidden is None else _numpy(hidden)[::-1]
+        for from_above, of_r, row in zip(above, self._of_r[::-1], self._rows(), strict=False):
+            self._of_state[0] += from_above
+            step(row)
+            for total, formula in sums:
+                total += step[formula]
+            for gradient, formula in beside:
+                gradient[:] = step[formula]
+            np.add(multiply(of_r), self._beside[0], self._of_state[0])
+            for after, before in zip(self._of_state[1:], self._beside[1:], strict=True):
+                after[:] = before
 
-    def _compute_factors(self, end: int) -> None:
-        """Those of some steps before `end`."""
-        window = self._window
-        first = self._first = max(0, end - max(1, FACTOR_SIZE // window.states[0][0].numel()))
-        arrays = {
-            name: array if name in window.vectors else array[first:end]
-            for name, array in self._arrays.items()
-        }
-        if "r" in self._gradients.reads:
-            arrays["r"] = _numpy(torch.stack(list(window.products[first:end])))
-        self._factors = self._gradients.factors(arrays)
+    def gradients(self) -> list[Tensor]:
+        """Those of x, the weight, the state before the window and the vectors, after all steps."""
+        before = torch.from_numpy(self._window.states[0][:-1]).flatten(0, 1)
+        of_r = torch.from_numpy(self._of_r).flatten(0, 1)
+        of_weight = weight_gradient(of_r, before)
+        of_vectors = [total.sum(0) for total in self._of_vectors]
+        others = [torch.from_numpy(array) for array in (*self._of_state, *of_vectors)]
+        return [torch.from_numpy(self._of_x), of_weight, *others]
+
+    def _rows(self) -> Iterator[Row]:
+        """What `back` is given in each step, the last one first."""
+        window, programs = self._window, self._window.programs
+        written = [block for block, _ in _pairs(self._written, programs.written)]
+        size = max(1, FACTOR_SIZE // self._of_state[0].size)
+        for end in range(window.length, 0, -size):
+            steps = slice(max(0, end - size), end)
+            shape = (steps.stop - steps.start, window.streams)
+            factors = routine_for(programs.factors, shape, window.x.dtype)
+            factors([window.array(formula, steps) for formula in programs.factors.given])
+            given = [
+                _each_step(formula, factors[formula], -1)
+                for formula in programs.back.given[len(self._of_state) :]
+            ]
+            blocks = [block[steps][::-1] for block in written]
+            yield from programs.back.rows([*map(repeat, self._of_state), *given], blocks)
 
 
-def _arrays(window: _Window, names: Container[str]) -> dict[str, Array]:
-    """Those of a window's arrays that are named; the products are in no array."""
-    tensors = {"x": window.x, **window.vectors}
-    for name, part in zip(window.cell.states, window.states, strict=True):
-        tensors |= {name: part[:-1], after_step(name): part[1:]}
-    return {name: _numpy(tensor) for name, tensor in tensors.items() if name in names}
+def _empty(like: Array, blocks: Iterable[Columns]) -> Array:
+    """An array as large as another, with zeros where no block of columns is."""
+    covered = sum(columns.end - columns.first for columns in blocks)
+    return np.empty_like(like) if covered == like.shape[-1] else np.zeros_like(like)
+
+
+def _pairs(
+    arrays: Iterable[Array], blocks: Iterable[Mapping[Columns, Formula]]
+) -> Iterator[tuple[Array, Formula]]:
+    """The blocks of arrays, and the formulas that say what these are."""
+    for array, formulas in zip(arrays, blocks, strict=True):
+        for columns, formula in formulas.items():
+            yield columns.of(array), formula
+
+
+def _each_step(formula: Formula, array: Array, order: int = 1) -> Iterable[Array]:
+    """What a formula is in some steps, one after the other; -1 is from the last to the first."""
+    return repeat(array) if formula.is_fixed else array[::order]
 
 
 def _numpy(tensor: Tensor) -> Array:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lmgen.training import products
-from lmgen.training.products import linear, product, repeated_product
+from lmgen.training.products import linear, product, repeated_product, weight_gradient
 
 EITHER_LIBRARY = pytest.mark.parametrize("multiplications", [0, 1 << 60])
 
@@ -24,16 +24,33 @@ def test_product_is_left_times_right_transposed(
 
 
 @EITHER_LIBRARY
+@pytest.mark.parametrize("numpy_weight", [0, 1 << 60])
 def test_repeated_product_multiplies_by_the_same_weight(
-    multiplications: int, monkeypatch: pytest.MonkeyPatch
+    multiplications: int, numpy_weight: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(products, "ONEDNN_MULTIPLICATIONS", multiplications)
+    monkeypatch.setattr(products, "NUMPY_WEIGHT", numpy_weight)
     weight = torch.randn(70, 33)
     for matrix in (weight, weight.T):
         multiply = repeated_product(matrix, 5)
         for _ in range(3):
             values = torch.randn(5, matrix.shape[1])
-            torch.testing.assert_close(multiply(values), values @ matrix.T, atol=1e-4, rtol=1e-4)
+            found = torch.from_numpy(multiply(values.numpy()))
+            torch.testing.assert_close(found, values @ matrix.T, atol=1e-4, rtol=1e-4)
+
+
+@EITHER_LIBRARY
+@pytest.mark.parametrize("threads", [1, 2])
+def test_weight_gradient_is_gradients_transposed_times_values(
+    multiplications: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "ONEDNN_MULTIPLICATIONS", multiplications)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    gradients, values = torch.randn(40, 7), torch.randn(40, 9)
+    found = weight_gradient(gradients, values)
+
+    assert found.is_contiguous()
+    torch.testing.assert_close(found, gradients.T @ values, atol=1e-4, rtol=1e-4)
 
 
 @EITHER_LIBRARY
@@ -58,4 +75,6 @@ def test_linear_has_the_gradients_of_a_linear_layer(
 def test_double_precision_stays_double() -> None:
     left, right = torch.randn(200, 200, dtype=torch.float64), torch.randn(200, 200, dtype=torch.float64)
     torch.testing.assert_close(product(left, right), left @ right.T, atol=1e-12, rtol=1e-12)
-    torch.testing.assert_close(repeated_product(right, 200)(left), left @ right.T, atol=1e-12, rtol=1e-12)
+    repeated = torch.from_numpy(repeated_product(right, 200)(left.numpy()))
+    torch.testing.assert_close(repeated, left @ right.T, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(weight_gradient(left, right), left.T @ right, atol=1e-12, rtol=1e-12)

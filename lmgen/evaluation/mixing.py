@@ -18,9 +18,9 @@ import numpy as np
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import CorpusError
-from lmgen.evaluation.scoring import Float64Array, score_ids
+from lmgen.evaluation.scoring import score_ids
 from lmgen.files import write_text
-from lmgen.models.base import LanguageModel
+from lmgen.models.base import Float64Array, LanguageModel
 from lmgen.models.mixture import fit_weights, mix
 
 Weights = tuple[float, ...]

@@ -94,11 +94,9 @@ def checksum(path: Path) -> int:
     return value
 
 
-def remove_remains(path: Path) -> None:
-    """Delete what processes that were killed while they wrote `path` have left beside it."""
-    for remains in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        with suppress(OSError):
-            remains.unlink()
+def remains(path: Path) -> Iterator[Path]:
+    """What processes that were killed while they wrote `path` have left beside it."""
+    return path.parent.glob(f".{glob.escape(path.name)}.*")
 
 
 def unwritable(path: Path, error: OSError) -> WriteError:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmgen.cli import completion, report
-from lmgen.cli.options import JsonOption, QuietOption, open_model
+from lmgen.cli.options import JsonOption, QuietOption, is_model, open_model
 from lmgen.cli.output import TextOutput, json_line
-from lmgen.cli.perplexity import is_model
 from lmgen.cli.sample import note_unknown, read_prompt
 from lmgen.errors import ConfigError
 
@@ -42,7 +41,7 @@ def next_(
     """
     with report.reported_errors():
         model, text = _model_and_text(arguments)
-        opened = open_model(model, threads=False)
+        opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
         from lmgen.generation.prompts import unknown_parts
 
         if unknown := unknown_parts(opened.tokenizer, text):

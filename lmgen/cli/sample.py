@@ -74,7 +74,7 @@ def sample(
         options = {**given(settings), "stop": stop or []}
         single = not (lines or json or num > 1)
         _check(SamplingConfig(**given(settings)), prompt, prompt_file, stop or [], single=single)
-        opened = open_model(model)
+        opened = open_model(model, for_texts="a text to complete goes with --prompt")
         if mixed:
             opened = opened.mixed()
         groups = _noting_unknown(opened.tokenizer, _prompts(prompt, prompt_file, lines=lines))

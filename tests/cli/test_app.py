@@ -146,10 +146,27 @@ def test_without_a_model_the_newest_run_is_used_and_named(runs: Path) -> None:
     ],
 )
 def test_what_is_no_model_is_told_what_to_do(named: str, message: str, runs: Path) -> None:
-    for command in (["sample", named], ["info", named], ["next", named, "text"]):
-        result = lmgen(*command, cwd=runs)
+    result = lmgen("info", named, cwd=runs)
 
-        assert (result.returncode, result.stdout, result.stderr) == (1, "", f"error: {message}\n")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", f"error: {message}\n")
+
+
+@pytest.mark.parametrize("text", ["the", "poem", "either/or to be", "x" * 300, "two/\nlines"])
+def test_a_text_in_the_place_of_the_model_is_told_where_it_goes(text: str, runs: Path) -> None:
+    for arguments, where in (
+        (["sample", text], "a text to complete goes with --prompt"),
+        (["next", text, "cat"], "a text with blanks goes in quotes"),
+    ):
+        result = lmgen(*arguments, cwd=runs)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.endswith(f" ({where})\n")
+        assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", ["checkpoints/tails", "checkpoints/begun", "book.txt"])
+def test_a_path_in_the_place_of_the_model_is_taken_for_no_text(path: str, runs: Path) -> None:
+    assert "--prompt" not in lmgen("sample", path, cwd=runs).stderr
 
 
 def test_a_prompt_of_several_lines_comes_from_the_shell_or_a_file(runs: Path) -> None:

@@ -8,7 +8,7 @@ import typer
 from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, is_model, open_model
 from lmgen.cli.output import TextOutput, json_line
-from lmgen.cli.sample import note_unknown, read_prompt
+from lmgen.cli.prompts import note_unknown, read_prompt
 from lmgen.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,10 +42,7 @@ def next_(
     with report.reported_errors():
         model, text = _model_and_text(arguments)
         opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
-        from lmgen.generation.prompts import unknown_parts
-
-        if unknown := unknown_parts(opened.tokenizer, text):
-            note_unknown(unknown)
+        note_unknown(opened.tokenizer, text)
         tokens = opened.next(text, top)
         with TextOutput() as output:
             output.write(_json(text, tokens) if json else _table(opened.tokenizer, tokens))

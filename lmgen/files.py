@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lmgen.errors import WriteError
+from lmgen.errors import ModelError, WriteError
 
 CHECKED_BYTES = 1 << 20
 """A checksum is computed from so many bytes at a time."""
@@ -43,6 +43,19 @@ def replacing(path: Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """
+    Refuse a file for a model (`--out`) that is there already, and a folder always.
+
+    Raises:
+        ModelError: the message says which of the two, and what to do.
+    """
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; give --out the name of a file")
+    if path.exists() and not overwrite:
+        raise ModelError(f"there is a file {path} already; replace it (--overwrite) or give another --out")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -94,11 +107,9 @@ def checksum(path: Path) -> int:
     return value
 
 
-def remove_remains(path: Path) -> None:
-    """Delete what processes that were killed while they wrote `path` have left beside it."""
-    for remains in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        with suppress(OSError):
-            remains.unlink()
+def remains(path: Path) -> Iterator[Path]:
+    """What processes that were killed while they wrote `path` have left beside it."""
+    return path.parent.glob(f".{glob.escape(path.name)}.*")
 
 
 def unwritable(path: Path, error: OSError) -> WriteError:

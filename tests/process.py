@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "lmgen"]
@@ -13,18 +14,30 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 """One thread: two pools of spinning threads on two cores slow everything down tenfold."""
 
 
-def lmgen(*arguments: str, cwd: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `lmgen` in a folder; `text` is what is piped in."""
+def run_command(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    text: str | None = None,
+    environment: Mapping[str, str] = ENVIRONMENT,
+    timeout: float = 120,
+) -> subprocess.CompletedProcess[str]:
+    """Run any command in a folder, to its end; `text` is what is piped in."""
     return subprocess.run(
-        [*COMMAND, *arguments],
+        command,
         cwd=cwd,
         input=text,
         capture_output=True,
         text=True,
-        env=ENVIRONMENT,
+        env=environment,
         check=False,
-        timeout=120,
+        timeout=timeout,
     )
+
+
+def lmgen(*arguments: str, cwd: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `lmgen` in a folder."""
+    return run_command([*COMMAND, *arguments], cwd=cwd, text=text)
 
 
 class Running:

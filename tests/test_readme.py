@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import ENVIRONMENT
+from tests.process import ENVIRONMENT, run_command
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -54,14 +54,8 @@ def quickly(command: str) -> str:
 
 def run(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        ["bash", "-ec", quickly(command)],
-        cwd=folder,
-        env={**ENVIRONMENT, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**ENVIRONMENT, "PATH": path}
+    return run_command(["bash", "-ec", quickly(command)], cwd=folder, environment=environment)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split("\n")[0][:60])

@@ -13,7 +13,7 @@ import pytest
 
 from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
-from tests.process import COMMAND, ENVIRONMENT
+from tests.process import COMMAND, ENVIRONMENT, run_command
 
 ALL = {"torch", "numpy", "rich", "pydantic", "sentencepiece", "pooch", "zstandard"}
 """What takes long to import."""
@@ -27,16 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run Python with a text on stdin."""
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=cwd,
-        input="ab\n",
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        check=False,
-        timeout=60,
-    )
+    return run_command([sys.executable, "-c", code, *arguments], cwd=cwd, text="ab\n")
 
 
 @pytest.mark.parametrize(
@@ -171,9 +162,8 @@ def test_a_command_in_the_background_of_a_script_is_not_interrupted(tmp_path: Pa
 def test_the_module_of_the_command_line_runs_by_itself_too(tmp_path: Path) -> None:
     """Scripts outside this repository may have called it so."""
     command = [sys.executable, "-m", "lmgen.cli.app", "--version"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
 
-    assert result.stdout.startswith("lmgen 0.")
+    assert run_command(command, cwd=tmp_path).stdout.startswith("lmgen 0.")
 
 
 def test_output_that_was_written_before_ctrl_c_is_whole_characters(model: Path, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def print_cost(cost: CostMeasured, *, as_json: bool) -> None:
     if as_json:
         print_result(json.dumps(cost.to_json()) + "\n")
         return
-    memory = "unknown" if cost.memory_bytes is None else megabytes(cost.memory_bytes)
+    memory = "unknown" if cost.memory_bytes is None else _megabytes(cost.memory_bytes)
     print_result(
         f"parameters  {cost.parameters:,}\n"
         f"memory      {memory}\n"
@@ -224,14 +224,14 @@ def _range_test(test: RangeTest) -> list[str]:
 
 
 def _cost(cost: CostMeasured) -> str:
-    memory = "" if cost.memory_bytes is None else f", {megabytes(cost.memory_bytes)} of memory"
+    memory = "" if cost.memory_bytes is None else f", {_megabytes(cost.memory_bytes)} of memory"
     return (
         f"cost      {cost.tokens_per_second:,.0f} tokens/s{memory}: {report.duration(cost.seconds_left)} to "
         f"go, {cost.steps:,} steps, {cost.epochs:.2f} epochs in all"
     )
 
 
-def megabytes(count: int) -> str:
+def _megabytes(count: int) -> str:
     """An amount of memory."""
     return f"{count / 2**20:,.0f} MB"
 

@@ -1,6 +1,6 @@
 """`lmgen corpus`: the corpora that have a name. What they are and how they are found is in lmgen/text."""
 
-import json as json_lines
+import json as json_format
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -42,7 +42,7 @@ def list_(json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa
 
     with report.reported_errors():
         listings = listed_corpora()
-        lines = [json_lines.dumps(asdict(each)) for each in listings] if json else _table(listings)
+        lines = [json_format.dumps(asdict(each)) for each in listings] if json else _table(listings)
         print_result("\n".join(lines) + "\n")
 
 
@@ -144,7 +144,7 @@ def make(
         if json:
             nats = made.best_nats_per_character
             result = {"corpus": name, "path": str(out), "characters": characters, "seed": seed}
-            print_result(json_lines.dumps({**result, "best_nats_per_character": nats}) + "\n")
+            print_result(json_format.dumps({**result, "best_nats_per_character": nats}) + "\n")
         else:
             print_result(f"{out}: {characters} characters; the best possible score is {made.best_score()}\n")
 
@@ -153,7 +153,7 @@ def _table(listings: "list[Listing]") -> list[str]:
     """Aligned columns under a heading."""
     rows = [("name", "where", "characters", "split", "licence")]
     for each in listings:
-        place = each.kind if each.kind != "recipe" and each.place == "here" else each.place
+        place = each.kind if each.place == "here" else each.place
         length = f"{each.characters:,}" if each.characters else "-"
         rows.append((each.name, each.path or place, length, each.split or "-", each.licence))
     name, where, size, split, _ = (max(map(len, column)) for column in zip(*rows, strict=True))

@@ -10,6 +10,7 @@ from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
 from lmgen.cli.output import print_result, visible
 from lmgen.cli.report import note, reported_errors
 from lmgen.errors import ConfigError, ModelError
+from lmgen.files import refuse_existing
 
 if TYPE_CHECKING:
     from lmgen.models.ngram import NgramModel
@@ -55,7 +56,7 @@ def export(
     with reported_errors():
         if to == "arpa" and text is not None:
             raise ConfigError("--text goes with --to float16 or int8; leave it out, or give --to")
-        _refuse_existing(out, overwrite)
+        refuse_existing(out, overwrite=overwrite)
         opened = open_model(model)
         if to == "arpa":
             result, lines = _export_arpa(opened, out)
@@ -64,13 +65,6 @@ def export(
         if json:
             lines = [json_format.dumps({"model": str(opened.path), "to": to, "out": str(out), **result})]
         print_result("\n".join(lines) + "\n")
-
-
-def _refuse_existing(out: Path, overwrite: bool) -> None:
-    if out.is_dir():
-        raise ModelError(f"{out} is a folder; give --out the name of a file")
-    if out.exists() and not overwrite:
-        raise ModelError(f"there is a file {out} already; replace it (--overwrite) or give another --out")
 
 
 def _export_arpa(opened: "TextModel", out: Path) -> tuple[dict[str, Any], list[str]]:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmgen.cli import completion, report
-from lmgen.cli.options import JsonOption, QuietOption, open_model
+from lmgen.cli.options import JsonOption, QuietOption, is_model, open_model
 from lmgen.cli.output import TextOutput, json_line
-from lmgen.cli.perplexity import is_model
-from lmgen.cli.sample import note_unknown, read_prompt
+from lmgen.cli.prompts import note_unknown, read_prompt
 from lmgen.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,11 +41,8 @@ def next_(
     """
     with report.reported_errors():
         model, text = _model_and_text(arguments)
-        opened = open_model(model, threads=False)
-        from lmgen.generation.prompts import unknown_parts
-
-        if unknown := unknown_parts(opened.tokenizer, text):
-            note_unknown(unknown)
+        opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
+        note_unknown(opened.tokenizer, text)
         tokens = opened.next(text, top)
         with TextOutput() as output:
             output.write(_json(text, tokens) if json else _table(opened.tokenizer, tokens))

@@ -10,6 +10,7 @@ import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.threads import use_one_thread
+from lmgen.errors import ModelError
 from lmgen.settings import explanation, kind
 
 if TYPE_CHECKING:
@@ -39,13 +40,14 @@ QuietOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
-def open_model(path: Path | None, *, threads: bool = True) -> "TextModel":
+def open_model(path: Path | None, *, threads: bool = True, for_texts: str | None = None) -> "TextModel":
     """
     Open the model that a command's MODEL means; the newest run is named on stderr.
 
     Args:
         path: MODEL.
         threads: whether the command multiplies matrices large enough to be worth the start of threads.
+        for_texts: how the command is given a text, for somebody who seems to have given one as MODEL.
 
     Raises:
         ModelError: there is none, or it cannot be read.
@@ -54,10 +56,36 @@ def open_model(path: Path | None, *, threads: bool = True) -> "TextModel":
         use_one_thread()
     from lmgen.text_model import TextModel
 
-    opened = TextModel.load(path)
+    try:
+        opened = TextModel.load(path)
+    except ModelError as error:
+        if for_texts and path is not None and _may_be_text(path):
+            raise ModelError(f"{error} ({for_texts})") from error
+        raise
     if path is None:
         report.note(f"using the newest run, {opened.path.parent}")
     return opened
+
+
+def is_model(argument: str) -> bool:
+    """Whether it is a run folder (its training may not have got as far as a model) or a .safetensors file."""
+    from lmgen.data.run_folder import MODEL_SUFFIX, RunFolder
+
+    run = RunFolder(Path(argument))
+    return argument.endswith(MODEL_SUFFIX) or exists(run.model) or exists(run.prepared)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder, of whatever length the name."""
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, such as a text where the name of one is expected
+        return False
+
+
+def _may_be_text(path: Path) -> bool:
+    """Whether nothing is there, and it does not look like a path: it has blanks, or names no folder."""
+    return not exists(path) and (len(str(path).split()) > 1 or path.name == str(path))
 
 
 def settings_as_options(*configs: type) -> Callable[[Command], Command]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmgen.cli import completion, report
-from lmgen.cli.options import JsonOption, QuietOption, open_model
+from lmgen.cli.options import JsonOption, QuietOption, exists, is_model, open_model
 from lmgen.cli.output import flushing, visible
 from lmgen.cli.scores import Row, Unit, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError, CorpusError, ModelError
@@ -142,7 +142,7 @@ def _model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
     first, *others = arguments
     model = Path(first) if is_model(first) else None
     texts = arguments if model is None else others
-    if model is None and first != "-" and not _exists(Path(first)):
+    if model is None and first != "-" and not exists(Path(first)):
         from lmgen.data.run_folder import suggested_run
 
         advice = suggested_run(Path(first))
@@ -151,21 +151,6 @@ def _model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
         if is_model(text):
             raise ConfigError(f"{text} is a model, not a text; give one MODEL, before the texts")
     return model, texts
-
-
-def is_model(argument: str) -> bool:
-    """Whether it is a run folder (its training may not have got as far as a model) or a .safetensors file."""
-    from lmgen.data.run_folder import MODEL_SUFFIX, RunFolder
-
-    run = RunFolder(Path(argument))
-    return argument.endswith(MODEL_SUFFIX) or _exists(run.model) or _exists(run.prepared)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is too long, such as a text where the name of one is expected
-        return False
 
 
 def _held_out(opened: "TextModel") -> str:

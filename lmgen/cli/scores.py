@@ -27,7 +27,7 @@ def print_json(rows: Iterable[Row]) -> None:
 
 
 def print_tsv(rows: Iterable[Row], names_models: bool) -> None:
-    """A line of column names, then a line for each result."""
+    """A line of column names, then a line for each result; `names_models`: the model has a column."""
     columns: list[str] = []
     with TextOutput() as output:
         for row in rows:

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError
-from lmgen.files import remove_remains, rename, unwritable
+from lmgen.files import remains, rename, unwritable
 
 UNFINISHED_TENSORS = ".tmp??????"
 """What safetensors calls a file until it is complete."""
@@ -94,9 +94,11 @@ def discard_new_data(run: RunFolder) -> None:
 
 def discard_remains(run: RunFolder) -> None:
     """Delete half-written files that killed processes left behind."""
+    half_written = [run.unfinished]
     for file in (run.model, run.ngram, run.config, run.metrics, run.last, run.unfinished):
-        remove_remains(file)
+        half_written += remains(file)
     for folder in (run.folder, run.last.parent):
-        for remains in folder.glob(UNFINISHED_TENSORS):
-            remains.unlink()
-    run.unfinished.unlink(missing_ok=True)
+        half_written += folder.glob(UNFINISHED_TENSORS)
+    for file in half_written:
+        with suppress(OSError):  # there is none, or it is a folder, which is nobody's half-written file
+            file.unlink()

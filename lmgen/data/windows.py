@@ -16,7 +16,8 @@ the end (fewer than B ids) is not used. Windows are cut across all streams at on
                     └ l  m ┘     └ n  o ┘     └ p  q ┘      is the start token
 
 Stateful training (`carry`) reads the windows in this order and carries each stream's state from one to the
-next, so that a stream is one long sequence of which only the gradients are cut. Stateless training
+next, so that a stream is one long sequence of which only the gradients are cut; but in a long text a stream
+begins from zeros again every so many windows (RESTART_WINDOWS in training/loop.py). Stateless training
 (`reset`) cuts the text into N / T separate windows, shuffles them anew in every epoch, and starts each from
 zeros.
 

@@ -8,6 +8,7 @@ have seen what they are judged by: then each half is scored with the weights fit
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from math import inf
@@ -17,10 +18,10 @@ import numpy as np
 
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
-from lmgen.errors import CorpusError
-from lmgen.evaluation.scoring import Float64Array, score_ids
+from lmgen.errors import CorpusError, WriteError
+from lmgen.evaluation.scoring import score_ids
 from lmgen.files import write_text
-from lmgen.models.base import LanguageModel
+from lmgen.models.base import Float64Array, LanguageModel
 from lmgen.models.mixture import fit_weights, mix
 
 Weights = tuple[float, ...]
@@ -78,7 +79,7 @@ class Mixture:
 
 def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Sequence[Path]) -> FittedWeights:
     """
-    The weights of a run's mixture: those kept in the run folder, or fitted anew and kept.
+    The weights of a run's mixture: those kept in the run folder, or fitted anew and kept there if possible.
 
     Args:
         run: whose validation text they are fitted on.
@@ -86,7 +87,8 @@ def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Seque
         files: where each of them is saved.
 
     Raises:
-        CorpusError: the validation tokens are missing.
+        CorpusError: the validation tokens are missing, damaged or too few.
+        NumericalError: as `score_ids`.
     """
     digests = tuple(sha256(file.read_bytes()).hexdigest() for file in files)
     kept = _kept(run.mixture, len(models))
@@ -105,7 +107,8 @@ def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Seque
         half=half,
         models=digests,
     )
-    write_text(run.mixture, json.dumps(asdict(fitted)) + "\n")
+    with suppress(WriteError):  # in a folder that is not ours to write in they are fitted anew each time
+        write_text(run.mixture, json.dumps(asdict(fitted)) + "\n")
     return fitted
 
 

@@ -23,8 +23,8 @@ import numpy as np
 
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation.mixing import Mixture
-from lmgen.evaluation.scoring import Float64Array, score_each, score_ids
-from lmgen.models.base import IdArray, LanguageModel
+from lmgen.evaluation.scoring import score_each, score_ids
+from lmgen.models.base import Float64Array, IdArray, LanguageModel
 from lmgen.text.counts import TextCounter, TextCounts
 from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.base import Tokenizer

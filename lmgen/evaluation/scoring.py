@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.models.base import FloatArray, IdArray, LanguageModel, State
+from lmgen.models.base import Float64Array, IdArray, LanguageModel, State, nats_of
 
 STREAMS = 64
 """S: parallel streams of a segment. Many more would gain little and cost a warm-up each."""
@@ -49,13 +49,9 @@ WARM_UP = 256
 BLOCK_TOKENS = 4096
 """Tokens of all streams that a model is given at once (T * B)."""
 
-ROUNDING = 0.01
-"""No log-probability is above 0 by so much, unless a model is damaged."""
-
 BLOCK_FLOATS = 4_000_000
 """Log-probabilities that a model may have to hold at once (T * B * V)."""
 
-Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 
 
@@ -231,7 +227,7 @@ def _score_side_by_side(
             nats[part], rank[part], state = _rank(model, state, block)
         else:
             log_probabilities, state = model.score(state, block)
-            nats[part] = _nats(log_probabilities)
+            nats[part] = nats_of(log_probabilities)
     blocks = [
         ScoredBlock(ids, nats[: len(ids), stream], rank[: len(ids), stream] if ranks else None)
         for stream, ids in enumerate(streams)
@@ -245,17 +241,10 @@ def _rank(model: LanguageModel, state: State, ids: IdArray) -> tuple[Float64Arra
     for step, row in enumerate(ids):
         predicted = model.predict(state)  # (B, V)
         chosen = predicted[np.arange(len(row)), row]
-        nats[step] = _nats(chosen)
+        nats[step] = nats_of(chosen)
         ranks[step] = 1 + (predicted > chosen[:, None]).sum(axis=1)
         state = model.advance(state, row[None])
     return nats, ranks, state
-
-
-def _nats(log_probabilities: FloatArray) -> Float64Array:
-    """Turned round; a probability that rounding has put just above 1 is 1, and one far above it is none."""
-    nats = np.maximum(0.0 - log_probabilities.astype(np.float64), 0.0)
-    nats[log_probabilities > ROUNDING] = np.nan
-    return nats
 
 
 def _advance(model: LanguageModel, state: State, ids: IdArray) -> State:

@@ -48,6 +48,8 @@ GROUP = 16
 FEW = 256
 """So few columns are not worth being gathered: what is dropped of them stays, as -inf."""
 
+NOTHING_TO_DRAW = "the model gives no known token a probability: it may be damaged, train it again"
+
 COLDEST = 1e-100
 """No temperature is lower, other than 0; at this one tokens are equal or out of all reach."""
 
@@ -109,9 +111,7 @@ def candidates(
     known = without(log_probabilities, unknown)
     kept = Candidates(known, known.max(axis=-1, keepdims=True))
     if not isfinite(kept.most.sum()):
-        raise NumericalError(
-            "the model gives no known token a probability: it may be damaged, train it again"
-        )
+        raise NumericalError(NOTHING_TO_DRAW)
     if config.top_k is not None:
         kept = top_k(kept, config.top_k)
     if config.top_p is not None:

@@ -7,11 +7,8 @@ import numpy as np
 
 from lmgen.errors import NumericalError
 from lmgen.generation.prompts import read
-from lmgen.models.base import LanguageModel
+from lmgen.models.base import LanguageModel, nats_of
 from lmgen.tokenizers.base import Tokenizer
-
-LARGEST = 1.0
-"""No log-probability is above 0 but for rounding, which is far below this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +37,11 @@ def next_tokens(model: LanguageModel, tokenizer: Tokenizer, text: str, top: int 
         NumericalError: the model gives probabilities that are not such.
     """
     state = read(model, model.start(1), tokenizer.encode(text)[:, None])
-    log_probabilities = model.predict(state)[0].astype(np.float64)
-    if not log_probabilities.max() < LARGEST:
+    nats = nats_of(model.predict(state)[0])
+    if np.isnan(nats).any():
         raise NumericalError("the model gives probabilities that are none: it may be damaged, train it again")
-    best = np.argsort(-log_probabilities, kind="stable")[:top].tolist()
+    best = np.argsort(nats, kind="stable")[:top]
     return [
         NextToken(tokenizer.piece(token), exp(log_p), log_p / log(10), token)
-        for token, log_p in zip(best, log_probabilities[best].tolist(), strict=True)
+        for token, log_p in zip(best.tolist(), (0.0 - nats[best]).tolist(), strict=True)
     ]

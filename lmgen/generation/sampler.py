@@ -18,7 +18,7 @@ import numpy.typing as npt
 from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
-from lmgen.generation.filters import NO_TOKEN, RECENT_TOKENS, candidates
+from lmgen.generation.filters import NO_TOKEN, NOTHING_TO_DRAW, RECENT_TOKENS, candidates
 from lmgen.generation.prompts import read
 from lmgen.models.base import FloatArray, IdArray, LanguageModel, State
 from lmgen.tokenizers.base import Tokenizer
@@ -142,9 +142,7 @@ def _inverted(cumulative: npt.NDArray[np.float64], share: float) -> int:
     """Where cumulative weights, (V,), first exceed a share of them."""
     total = cumulative.item(-1)
     if not 0 < total < inf:
-        raise NumericalError(
-            "the model gives no known token a probability: it may be damaged, train it again"
-        )
+        raise NumericalError(NOTHING_TO_DRAW)
     index = int(cumulative.searchsorted(share, "right"))
     # A share may be rounded up to the total: then it is the last one that has any weight.
     return index if index < len(cumulative) else int(cumulative.searchsorted(total))

@@ -77,7 +77,7 @@ def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int
     Raises:
         ConfigError: the name asks for another compression.
         ModelError: the model's sentences are not its tokenizer's, or two of its tokens cannot be told apart.
-        LmgenError: the file cannot be written.
+        WriteError: the file cannot be written.
     """
     if path.suffix.lower() in (".bz2", ".xz", ".zst"):
         raise ConfigError(f"{path} would be compressed, but only .gz can be written; give another name")

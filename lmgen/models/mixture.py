@@ -8,12 +8,9 @@ and that is not the one it is judged by (Jelinek and Mercer 1980).
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from lmgen.errors import ModelError
-from lmgen.models.base import FloatArray, IdArray, LanguageModel
-
-Float64Array = npt.NDArray[np.float64]
+from lmgen.models.base import Float64Array, FloatArray, IdArray, LanguageModel
 
 STILL = 1e-9
 """EM ends when no weight moves by more."""

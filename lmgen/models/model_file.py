@@ -72,8 +72,9 @@ def save_model(
         weights: how they are stored, one of compression.WEIGHTS.
 
     Raises:
-        LmgenError: the file cannot be written.
+        ConfigError: `weights` is something else.
         ModelError: a weight is too large for float16.
+        WriteError: the file cannot be written.
     """
     config, parameters = model.to_tensors()
     tensors = compress(parameters, weights)
@@ -139,7 +140,7 @@ def save_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], header: Ma
     Its format version is 1 unless the header has another.
 
     Raises:
-        LmgenError: the file cannot be written.
+        WriteError: the file cannot be written.
     """
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     metadata = {FORMAT: json.dumps({"format_version": 1, **header})}

@@ -256,8 +256,10 @@ def _tar_member(archive: Path, member: str) -> Iterator[bytes]:
             if file is None:
                 raise _no_member(archive, member)
             yield from _bounded(blocks(file), archive)
-    except (KeyError, RecursionError) as error:
+    except KeyError as error:
         raise _no_member(archive, member) from error
+    except RecursionError as error:
+        raise _damaged(archive, "its links or names have no end") from error
     except (tarfile.TarError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise OSError(str(error).partition("\n")[0].rstrip(":")) from error
 

@@ -9,9 +9,9 @@ from typing import Any
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
-from lmgen.errors import ModelError
 from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
+from lmgen.files import refuse_existing
 from lmgen.models.arpa import read_arpa
 from lmgen.models.model_file import save_model
 from lmgen.text.corpora import Corpus, open_corpus
@@ -72,7 +72,7 @@ def fit_ngram(
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the file exists.
     """
-    _refuse_existing(out, overwrite)
+    refuse_existing(out, overwrite=overwrite)
     config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
     opened = open_run_corpus(config, tell)
     with tempfile.TemporaryDirectory(prefix="lmgen-") as folder:
@@ -109,7 +109,7 @@ def convert_arpa(
         CorpusError: the file cannot be read.
         ModelError: it is no ARPA file, or damaged; or `out` exists.
     """
-    _refuse_existing(out, overwrite)
+    refuse_existing(out, overwrite=overwrite)
     model, made = read_arpa(arpa, tokenizer)
     save_model(out, model, made, {"arpa": str(arpa)})
     return FittedNgram(
@@ -148,13 +148,6 @@ def baseline_order(config: RunConfig, prepared: Prepared) -> int:
     if prepared.train.tokens > BASELINE_TOKENS:
         return 0
     return BASELINE_ORDERS[config.tokenizer.tokenizer]
-
-
-def _refuse_existing(out: Path, overwrite: bool) -> None:
-    if out.is_dir():
-        raise ModelError(f"{out} is a folder; give --out the name of a file")
-    if out.exists() and not overwrite:
-        raise ModelError(f"there is a file {out} already; replace it (--overwrite) or give another --out")
 
 
 def _training(prepared: Prepared, nats: float) -> dict[str, Any]:

@@ -60,7 +60,7 @@ LARGE_VOCABULARY = {
     "window_length": 35,
     "batch_size": 32,
 }
-WORDS: Mapping[str, Mapping[str, Any]] = {
+WORD_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {**LARGE_VOCABULARY, "dropout": 0.2},
     "good": {**LARGE_VOCABULARY, "hidden_size": 400, "dropout": 0.4},
     "best": {
@@ -78,7 +78,8 @@ def with_preset(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     """
     Put the settings of a preset in the place of its name, `preset`; explicit settings win.
 
-    A budget that is given replaces the preset's altogether.
+    With the tokenizer `word`, a preset that is in `WORD_PRESETS` too gives the network of that entry, for as
+    many minutes. A budget that is given replaces the preset's altogether.
 
     Raises:
         ConfigError: there is no such preset; the message lists those there are.
@@ -90,8 +91,8 @@ def with_preset(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     if not isinstance(name, str) or name not in PRESETS:
         raise ConfigError(f"{where}: there is no preset {name!r}; known are {', '.join(PRESETS)}")
     preset = dict(PRESETS[name])
-    if explicit.get("tokenizer") == "word" and name in WORDS:
-        preset = {**WORDS[name], "minutes": preset["minutes"]}
+    if explicit.get("tokenizer") == "word" and name in WORD_PRESETS:
+        preset = {**WORD_PRESETS[name], "minutes": preset["minutes"]}
     if not explicit.keys().isdisjoint(BUDGET):
         preset = {setting: value for setting, value in preset.items() if setting not in BUDGET}
     return {**preset, **explicit}

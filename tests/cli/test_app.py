@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from lmgen.cli.app import COMMANDS, load_command
 from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
-from tests.process import ENVIRONMENT, lmgen
+from tests.process import ENVIRONMENT, lmgen, run_command
 
 
 @pytest.fixture
@@ -147,19 +146,34 @@ def test_without_a_model_the_newest_run_is_used_and_named(runs: Path) -> None:
     ],
 )
 def test_what_is_no_model_is_told_what_to_do(named: str, message: str, runs: Path) -> None:
-    for command in (["sample", named], ["info", named], ["next", named, "text"]):
-        result = lmgen(*command, cwd=runs)
+    result = lmgen("info", named, cwd=runs)
 
-        assert (result.returncode, result.stdout, result.stderr) == (1, "", f"error: {message}\n")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", f"error: {message}\n")
+
+
+@pytest.mark.parametrize("text", ["the", "poem", "either/or to be", "x" * 300, "two/\nlines"])
+def test_a_text_in_the_place_of_the_model_is_told_where_it_goes(text: str, runs: Path) -> None:
+    for arguments, where in (
+        (["sample", text], "a text to complete goes with --prompt"),
+        (["next", text, "cat"], "a text with blanks goes in quotes"),
+    ):
+        result = lmgen(*arguments, cwd=runs)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.endswith(f" ({where})\n")
+        assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", ["checkpoints/tails", "checkpoints/begun", "book.txt"])
+def test_a_path_in_the_place_of_the_model_is_taken_for_no_text(path: str, runs: Path) -> None:
+    assert "--prompt" not in lmgen("sample", path, cwd=runs).stderr
 
 
 def test_a_prompt_of_several_lines_comes_from_the_shell_or_a_file(runs: Path) -> None:
     (runs / "prompt.txt").write_text("a\nb\n")
     command = f"{sys.executable} -m lmgen sample checkpoints/tales --length 4 --seed 1"
     texts = [
-        subprocess.run(
-            ["bash", "-c", f"{command} {flag}"], cwd=runs, capture_output=True, text=True, check=True
-        ).stdout
+        run_command(["bash", "-c", f"{command} {flag}"], cwd=runs).stdout
         for flag in (r"--prompt $'a\nb'", "--prompt-file prompt.txt", "--prompt - < prompt.txt")
     ]
 
@@ -170,7 +184,7 @@ def test_a_prompt_of_several_lines_comes_from_the_shell_or_a_file(runs: Path) ->
 
 def test_a_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:
     command = f"{sys.executable} -m lmgen sample {model} --length 0 | head -c 1000 | wc -c"
-    result = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    result = run_command(["bash", "-c", command], cwd=tmp_path)
 
     assert result.stdout.strip() == "1000"
     assert result.stderr == ""
@@ -179,10 +193,8 @@ def test_a_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:
 def test_a_pipe_that_was_closed_before_anything_came_is_quiet_too(model: Path, tmp_path: Path) -> None:
     """What is short is written when the command ends, and the reader is gone by then."""
     command = f"{sys.executable} -m lmgen info {model} | true; echo ${{PIPESTATUS[0]}}"
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    result = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=buffered, check=True
-    )
+    buffered = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHONUNBUFFERED"}
+    result = run_command(["bash", "-c", command], cwd=tmp_path, environment=buffered)
 
     assert result.stdout == "0\n"
     assert result.stderr == ""
@@ -191,9 +203,7 @@ def test_a_pipe_that_was_closed_before_anything_came_is_quiet_too(model: Path, t
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_under_the_output_is_one_line(model: Path, tmp_path: Path) -> None:
     command = f"{sys.executable} -m lmgen info {model} > /dev/full"
-    result = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    result = run_command(["bash", "-c", command], cwd=tmp_path)
 
     assert result.returncode == 1
     assert result.stderr.startswith("error: cannot use the output: No space left on device;")
@@ -209,26 +219,13 @@ def test_one_more_ctrl_c_at_the_very_end_leaves_no_traceback(tmp_path: Path) -> 
         "import atexit, os, signal; from lmgen.cli.app import main; "
         "atexit.register(os.kill, os.getpid(), signal.SIGINT); main()"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", impatient, "--version"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    result = run_command([sys.executable, "-c", impatient, "--version"], cwd=tmp_path)
+
     assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_without_standard_output_there_is_an_error_line(tmp_path: Path) -> None:
-    result = subprocess.run(
-        ["/bin/sh", "-c", f"exec {sys.executable} -m lmgen sample >&-"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        check=False,
-    )
+    result = run_command(["/bin/sh", "-c", f"exec {sys.executable} -m lmgen sample >&-"], cwd=tmp_path)
 
     assert result.returncode == 1
     assert result.stderr.startswith("error: there is no standard output")

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.process import COMMAND, ENVIRONMENT
+from tests.process import COMMAND, ENVIRONMENT, run_command
 
 LISTING_MODULES = """
 import sys
@@ -48,10 +47,8 @@ def bash(words: list[str]) -> dict[str, str]:
 
 def asked(variables: dict[str, str], cwd: Path) -> str:
     """What lmgen answers."""
-    result = subprocess.run(
-        COMMAND, cwd=cwd, env={**ENVIRONMENT, **variables}, capture_output=True, text=True, check=True
-    )
-    assert result.stderr == ""
+    result = run_command(COMMAND, cwd=cwd, environment={**ENVIRONMENT, **variables})
+    assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
 
 
@@ -101,15 +98,10 @@ def test_zsh_and_fish_show_help_beside_names(folder: Path) -> None:
 
 @pytest.mark.parametrize("words", [["sample", ""], ["train", "uni"], ["train", "--cell", ""]])
 def test_nothing_heavy_is_imported(words: list[str], folder: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", LISTING_MODULES],
-        cwd=folder,
-        env={**ENVIRONMENT, **bash(words)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [sys.executable, "-c", LISTING_MODULES]
+    result = run_command(command, cwd=folder, environment={**ENVIRONMENT, **bash(words)})
 
+    assert result.returncode == 0
     assert not {"torch", "numpy", "rich", "pydantic"} & set(result.stderr.split())
 
 
@@ -135,14 +127,8 @@ def test_bash_completes_once_completion_is_installed(folder: Path, command_path:
         $(complete -p lmgen | sed 's/.*-F \([^ ]*\).*/\1/') lmgen
         printf '%s\n' "${COMPREPLY[@]}"
     """
-    result = subprocess.run(
-        ["bash", "--norc", "-c", script],
-        cwd=folder,
-        env={**ENVIRONMENT, "HOME": str(home), "PATH": command_path},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    environment = {**ENVIRONMENT, "HOME": str(home), "PATH": command_path}
+    result = run_command(["bash", "--norc", "-c", script], cwd=folder, environment=environment)
 
     assert result.stdout.splitlines() == [
         "complete -o default -F _lmgen_completion lmgen",

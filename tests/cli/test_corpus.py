@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,9 @@ from typer.testing import CliRunner
 
 from lmgen.cli import report
 from lmgen.cli.corpus import corpus
+from tests.process import run_command
+
+ROOT = Path(__file__).parents[2]
 
 app = typer.Typer()
 app.add_typer(corpus, name="corpus")
@@ -79,11 +81,9 @@ def test_show_prints_a_split_as_training_cuts_it() -> None:
 def test_show_ends_quietly_when_its_reader_has_had_enough(tmp_path: Path) -> None:
     program = "from tests.cli.test_corpus import app; app()"
     command = f"{sys.executable} -c '{program}' corpus show python-code --quiet | head -c 5"
-    root = Path(__file__).parents[2]
+    done = run_command(["bash", "-c", command], cwd=ROOT)
 
-    done = subprocess.run(command, shell=True, capture_output=True, cwd=root, check=True)  # noqa: S602
-
-    assert (len(done.stdout), done.stderr) == (5, b"")
+    assert (len(done.stdout), done.stderr) == (5, "")
 
 
 def test_get_says_what_to_do_by_hand() -> None:
@@ -172,8 +172,5 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
 
 def test_importing_the_command_loads_nothing_heavy() -> None:
     program = "import sys, lmgen.cli.corpus; print({'numpy', 'rich', 'pooch', 'torch'} & set(sys.modules))"
-    root = Path(__file__).parents[2]
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=root, check=True)
-
-    assert done.stdout == b"set()\n"
+    assert run_command([sys.executable, "-c", program], cwd=ROOT).stdout == "set()\n"

@@ -1,7 +1,6 @@
 """`lmgen perplexity` as a user runs it."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from lmgen.models.ngram import NgramModel
 from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
+from tests.process import ENVIRONMENT, run_command
 
 app = typer.Typer()
 app.command()(perplexity)
@@ -97,11 +97,6 @@ def command(*arguments: str | Path) -> Sequence[str]:
     """The command as a process of its own."""
     code = "import typer; from lmgen.cli.perplexity import perplexity; typer.run(perplexity)"
     return [sys.executable, "-c", code, *map(str, arguments)]
-
-
-def environment() -> dict[str, str]:
-    root = Path(__file__).parents[2]
-    return {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
 
 
 def test_json_has_the_keys_of_the_contract_for_model_and_baseline() -> None:
@@ -402,7 +397,7 @@ def test_a_baseline_with_another_tokenizer_is_refused() -> None:
 def test_lines_come_out_while_the_pipe_is_still_open() -> None:
     arguments = command("checkpoints/demo", "-", "--by", "line", "--format", "tsv")
     with subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -423,7 +418,7 @@ def test_a_closed_pipe_ends_quietly(options: Sequence[str]) -> None:
     with (
         subprocess.Popen(["yes", "a b"], stdout=subprocess.PIPE) as endless,
         subprocess.Popen(
-            arguments, stdin=endless.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+            arguments, stdin=endless.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
         ) as process,
     ):
         assert process.stdout is not None
@@ -439,8 +434,5 @@ def test_a_closed_pipe_ends_quietly(options: Sequence[str]) -> None:
 
 def test_numpy_and_rich_are_not_needed_to_show_the_help_page() -> None:
     code = "import sys, lmgen.cli.perplexity; print({'numpy', 'rich', 'torch'} & set(sys.modules))"
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True
-    )
 
-    assert shown.stdout == "set()\n"
+    assert run_command([sys.executable, "-c", code], cwd=Path.cwd()).stdout == "set()\n"

@@ -186,7 +186,7 @@ class TestWhateverComesIn:
         self, models: dict[str, Path], lines: Sequence[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It would have to be held in memory as a whole."""
-        monkeypatch.setattr("lmgen.cli.sample.LONGEST_PROMPT", 1000)
+        monkeypatch.setattr("lmgen.cli.prompts.LONGEST_PROMPT", 1000)
         allowed = run("sample", models["char"], "--prompt", "-", *lines, "--length", "1", text="c" * 1000)
         refused = run("sample", models["char"], "--prompt", "-", *lines, "--length", "1", text="c" * 1001)
         assert allowed.exit_code == 0

@@ -22,6 +22,7 @@ from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.words import WordTokenizer
 from tests.cli.tiny_model import chain, save_bigram_model
+from tests.process import run_command
 
 app = typer.Typer()
 app.command()(sample)
@@ -256,9 +257,8 @@ def test_using_a_model_never_imports_torch(model: Path) -> None:
         "a = typer.Typer(); a.command()(sample); a(standalone_mode=False);"
         "print('torch' in sys.modules, 'rich' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(model), *GREEDY], capture_output=True, text=True, check=True
-    )
+    done = run_command([sys.executable, "-c", script, str(model), *GREEDY], cwd=model.parent)
+
     assert done.stdout == "abc\nabFalse False\n"
 
 

@@ -4,14 +4,13 @@ import json
 import re
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_train import TEXT, TINY
-from tests.process import COMMAND, ENVIRONMENT, Running, lmgen, wait_for
+from tests.process import COMMAND, Running, lmgen, run_command, wait_for
 
 EVALUATION = r" +\d+ "
 """How the line of an evaluation begins."""
@@ -96,15 +95,7 @@ def test_ctrl_c_before_training_begins_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_reader_that_goes_ends_training_quietly_and_saved(text: Path, tmp_path: Path) -> None:
     command = " ".join([*COMMAND, "train", text.name, *ENDLESS, "--out", "run"])
-    result = subprocess.run(
-        ["bash", "-c", f"{command} 2>&1 | head -7; exit ${{PIPESTATUS[0]}}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=ENVIRONMENT,
-        timeout=120,
-    )
+    result = run_command(["bash", "-c", f"{command} 2>&1 | head -7; exit ${{PIPESTATUS[0]}}"], cwd=tmp_path)
 
     assert (result.returncode, result.stderr) == (0, "")
     assert len(result.stdout.splitlines()) == 7
@@ -134,10 +125,7 @@ def test_a_small_disk_is_one_error_and_training_goes_on_where_there_is_space(
     own = ["unshare", "--map-root-user", "--mount", "bash", "-c"]
     mount = "mount -t tmpfs -o size=120k tmpfs run"
     (tmp_path / "run").mkdir()
-    if (
-        not shutil.which("unshare")
-        or subprocess.run([*own, mount], cwd=tmp_path, capture_output=True, check=False).returncode
-    ):
+    if not shutil.which("unshare") or run_command([*own, mount], cwd=tmp_path).returncode:
         pytest.skip("no file system can be mounted here")
     command = " ".join(COMMAND)
     settings = " ".join(TINY)
@@ -151,9 +139,7 @@ def test_a_small_disk_is_one_error_and_training_goes_on_where_there_is_space(
         {command} train --resume --out run/it && exit 6
         exit 0
     """
-    result = subprocess.run(
-        [*own, script], cwd=tmp_path, capture_output=True, text=True, check=False, env=ENVIRONMENT
-    )
+    result = run_command([*own, script], cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
     full, read_only = result.stderr.splitlines()

@@ -3,12 +3,11 @@
 import gzip
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.process import COMMAND, ENVIRONMENT, lmgen
+from tests.process import COMMAND, lmgen, run_command
 
 TINY = [
     *("--steps", "20", "--evaluations", "2", "--baseline-order", "2", "--threads", "1"),
@@ -100,9 +99,7 @@ def test_a_text_is_trained_on_from_a_pipe(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "a.gz", "wt") as file:
         file.write(TEXT)
     train = " ".join([*COMMAND, "train", "-", *TINY, "--out", "run", "--quiet"])
-    subprocess.run(
-        ["bash", "-c", f"zcat *.gz | {train}"], cwd=tmp_path, check=True, capture_output=True, env=ENVIRONMENT
-    )
+    run_command(["bash", "-c", f"zcat *.gz | {train}"], cwd=tmp_path)
     again = lmgen("sample", "run", "--length", "10", "--seed", "1", "--quiet", cwd=tmp_path)
 
     assert len(again.stdout) == 10

@@ -129,6 +129,15 @@ def test_half_written_files_are_deleted_and_nothing_else(run: RunFolder) -> None
     assert contents(run) == before
 
 
+def test_a_folder_that_has_the_name_of_a_half_written_file_is_left_alone(run: RunFolder) -> None:
+    named_so = [run.folder / ".tmpgrosuy", run.last.parent / ".new.safetensors.x", run.unfinished]
+    for folder in named_so:
+        folder.mkdir()
+    discard_remains(run)
+
+    assert all(folder.is_dir() for folder in named_so)
+
+
 def test_the_newest_run_to_go_on_with_need_not_have_a_model(run: RunFolder, tmp_path: Path) -> None:
     write_text(tmp_path / "later" / ".new" / "config.toml", "")
 

@@ -89,3 +89,11 @@ def test_a_damaged_file_is_made_anew(junk: str | None, run: RunFolder) -> None:
     run.mixture.write_text(broken if junk is None else junk)
 
     assert weights(run) == fitted
+
+
+def test_a_run_folder_that_cannot_be_written_to_can_be_mixed(run: RunFolder) -> None:
+    fitted = weights(run)
+    run.mixture.unlink()
+    run.mixture.mkdir()
+
+    assert weights(run) == fitted

@@ -14,6 +14,7 @@ from lmgen.cli.perplexity import perplexity
 from lmgen.cli.sample import sample
 from lmgen.cli.train import train
 from lmgen.data.run_folder import RunFolder
+from lmgen.errors import LmgenError
 from lmgen.training import run
 from lmgen.training.config import RunConfig
 from tests.fuzz.mutations import JSON, TEXT, Mutate
@@ -85,11 +86,18 @@ def _use(good: Path, file: str, command: list[str]) -> Callable[[Path], None]:
 
 
 def _invoke(arguments: list[str]) -> None:
-    """Run a command: it does its work, or says in one line why not."""
+    """
+    Run a command: it does its work, or says in one line why not.
+
+    Raises:
+        LmgenError: it said why not; the message is that line.
+    """
     result = CliRunner().invoke(app, arguments)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code in (0, 1, 2), result.exit_code
     lines = result.stderr.splitlines()
     assert not any("a bug in lmgen" in line for line in lines), lines[-1]
-    assert result.exit_code == 0 or lines[-1].startswith("error: "), result.stderr
+    if result.exit_code:
+        assert lines[-1].startswith("error: "), result.stderr
+        raise LmgenError(lines[-1])

@@ -1,12 +1,11 @@
 """Damaged files: every one ends in a good load or one LmgenError, in time and in bounded memory."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.process import ENVIRONMENT
+from tests.process import run_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,15 +20,8 @@ def test_no_damaged_file_does_any_harm(kind: list[str], cases: int, tmp_path: Pa
     """
     `python -m tests.fuzz` tries more of them. A process of its own, whose memory is limited.
     """
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", *kind, "--cases", str(cases), "--folder", str(tmp_path)],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
+    command = [sys.executable, "-m", "tests.fuzz", *kind, "--cases", str(cases), "--folder", str(tmp_path)]
+    ran = run_command(command, cwd=ROOT, timeout=280)
 
     assert ran.returncode == 0, f"{ran.stdout}{ran.stderr}in case {(tmp_path / 'case').read_text()}"
     assert f"{cases:,} cases" in ran.stdout

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lmgen.errors import NumericalError
 from lmgen.generation.next import next_tokens
 from tests.fakes import BigramModel, uniform_model
 from tests.generation.piece_tokenizer import PieceTokenizer
@@ -28,3 +29,18 @@ def test_all_tokens_together_have_probability_1() -> None:
 
 def test_of_equals_the_lower_id_comes_first() -> None:
     assert [n.token for n in next_tokens(uniform_model(4), TOKENIZER, "a", top=3)] == ["?", "a", "b"]
+
+
+def test_a_probability_just_above_1_is_rounding() -> None:
+    [certain] = next_tokens(BigramModel(np.array([[1e-9, -30.0]] * 2)), PieceTokenizer("a", "b"), "a", top=1)
+
+    assert (certain.probability, str(certain.log10)) == (1, "0.0")
+
+
+@pytest.mark.parametrize("bad", [0.02, np.nan])
+def test_probabilities_that_are_none_are_refused(bad: float) -> None:
+    table = uniform_model(4).table.copy()
+    table[1, 2] = bad
+
+    with pytest.raises(NumericalError, match="probabilities that are none"):
+        next_tokens(BigramModel(table), TOKENIZER, "a", top=1)

@@ -92,6 +92,21 @@ def test_damaged_archives_are_named(name: str, tmp_path: Path) -> None:
         list(member_blocks(tmp_path / name, "text"))
 
 
+def test_an_archive_that_leads_nowhere_is_damaged(tmp_path: Path) -> None:
+    """A link to itself, and long names of long names: what reads them would go on without end."""
+    link = tarfile.TarInfo("text")
+    link.type, link.linkname = tarfile.SYMTYPE, "text"
+    with tarfile.open(tmp_path / "link.tar", "w") as archive:
+        archive.addfile(link)
+    name = tarfile.TarInfo("@LongLink")
+    name.type, name.size = tarfile.GNUTYPE_LONGNAME, 1
+    (tmp_path / "names.tar").write_bytes((name.tobuf(tarfile.GNU_FORMAT) + bytes(512)) * 5_000)
+
+    for file in ("link.tar", "names.tar"):
+        with pytest.raises(CorpusError, match=rf"{file} is damaged \(its links or names have no end\)"):
+            list(member_blocks(tmp_path / file, "text"))
+
+
 def test_a_spool_can_be_read_again_even_if_the_first_reader_stopped_early() -> None:
     spool = Spool(arriving_blocks(io.BytesIO(CONTENT)))
     first = next(spool.blocks())

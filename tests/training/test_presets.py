@@ -9,7 +9,7 @@ import lmgen
 from lmgen.cli.train import train
 from lmgen.errors import ConfigError
 from lmgen.training.config import RunConfig
-from lmgen.training.presets import PRESETS, WORDS, with_preset
+from lmgen.training.presets import PRESETS, WORD_PRESETS, with_preset
 from lmgen.training.run import configured, read_config
 from tests import process
 
@@ -49,7 +49,7 @@ def test_a_preset_that_is_no_name_is_refused() -> None:
         with_preset({"preset": ["quick"]}, "here")
 
 
-@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize("name", WORD_PRESETS)
 def test_a_preset_has_another_network_for_words_in_the_same_time(name: str) -> None:
     settings = with_preset({"preset": name, "tokenizer": "word"}, "here")
 

@@ -96,7 +96,10 @@ class TrainingConfig:
     )
     schedule: str = setting("cosine", "how the learning rate falls over the budget", choices=SCHEDULE_NAMES)
     warmup: float = setting(
-        0.02, "share of the budget over which the learning rate rises", minimum=0.0, below=1.0
+        0.02,
+        "share of the budget over which the learning rate rises, at least 100 updates; 0 for none",
+        minimum=0.0,
+        below=1.0,
     )
     clip: float | None = setting(1.0, "largest norm of all gradients together; inf for any", above=0.0)
 

@@ -266,7 +266,11 @@ class Trainer:
     def _learning_rate(self) -> float:
         config = self.config
         factor = learning_rate_factor(
-            config.schedule, self.progress, config.warmup, self.position.validation_nats
+            config.schedule,
+            self.progress,
+            config.warmup,
+            self.position.validation_nats,
+            self.position.step,
         )
         return self.highest_rate * factor * 0.5**self.position.rollbacks
 

@@ -270,7 +270,13 @@ def test_a_corpus_shorter_than_a_window_says_so(tmp_path: Path) -> None:
 
 HOPELESS: dict[str, Any] = {"cell": "rnn-relu", "optimizer": "sgd", "learning_rate": 1e12, "clip": 1e30}
 
-TOO_FAST: dict[str, Any] = {"optimizer": "adamw", "learning_rate": 100.0, "steps": 150, "evaluations": 10}
+TOO_FAST: dict[str, Any] = {
+    "optimizer": "adamw",
+    "learning_rate": 100.0,
+    "warmup": 0.0,
+    "steps": 150,
+    "evaluations": 10,
+}
 """Explodes twice on `text`; a quarter of the learning rate is then low enough."""
 
 

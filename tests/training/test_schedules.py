@@ -1,4 +1,4 @@
-"""Schedules depend on the share of the budget alone."""
+"""Schedules depend on the share of the budget, and at first on the number of updates."""
 
 from math import inf
 
@@ -24,6 +24,16 @@ def test_the_rate_rises_in_a_straight_line_first(schedule: str) -> None:
     assert learning_rate_factor(schedule, 0.0, 0.1, []) == pytest.approx(0.01)
     assert learning_rate_factor(schedule, 0.05, 0.1, []) == pytest.approx((0.01 + 1) / 2)
     assert learning_rate_factor(schedule, 0.1, 0.1, []) == pytest.approx(1)
+
+
+def test_a_short_run_rises_for_its_first_hundred_updates_or_third() -> None:
+    """Long runs are as they were; without a warm-up nothing rises."""
+    assert learning_rate_factor("constant", 0.05, 0.02, [], step=50) == pytest.approx((0.01 + 1) / 2)
+    assert learning_rate_factor("constant", 0.1, 0.02, [], step=100) == 1
+    assert learning_rate_factor("constant", 1 / 6, 0.02, [], step=10) == pytest.approx((0.01 + 1) / 2)
+    assert learning_rate_factor("constant", 1 / 3, 0.02, [], step=20) == 1
+    assert learning_rate_factor("constant", 0.01, 0.02, [], step=5000) == pytest.approx((0.01 + 1) / 2)
+    assert learning_rate_factor("constant", 0.0, 0.0, [], step=0) == 1
 
 
 def test_cosine_falls_to_half_in_the_middle_and_nothing_at_the_end() -> None:

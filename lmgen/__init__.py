@@ -13,7 +13,7 @@ Everything here is imported when it is called: `import lmgen` costs nothing.
 
 from __future__ import annotations
 
-from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, NumericalError
+from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, NumericalError, WriteError
 
 TYPE_CHECKING = False  # what type checkers take to be true; `typing` itself takes a while to import
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "LmgenError",
     "ModelError",
     "NumericalError",
+    "WriteError",
     "estimate_cost",
     "find_learning_rate",
     "fit_ngram",

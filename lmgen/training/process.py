@@ -23,8 +23,9 @@ def computing(threads: int | None) -> Iterator[None]:
     """
     Compute in so many threads; None is as many as torch finds.
 
-    numpy gets one: threads of its own would fight with torch's for the same processors, since both go on
-    looking for work for a while when they have none. Freed memory is kept, from now on.
+    numpy gets one, unless its library shares them with torch's (MKL): threads of its own would fight with
+    torch's for the same processors, since both go on looking for work for a while when they have none. Freed
+    memory is kept, from now on.
     """
     from threadpoolctl import ThreadpoolController
 
@@ -32,7 +33,7 @@ def computing(threads: int | None) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        with ThreadpoolController().select(internal_api="openblas").limit(limits=1):
+        with ThreadpoolController().select(internal_api=["openblas", "blis"]).limit(limits=1):
             yield
     finally:
         torch.set_num_threads(before)

@@ -38,7 +38,7 @@ class Formula:
     """
     What function of which other formulas an array is.
 
-    It stands for an array (B, width), or (width,) if it is of vectors only; a width of 1 goes with any other.
+    It stands for an array (B, width), also where it is of vectors alone; a width of 1 goes with any other.
     Two formulas of the same function and operands are one: they are made by `array` and from each other.
 
     Sums and products keep to one form where gradients are concerned: a gradient that comes in, times a factor

@@ -121,6 +121,10 @@ class Routine:
         """What a formula was for the last row: one that is kept or given."""
         return self._values[self._places[formula]]  # type: ignore[no-any-return]
 
+    def forget(self) -> None:
+        """Let go of the arrays of the last row, which are a whole window's."""
+        self._values[: self._length] = [None] * self._length
+
     def _put(self, formula: Formula, array: Array) -> None:
         self._places[formula] = len(self._values)
         self._values.append(array)

@@ -113,6 +113,7 @@ class _Window:
         for h, row in zip(self.states[0][:-1], program.rows(given, written), strict=True):
             r = multiply(h)
             step((*[slice_of(formula, r) for formula in products], *row))
+        step.forget()
 
     def array(self, formula: Formula, steps: slice = slice(None)) -> Array:
         """What a formula is in some steps: (steps, B, width), or (B, width) if it is the same in all."""
@@ -169,6 +170,7 @@ class _WayBack:
             np.add(multiply(of_r), self._beside[0], self._of_state[0])
             for after, before in zip(self._of_state[1:], self._beside[1:], strict=True):
                 after[:] = before
+        step.forget()
 
     def gradients(self) -> list[Tensor]:
         """Those of x, the weight, the state before the window and the vectors, after all steps."""
@@ -193,6 +195,7 @@ class _WayBack:
                 _each_step(formula, factors[formula], -1)
                 for formula in programs.back.given[len(self._of_state) :]
             ]
+            factors.forget()
             blocks = [block[steps][::-1] for block in written]
             yield from programs.back.rows([*map(repeat, self._of_state), *given], blocks)
 

@@ -1,5 +1,7 @@
 """Every layer computes its cell's equations and their gradients, however it goes about it."""
 
+import gc
+import tracemalloc
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -168,6 +170,24 @@ def test_how_many_steps_have_their_factors_computed_together_does_not_matter(
     for steps in (1, 4):
         monkeypatch.setattr(recurrence, "FACTOR_SIZE", steps * 3 * 5)
         torch.testing.assert_close(results(run_layer, cell, inputs), together, atol=0, rtol=0)
+
+
+@ALL
+def test_nothing_of_a_window_is_kept_when_its_gradients_are_known(
+    cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recurrence, "FACTOR_SIZE", 2 * 4 * 8)
+    results(run_layer, cell, example(cell, (4, 4, 8, 8)))
+    inputs = example(cell, (500, 4, 8, 8))
+    tracemalloc.start()
+    try:
+        results(run_layer, cell, inputs)
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < inputs[1].nbytes / 2
 
 
 @ALL

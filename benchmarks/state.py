@@ -26,8 +26,9 @@ from lmgen.data.windows import Windows
 from lmgen.models.model_file import load_model
 from lmgen.models.recurrent import RecurrentModel
 from lmgen.tokenizers.base import IdArray
+from lmgen.training.config_file import configured
 from lmgen.training.network import Network
-from lmgen.training.run import configured, train
+from lmgen.training.run import train
 
 Float64Array = npt.NDArray[np.float64]
 

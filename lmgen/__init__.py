@@ -111,9 +111,10 @@ def train(
 
     from lmgen.text_model import TextModel
     from lmgen.training import run
+    from lmgen.training.config_file import configured
     from lmgen.training.events import Finished, Interrupted
 
-    config = run.configured(_settings(corpus, from_model, settings), "lmgen.train")
+    config = configured(_settings(corpus, from_model, settings), "lmgen.train")
     folder = None if out is None else Path(out)
     for event in run.train(config, folder, overwrite=overwrite):
         if on_event is not None:
@@ -133,11 +134,10 @@ def estimate_cost(*corpus: str | Path, from_model: str | Path | None = None, **s
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
     """
-    from lmgen.training import run, trials
+    from lmgen.training import trials
+    from lmgen.training.config_file import configured
 
-    return trials.estimate_cost(
-        run.configured(_settings(corpus, from_model, settings), "lmgen.estimate_cost")
-    )
+    return trials.estimate_cost(configured(_settings(corpus, from_model, settings), "lmgen.estimate_cost"))
 
 
 def find_learning_rate(
@@ -151,9 +151,10 @@ def find_learning_rate(
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
     """
-    from lmgen.training import run, trials
+    from lmgen.training import trials
+    from lmgen.training.config_file import configured
 
-    config = run.configured(_settings(corpus, from_model, settings), "lmgen.find_learning_rate")
+    config = configured(_settings(corpus, from_model, settings), "lmgen.find_learning_rate")
     return trials.find_learning_rate(config)
 
 

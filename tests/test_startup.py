@@ -62,6 +62,20 @@ def test_a_command_imports_only_what_it_needs(
     assert ALL & set(json.loads(result.stderr.splitlines()[-1])) == needed
 
 
+def test_train_says_what_is_wrong_with_its_settings_before_it_imports_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from lmgen.__main__ import main\n"
+        "try:\n    main()\n"
+        "finally:\n    assert 'torch' not in sys.modules\n"
+    )
+    result = python(code, "train", "--preset", "good", "--tied", "--output", "adaptive", cwd=tmp_path)
+
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_commands_are_listed_without_being_imported(tmp_path: Path) -> None:
     code = (
         "import sys\n"

@@ -1,7 +1,7 @@
 """`lmgen train`: a text in, a model out."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -90,16 +90,23 @@ def train(
         flags |= {"preset": preset} if preset else {}
         flags |= {"from": from_} if from_ else {}
         flags |= {"extend_vocabulary": True} if extend_vocabulary else {}
+        run_config = None if resume else _configured(flags, config)
         if estimate:
-            _estimate(flags, config, resume=resume, as_json=json)
+            _estimate(run_config, as_json=json)
             return
+        if run_config is None and (overwrite or config):
+            raise ConfigError("--resume goes on with a run as it is: leave --overwrite and --config out")
         from lmgen.cli.console import follow, print_summary
-        from lmgen.training import run  # noqa: F401 - an interrupted import would not always end
+        from lmgen.data.run_folder import newest_begun
+        from lmgen.training import run  # here: an interrupted import would not always end
 
         with _Interruption() as interruption:
-            events = _events(
-                flags, config, out, resume=resume, overwrite=overwrite, should_stop=lambda: interruption.asked
-            )
+            stop = interruption.is_asked_for
+            if run_config:
+                events = run.train(run_config, out, overwrite=overwrite, should_stop=stop, tell=report.note)
+            else:
+                folder = out or newest_begun().folder
+                events = run.resume(folder, flags, should_stop=stop, tell=report.note)
             finished = follow(interruption.watching(events), quiet=quiet, unseen=interruption.ask)
         if finished is None:
             raise typer.Exit(interruption.exit_code)
@@ -120,45 +127,24 @@ def _flags(
     return {**flags, "state": states.pop()} if states else flags
 
 
-def _events(
-    flags: dict[str, Any],
-    config: Path | None,
-    out: Path | None,
-    *,
-    resume: bool,
-    overwrite: bool,
-    should_stop: Callable[[], bool],
-) -> "Iterator[Event]":
-    """The events of a new run, or of one that goes on."""
-    from lmgen.data.run_folder import newest_begun
-    from lmgen.training import run
+def _configured(flags: dict[str, Any], config: Path | None) -> "RunConfig":
+    """The configuration of a new run, checked: a file's settings, over which flags win."""
+    from lmgen.training.config_file import configured, read_config
 
-    if resume:
-        if overwrite or config:
-            raise ConfigError("--resume goes on with a run as it is: leave --overwrite and --config out")
-        folder = out or newest_begun().folder
-        return run.resume(folder, flags, should_stop=should_stop, tell=report.note)
-    run_config = _configured(flags, config)
-    return run.train(run_config, out, overwrite=overwrite, should_stop=should_stop, tell=report.note)
+    settings = {**(read_config(config) if config else {}), **flags}
+    run_config = configured(settings, f"{config} and the command line" if config else "the command line")
+    run_config.resolved()  # what is wrong is said before torch is imported, which takes seconds
+    return run_config
 
 
-def _estimate(flags: dict[str, Any], config: Path | None, *, resume: bool, as_json: bool) -> None:
+def _estimate(config: "RunConfig | None", *, as_json: bool) -> None:
     """Measure and print what a new run would cost."""
-    if resume:
+    if config is None:
         raise ConfigError("--estimate is for a new run: leave --resume out")
     from lmgen.cli.console import print_cost
     from lmgen.training.trials import estimate_cost
 
-    print_cost(estimate_cost(_configured(flags, config), tell=report.note), as_json=as_json)
-
-
-def _configured(flags: dict[str, Any], config: Path | None) -> "RunConfig":
-    """The configuration of a new run: a file's settings, over which flags win."""
-    from lmgen.training import run
-
-    settings = {**(run.read_config(config) if config else {}), **flags}
-    where = f"{config} and the command line" if config else "the command line"
-    return run.configured(settings, where)
+    print_cost(estimate_cost(config, tell=report.note), as_json=as_json)
 
 
 class _Interruption:
@@ -170,7 +156,7 @@ class _Interruption:
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self._asked = False
         self.exit_code = 0
         """By the signal, as shells have it; 0 where a reader has gone, as always with pipes."""
         self._updating = False
@@ -188,7 +174,11 @@ class _Interruption:
 
     def ask(self) -> None:
         """Have training finish its step and save."""
-        self.asked = True
+        self._asked = True
+
+    def is_asked_for(self) -> bool:
+        """Whether training is to finish its step and save."""
+        return self._asked
 
     def watching(self, events: "Iterator[Event]") -> "Iterator[Event]":
         """Pass events on; from `Started` on, be polite."""

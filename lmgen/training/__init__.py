@@ -12,5 +12,5 @@ Windows in, weights out. The only folder that imports torch.
 - range_test.py, cost.py, trials.py: which learning rate, and what it will cost
 - checkpoints.py: what a resumed run needs; records.py: what a run writes down
 - ngram.py: n-gram models, alone (no torch)
-- events.py: what happens, for whoever shows it; config.py, presets.py: the settings
+- events.py: what happens, for whoever shows it; config.py, presets.py, config_file.py: the settings
 """

@@ -4,13 +4,10 @@ A training run from corpus to model: the one call behind `lmgen train`. Events o
     corpus ──► tokens on disk ──► n-gram baseline ──► network, window by window ──► best model, summary
 """
 
-import tomllib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import tomli_w
 
 from lmgen.data.lock import Lock, locked
 from lmgen.data.new_run import check_free, discard_new, discard_new_data, discard_remains, put_in_place
@@ -22,6 +19,7 @@ from lmgen.text.corpora import Corpus
 from lmgen.text.sources import STANDARD_INPUT
 from lmgen.training.checkpoints import load_checkpoint, save_checkpoint
 from lmgen.training.config import BUDGET, RunConfig
+from lmgen.training.config_file import as_toml, read_config
 from lmgen.training.cost import CostMeter
 from lmgen.training.events import (
     BaselineFitted,
@@ -30,10 +28,9 @@ from lmgen.training.events import (
     RangeTest,
     Started,
 )
-from lmgen.training.finetuning import Origin, origin_of, with_origin
+from lmgen.training.finetuning import Origin, origin_of
 from lmgen.training.loop import Trainer
 from lmgen.training.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
-from lmgen.training.presets import with_preset
 from lmgen.training.process import computing
 from lmgen.training.range_test import range_test
 from lmgen.training.records import Keeper, cut_metrics, is_damaged, model_is_lost, summarized
@@ -70,7 +67,7 @@ def train(
     """
     config = config.resolved()
     open_device(config.training.device)
-    _as_toml(config)  # or it says now what is wrong
+    as_toml(config)  # or it says now what is wrong
     corpus = open_run_corpus(config, tell)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
     check_free(run, overwrite=overwrite)
@@ -140,33 +137,9 @@ def resume(
             yield from _begin(lock, config, prepared, origin_of(config, run), should_stop, tell)
 
 
-def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
-    """
-    The configuration of a new run, from flat settings by the names of the flags.
-
-    Raises:
-        ConfigError: a name is unknown or a value is wrong; `where` says where it was read.
-        ModelError: the model that the run is to start from cannot be used.
-    """
-    return RunConfig.from_settings(with_preset(with_origin(settings, where), where), where)
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """
-    Settings from a TOML file, by the names of the flags.
-
-    Raises:
-        ConfigError: the file is missing or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the settings in {path}: {error}") from error
-
-
 def _prepared(run: RunFolder, config: RunConfig, corpus: Corpus, origin: Origin | None) -> Prepared:
     """Prepare a new run beside what is in the folder."""
-    write_text(run.new.config, _as_toml(config))
+    write_text(run.new.config, as_toml(config))
     return prepare_run(config, corpus, run.new, origin)
 
 
@@ -195,7 +168,7 @@ def _begin(
     config = replace(config, network=config.network.resolved(prepared.tokenizer.vocabulary_size))
     with computing(config.training.threads):
         try:
-            write_text(run.config, _as_toml(config))
+            write_text(run.config, as_toml(config))
             run.metrics.unlink(missing_ok=True)
             yield from _fit_baseline(run, config, prepared, tell)
             if config.training.learning_rate == "find":
@@ -222,7 +195,7 @@ def _go_on(
     with computing(config.training.threads):
         trainer = new_trainer(run, config, prepared)
         files = load_checkpoint(run, trainer, tell)
-        write_text(run.config, _as_toml(config))
+        write_text(run.config, as_toml(config))
         evaluated = trainer.position.evaluated_step
         cut_metrics(run.metrics, evaluated)
         if is_damaged(run.ngram, files):
@@ -283,7 +256,7 @@ def _with_found_rate(
     found = range_test(trainer)
     yield found
     config = replace(config, training=config.training.at_rate(found.learning_rate, default))
-    write_text(run.config, _as_toml(config))
+    write_text(run.config, as_toml(config))
     return config
 
 
@@ -322,18 +295,3 @@ def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:
         return config
     kept = {name: value for name, value in settings.items() if name not in BUDGET}
     return RunConfig.from_settings({**kept, **changes}, "the new budget")
-
-
-def _as_toml(config: RunConfig) -> str:
-    """
-    What `config.toml` says.
-
-    Raises:
-        ConfigError: a path cannot be written down.
-    """
-    settings = tomli_w.dumps(config.to_settings())
-    try:
-        settings.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ConfigError("a path of the corpus is not UTF-8; rename it") from error
-    return settings

@@ -15,6 +15,7 @@ from lmgen.models.model_file import load_model, save_model
 from lmgen.models.recurrent import RecurrentModel
 from lmgen.training import run
 from lmgen.training.config import TOKEN_LEARNING_RATE, default_learning_rate
+from lmgen.training.config_file import configured, read_config
 from lmgen.training.events import Event, Finished
 from lmgen.training.finetuning import open_origin, parameters_from
 from tests.training.test_run import TINY, metrics, stop_after, text, trained, without_times
@@ -44,7 +45,7 @@ def new_text(tmp_path: Path) -> Path:
 
 
 def tuned(text: Path, base: Path, folder: Path, **settings: Any) -> list[Event]:
-    config = run.configured({**BUDGET, "corpus": [str(text)], "from": str(base), **settings}, "the test")
+    config = configured({**BUDGET, "corpus": [str(text)], "from": str(base), **settings}, "the test")
     return list(run.train(config, folder))
 
 
@@ -56,7 +57,7 @@ def test_training_goes_on_where_the_model_was_left(text: Path, base: Path, tmp_p
     assert new.model.name == "gru"
     valid = RunFolder(base).valid_text.read_text(encoding="utf-8")
     assert new.score(valid).nats == pytest.approx(old.score(valid).nats, rel=1e-5)
-    settings = run.read_config(RunFolder(tmp_path / "new").config)
+    settings = read_config(RunFolder(tmp_path / "new").config)
     assert (settings["from"], settings["hidden_size"], settings["cell"]) == (str(base), 12, "gru")
 
 
@@ -159,7 +160,7 @@ def test_an_adaptive_output_is_trained_on_with_a_larger_vocabulary(
     trained(text, tmp_path / "base", tokenizer="word", output="adaptive")
     settings = {"extend_vocabulary": True, "optimizer": "adamw-adagrad"}
     *_, finished = tuned(new_text, tmp_path / "base", tmp_path / "new", **settings)
-    base, new = (run.read_config(RunFolder(tmp_path / name).config) for name in ("base", "new"))
+    base, new = (read_config(RunFolder(tmp_path / name).config) for name in ("base", "new"))
 
     assert isinstance(finished, Finished)
     assert (new["output"], new["cutoffs"]) == ("adaptive", base["cutoffs"])
@@ -170,7 +171,7 @@ def test_an_adaptive_output_is_trained_on_with_a_larger_vocabulary(
 def test_a_resumed_run_is_the_uninterrupted_one(new_text: Path, base: Path, tmp_path: Path) -> None:
     settings = {"extend_vocabulary": True, "dropout": 0.2}
     tuned(new_text, base, tmp_path / "whole", **settings)
-    config = run.configured({**BUDGET, "corpus": [str(new_text)], "from": str(base), **settings}, "the test")
+    config = configured({**BUDGET, "corpus": [str(new_text)], "from": str(base), **settings}, "the test")
     list(run.train(config, tmp_path / "cut", should_stop=stop_after(7)))
     (base / "model.safetensors").unlink()  # it is not needed any more
     list(run.resume(tmp_path / "cut"))
@@ -181,8 +182,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(new_text: Path, base: Path, tmp_
 
 def test_the_config_file_makes_the_same_run_again(new_text: Path, base: Path, tmp_path: Path) -> None:
     tuned(new_text, base, tmp_path / "a", extend_vocabulary=True, learning_rate="find")
-    settings = run.read_config(RunFolder(tmp_path / "a").config)
-    list(run.train(run.configured(settings, "config.toml"), tmp_path / "b"))
+    settings = read_config(RunFolder(tmp_path / "a").config)
+    list(run.train(configured(settings, "config.toml"), tmp_path / "b"))
 
     assert RunFolder(tmp_path / "a").model.read_bytes() == RunFolder(tmp_path / "b").model.read_bytes()
 
@@ -190,14 +191,14 @@ def test_the_config_file_makes_the_same_run_again(new_text: Path, base: Path, tm
 def test_the_default_learning_rate_is_half_of_the_usual_one(text: Path, base: Path, tmp_path: Path) -> None:
     tuned(text, base, tmp_path / "new", steps=1)
 
-    rate = run.read_config(RunFolder(tmp_path / "new").config)["learning_rate"]
+    rate = read_config(RunFolder(tmp_path / "new").config)["learning_rate"]
     assert rate == default_learning_rate("adamw", 12) / 2
 
 
 def test_so_is_that_of_embedding_and_output(text: Path, base: Path, tmp_path: Path) -> None:
     tuned(text, base, tmp_path / "new", steps=1, optimizer="adamw-adagrad")
 
-    settings = run.read_config(RunFolder(tmp_path / "new").config)
+    settings = read_config(RunFolder(tmp_path / "new").config)
     assert settings["learning_rate"] == default_learning_rate("adamw-adagrad", 12) / 2
     assert settings["token_learning_rate"] == TOKEN_LEARNING_RATE / 2
 
@@ -253,7 +254,7 @@ def test_a_setting_that_agrees_with_the_model_or_acts_in_training_alone_is_taken
     settings = {"hidden_size": 12, "cell": "gru", "tokenizer": "char", "embedding_size": 8, "dropout": 0.5}
     tuned(text, base, tmp_path / "new", **settings)
 
-    assert run.read_config(RunFolder(tmp_path / "new").config)["dropout"] == 0.5
+    assert read_config(RunFolder(tmp_path / "new").config)["dropout"] == 0.5
 
 
 def test_what_cannot_be_gone_on_from_is_named(text: Path, base: Path, tmp_path: Path) -> None:
@@ -268,7 +269,7 @@ def test_what_cannot_be_gone_on_from_is_named(text: Path, base: Path, tmp_path: 
 
 def test_a_run_never_replaces_the_model_that_it_starts_from(text: Path, base: Path) -> None:
     before = RunFolder(base).model.read_bytes()
-    config = run.configured({**BUDGET, "corpus": [str(text)], "from": str(base)}, "the test")
+    config = configured({**BUDGET, "corpus": [str(text)], "from": str(base)}, "the test")
 
     with pytest.raises(ConfigError, match=r"base holds the model that --from names; give another --out"):
         list(run.train(config, base, overwrite=True))

@@ -9,8 +9,8 @@ import lmgen
 from lmgen.cli.train import train
 from lmgen.errors import ConfigError
 from lmgen.training.config import RunConfig
+from lmgen.training.config_file import configured, read_config
 from lmgen.training.presets import PRESETS, WORD_PRESETS, with_preset
-from lmgen.training.run import configured, read_config
 from tests import process
 
 

@@ -10,6 +10,7 @@ import lmgen
 from lmgen.data.run_folder import RunFolder
 from lmgen.training import run
 from lmgen.training.config import default_learning_rate
+from lmgen.training.config_file import read_config
 from lmgen.training.events import Finished, RangeTest
 from lmgen.training.range_test import FEWEST_UPDATES, MOST_UPDATES, SPAN, range_test
 from tests.training.test_loop import trainer
@@ -71,7 +72,7 @@ def test_a_run_that_finds_its_rate_is_the_run_that_is_given_it(text: Path, tmp_p
 
     assert files[0].model.read_bytes() == files[1].model.read_bytes()
     assert files[0].config.read_text() == files[1].config.read_text()
-    assert run.read_config(files[0].config)["learning_rate"] == found.learning_rate
+    assert read_config(files[0].config)["learning_rate"] == found.learning_rate
     assert lmgen.find_learning_rate(text, **TINY, dropout=0.2) == found
 
 
@@ -79,7 +80,7 @@ def test_the_rate_of_embedding_and_output_keeps_its_proportion(text: Path, tmp_p
     """Of adamw-adagrad's two rates: so the run trains as the test that found the one did."""
     settings = {"optimizer": "adamw-adagrad", "token_learning_rate": 0.3}
     trained(text, tmp_path / "run", learning_rate="find", **settings)
-    kept = run.read_config(RunFolder(tmp_path / "run").config)
+    kept = read_config(RunFolder(tmp_path / "run").config)
 
     share = kept["learning_rate"] / default_learning_rate("adamw-adagrad", kept["hidden_size"])
     assert kept["token_learning_rate"] == pytest.approx(0.3 * share)

@@ -14,6 +14,7 @@ from lmgen.errors import ConfigError, CorpusError, ModelError, NumericalError
 from lmgen.models.cells import CELLS
 from lmgen.training import run
 from lmgen.training.config import OPTIMIZER_NAMES, RunConfig
+from lmgen.training.config_file import read_config
 from lmgen.training.events import (
     BaselineFitted,
     Evaluated,
@@ -180,7 +181,7 @@ def test_the_same_seed_gives_the_same_model_file(text: Path, tmp_path: Path) -> 
 
 def test_the_config_file_makes_the_same_run_again(text: Path, tmp_path: Path) -> None:
     trained(text, tmp_path / "a", learning_rate=0.003)
-    settings = run.read_config(RunFolder(tmp_path / "a").config)
+    settings = read_config(RunFolder(tmp_path / "a").config)
     list(run.train(RunConfig.from_settings(settings, "config.toml"), tmp_path / "b"))
 
     assert RunFolder(tmp_path / "a").model.read_bytes() == RunFolder(tmp_path / "b").model.read_bytes()
@@ -196,7 +197,7 @@ def test_the_config_file_writes_defaults_out(text: Path, tmp_path: Path) -> None
     assert kept["epochs"] == 10
     assert "epochs" not in config(text).resolved().to_settings()
     trained(text, tmp_path / "run")
-    assert "learning_rate" in run.read_config(RunFolder(tmp_path / "run").config)
+    assert "learning_rate" in read_config(RunFolder(tmp_path / "run").config)
 
 
 def test_a_run_stopped_before_its_first_evaluation_leaves_a_model(text: Path, tmp_path: Path) -> None:
@@ -212,7 +213,7 @@ def test_a_finished_run_goes_on_with_a_larger_budget(text: Path, tmp_path: Path)
     assert isinstance(event, Finished)
     assert event.steps == 36
     assert [line["step"] for line in metrics(tmp_path / "run")] == [6, 12, 18, 24, 27, 36]
-    assert run.read_config(RunFolder(tmp_path / "run").config)["steps"] == 36
+    assert read_config(RunFolder(tmp_path / "run").config)["steps"] == 36
 
 
 def test_resuming_changes_nothing_but_the_budget(text: Path, tmp_path: Path) -> None:

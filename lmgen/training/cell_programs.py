@@ -51,8 +51,8 @@ class CellPrograms:
         arrays = {self.x, r, *self.before, *self.vectors}
         computed = {f for f in parts_of(self.after) if not (f.is_number or f.is_slice)} - arrays
         read = _leaves(factors, arrays | computed)
-        self.left = list(dict.fromkeys(f.root for f in read if f.root in computed - {*self.after}))
-        """What the steps leave behind for the factors, beside the states."""
+        self.left = list(dict.fromkeys(f.root for f in read if f.root in (computed | {r}) - {*self.after}))
+        """What the steps leave behind for the factors, beside the states: r itself, where they read it."""
         self.factors = Program(read, [], factors)
 
         given = _leaves([*self.after, *self.left], arrays)

@@ -97,7 +97,7 @@ class TrainingConfig:
     schedule: str = setting("cosine", "how the learning rate falls over the budget", choices=SCHEDULE_NAMES)
     warmup: float = setting(
         0.02,
-        "share of the budget over which the learning rate rises, at least 100 updates; 0 for none",
+        "share of the budget over which the learning rate rises (at least 100 updates, or a third); 0: none",
         minimum=0.0,
         below=1.0,
     )

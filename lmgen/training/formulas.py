@@ -38,7 +38,7 @@ class Formula:
     """
     What function of which other formulas an array is.
 
-    It stands for an array (B, width), also where it is of vectors alone; a width of 1 goes with any other.
+    It stands for an array (B, width), or (steps, B, width); a width of 1 goes with any other.
     Two formulas of the same function and operands are one: they are made by `array` and from each other.
 
     Sums and products keep to one form where gradients are concerned: a gradient that comes in, times a factor
@@ -54,8 +54,8 @@ class Formula:
         """In the order in which formulas can be computed: after the operands'."""
         self.is_gradient = function is not None and any(operand.is_gradient for operand in operands)
         """Whether it depends on gradients that come in."""
-        self.is_fixed = function is not None and all(operand.is_fixed for operand in operands)
-        """Whether it is the same at all steps."""
+        self.is_fixed = isinstance(function, Columns) and operands[0].is_fixed
+        """Whether it is a vector or a slice of one, and so the same at all steps."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -202,6 +202,8 @@ def _passed_on(
     function, operands = formula.function, formula.operands
     if function is None:
         return
+    if _all(formula) in blocks:
+        blocks = {_all(formula): _whole(formula, blocks)}
     if all(operand.width == formula.width for operand in operands) and function in _COLUMN_BY_COLUMN:
         for columns, gradient in blocks.items():  # blocks that came apart may be needed apart
             for operand, derivative in zip(operands, _DERIVATIVES[function](formula, *operands), strict=True):
@@ -286,12 +288,12 @@ def relu(values: Array, result: Array) -> None:
 
 def mean(values: Array, result: Array) -> None:
     """Of the last axis."""
-    np.dot(values, _column(values.shape[-1], 1 / values.shape[-1], values.dtype), result)
+    np.matmul(values, _column(values.shape[-1], 1 / values.shape[-1], values.dtype), result)
 
 
 def total(values: Array, result: Array) -> None:
     """The sum of the last axis."""
-    np.dot(values, _column(values.shape[-1], 1.0, values.dtype), result)
+    np.matmul(values, _column(values.shape[-1], 1.0, values.dtype), result)
 
 
 @cache

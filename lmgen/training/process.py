@@ -31,9 +31,9 @@ def computing(threads: int | None) -> Iterator[None]:
 
     keep_freed_memory()
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
     try:
         with ThreadpoolController().select(internal_api=["openblas", "blis"]).limit(limits=1):
+            torch.set_num_threads(threads or before)  # after the limit, which some libraries share with torch
             yield
     finally:
         torch.set_num_threads(before)
@@ -43,5 +43,6 @@ def keep_freed_memory() -> None:
     """From now on keep memory that is freed for what is allocated next; where the C library is glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
-        for parameter in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
-            mallopt(parameter, 2**31 - 1)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        if not mallopt(_M_MMAP_THRESHOLD, 2**31 - 1):
+            mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most that older versions allow

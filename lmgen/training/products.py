@@ -3,8 +3,8 @@ Matrix products of training on a CPU, by the fastest of the libraries that torch
 
 torch computes float32 products with MKL, which leaves half of an AMD processor's AVX-512 unused. oneDNN does
 not, but takes about 10 µs to start, so it gets the products that take longer than that. numpy starts fastest
-and computes in a single thread (process.py), so it gets the small products and, where torch has one thread
-too, those that run along the whole of a window.
+and mostly has one thread (process.py), so it gets the small products and, where torch has one thread too,
+those that run along the whole of a window.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ NUMPY_WEIGHT = 1 << 16
 """Weights of more numbers do not go to numpy, whose library rearranges them again for every product."""
 
 NUMPY_MULTIPLICATIONS = 1 << 22
-"""Nor do products of more multiplications for each thread that torch would use."""
+"""Nor do products of more multiplications than this, divided by the threads that torch has."""
 
 
 def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -43,9 +43,8 @@ def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
 def weight_gradient(gradients: Tensor, values: Tensor) -> Tensor:
     """`gradients.T @ values`: (N, O) and (N, I) -> (O, I)."""
     if torch.get_num_threads() == 1:
-        with np.errstate(
-            all="ignore"
-        ):  # numbers that are not finite are for the caller to see, as with torch
+        # Numbers that are not finite are for the caller to see, as with torch.
+        with np.errstate(all="ignore"):
             return torch.from_numpy(np.dot(gradients.detach().numpy().T, values.detach().numpy()))
     return product(values.T, gradients.T).T.contiguous()
 
@@ -55,7 +54,7 @@ def repeated_product(weight: Tensor, rows: int) -> Callable[[Array], Array]:
     `values @ weight.T` as a function of the values. What it returns holds until it is called again.
 
     Args:
-        weight: (O, I). It is copied here, into the order in which products read it fastest.
+        weight: (O, I). It is copied here where need be, into the order in which products read it fastest.
         rows: of the values, which are (rows, I).
     """
     multiplications = rows * weight.numel()

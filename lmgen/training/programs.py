@@ -29,7 +29,7 @@ class Program:
     """
 
     def __init__(
-        self, given: Sequence[Formula], written: Sequence[Formula], kept: Iterable[Formula] = ()
+        self, given: Sequence[Formula], written: Sequence[Formula], kept: Sequence[Formula] = ()
     ) -> None:
         """
         Find the order.

@@ -11,7 +11,7 @@ Which passes these are, cell_programs.py finds from the cell's equations.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -55,20 +55,21 @@ class _Recurrence(torch.autograd.Function):
         ctx: Any, programs: CellPrograms, x: Tensor, weight: Tensor, *rest: Tensor
     ) -> tuple[Tensor, ...]:
         state, vectors = rest[: len(programs.before)], rest[len(programs.before) :]
-        window = ctx.window = _Window(programs, x, state, vectors)
+        window = _Window.begin(programs, x, state, vectors)
         # Numbers that are not finite are for the caller to see, as with torch.
         with np.errstate(all="ignore"):
             window.run(weight)
         hidden = torch.from_numpy(window.states[0][1:])
-        ctx.save_for_backward(weight, hidden)
+        ctx.programs = programs
+        ctx.save_for_backward(weight, hidden, *map(torch.from_numpy, window.arrays))
         ctx.set_materialize_grads(False)
         return hidden, *(torch.from_numpy(part[-1].copy()) for part in window.states)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, hidden: Tensor | None, *last: Tensor | None) -> tuple[Tensor | None, ...]:
-        weight, _ = ctx.saved_tensors  # where torch complains if somebody changed the hidden states
-        way = _WayBack(ctx.window, last)
+        weight, _, *saved = ctx.saved_tensors  # torch complains here if somebody changed the hidden states
+        way = _WayBack(_Window(ctx.programs, [_numpy(array) for array in saved]), last)
         with np.errstate(all="ignore"):
             way.run(weight, hidden)
             return (None, *way.gradients())
@@ -77,37 +78,46 @@ class _Recurrence(torch.autograd.Function):
 class _Window:
     """The arrays of a window: what its steps read, and what they leave for the way back."""
 
-    def __init__(
-        self, programs: CellPrograms, x: Tensor, state: Sequence[Tensor], vectors: Sequence[Tensor]
-    ) -> None:
+    def __init__(self, programs: CellPrograms, arrays: Sequence[Array]) -> None:
         """
-        Stand before the first step.
+        Name them.
 
         Args:
             programs: of the cell.
-            x: W v + b, (T, B, G*H).
-            state: each part (B, H).
-            vectors: in the order of the programs'.
+            arrays: x, (T, B, G*H); each part of the state from before the first step to after the last,
+                (T + 1, B, H); what the steps leave behind, (T, B, ...); the vectors, for each stream.
         """
         self.programs = programs
-        self.x = _numpy(x)
+        self.arrays = arrays
+        self.x, *others = arrays
         self.length, self.streams, _ = self.x.shape
-        self.states = [np.empty((self.length + 1, *part.shape), self.x.dtype) for part in state]
-        """From before the first step to after the last, each (T + 1, B, H)."""
-        for stack, part in zip(self.states, state, strict=True):
-            stack[0] = _numpy(part)
-        self._left = [np.empty((self.length, self.streams, f.width), self.x.dtype) for f in programs.left]
+        states, left = len(programs.before), len(programs.left)
+        self.states, self.left = others[:states], others[states : states + left]
         before, after = [part[:-1] for part in self.states], [part[1:] for part in self.states]
-        tiled = (self.streams, 1)  # numpy is faster with rows that are there than with one to repeat
-        fixed = [np.tile(_numpy(vector), tiled) for vector in vectors]
         formulas = [*programs.after, *programs.left, *programs.before, *programs.vectors, programs.x]
-        self._arrays = dict(zip(formulas, [*after, *self._left, *before, *fixed, self.x], strict=True))
+        values = [*after, *self.left, *before, *others[states + left :], self.x]
+        self._values = dict(zip(formulas, values, strict=True))
+
+    @classmethod
+    def begin(
+        cls, programs: CellPrograms, x: Tensor, state: Sequence[Tensor], vectors: Sequence[Tensor]
+    ) -> Self:
+        """A window before its first step: x is (T, B, G*H), each part of the state (B, H)."""
+        length, streams, _ = x.shape
+        dtype = _numpy(x).dtype
+        states = [np.empty((length + 1, *part.shape), dtype) for part in state]
+        for stack, part in zip(states, state, strict=True):
+            stack[0] = _numpy(part)
+        left = [np.empty((length, streams, formula.width), dtype) for formula in programs.left]
+        # numpy is faster with rows that are there than with one to repeat.
+        rows = [np.tile(_numpy(vector), (streams, 1)) for vector in vectors]
+        return cls(programs, [_numpy(x), *states, *left, *rows])
 
     def run(self, weight: Tensor) -> None:
         """All steps, one after the other. `weight` is U, (G*H, H)."""
         program, products = self.programs.forward, self.programs.products
         given = [_each_step(formula, self.array(formula)) for formula in program.given[len(products) :]]
-        written = [*(part[1:] for part in self.states), *self._left]
+        written = [*(part[1:] for part in self.states), *self.left]
         step = routine_for(program, (self.streams,), self.x.dtype)
         multiply = repeated_product(weight, self.streams)
         for h, row in zip(self.states[0][:-1], program.rows(given, written), strict=True):
@@ -117,7 +127,7 @@ class _Window:
 
     def array(self, formula: Formula, steps: slice = slice(None)) -> Array:
         """What a formula is in some steps: (steps, B, width), or (B, width) if it is the same in all."""
-        array = slice_of(formula, self._arrays[formula.root])
+        array = slice_of(formula, self._values[formula.root])
         return array if formula.is_fixed else array[steps]
 
 

@@ -41,7 +41,7 @@ def learning_rate_factor(
             (halves after each evaluation that is no better than the best before it), or `constant`.
         progress: share of the budget spent, 0 to 1.
         warmup: share of the budget over which the rate first of all rises in a straight line, from a
-            hundredth; at least `WARMUP_UPDATES`. 0 is none.
+            hundredth; at least `WARMUP_UPDATES`, or `LONGEST_WARMUP` where these would be more. 0 is none.
         validation_nats: the evaluations so far; only `plateau` looks at them.
         step: updates so far; by default the first ones are over.
     """

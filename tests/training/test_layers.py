@@ -46,7 +46,29 @@ def uneven(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -
     return (1 - sigmoid(s)) * (a * h - 2 * s) + tanh(b).mean(-1, keepdims=True) - 0.5 * h, kept
 
 
+def leaky(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+    """Factors that are made of vectors and numbers alone."""
+    (h,) = state
+    a = sigmoid(vectors["tau"])
+    return (h + a * (0.5 * (0.5 * tanh(x + r)) - h),)
+
+
+def multiplicative(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+    """Factors that read the recurrent product itself."""
+    return (tanh(x * r + vectors["alpha"] * x + vectors["beta"] * r),)
+
+
+def one_gate(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+    """A column for all units, cut from a block that is used whole as well."""
+    h, other = state
+    a, b = blocks(x + r, 2)
+    return (sigmoid(a[..., 0:1]) * tanh(b) + tanh(a) + 0.5 * other, tanh(b[..., 0:1]) * h)
+
+
 MORE_CELLS = {
+    "leaky": Cell(gates=("a",), states=("h",), step=leaky, vectors=("tau",)),
+    "multiplicative": Cell(gates=("a",), states=("h",), step=multiplicative, vectors=("alpha", "beta")),
+    "one-gate": Cell(gates=("a", "b"), states=("h", "other"), step=one_gate),
     "peephole": Cell(gates=("i", "f", "o"), states=("h", "c"), step=peephole, vectors=("p_f", "p_o")),
     "layer-normalised": Cell(
         gates=("i", "o"), states=("h", "c"), step=layer_normalised, gate_vectors=("gain",)
@@ -76,7 +98,6 @@ def example(
         return numbers.requires_grad_()
 
     parameters = {"weight_input": random(rows, I), "weight_recurrent": random(rows, H), "bias": random(rows)}
-    parameters |= {name: random(rows) for name in CELLS[cell].gate_vectors}
     parameters |= {name: random(H) for name in CELLS[cell].vectors}
     parameters |= {name: random(rows) for name in CELLS[cell].gate_vectors}
     return parameters, random(T, B, I), tuple(random(B, H) for _ in CELLS[cell].states)
@@ -170,6 +191,29 @@ def test_how_many_steps_have_their_factors_computed_together_does_not_matter(
     for steps in (1, 4):
         monkeypatch.setattr(recurrence, "FACTOR_SIZE", steps * 3 * 5)
         torch.testing.assert_close(results(run_layer, cell, inputs), together, atol=0, rtol=0)
+
+
+@ALL
+def test_gradients_leave_no_more_than_they_found(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer's arrays are freed on the way back, though the loss lives on."""
+    monkeypatch.setattr(recurrence, "FACTOR_SIZE", 2 * 4 * 8)
+    results(run_layer, cell, example(cell, (4, 4, 8, 8)))
+    parameters, values, state = example(cell, (500, 4, 8, 8))
+    tracemalloc.start()
+    try:
+        hidden, _ = run_layer(cell, parameters, values, state)
+        loss = hidden.sum()
+        del hidden
+        forward, _ = tracemalloc.get_traced_memory()
+        gradients = torch.autograd.grad(loss, [values, *parameters.values()], allow_unused=True)
+        del gradients
+        gc.collect()
+        back, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert loss.grad_fn is not None
+    assert back < values.nbytes / 2, f"{forward:,} bytes before, {back:,} after"
 
 
 @ALL

@@ -3,10 +3,9 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from lmgen.training.process import computing
 
@@ -32,14 +31,16 @@ def test_freed_memory_is_used_again_without_asking_the_system() -> None:
     assert int(run.stdout) < 1000
 
 
+def threads_of_numpy() -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["internal_api"] == "openblas"]
+
+
 def test_torch_has_the_threads_that_are_asked_for_and_numpy_one() -> None:
-    before = torch.get_num_threads()
-    np.dot(np.ones((2, 2)), np.ones((2, 2)))
-    with computing(3):
+    before, of_numpy = torch.get_num_threads(), threads_of_numpy()
+    with threadpool_limits(2), computing(3):
         assert torch.get_num_threads() == 3
-        assert {
-            library["num_threads"] for library in threadpool_info() if library["internal_api"] == "openblas"
-        } <= {1}
+        assert set(threads_of_numpy()) <= {1}
         with computing(None):
             assert torch.get_num_threads() == 3
-    assert torch.get_num_threads() == before
+        assert set(threads_of_numpy()) <= {1}
+    assert (torch.get_num_threads(), threads_of_numpy()) == (before, of_numpy)

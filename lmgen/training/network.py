@@ -17,7 +17,7 @@ from lmgen.models.cells import LayerStates, cell_named
 from lmgen.models.config import NetworkConfig
 from lmgen.models.recurrent import Float32Array
 from lmgen.training.layers import run_layer
-from lmgen.training.regularization import embedding_dropout, locked_dropout, weight_drop
+from lmgen.training.regularization import dropout, embedding_dropout, locked_dropout, weight_drop
 
 
 class Network(nn.Module):
@@ -133,7 +133,7 @@ class Network(nn.Module):
         """Values, (T, B, H), with dropout of the kind that is set; in evaluation as they are."""
         if not self.training:
             return values
-        return locked_dropout(values, rate) if self.config.variational else functional.dropout(values, rate)
+        return locked_dropout(values, rate) if self.config.variational else dropout(values, rate)
 
     def _layer_parameters(self, layer: nn.Module) -> dict[str, Tensor]:
         """A layer's arrays by name, the recurrent weights as this window sees them."""

@@ -15,7 +15,13 @@ from lmgen.models.outputs import logits
 from lmgen.training.config import TrainingConfig
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network, detached
-from lmgen.training.regularization import activation_penalty, embedding_dropout, locked_dropout, weight_drop
+from lmgen.training.regularization import (
+    activation_penalty,
+    dropout,
+    embedding_dropout,
+    locked_dropout,
+    weight_drop,
+)
 
 V = 7
 IDS = np.random.default_rng(0).integers(0, V, 400).astype(np.uint8)
@@ -38,15 +44,15 @@ def trainer(made: Network, **settings: Any) -> Trainer:
 class TestNothingIsOn:
     """The default, and `--dropout` alone, train as a plain loop over torch's own layers does."""
 
-    @pytest.mark.parametrize("dropout", [0.0, 0.3])
-    def test_five_steps_give_the_weights_of_a_plain_loop(self, dropout: float) -> None:
+    @pytest.mark.parametrize("rate", [0.0, 0.3])
+    def test_five_steps_give_the_weights_of_a_plain_loop(self, rate: float) -> None:
         torch.manual_seed(1)
-        ours = network(dropout=dropout)
+        ours = network(dropout=rate)
         for _ in trainer(ours, optimizer="sgd", learning_rate=1.0, schedule="constant", warmup=0.0).run():
             pass
         torch.manual_seed(1)
-        plain = network(dropout=dropout)
-        train_plainly(plain, dropout)
+        plain = network(dropout=rate)
+        train_plainly(plain, rate)
 
         for name, parameter in plain.named_parameters():
             assert torch.equal(parameter, ours.get_parameter(name)), name
@@ -59,7 +65,54 @@ class TestNothingIsOn:
         assert torch.equal(before, torch.get_rng_state())
 
 
-def train_plainly(plain: Network, dropout: float) -> None:
+class TestDropout:
+    @pytest.mark.parametrize("rate", [0.001, 0.2, 0.5, 0.97])
+    def test_the_share_is_the_rate_and_the_expected_value_stays(self, rate: float) -> None:
+        torch.manual_seed(0)
+        dropped = dropout(torch.full((100, 100, 101), 3.0), rate)
+        share = (dropped == 0).float().mean().item()
+
+        assert share == pytest.approx(rate, abs=5 * (rate * (1 - rate) / dropped.numel()) ** 0.5)
+        assert dropped.max().item() == pytest.approx(3 / (1 - rate))
+        assert dropped.double().mean().item() == pytest.approx(3, rel=5 * (rate / (1 - rate)) ** 0.5 / 1000)
+
+    def test_neighbours_and_draws_know_nothing_of_each_other(self) -> None:
+        torch.manual_seed(0)
+        one, other = (dropout(torch.ones(1000, 1000), 0.5).flatten() - 1 for _ in range(2))
+        for first, second in (
+            (one[:-1], one[1:]),
+            (one[:-4], one[4:]),
+            (one[:-1000], one[1000:]),
+            (one, other),
+        ):
+            assert abs((first * second).mean().item()) < 0.005
+
+    def test_torch_s_seed_decides(self) -> None:
+        values = torch.ones(5, 7, 3, dtype=torch.float64)
+        draws = []
+        for seed in (1, 1, 2):
+            torch.manual_seed(seed)
+            draws.append(dropout(values, 0.4))
+
+        assert draws[0].dtype == torch.float64
+        assert torch.equal(draws[0], draws[1])
+        assert not torch.equal(draws[0], draws[2])
+
+    def test_the_gradient_is_dropped_with_its_value(self) -> None:
+        values = torch.ones(50, 20, requires_grad=True)
+        dropped = dropout(values, 0.3)
+        dropped.sum().backward()  # type: ignore[no-untyped-call]
+
+        assert torch.equal(values.grad, dropped.detach())  # type: ignore[arg-type]
+
+    def test_a_rate_of_nothing_changes_nothing_and_one_of_almost_all_leaves_nothing(self) -> None:
+        values = torch.randn(30, 4)
+
+        assert dropout(values, 0.0) is values
+        assert not dropout(values, ALL).any()
+
+
+def train_plainly(plain: Network, rate: float) -> None:
     """Five steps of truncated backpropagation, written out."""
     optimizer = torch.optim.SGD(plain.parameters(), lr=1.0)
     windows = Windows(ids=IDS, start_token=0, streams=4, length=8, carried=True)
@@ -71,7 +124,7 @@ def train_plainly(plain: Network, dropout: float) -> None:
             weights = [*matrices, bias, torch.zeros_like(bias)]
             values, h, c = torch.lstm(values, [h[None], c[None]], weights, True, 1, 0.0, False, False, False)
             after.append((h[0], c[0]))
-            values = functional.dropout(values, dropout)
+            values = dropout(values, rate)
         state = detached(tuple(after))
         weight, bias = plain.output.parameters()
         scores = values @ weight.T + bias

@@ -47,7 +47,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "variational": True,
         "dropout_input": 0.1,
         "dropout_output": 0.4,
-        "weight_drop": 0.2,
     },
     "awd-lstm": AWD_LSTM,
 }

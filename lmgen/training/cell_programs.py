@@ -35,13 +35,16 @@ class CellPrograms:
         self.after = cell.step(self.x, r, tuple(self.before), named)
         incoming = [array(f"gradient of {name}", hidden_size, is_gradient=True) for name in cell.states]
         found = gradients(self.after, incoming)
-        self.of_x, self.of_r = found.get(self.x, {}), found.get(r, {})
-        """The gradients of x and r, of blocks of columns; columns in no block have no influence."""
+        of_x, of_r = found.get(self.x, {}), found.get(r, {})
+        self.written = [of_r] if of_x == of_r else [of_r, of_x]
+        """
+        The gradients of r and x, which are one where the equations know no more than x + r.
+
+        As below these are of blocks of columns; columns in no block have no influence.
+        """
         self.of_state = [found.get(formula, {}) for formula in self.before]
         self.of_vectors = [found.get(formula, {}) for formula in self.vectors]
 
-        self.written = [self.of_r] if self.of_x == self.of_r else [self.of_r, self.of_x]
-        """What `back` writes: one gradient where the equations know no more than x + r."""
         written = [formula for blocks in self.written for formula in blocks.values()]
         kept = [formula for blocks in (*self.of_state, *self.of_vectors) for formula in blocks.values()]
         needed = parts_of([*written, *kept], lambda formula: formula.is_gradient)

@@ -54,7 +54,7 @@ class Formula:
         """In the order in which formulas can be computed: after the operands'."""
         self.is_gradient = function is not None and any(operand.is_gradient for operand in operands)
         """Whether it depends on gradients that come in."""
-        self.is_fixed = isinstance(function, Columns) and operands[0].is_fixed
+        self.is_fixed: bool = self.is_slice and operands[0].is_fixed
         """Whether it is a vector or a slice of one, and so the same at all steps."""
 
     @property
@@ -65,7 +65,7 @@ class Formula:
     @property
     def root(self) -> "Formula":
         """What it is a slice of, or itself."""
-        return self.operands[0].root if isinstance(self.function, Columns) else self
+        return self.operands[0].root if self.is_slice else self
 
     @property
     def is_slice(self) -> bool:
@@ -318,9 +318,7 @@ def _formula(function: Function | Columns, *operands: Formula, width: int | None
 
 @cache
 def _number(value: float) -> Formula:
-    formula = Formula(None, (value,), 1)
-    formula.is_fixed = True
-    return formula
+    return Formula(None, (value,), 1)
 
 
 def _as_formula(value: Formula | float) -> Formula:

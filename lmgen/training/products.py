@@ -11,12 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-Array = npt.NDArray[np.floating[Any]]
+from lmgen.models.base import FloatArray
 
 ONEDNN_MULTIPLICATIONS = 1 << 20
 """From how many multiplications on a product goes to oneDNN; one core makes as many in some 15 µs."""
@@ -49,7 +48,7 @@ def weight_gradient(gradients: Tensor, values: Tensor) -> Tensor:
     return product(values.T, gradients.T).T.contiguous()
 
 
-def repeated_product(weight: Tensor, rows: int) -> Callable[[Array], Array]:
+def repeated_product(weight: Tensor, rows: int) -> Callable[[FloatArray], FloatArray]:
     """
     `values @ weight.T` as a function of the values. What it returns holds until it is called again.
 

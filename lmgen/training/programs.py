@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.models.base import FloatArray
 from lmgen.training.formulas import Columns, Formula, Function, parts_of
 
-Array = npt.NDArray[np.floating[Any]]
-Row = tuple[Array, ...]
+Row = tuple[FloatArray, ...]
 
 
 class Program:
@@ -53,7 +53,7 @@ class Program:
         """The place in the row of each result that is computed right where it is wanted."""
         self.slices = [f for f in self.computed if f.is_slice and f.root in self.direct]
 
-    def rows(self, given: Iterable[Iterable[Array]], written: Sequence[Array]) -> Iterator[Row]:
+    def rows(self, given: Iterable[Iterable[FloatArray]], written: Sequence[FloatArray]) -> Iterator[Row]:
         """
         Row after row.
 
@@ -66,11 +66,11 @@ class Program:
         return zip(*given, *written, *slices, strict=False)
 
 
-def slice_of(formula: Formula, root: Array) -> Array:
+def slice_of(formula: Formula, root: FloatArray) -> FloatArray:
     """A slice, or a slice of a slice, of the array that its root is."""
     if not isinstance(formula.function, Columns):
         return root
-    array: Array = formula.function.of(slice_of(formula.operands[0], root))
+    array: FloatArray = formula.function.of(slice_of(formula.operands[0], root))
     return array
 
 
@@ -110,14 +110,14 @@ class Routine:
             if self._places[formula] != place:
                 self._calls.append((np.copyto, itemgetter(place, self._places[formula])))
 
-    def __call__(self, row: Sequence[Array]) -> None:
+    def __call__(self, row: Sequence[FloatArray]) -> None:
         """Compute everything for one row."""
         values = self._values
         values[: self._length] = row
         for function, operands in self._calls:
             function(*operands(values))
 
-    def __getitem__(self, formula: Formula) -> Array:
+    def __getitem__(self, formula: Formula) -> FloatArray:
         """What a formula was for the last row: one that is kept or given."""
         return self._values[self._places[formula]]  # type: ignore[no-any-return]
 
@@ -125,7 +125,7 @@ class Routine:
         """Let go of the arrays of the last row, which are a whole window's."""
         self._values[: self._length] = [None] * self._length
 
-    def _put(self, formula: Formula, array: Array) -> None:
+    def _put(self, formula: Formula, array: FloatArray) -> None:
         self._places[formula] = len(self._values)
         self._values.append(array)
 
@@ -145,8 +145,8 @@ class _Memory:
 
     def __init__(self, program: Program, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         self._shape, self._dtype = shape, dtype
-        self._taken: dict[Formula, Array] = {}
-        self._free: dict[tuple[int, ...], list[Array]] = {}
+        self._taken: dict[Formula, FloatArray] = {}
+        self._free: dict[tuple[int, ...], list[FloatArray]] = {}
         last_used = {
             operand.root: formula
             for formula in program.computed
@@ -166,7 +166,7 @@ class _Memory:
                 array = self._taken.pop(root)
                 self._free.setdefault(array.shape, []).append(array)
 
-    def take(self, formula: Formula) -> Array:
+    def take(self, formula: Formula) -> FloatArray:
         """An array for a result."""
         shape = (*self._shape, formula.width)
         free = self._free.get(shape)

@@ -3,8 +3,8 @@ One recurrent layer of any cell over a window, and its gradients, on a CPU.
 
 What takes the time is done in few large products: that of the inputs before the first step (by the caller),
 that of the weight's gradient after the last. In between, each step forward and each step back is a product
-with the recurrent weight and a few passes over the gates. numpy makes these passes, on torch's memory: with
-16 streams what counts is the price of a call, and numpy's is a third of torch's.
+with the recurrent weight and a few passes over the gates. numpy makes these passes: with 16 streams what
+counts is the price of a call, and numpy's is a third of torch's.
 
 Which passes these are, cell_programs.py finds from the cell's equations.
 """
@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lmgen.models.base import FloatArray
 from lmgen.models.cells import Cell, CellState
 from lmgen.training.cell_programs import CellPrograms, programs_of
 from lmgen.training.formulas import Columns, Formula
 from lmgen.training.products import repeated_product, weight_gradient
-from lmgen.training.programs import Array, Row, routine_for, slice_of
+from lmgen.training.programs import Row, routine_for, slice_of
 
 FACTOR_SIZE = 1 << 15
 """How many numbers a factor may hold: those of more steps at once take fewer calls, but leave the cache."""
@@ -78,7 +79,7 @@ class _Recurrence(torch.autograd.Function):
 class _Window:
     """The arrays of a window: what its steps read, and what they leave for the way back."""
 
-    def __init__(self, programs: CellPrograms, arrays: Sequence[Array]) -> None:
+    def __init__(self, programs: CellPrograms, arrays: Sequence[FloatArray]) -> None:
         """
         Name them.
 
@@ -125,7 +126,7 @@ class _Window:
             step((*[slice_of(formula, r) for formula in products], *row))
         step.forget()
 
-    def array(self, formula: Formula, steps: slice = slice(None)) -> Array:
+    def array(self, formula: Formula, steps: slice = slice(None)) -> FloatArray:
         """What a formula is in some steps: (steps, B, width), or (B, width) if it is the same in all."""
         array = slice_of(formula, self._values[formula.root])
         return array if formula.is_fixed else array[steps]
@@ -210,26 +211,26 @@ class _WayBack:
             yield from programs.back.rows([*map(repeat, self._of_state), *given], blocks)
 
 
-def _empty(like: Array, blocks: Iterable[Columns]) -> Array:
+def _empty(like: FloatArray, blocks: Iterable[Columns]) -> FloatArray:
     """An array as large as another, with zeros where no block of columns is."""
     covered = sum(columns.end - columns.first for columns in blocks)
     return np.empty_like(like) if covered == like.shape[-1] else np.zeros_like(like)
 
 
 def _pairs(
-    arrays: Iterable[Array], blocks: Iterable[Mapping[Columns, Formula]]
-) -> Iterator[tuple[Array, Formula]]:
+    arrays: Iterable[FloatArray], blocks: Iterable[Mapping[Columns, Formula]]
+) -> Iterator[tuple[FloatArray, Formula]]:
     """The blocks of arrays, and the formulas that say what these are."""
     for array, formulas in zip(arrays, blocks, strict=True):
         for columns, formula in formulas.items():
             yield columns.of(array), formula
 
 
-def _each_step(formula: Formula, array: Array, order: int = 1) -> Iterable[Array]:
+def _each_step(formula: Formula, array: FloatArray, order: int = 1) -> Iterable[FloatArray]:
     """What a formula is in some steps, one after the other; -1 is from the last to the first."""
     return repeat(array) if formula.is_fixed else array[::order]
 
 
-def _numpy(tensor: Tensor) -> Array:
+def _numpy(tensor: Tensor) -> FloatArray:
     """The same numbers in the same memory."""
     return tensor.detach().numpy()

@@ -1,8 +1,8 @@
 """
 What keeps a network from learning its training text by heart. Where each acts stands in network.py.
 
-All of it draws from torch's own random numbers, whose state a checkpoint keeps, and draws nothing at a rate
-of zero: training without it is the same to the last bit.
+All of it draws from torch's own random numbers, whose state a checkpoint keeps, or from others that these
+seed; and nothing at a rate of zero: training without it is the same to the last bit.
 """
 
 import numpy as np
@@ -88,7 +88,7 @@ def _mask(like: Tensor, rate: float) -> Tensor:
     """A mask of that shape, drawn anew: 0 with probability `rate`, else 1 / (1 - rate)."""
     if like.device.type != "cpu":
         return torch.empty_like(like).bernoulli_(1 - rate) / (1 - rate)
-    # One torch number for each of the mask's took a tenth of training: it draws the seed for faster ones.
+    # torch's generator makes one number after the other, which took up to a tenth of training: it only seeds.
     seed = int(torch.randint(2**63 - 1, ()))
     words = np.random.SFC64(seed).random_raw(-(-like.numel() // 4))
     kept = words.view(np.uint16)[: like.numel()] >= round(rate * _CHANCES)

@@ -21,8 +21,9 @@ def run_command(
     text: str | None = None,
     environment: Mapping[str, str] = ENVIRONMENT,
     timeout: float = 120,
+    check: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run any command in a folder, to its end; `text` is what is piped in."""
+    """Run any command in a folder, to its end; `text` is what is piped in; `check`: it has to succeed."""
     return subprocess.run(
         command,
         cwd=cwd,
@@ -30,7 +31,7 @@ def run_command(
         capture_output=True,
         text=True,
         env=environment,
-        check=False,
+        check=check,
         timeout=timeout,
     )
 

@@ -177,7 +177,7 @@ def test_the_module_of_the_command_line_runs_by_itself_too(tmp_path: Path) -> No
     """Scripts outside this repository may have called it so."""
     command = [sys.executable, "-m", "lmgen.cli.app", "--version"]
 
-    assert run_command(command, cwd=tmp_path).stdout.startswith("lmgen 0.")
+    assert run_command(command, cwd=tmp_path, check=True).stdout.startswith("lmgen 0.")
 
 
 def test_output_that_was_written_before_ctrl_c_is_whole_characters(model: Path, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_a_prompt_of_several_lines_comes_from_the_shell_or_a_file(runs: Path) ->
     (runs / "prompt.txt").write_text("a\nb\n")
     command = f"{sys.executable} -m lmgen sample checkpoints/tales --length 4 --seed 1"
     texts = [
-        run_command(["bash", "-c", f"{command} {flag}"], cwd=runs).stdout
+        run_command(["bash", "-c", f"{command} {flag}"], cwd=runs, check=True).stdout
         for flag in (r"--prompt $'a\nb'", "--prompt-file prompt.txt", "--prompt - < prompt.txt")
     ]
 
@@ -184,7 +184,7 @@ def test_a_prompt_of_several_lines_comes_from_the_shell_or_a_file(runs: Path) ->
 
 def test_a_closed_pipe_ends_quietly(model: Path, tmp_path: Path) -> None:
     command = f"{sys.executable} -m lmgen sample {model} --length 0 | head -c 1000 | wc -c"
-    result = run_command(["bash", "-c", command], cwd=tmp_path)
+    result = run_command(["bash", "-c", command], cwd=tmp_path, check=True)
 
     assert result.stdout.strip() == "1000"
     assert result.stderr == ""
@@ -194,7 +194,7 @@ def test_a_pipe_that_was_closed_before_anything_came_is_quiet_too(model: Path, t
     """What is short is written when the command ends, and the reader is gone by then."""
     command = f"{sys.executable} -m lmgen info {model} | true; echo ${{PIPESTATUS[0]}}"
     buffered = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHONUNBUFFERED"}
-    result = run_command(["bash", "-c", command], cwd=tmp_path, environment=buffered)
+    result = run_command(["bash", "-c", command], cwd=tmp_path, environment=buffered, check=True)
 
     assert result.stdout == "0\n"
     assert result.stderr == ""

@@ -128,7 +128,7 @@ def test_bash_completes_once_completion_is_installed(folder: Path, command_path:
         printf '%s\n' "${COMPREPLY[@]}"
     """
     environment = {**ENVIRONMENT, "HOME": str(home), "PATH": command_path}
-    result = run_command(["bash", "--norc", "-c", script], cwd=folder, environment=environment)
+    result = run_command(["bash", "--norc", "-c", script], cwd=folder, environment=environment, check=True)
 
     assert result.stdout.splitlines() == [
         "complete -o default -F _lmgen_completion lmgen",

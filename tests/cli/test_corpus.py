@@ -81,7 +81,7 @@ def test_show_prints_a_split_as_training_cuts_it() -> None:
 def test_show_ends_quietly_when_its_reader_has_had_enough(tmp_path: Path) -> None:
     program = "from tests.cli.test_corpus import app; app()"
     command = f"{sys.executable} -c '{program}' corpus show python-code --quiet | head -c 5"
-    done = run_command(["bash", "-c", command], cwd=ROOT)
+    done = run_command(["bash", "-c", command], cwd=ROOT, check=True)
 
     assert (len(done.stdout), done.stderr) == (5, "")
 
@@ -173,4 +173,4 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
 def test_importing_the_command_loads_nothing_heavy() -> None:
     program = "import sys, lmgen.cli.corpus; print({'numpy', 'rich', 'pooch', 'torch'} & set(sys.modules))"
 
-    assert run_command([sys.executable, "-c", program], cwd=ROOT).stdout == "set()\n"
+    assert run_command([sys.executable, "-c", program], cwd=ROOT, check=True).stdout == "set()\n"

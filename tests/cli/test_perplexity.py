@@ -435,4 +435,4 @@ def test_a_closed_pipe_ends_quietly(options: Sequence[str]) -> None:
 def test_numpy_and_rich_are_not_needed_to_show_the_help_page() -> None:
     code = "import sys, lmgen.cli.perplexity; print({'numpy', 'rich', 'torch'} & set(sys.modules))"
 
-    assert run_command([sys.executable, "-c", code], cwd=Path.cwd()).stdout == "set()\n"
+    assert run_command([sys.executable, "-c", code], cwd=Path.cwd(), check=True).stdout == "set()\n"

@@ -257,7 +257,7 @@ def test_using_a_model_never_imports_torch(model: Path) -> None:
         "a = typer.Typer(); a.command()(sample); a(standalone_mode=False);"
         "print('torch' in sys.modules, 'rich' in sys.modules)"
     )
-    done = run_command([sys.executable, "-c", script, str(model), *GREEDY], cwd=model.parent)
+    done = run_command([sys.executable, "-c", script, str(model), *GREEDY], cwd=model.parent, check=True)
 
     assert done.stdout == "abc\nabFalse False\n"
 

@@ -99,7 +99,7 @@ def test_a_text_is_trained_on_from_a_pipe(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "a.gz", "wt") as file:
         file.write(TEXT)
     train = " ".join([*COMMAND, "train", "-", *TINY, "--out", "run", "--quiet"])
-    run_command(["bash", "-c", f"zcat *.gz | {train}"], cwd=tmp_path)
+    run_command(["bash", "-c", f"zcat *.gz | {train}"], cwd=tmp_path, check=True)
     again = lmgen("sample", "run", "--length", "10", "--seed", "1", "--quiet", cwd=tmp_path)
 
     assert len(again.stdout) == 10

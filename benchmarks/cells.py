@@ -21,12 +21,12 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from lmgen.models.cells import CELLS
-from lmgen.models.config import NetworkConfig
-from lmgen.models.recurrent import parameter_shapes
-from lmgen.training.layers import run_layer
+from lmgen.models.network.cells import CELLS
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.model import parameter_shapes
+from lmgen.training.layers.fastest import run_layer
+from lmgen.training.layers.products import product
 from lmgen.training.process import computing
-from lmgen.training.products import product
 
 STEPS = 64
 SIZES = ((128, 16), (256, 16), (512, 16), (128, 64), (256, 64), (512, 64))

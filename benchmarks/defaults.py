@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmgen.training.presets import PRESETS
+from lmgen.runs.presets import PRESETS
 
 STREAMS, WINDOW, EMBEDDING, HIDDEN, HIGHEST_RATE = 16, 64, 64, 256, 8e-3
 

@@ -42,9 +42,9 @@ import lmgen.cli.console
 import lmgen.cli.train  # noqa: F401
 from lmgen.__main__ import main as command
 from lmgen.data.run_folder import RunFolder
-from lmgen.models.config import CELL_NAMES
+from lmgen.models.network.config import CELL_NAMES
+from lmgen.runs import run  # noqa: F401
 from lmgen.tokenizers.config import TOKENIZER_NAMES
-from lmgen.training import run  # noqa: F401
 
 SETTINGS = [
     *("--hidden-size", "8", "--embedding-size", "6", "--window-length", "8", "--batch-size", "4"),

@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.models.kneser_ney import FALLBACK_DISCOUNTS, discounts_of
-from lmgen.models.ngram import NgramModel
+from lmgen.models.ngram.kneser_ney import FALLBACK_DISCOUNTS, discounts_of
+from lmgen.models.ngram.model import NgramModel
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -25,10 +25,10 @@ from time import perf_counter
 
 import numpy as np
 
-from lmgen.models.config import NetworkConfig
-from lmgen.models.initialization import initial_parameters
 from lmgen.models.model_file import save_model
-from lmgen.models.recurrent import RecurrentModel
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.model import RecurrentModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 
 LMGEN = [sys.executable, "-c", "from lmgen.__main__ import main; main()"]

@@ -24,11 +24,11 @@ import torch
 
 from lmgen.data.windows import Windows
 from lmgen.models.model_file import load_model
-from lmgen.models.recurrent import RecurrentModel
+from lmgen.models.network.model import RecurrentModel
+from lmgen.runs.config_file import configured
+from lmgen.runs.run import train
 from lmgen.tokenizers.base import IdArray
-from lmgen.training.config_file import configured
 from lmgen.training.network import Network
-from lmgen.training.run import train
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -181,9 +181,9 @@ def stock_layers(cell: str, units: int):  # type: ignore[no-untyped-def]  # noqa
 
 
 def random_model(cell: str, units: int):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    from lmgen.models.config import NetworkConfig
-    from lmgen.models.initialization import initial_parameters
-    from lmgen.models.recurrent import RecurrentModel
+    from lmgen.models.network.config import NetworkConfig
+    from lmgen.models.network.initialization import initial_parameters
+    from lmgen.models.network.model import RecurrentModel
     from lmgen.tokenizers.characters import CharacterTokenizer
 
     tokenizer = CharacterTokenizer("".join(sorted(" \n" + string.ascii_letters + string.digits)))

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from lmgen.data.windows import Windows
-from lmgen.models.config import NetworkConfig
-from lmgen.models.initialization import initial_parameters
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
 from lmgen.tokenizers.base import IdArray
 from lmgen.training.config import TrainingConfig
 from lmgen.training.loop import Trainer

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from lmgen.runs.events import Event
     from lmgen.text_model import TextModel
-    from lmgen.training.events import CostMeasured, Event, RangeTest
+    from lmgen.training.events import CostMeasured, RangeTest
 
 __all__ = [
     "ConfigError",
@@ -75,8 +76,8 @@ def fit_ngram(
     """
     from pathlib import Path
 
+    from lmgen.runs import ngram
     from lmgen.text_model import TextModel
-    from lmgen.training import ngram
 
     ngram.fit_ngram([str(name) for name in corpus], order, Path(out), overwrite=overwrite, **settings)
     return TextModel.load(out)
@@ -109,10 +110,10 @@ def train(
     """
     from pathlib import Path
 
+    from lmgen.runs import run
+    from lmgen.runs.config_file import configured
+    from lmgen.runs.events import Finished, Interrupted
     from lmgen.text_model import TextModel
-    from lmgen.training import run
-    from lmgen.training.config_file import configured
-    from lmgen.training.events import Finished, Interrupted
 
     config = configured(_settings(corpus, from_model, settings), "lmgen.train")
     folder = None if out is None else Path(out)
@@ -134,8 +135,8 @@ def estimate_cost(*corpus: str | Path, from_model: str | Path | None = None, **s
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
     """
-    from lmgen.training import trials
-    from lmgen.training.config_file import configured
+    from lmgen.runs import trials
+    from lmgen.runs.config_file import configured
 
     return trials.estimate_cost(configured(_settings(corpus, from_model, settings), "lmgen.estimate_cost"))
 
@@ -151,8 +152,8 @@ def find_learning_rate(
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
     """
-    from lmgen.training import trials
-    from lmgen.training.config_file import configured
+    from lmgen.runs import trials
+    from lmgen.runs.config_file import configured
 
     config = configured(_settings(corpus, from_model, settings), "lmgen.find_learning_rate")
     return trials.find_learning_rate(config)

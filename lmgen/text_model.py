@@ -13,9 +13,9 @@ from lmgen.data.run_folder import RunFolder, find_model
 from lmgen.errors import ModelError
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
-from lmgen.models.compression import Weights
 from lmgen.models.model_file import load_model, save_model
-from lmgen.models.recurrent import RecurrentModel
+from lmgen.models.network.compression import Weights
+from lmgen.models.network.model import RecurrentModel
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lmgen.evaluation.perplexity import TextScore
     from lmgen.generation.completion import Completion
     from lmgen.generation.next import NextToken
-    from lmgen.models.ngram import NgramModel
+    from lmgen.models.ngram.model import NgramModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class TextModel:
 
         Args:
             path: the file; it is a model like any other.
-            to: how the weights are stored (models/compression.py).
+            to: how the weights are stored (models/network/compression.py).
             overwrite: replace a file that is there.
 
         Raises:

@@ -16,10 +16,12 @@ ORDER = [
     "tokenizers",
     "data",
     "models",
+    "autodiff",
     "evaluation",
     "generation",
     "text_model",
     "training",
+    "runs",
     "cli",
     "__main__",
 ]

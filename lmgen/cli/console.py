@@ -10,20 +10,8 @@ from lmgen.cli.curve import drawn
 from lmgen.cli.output import print_result, visible
 from lmgen.data.preparation import Prepared
 from lmgen.evaluation.perplexity import exp_or_infinity
-from lmgen.training.events import (
-    BaselineFitted,
-    CostMeasured,
-    Evaluated,
-    Event,
-    Finished,
-    Interrupted,
-    RangeTest,
-    RolledBack,
-    Saved,
-    Started,
-    Stepped,
-    Unsaved,
-)
+from lmgen.runs.events import BaselineFitted, Event, Finished, Interrupted, Saved, Started, Unsaved
+from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack, Stepped
 
 HEADINGS = ("step", "epoch", "time", "train", "valid", "perplexity", "bits/char", "tokens/s")
 ROW = "{:>9} {:>7} {:>8} {:>8} {:>8} {:>11} {:>10} {:>10}"

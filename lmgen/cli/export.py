@@ -13,7 +13,7 @@ from lmgen.errors import ConfigError, ModelError
 from lmgen.files import refuse_existing
 
 if TYPE_CHECKING:
-    from lmgen.models.ngram import NgramModel
+    from lmgen.models.ngram.model import NgramModel
     from lmgen.text.sources import Text
     from lmgen.text_model import TextModel
 
@@ -69,7 +69,7 @@ def export(
 
 def _export_arpa(opened: "TextModel", out: Path) -> tuple[dict[str, Any], list[str]]:
     """Write an ARPA file; what it holds, as JSON values and in words."""
-    from lmgen.models.arpa import write_arpa
+    from lmgen.models.ngram.arpa import write_arpa
 
     ngrams = write_arpa(out, _ngram_model(opened), opened.tokenizer)
     return {"ngrams": list(ngrams)}, [f"{out}: {len(ngrams)}-gram, {sum(ngrams):,} n-grams"]
@@ -77,7 +77,7 @@ def _export_arpa(opened: "TextModel", out: Path) -> tuple[dict[str, Any], list[s
 
 def _ngram_model(opened: "TextModel") -> "NgramModel":
     """The model, if it has n-grams; else the error names the one that the run has beside it."""
-    from lmgen.models.ngram import NgramModel
+    from lmgen.models.ngram.model import NgramModel
 
     if isinstance(opened.model, NgramModel):
         return opened.model

@@ -15,7 +15,8 @@ from lmgen.cli.output import visible
 from lmgen.cli.report import duration
 from lmgen.data.preparation import Part
 from lmgen.evaluation.perplexity import exp_or_infinity
-from lmgen.training.events import Saved, Started, Stepped
+from lmgen.runs.events import Saved, Started
+from lmgen.training.events import Stepped
 
 SAMPLE_LENGTH = 240
 """Tokens of the sample that is shown after each better evaluation."""

@@ -16,7 +16,7 @@ from lmgen.errors import ConfigError
 from lmgen.tokenizers.config import TokenizerConfig
 
 if TYPE_CHECKING:
-    from lmgen.training.ngram import FittedNgram
+    from lmgen.runs.ngram import FittedNgram
 
 ORDER = 5
 """Unless another is asked for."""
@@ -65,7 +65,7 @@ def ngram(
     lmgen ngram book.txt --order 6 --out book-6.safetensors
     """
     with reported_errors():
-        from lmgen.training.ngram import convert_arpa, fit_ngram
+        from lmgen.runs.ngram import convert_arpa, fit_ngram
 
         if arpa:
             _refuse_with_arpa({**settings, "corpus": corpus, "order": order, "prune": prune})

@@ -11,13 +11,13 @@ from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_options
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
-from lmgen.models.config import NetworkConfig
+from lmgen.models.network.config import NetworkConfig
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from lmgen.training.config import RunConfig
-    from lmgen.training.events import Event
+    from lmgen.runs.config import RunConfig
+    from lmgen.runs.events import Event
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """What asks training to stop; Windows has no SIGHUP."""
@@ -98,7 +98,7 @@ def train(
             raise ConfigError("--resume goes on with a run as it is: leave --overwrite and --config out")
         from lmgen.cli.console import follow, print_summary
         from lmgen.data.run_folder import newest_begun
-        from lmgen.training import run  # here: an interrupted import would not always end
+        from lmgen.runs import run  # here: an interrupted import would not always end
 
         with _Interruption() as interruption:
             stop = interruption.is_asked_for
@@ -129,7 +129,7 @@ def _flags(
 
 def _configured(flags: dict[str, Any], config: Path | None) -> "RunConfig":
     """The configuration of a new run, checked: a file's settings, over which flags win."""
-    from lmgen.training.config_file import configured, read_config
+    from lmgen.runs.config_file import configured, read_config
 
     settings = {**(read_config(config) if config else {}), **flags}
     run_config = configured(settings, f"{config} and the command line" if config else "the command line")
@@ -142,7 +142,7 @@ def _estimate(config: "RunConfig | None", *, as_json: bool) -> None:
     if config is None:
         raise ConfigError("--estimate is for a new run: leave --resume out")
     from lmgen.cli.console import print_cost
-    from lmgen.training.trials import estimate_cost
+    from lmgen.runs.trials import estimate_cost
 
     print_cost(estimate_cost(config, tell=report.note), as_json=as_json)
 
@@ -182,7 +182,7 @@ class _Interruption:
 
     def watching(self, events: "Iterator[Event]") -> "Iterator[Event]":
         """Pass events on; from `Started` on, be polite."""
-        from lmgen.training.events import Started
+        from lmgen.runs.events import Started
 
         for event in events:
             self._updating = self._updating or isinstance(event, Started)

@@ -7,5 +7,4 @@ A corpus to training windows, by way of token ids on disk.
 - preparation.py: both together: a corpus to the token files of a run
 - windows.py: the batches that training reads, cut from the ids
 - run_folder.py: where the files of a run are, and which run is the newest
-- new_run.py, lock.py: how a run folder comes to be, and who may write in it
 """

@@ -63,12 +63,12 @@ class RunFolder:
 
     @property
     def lock(self) -> Path:
-        """Locked by the process that trains here (data/lock.py)."""
+        """Locked by the process that trains here (runs/lock.py)."""
         return self.folder / ".lock"
 
     @property
     def new(self) -> "RunFolder":
-        """Where a run is prepared that is to be in this folder (data/new_run.py)."""
+        """Where a run is prepared that is to be in this folder (runs/new_run.py)."""
         return RunFolder(self.folder / ".new")
 
     @property

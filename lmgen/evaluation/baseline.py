@@ -6,7 +6,7 @@ from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import ModelError
 from lmgen.models.model_file import load_model
-from lmgen.models.ngram import NgramModel
+from lmgen.models.ngram.model import NgramModel
 from lmgen.tokenizers.base import Tokenizer
 
 

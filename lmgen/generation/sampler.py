@@ -170,7 +170,7 @@ class _Drawing:
             num: completions of each.
             first: the number of the first random stream.
             alone: there is only this one completion; otherwise none is computed as one stream alone, which
-                is rounded in another way (models/recurrent.py).
+                is rounded in another way (models/network/model.py).
         """
         encoded = [self.tokenizer.encode(prompt) for prompt in prompts]
         common = min(map(len, encoded))

@@ -3,8 +3,8 @@
 from typing import Any
 
 from lmgen.models.base import LanguageModel
-from lmgen.models.ngram import NgramModel
-from lmgen.models.recurrent import RecurrentModel, parameter_shapes
+from lmgen.models.network.model import RecurrentModel, parameter_shapes
+from lmgen.models.ngram.model import NgramModel
 from lmgen.settings import to_mapping
 
 

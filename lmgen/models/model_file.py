@@ -21,9 +21,9 @@ from safetensors.numpy import save_file
 from lmgen.errors import LmgenError, ModelError
 from lmgen.files import replacing
 from lmgen.models.base import LanguageModel
-from lmgen.models.compression import compress, expand
-from lmgen.models.ngram import NgramModel
-from lmgen.models.recurrent import RecurrentModel
+from lmgen.models.network.compression import compress, expand
+from lmgen.models.network.model import RecurrentModel
+from lmgen.models.ngram.model import NgramModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
 

@@ -1,15 +1,10 @@
 """The settings of training. Imports nothing heavy: the command line reads its flags here."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from math import inf
-from typing import Any
 
-from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
-from lmgen.models.config import NetworkConfig
-from lmgen.settings import check, from_mapping, setting, to_mapping
-from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.settings import check, setting
 
 OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad")
 OBJECTIVE_NAMES = ("full", "sampled")
@@ -27,9 +22,6 @@ LEARNING_RATES = {
 
 TOKEN_LEARNING_RATE = 0.2
 """The default for embedding and output of adamw-adagrad: benchmarks/results/words.md."""
-
-FINE_TUNING_RATE = 0.5
-"""The default rates' share where training goes on from a model: benchmarks/results/fine-tuning.md."""
 
 WEIGHT_DECAYS = {"adamw": 0.1, "adamw-adagrad": 0.1}
 """By optimiser, where none is given; the others have none."""
@@ -193,93 +185,6 @@ class TrainingConfig:
         return WEIGHT_DECAYS.get(self.optimizer, 0.0) if self.weight_decay is None else self.weight_decay
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunConfig:
-    """Everything that a run depends on: what `config.toml` holds, flat, by the names of the flags."""
-
-    corpus: tuple[str, ...] = ()
-    """Files, folders, `-` or corpus names, read one after another; none: the built-in default."""
-    origin: str | None = None
-    """The model that training goes on from (`from`), see finetuning.py."""
-    extend_vocabulary: bool = False
-    """Whether its vocabulary is to grow by what it lacks for the new text."""
-    held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-
-    def __post_init__(self) -> None:
-        if self.network.output == "adaptive" and self.tokenizer.tokenizer != "word":
-            raise ConfigError(
-                "output adaptive needs token ids that go by falling frequency, and only those of words do: "
-                f"take --tokenizer word, or leave --output adaptive out with {self.tokenizer.tokenizer}"
-            )
-        if self.network.output == "adaptive" and self.training.objective == "sampled":
-            raise ConfigError(
-                "objective sampled is for the output softmax, and adaptive is fast without: take --output "
-                "softmax, or leave --objective sampled out"
-            )
-
-    @classmethod
-    def from_settings(cls, values: Mapping[str, Any], where: str) -> "RunConfig":
-        """
-        Sort flat settings into their parts.
-
-        Raises:
-            ConfigError: a name is unknown or a value is wrong; `where` says where it was read.
-        """
-        rest = dict(values)
-        corpus = rest.pop("corpus", ())
-        if isinstance(corpus, str) or not all(isinstance(name, str) for name in corpus):
-            raise ConfigError(f"{where}: corpus has to be a list of names")
-        origin, extend = rest.pop("from", None), rest.pop("extend_vocabulary", False)
-        if extend not in (True, False):
-            raise ConfigError(f"{where}: extend_vocabulary is {extend!r}, but has to be of type bool")
-        if extend and origin is None:
-            raise ConfigError(
-                f"{where}: extend_vocabulary is for runs that start --from a model; leave it out"
-            )
-        parts = {}
-        for name, part in _PARTS.items():
-            names = {field.name for field in fields(part)}
-            chosen = {key: rest.pop(key) for key in list(rest) if key in names}
-            parts[name] = from_mapping(part, chosen, where)
-        if rest:
-            raise ConfigError(
-                f"{where}: unknown settings {', '.join(sorted(rest))}; see `lmgen train --help`"
-            )
-        return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, **parts)
-
-    def resolved(self) -> "RunConfig":
-        """The same, with the defaults that depend on other settings written out: what a run keeps."""
-        network, training = self.network, self.training
-        share = 1.0 if self.origin is None else FINE_TUNING_RATE
-        rate = training.learning_rate or training.highest_rate(network.hidden_size) * share
-        token_rate = training.token_learning_rate
-        if training.optimizer == "adamw-adagrad":
-            token_rate = token_rate or training.highest_token_rate * share
-        return replace(
-            self,
-            network=replace(network, embedding_size=network.embedding_width),
-            training=replace(
-                training,
-                learning_rate=rate,
-                token_learning_rate=token_rate,
-                weight_decay=training.decay,
-                epochs=training.budget_epochs,
-            ),
-        )
-
-    def to_settings(self) -> dict[str, Any]:
-        """All settings that are present, flat: what `from_settings` reads."""
-        settings: dict[str, Any] = {"corpus": list(self.corpus)}
-        if self.origin is not None:
-            settings |= {"from": self.origin, "extend_vocabulary": self.extend_vocabulary}
-        for name in _PARTS:
-            settings |= to_mapping(getattr(self, name))
-        return settings
-
-
 def default_learning_rate(optimizer: str, hidden_size: int) -> float:
     """
     A learning rate for a network of that width.
@@ -289,11 +194,3 @@ def default_learning_rate(optimizer: str, hidden_size: int) -> float:
     """
     rate = LEARNING_RATES[optimizer]
     return rate if optimizer == "sgd" else rate * 256 / max(hidden_size, 128)
-
-
-_PARTS: dict[str, Any] = {
-    "held_out": HeldOutConfig,
-    "tokenizer": TokenizerConfig,
-    "network": NetworkConfig,
-    "training": TrainingConfig,
-}

@@ -4,7 +4,7 @@ Truncated backpropagation through time. The loop computes and yields events; it 
 Each update reads one window of B streams (data/windows.py), compares what the network predicted with what
 came (cross-entropy), sends gradients back through the window's T steps (Werbos 1990; truncated: Williams
 and Peng 1990), shortens the gradient if it is too long (Pascanu, Mikolov and Bengio 2013) and changes the
-weights. Where that goes wrong (stability.py) training goes back to its last good state.
+weights. Where that goes wrong (recovery.py) training goes back to its last good state.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,20 +21,20 @@ from lmgen.data.windows import Window, Windows
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.base import FloatArray
-from lmgen.models.cells import LayerStates
+from lmgen.models.network.cells import LayerStates
 from lmgen.tokenizers.base import IdArray
 from lmgen.training import snapshots
-from lmgen.training.averaging import averaging_begins, begin_average
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, RolledBack, Stepped
 from lmgen.training.network import Network, TorchLanguageModel, detached
-from lmgen.training.objectives import objective_for
-from lmgen.training.optimizers import optimizer_for
-from lmgen.training.regularization import activation_penalty
-from lmgen.training.rows import clip_gradients
-from lmgen.training.schedules import learning_rate_factor
+from lmgen.training.optimization.averaging import averaging_begins, begin_average
+from lmgen.training.optimization.objectives import objective_for
+from lmgen.training.optimization.optimizers import optimizer_for
+from lmgen.training.optimization.regularization import activation_penalty
+from lmgen.training.optimization.rows import clip_gradients
+from lmgen.training.optimization.schedules import learning_rate_factor
+from lmgen.training.recovery import GOOD_STATE_STEPS, MEDIAN_NORMS, MOST_ROLLBACKS, check_update, is_good
 from lmgen.training.snapshots import Snapshot
-from lmgen.training.stability import GOOD_STATE_STEPS, MEDIAN_NORMS, MOST_ROLLBACKS, check_update, is_good
 
 SMOOTHING = 0.95
 """How much of the loss and speed shown after a step is that of the steps before."""

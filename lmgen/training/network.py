@@ -1,5 +1,5 @@
 """
-The stacked recurrent network as a torch module: the same parameters and function as models/recurrent.py.
+The stacked recurrent network as a torch module: the same parameters and function as models/network/model.py.
 
 How a layer is computed is in layers.py, what is dropped in training in regularization.py.
 """
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmgen.models import outputs
 from lmgen.models.base import FloatArray, IdArray
-from lmgen.models.cells import LayerStates, cell_named
-from lmgen.models.config import NetworkConfig
-from lmgen.models.recurrent import Float32Array
-from lmgen.training.layers import run_layer
-from lmgen.training.regularization import dropout, embedding_dropout, locked_dropout, weight_drop
+from lmgen.models.network import outputs
+from lmgen.models.network.cells import LayerStates, cell_named
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.model import Float32Array
+from lmgen.training.layers.fastest import run_layer
+from lmgen.training.optimization.regularization import dropout, embedding_dropout, locked_dropout, weight_drop
 
 
 class Network(nn.Module):

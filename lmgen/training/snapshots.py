@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lmgen.training.averaging import average_tensors, restored_average
+from lmgen.training.optimization.averaging import average_tensors, restored_average
 
 if TYPE_CHECKING:
     from lmgen.training.loop import Position, Trainer

@@ -10,11 +10,11 @@ import pytest
 
 from lmgen import load
 from lmgen.errors import ConfigError, ModelError
-from lmgen.models.config import NetworkConfig
-from lmgen.models.initialization import initial_parameters
 from lmgen.models.model_file import load_model, save_model
-from lmgen.models.ngram import NgramModel
-from lmgen.models.recurrent import RecurrentModel
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.model import RecurrentModel
+from lmgen.models.ngram.model import NgramModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
 from tests.process import lmgen

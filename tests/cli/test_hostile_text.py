@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 from lmgen.cli.app import COMMANDS
 from lmgen.errors import LmgenError
 from lmgen.models.model_file import load_model, save_model
-from lmgen.models.ngram import NgramModel
+from lmgen.models.ngram.model import NgramModel
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TOKENIZER_NAMES, TokenizerConfig

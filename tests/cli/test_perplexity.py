@@ -17,7 +17,7 @@ from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import write_tokens
 from lmgen.models.base import IdArray
 from lmgen.models.model_file import save_model
-from lmgen.models.ngram import NgramModel
+from lmgen.models.ngram.model import NgramModel
 from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model

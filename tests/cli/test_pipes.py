@@ -19,10 +19,10 @@ from typer.testing import CliRunner, Result
 from lmgen.cli import report
 from lmgen.cli.perplexity import perplexity
 from lmgen.cli.sample import sample
-from lmgen.models.config import NetworkConfig
-from lmgen.models.initialization import initial_parameters
 from lmgen.models.model_file import load_model, save_model
-from lmgen.models.recurrent import RecurrentModel
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.model import RecurrentModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.config import TokenizerConfig

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lmgen.models.config import NetworkConfig
 from lmgen.models.model_file import save_model
-from lmgen.models.recurrent import RecurrentModel
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.model import RecurrentModel
 from lmgen.tokenizers.base import Tokenizer
 
 

@@ -15,8 +15,8 @@ from lmgen.cli.sample import sample
 from lmgen.cli.train import train
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import LmgenError
-from lmgen.training import run
-from lmgen.training.config import RunConfig
+from lmgen.runs import run
+from lmgen.runs.config import RunConfig
 from tests.fuzz.mutations import JSON, TEXT, Mutate
 from tests.fuzz.subjects import CORPUS, Subject
 from tests.fuzz.tensor_files import TENSOR_FILE

@@ -22,15 +22,15 @@ from lmgen.data.preparation import load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens, write_tokens
 from lmgen.evaluation.mixing import fitted_weights
-from lmgen.models.arpa import read_arpa, write_arpa
 from lmgen.models.base import LanguageModel
-from lmgen.models.config import NetworkConfig
 from lmgen.models.description import describe
-from lmgen.models.initialization import initial_parameters
 from lmgen.models.mixture import MixtureModel
 from lmgen.models.model_file import load_model, save_model
-from lmgen.models.ngram import NgramModel
-from lmgen.models.recurrent import RecurrentModel
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.model import RecurrentModel
+from lmgen.models.ngram.arpa import read_arpa, write_arpa
+from lmgen.models.ngram.model import NgramModel
 from lmgen.text.json_lines import record_texts
 from lmgen.text.raw import file_blocks, member_blocks
 from lmgen.text.recipes import read_recipe

@@ -17,10 +17,11 @@ from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import write_tokens
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, NumericalError
 from lmgen.evaluation.mixing import fitted_weights
-from lmgen.models.arpa import read_arpa
-from lmgen.models.config import NetworkConfig
 from lmgen.models.model_file import load_model, save_tensors
-from lmgen.models.ngram import NgramModel
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.ngram.arpa import read_arpa
+from lmgen.models.ngram.model import NgramModel
+from lmgen.runs.records import cut_metrics
 from lmgen.text import raw
 from lmgen.text.raw import file_blocks, member_blocks
 from lmgen.text_model import TextModel
@@ -28,7 +29,6 @@ from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import tokenizer_from_json, train_tokenizer
 from lmgen.tokenizers.sentencepiece_model import Piece, model_of, read_pieces
-from lmgen.training.records import cut_metrics
 from tests.fakes import uniform_model
 
 DEEP = "[" * 100_000 + "]" * 100_000

@@ -10,11 +10,11 @@ import pytest
 from safetensors.numpy import save_file
 
 from lmgen.errors import LmgenError, ModelError
-from lmgen.models.config import NetworkConfig
-from lmgen.models.initialization import initial_parameters
 from lmgen.models.model_file import load_model, load_tensors, save_model, save_tensors
-from lmgen.models.ngram import NgramModel
-from lmgen.models.recurrent import RecurrentModel
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.model import RecurrentModel
+from lmgen.models.ngram.model import NgramModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 
 TOKENIZER = CharacterTokenizer("\nabc")

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 import lmgen
-from lmgen.training import run
+from lmgen.runs import run
 from lmgen.training.cost import CostMeter
 from lmgen.training.events import CostMeasured, Evaluated, RolledBack, Stepped
 from lmgen.training.loop import Trainer
+from tests.runs.test_run import TINY, config, stop_after, text, trained
 from tests.training.test_loop import trainer
-from tests.training.test_run import TINY, config, stop_after, text, trained
 
 __all__ = ["text"]  # a fixture
 

@@ -9,9 +9,9 @@ import torch
 from lmgen.data.windows import Windows
 from lmgen.errors import ConfigError
 from lmgen.evaluation.scoring import mean_nats
-from lmgen.models.cells import CELLS
-from lmgen.models.config import NetworkConfig
-from lmgen.models.initialization import initial_parameters
+from lmgen.models.network.cells import CELLS
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
 from lmgen.training import loop
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, Stepped

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from lmgen.models.cells import CELLS
-from lmgen.models.config import NetworkConfig
-from lmgen.models.recurrent import RecurrentModel, parameter_shapes
+from lmgen.models.network.cells import CELLS
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.model import RecurrentModel, parameter_shapes
 from lmgen.training.network import Network, TorchLanguageModel, detached
 
 V = 9

@@ -8,13 +8,14 @@ import pytest
 
 import lmgen
 from lmgen.data.run_folder import RunFolder
-from lmgen.training import run
+from lmgen.runs import run
+from lmgen.runs.config_file import read_config
+from lmgen.runs.events import Finished
 from lmgen.training.config import default_learning_rate
-from lmgen.training.config_file import read_config
-from lmgen.training.events import Finished, RangeTest
+from lmgen.training.events import RangeTest
 from lmgen.training.range_test import FEWEST_UPDATES, MOST_UPDATES, SPAN, range_test
+from tests.runs.test_run import TINY, config, stop_after, text, trained
 from tests.training.test_loop import trainer
-from tests.training.test_run import TINY, config, stop_after, text, trained
 
 __all__ = ["text"]  # a fixture
 

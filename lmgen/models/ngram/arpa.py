@@ -1,0 +1,443 @@
+r"""
+Models as ARPA files, the text that KenLM, SRILM and IRSTLM exchange.
+
+Written is what lmplz would write: log10 of probabilities and backoffs, here with nine digits, so that reading
+them back gives the same float32. Read is what any of them writes; arpa_text.py takes the file apart.
+
+An ARPA word has no white space, and `<s>`, `</s>`, `<unk>` are not words:
+
+- Words stand as they are; those spelled like the three have a backslash before them: `\<unk>`.
+- Characters, bytes, sub-words and marks split from words are written as `lmgen tokenize --pieces` prints them
+  (see tokenizers/pieces.py): `▁` is a blank, `\n` a line end. Where two tokens of a tokenizer are spelled
+  alike, the less probable ends in `\1`.
+- These tokenizers take a text for one sentence: it has `<s>`, but `</s>` is never predicted. It gets a log10
+  probability of -99, since KenLM insists on it.
+
+The tokenizer itself stands before `\data\` in lines that begin with `# lmgen`, which the others skip, so that
+a model comes back with it. A file without such lines makes a word model, or one of characters if asked for.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from lmgen.errors import ConfigError, ModelError
+from lmgen.files import replacing
+from lmgen.models.base import IdArray
+from lmgen.models.ngram.arpa_text import LOG10_OF_ZERO, MARK, MARK_CHARACTERS, ArpaText, Entries, parse_arpa
+from lmgen.models.ngram.model import NgramModel
+from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
+from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.pieces import SPECIAL_PIECES, escape, unescape
+from lmgen.tokenizers.registry import tokenizer_from_json
+
+BLOCK_ROWS = 1 << 14
+"""How many n-grams are written at a time."""
+
+LOG10_OF_ABSENT = -100.0
+"""What `<unk>` and `</s>` get that a file does not list; for `<unk>` KenLM takes the same."""
+
+CONTEXTS_ADDED = 10_000
+"""To a file that lacks contexts, at least; it gets twice as many as it has n-grams, and no more."""
+
+FOREIGN_TOKENIZERS: dict[str, dict[str, Any]] = {
+    "word": {"tokenizer": "word", "lowercase": False, "split_punctuation": False},
+    "char": {"tokenizer": "char", "lowercase": False},
+}
+"""How a file that lmgen did not write can be read, and what its tokenizer is apart from the vocabulary."""
+
+_VOCABULARY_KEYS = {"word": "words", "char": "characters"}
+"""Tokenizers whose vocabulary the 1-grams list, and what it is called where they are saved."""
+
+ALIKE = r"\1"
+"""Ends the spelling of a token that would otherwise be spelled like another; no escape looks like this."""
+
+_NOT_A_TOKEN = -1
+
+_END_NEVER_PREDICTED = f"{LOG10_OF_ZERO:g}\t</s>\n"
+
+
+def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """
+    Write a model as an ARPA file, compressed if its name ends in `.gz`; whole or not at all.
+
+    Highest orders without any n-gram are left out; no score depends on them.
+
+    Returns:
+        How many n-grams were written of order 1, 2, ...
+
+    Raises:
+        ConfigError: the name asks for another compression.
+        ModelError: the model's sentences are not its tokenizer's, or two of its tokens cannot be told apart.
+        WriteError: the file cannot be written.
+    """
+    if path.suffix.lower() in (".bz2", ".xz", ".zst"):
+        raise ConfigError(f"{path} would be compressed, but only .gz can be written; give another name")
+    if model.sentence_end != _sentence_end(tokenizer):
+        raise ModelError("the n-gram model ends its sentences otherwise than its tokenizer; fit it again")
+    tables = _without_empty_orders(model.tables)
+    spellings = [*_spellings(tokenizer, tables[0].log_probs), "<s>"]
+    extra = [] if "</s>" in spellings else [_END_NEVER_PREDICTED]
+    counts = [len(table) for table in tables]
+    counts[0] += len(extra)
+    with replacing(path) as temporary, _opened(temporary, path.suffix) as file:
+        file.write("".join(_mark(tokenizer)) + "\\data\\\n")
+        file.writelines(f"ngram {n}={count}\n" for n, count in enumerate(counts, start=1))
+        for n in range(1, len(tables) + 1):
+            file.write(f"\n\\{n}-grams:\n")
+            file.writelines(_blocks(tables[:n], spellings, has_backoffs=n < len(tables)))
+            file.writelines(extra if n == 1 else [])
+        file.write("\n\\end\\\n")
+    return tuple(counts)
+
+
+def read_arpa(path: Path, tokenizer: str | None = None) -> tuple[NgramModel, Tokenizer]:
+    """
+    Read an ARPA file of any order, from any toolkit; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed.
+
+    What files may lack or have too much of:
+
+    - no `<unk>` (SRILM's closed vocabulary): unknown words get log10 P = -100, as in KenLM. A perplexity with
+      such words in it is huge; the one without them is what SRILM prints. `<UNK>` is taken for `<unk>`.
+    - no `</s>`: -100 as well. No `<s>`: a text begins without context.
+    - an n-gram without its context, its first n - 1 words, which SRILM's pruning leaves behind: the context
+      is added with the probability that backing off gives it. No score changes.
+    - `<s>` within an n-gram, or at its end (IRSTLM): left out, since nothing can ask for it.
+    - `-inf`: -99, as SRILM writes it. Of the highest order, backoffs mean nothing.
+
+    Args:
+        path: the file.
+        tokenizer: how to take its words: "word", or "char" for a file whose words are single characters,
+            written as they are or as `lmgen tokenize --pieces` prints them. None: with the tokenizer that
+            lmgen wrote into the file, else "word".
+
+    Returns:
+        The model, with notes on what was added or left out; and its tokenizer.
+
+    Raises:
+        ConfigError: the tokenizer is neither.
+        CorpusError: the file cannot be read.
+        ModelError: it is no ARPA file, is cut short or damaged; the message says where.
+    """
+    if tokenizer is not None and tokenizer not in FOREIGN_TOKENIZERS:
+        raise ConfigError(f"tokenizer is {tokenizer!r}, but an ARPA file is read by word or char")
+    text = parse_arpa(path)
+    try:
+        made, ids = _tokenizer(text, tokenizer)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    notes: list[str] = []
+    size = made.vocabulary_size
+    orders = [_unigrams(text.orders[0], ids, made, notes)]
+    orders += [_reachable(entries, ids, size, notes) for entries in text.orders[1:]]
+    model = NgramModel(
+        vocabulary_size=size,
+        sentence_end=_sentence_end(made),
+        tables=_tables(path, orders, size, notes),
+        discounts=(),
+        notes=tuple(notes),
+    )
+    return model, made
+
+
+def _sentence_end(tokenizer: Tokenizer) -> int | None:
+    return tokenizer.line_end if tokenizer.reads_lines else None
+
+
+# Writing
+
+
+def _without_empty_orders(tables: Sequence[NgramTable]) -> Sequence[NgramTable]:
+    return tables[: max(n for n, table in enumerate(tables, start=1) if len(table))]
+
+
+def _spellings(tokenizer: Tokenizer, log_probs: npt.NDArray[np.float32]) -> list[str]:
+    """How each token is written; of two that are spelled alike the more probable one keeps the spelling."""
+    saved = tokenizer.to_json()
+    spell = _spell_word if _has_plain_words(saved) else escape
+    spellings = [
+        tokenizer.piece(token) if token in tokenizer.special_ids else spell(tokenizer.piece(token))
+        for token in range(tokenizer.vocabulary_size)
+    ]
+    taken: set[str] = set()
+    for token in np.argsort(-log_probs[: len(spellings)], kind="stable").tolist():
+        if spellings[token] in taken:
+            spellings[token] += ALIKE
+        taken.add(spellings[token])
+    if len(taken) < len(spellings):
+        raise ModelError("two tokens of the model are spelled alike, which no ARPA file can tell apart")
+    return spellings
+
+
+def _has_plain_words(saved: Mapping[str, Any]) -> bool:
+    return saved.get("tokenizer") == "word" and not saved.get("split_punctuation")
+
+
+def _spell_word(word: str) -> str:
+    """The word itself, but for those that are spelled like a special one, and for NUL, which ends KenLM's."""
+    if word.lstrip("\\") in SPECIAL_PIECES:
+        return "\\" + word
+    return escape(word) if "\0" in word else word
+
+
+def _mark(tokenizer: Tokenizer) -> Iterator[str]:
+    """The lines that keep the tokenizer, without the vocabulary if the 1-grams list it."""
+    saved = tokenizer.to_json()
+    saved.pop(_VOCABULARY_KEYS.get(tokenizer.name, ""), None)
+    text = json.dumps(saved, separators=(",", ":"))
+    for first in range(0, len(text), MARK_CHARACTERS):
+        yield f"{MARK}{text[first : first + MARK_CHARACTERS]}\n"
+
+
+@contextmanager
+def _opened(path: Path, suffix: str) -> Iterator[TextIO]:
+    """A file to write UTF-8 text to; the same text always makes the same bytes."""
+    with ExitStack() as stack:
+        file: Any = stack.enter_context(path.open("wb"))
+        if suffix.lower() == ".gz":
+            file = stack.enter_context(gzip.GzipFile("", "wb", 6, file, mtime=0))
+        yield stack.enter_context(TextIOWrapper(file, encoding="utf-8", newline=""))
+
+
+def _blocks(tables: Sequence[NgramTable], spellings: list[str], *, has_backoffs: bool) -> Iterator[str]:
+    """The lines of the n-grams of the last of these tables, many at a time."""
+    table = tables[-1]
+    template = "%.9g\t" + " ".join(["%s"] * len(tables)) + ("\t%.9g\n" if has_backoffs else "\n")
+    for first in range(0, len(table), BLOCK_ROWS):
+        rows = np.arange(first, min(first + BLOCK_ROWS, len(table)))
+        columns: list[Iterable[Any]] = [_log10(table.log_probs[rows])]
+        columns += [map(spellings.__getitem__, ids) for ids in _tokens(tables, rows)]
+        if has_backoffs:
+            columns.append(_log10(table.backoffs[rows]))
+        yield "".join(map(template.__mod__, zip(*columns, strict=True)))
+
+
+def _tokens(tables: Sequence[NgramTable], rows: RowArray) -> list[list[int]]:
+    """The first tokens of the n-grams in these rows of the last table, the second ones, and so on."""
+    columns = []
+    for table in reversed(tables[1:]):
+        rows, last = np.divmod(table.keys[rows], table.vocabulary_size)
+        columns.append(last.tolist())
+    return [rows.tolist(), *reversed(columns)]
+
+
+def _log10(natural: npt.NDArray[np.float32]) -> list[float]:
+    """Of doubles, of which nine digits suffice to find the float32 again; 0 rather than -0."""
+    return (natural / np.log(10) + 0.0).tolist()  # type: ignore[no-any-return]
+
+
+# Reading
+
+
+def _tokenizer(text: ArpaText, asked: str | None) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+    """
+    The tokenizer of a file, and the id of each of its words: V for `<s>`, _NOT_A_TOKEN for what is left out.
+    """
+    saved = FOREIGN_TOKENIZERS[asked] if asked else text.tokenizer or FOREIGN_TOKENIZERS["word"]
+    if saved.get("tokenizer") == "word":
+        return _word_tokenizer(text.words, saved, written_here=saved == text.tokenizer)
+    if saved.get("tokenizer") == "char":
+        return _character_tokenizer(text.words, saved)
+    return _fixed_tokenizer(text.words, saved)
+
+
+def _word_tokenizer(
+    words: list[str], saved: Mapping[str, Any], *, written_here: bool
+) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+    """Words get ids in the order of the file."""
+    unknown = "<UNK>" if "<UNK>" in words and "<unk>" not in words and not written_here else "<unk>"
+    ordinary = [word for word in words if word not in (unknown, "<s>", "</s>")]
+    meant = [_word(word, saved) if written_here else _possible(word) for word in ordinary]
+    tokenizer = tokenizer_from_json({**saved, "words": meant})
+    ids = {word: token for token, word in enumerate([unknown, "</s>", *ordinary])}
+    return tokenizer, _ids(words, {**ids, "<s>": len(ids)})
+
+
+def _word(written: str, saved: Mapping[str, Any]) -> str:
+    if not _has_plain_words(saved):
+        return _unescaped(written)
+    return written[1:] if written.lstrip("\\") in SPECIAL_PIECES else written
+
+
+def _possible(word: str) -> str:
+    """A word as a text can have it: others may have kinds of white space within, which then is escaped."""
+    return word if word.split() == [word] else escape(word)
+
+
+def _character_tokenizer(
+    words: list[str], saved: Mapping[str, Any]
+) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+    """Characters get ids by their code points."""
+    characters = {word: _character(word) for word in words if word not in SPECIAL_PIECES}
+    in_order = sorted(characters.values())
+    tokenizer = tokenizer_from_json({**saved, "characters": "".join(in_order)})
+    ids = {character: token for token, character in enumerate(in_order, start=1)}
+    specials = {"<unk>": 0, "<s>": tokenizer.vocabulary_size, "</s>": _NOT_A_TOKEN}
+    return tokenizer, _ids(words, specials | {word: ids[meant] for word, meant in characters.items()})
+
+
+def _character(written: str) -> str:
+    meant = written if written == "\\" else _unescaped(written)
+    if len(meant) != 1:
+        raise ModelError(f"{written[:60]!r} is not one character; leave out --tokenizer char")
+    return meant
+
+
+def _unescaped(written: str) -> str:
+    try:
+        return unescape(written)
+    except ValueError as error:
+        raise ModelError(f"{error}; was the file changed by another program?") from error
+
+
+def _fixed_tokenizer(words: list[str], saved: dict[str, Any]) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+    """The tokens stand in the order of their ids, and are all there."""
+    tokenizer = tokenizer_from_json(saved)
+    ordinary = [word for word in words if word not in ("<s>", "</s>")]
+    expected = [tokenizer.escaped_piece(token) for token in range(tokenizer.vocabulary_size)]
+    if expected not in ([word.removesuffix(ALIKE) for word in ordinary], ordinary):
+        raise ModelError(
+            f"its 1-grams are not the tokens of its {tokenizer.name} tokenizer in their order; was the file "
+            "changed by another program?"
+        )
+    specials = {"<s>": tokenizer.vocabulary_size, "</s>": _NOT_A_TOKEN}
+    return tokenizer, _ids(words, specials | {word: token for token, word in enumerate(ordinary)})
+
+
+def _ids(words: list[str], ids: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    return np.fromiter(map(ids.__getitem__, words), np.int64, len(words))
+
+
+def _unigrams(
+    entries: Entries, ids: npt.NDArray[np.int64], tokenizer: Tokenizer, notes: list[str]
+) -> Entries:
+    """A row for each token, and for `<s>`, of which only the backoff matters."""
+    size = tokenizer.vocabulary_size
+    lacking = np.setdiff1d(np.arange(size), ids)
+    notes.extend(
+        f"the file has no {tokenizer.escaped_piece(token)}, which gets a log10 probability of "
+        f"{LOG10_OF_ABSENT:g}"
+        for token in lacking.tolist()
+    )
+    if size not in ids:
+        notes.append("the file has no <s>: a text begins without context")
+    kept = ids != _NOT_A_TOKEN
+    log_probs = np.full(size + 1, LOG10_OF_ABSENT * np.log(10), np.float32)
+    log_probs[ids[kept]] = entries.log_probs[kept]
+    log_probs[size] = 0
+    backoffs = np.zeros(size + 1, np.float32)
+    backoffs[ids[kept]] = entries.backoffs[kept]
+    rows = np.arange(size + 1)
+    return Entries(rows[:, None], log_probs, backoffs, rows)
+
+
+def _reachable(entries: Entries, ids: npt.NDArray[np.int64], size: int, notes: list[str]) -> Entries:
+    """The n-grams of tokens, with `<s>` nowhere but in front."""
+    tokens = ids[entries.ids]
+    kept = (tokens != _NOT_A_TOKEN).all(axis=1) & (tokens[:, 1:] < size).all(axis=1)
+    if kept.all():
+        return replace(entries, ids=tokens)
+    notes.append(
+        f"{np.count_nonzero(~kept):,} {tokens.shape[1]}-grams that no text asks for (<s> not in front, or "
+        "</s> in a text without sentences) are left out"
+    )
+    return Entries(tokens[kept], entries.log_probs[kept], entries.backoffs[kept], entries.lines[kept])
+
+
+def _tables(path: Path, orders: list[Entries], size: int, notes: list[str]) -> tuple[NgramTable, ...]:
+    """Put the tables together from below; begin again with the contexts added if some are lacking."""
+    tables: list[NgramTable] = []
+    while len(tables) < len(orders):
+        entries = _with_probabilities(tables, orders[len(tables)])
+        contexts = _rows(tables, entries.ids[:, :-1])
+        if (contexts == NO_ROW).any():
+            added = _add_contexts(path, orders)
+            notes.append(
+                f"{added:,} contexts that the file lacks are added, with what backing off gives them"
+            )
+            tables = []
+        else:
+            tables.append(_table(path, entries, contexts, size, is_highest=len(tables) == len(orders) - 1))
+    return tuple(tables)
+
+
+def _rows(tables: Sequence[NgramTable], ids: IdArray) -> RowArray:
+    """Where n-grams of the order of the last table stand in it; with no tables, the one empty context."""
+    if not tables:
+        return np.zeros(len(ids), np.int64)
+    rows: RowArray = ids[:, 0].astype(np.int64)
+    for table, column in zip(tables[1:], ids.T[1:], strict=True):
+        rows = table.find(rows, column)
+    return rows
+
+
+def _table(path: Path, entries: Entries, contexts: RowArray, size: int, *, is_highest: bool) -> NgramTable:
+    """The table of one order; all its contexts are there."""
+    keys = contexts * size + entries.ids[:, -1]
+    by_key = np.argsort(keys, kind="stable")
+    keys = keys[by_key]
+    double = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(double):
+        first, second = entries.lines[by_key[double[0] : double[0] + 2]]
+        n = entries.ids.shape[1]
+        raise ModelError(f"{path}, line {second}: the {n}-gram of line {first} is there a second time")
+    none = np.empty(0, np.float32)
+    return NgramTable(
+        size,
+        keys,
+        entries.log_probs[by_key],
+        none if is_highest else np.append(entries.backoffs[by_key], np.float32(0)),
+    )
+
+
+def _add_contexts(path: Path, orders: list[Entries]) -> int:
+    """Give each order the contexts of the one above that it lacks, as yet without probability; how many."""
+    added = 0
+    most = CONTEXTS_ADDED + 2 * sum(map(len, orders))
+    for n in range(len(orders) - 1, 0, -1):
+        below = orders[n - 1]
+        contexts = np.unique(orders[n].ids[:, :-1], axis=0)
+        _, row, counts = np.unique(
+            np.concatenate([below.ids, contexts]), axis=0, return_inverse=True, return_counts=True
+        )
+        lacking = contexts[counts[row.reshape(-1)[len(below) :]] == 1]
+        added += len(lacking)
+        if added > most:
+            raise ModelError(f"{path} lacks the contexts of most of its n-grams; get it again")
+        orders[n - 1] = Entries(
+            np.concatenate([below.ids, lacking]),
+            np.append(below.log_probs, np.full(len(lacking), np.nan, np.float32)),
+            np.append(below.backoffs, np.zeros(len(lacking), np.float32)),
+            np.append(below.lines, np.zeros(len(lacking), np.int64)),
+        )
+    return added
+
+
+def _with_probabilities(below: Sequence[NgramTable], entries: Entries) -> Entries:
+    """Entries that were added get the probability that backing off gives them."""
+    new = np.isnan(entries.log_probs)
+    if not new.any():
+        return entries
+    log_probs = entries.log_probs.copy()
+    log_probs[new] = _backed_off(below, entries.ids[new])
+    return replace(entries, log_probs=log_probs)
+
+
+def _backed_off(tables: Sequence[NgramTable], ids: IdArray) -> npt.NDArray[np.float32]:
+    """Log-probability of the last token of n-grams one order above these tables, whatever they hold of it."""
+    log_probs: npt.NDArray[np.float32] = tables[0].log_probs[ids[:, -1]]
+    for n, table in enumerate(tables, start=1):
+        if n > 1:
+            rows = _rows(tables[:n], ids[:, -n:])
+            found = rows != NO_ROW
+            log_probs[found] = table.log_probs[rows[found]]
+        log_probs += table.backoffs[_rows(tables[:n], ids[:, -n - 1 : -1])]
+    return log_probs

@@ -1,0 +1,200 @@
+"""
+The n-gram model in use: P(next token | the last N - 1 tokens), from tables of probabilities.
+
+What the tables hold comes from kneser_ney.py or an ARPA file (arpa.py), how n-grams are found in them from
+ngram_table.py. For a token w after a context h, and h' the context without its first token:
+
+    P(w | h) = the table's, where it has h w;   backoff(h) P(w | h') otherwise
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from lmgen.errors import ModelError
+from lmgen.models.base import FloatArray, IdArray
+from lmgen.models.ngram.kneser_ney import Discounts, estimate
+from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
+from lmgen.models.ngram.tensors import Tensors, pack_tables, unpack_tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NgramModel:
+    """
+    An n-gram language model of order N.
+
+    A text is taken to follow `<s>`, which is context only. The state of a stream is where its last n tokens
+    stand in the table of order n, for n = 1 .. N - 1: rows, (B, N - 1), NO_ROW for what the table lacks.
+    """
+
+    vocabulary_size: int
+    """V: the ids that are predicted; V itself is the row of `<s>` in the first table."""
+
+    sentence_end: int | None
+    """The id after which a sentence begins anew, after `<s>`; None where the text is one long sentence."""
+
+    tables: tuple[NgramTable, ...]
+    """The n-grams of order 1 .. N."""
+
+    discounts: tuple[Discounts, ...]
+    """Kneser-Ney discounts of order 1 .. N; none for a model that was not estimated here."""
+
+    notes: tuple[str, ...] = ()
+    """What a user should know about the estimation, a sentence each."""
+
+    @classmethod
+    def fit(
+        cls,
+        ids: IdArray,
+        *,
+        order: int,
+        vocabulary_size: int,
+        sentence_end: int | None = None,
+        prune: Sequence[int] = (),
+    ) -> Self:
+        """Estimate a model from a whole training text; see `kneser_ney.estimate` for all that matters."""
+        result = estimate(ids, order, vocabulary_size, sentence_end, prune)
+        return cls(
+            vocabulary_size=vocabulary_size,
+            sentence_end=sentence_end,
+            tables=result.tables,
+            discounts=result.discounts,
+            notes=result.notes,
+        )
+
+    @property
+    def name(self) -> str:
+        """What it is called in results: `ngram-5`."""
+        return f"ngram-{self.order}"
+
+    @property
+    def order(self) -> int:
+        """N: a token is predicted from N - 1 before it."""
+        return len(self.tables)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many n-grams there are of order 1 .. N, counted as in ARPA files: `<s>` is one of order 1."""
+        return tuple(len(table) for table in self.tables)
+
+    def start(self, streams: int) -> RowArray:
+        """The state after `<s>`."""
+        state = np.full((streams, self.order - 1), NO_ROW)
+        state[:, :1] = self.vocabulary_size
+        return state
+
+    def predict(self, state: RowArray) -> FloatArray:
+        """Log-probabilities of the next token, (B, V), float32; each row sums to 1 when exponentiated."""
+        log_probs = np.tile(self.tables[0].log_probs[: self.vocabulary_size], (len(state), 1))
+        for contexts, (lower, table) in zip(state.T, pairwise(self.tables), strict=True):
+            log_probs += lower.backoffs[contexts, None]
+            streams, ids, rows = table.followers(contexts)
+            log_probs[streams, ids] = table.log_probs[rows]
+        return log_probs
+
+    def advance(self, state: RowArray, ids: IdArray) -> RowArray:
+        """The state after reading T more tokens a stream; `ids` is (T, B)."""
+        if not len(ids) or self.order == 1:
+            return state
+        recent = ids[-(self.order - 1) :]  # what comes before cannot matter any more
+        return np.stack([contexts[-1] for contexts, _ in self._walk(state, recent)], axis=1)
+
+    def score(self, state: RowArray, ids: IdArray) -> tuple[FloatArray, RowArray]:
+        """Log-probabilities of the tokens `ids`, (T, B), float32, and the state after them."""
+        log_probs = self.tables[0].log_probs[ids]
+        for (contexts, rows), (lower, table) in zip(
+            self._walk(state, ids), pairwise(self.tables), strict=True
+        ):
+            log_probs += lower.backoffs[contexts[:-1]]
+            found = rows != NO_ROW
+            log_probs[found] = table.log_probs[rows[found]]
+        return log_probs, self.advance(state, ids)
+
+    def select(self, state: RowArray, streams: Sequence[int]) -> RowArray:
+        """The state of the listed streams, in that order."""
+        return state[list(streams)]
+
+    def to_tensors(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """What a model file keeps: JSON values, and arrays by name (see ngram_tensors.py)."""
+        config = {
+            "order": self.order,
+            "vocabulary_size": self.vocabulary_size,
+            "sentence_end": self.sentence_end,
+            "discounts": [list(discounts) for discounts in self.discounts],
+            "notes": list(self.notes),
+        }
+        return config, pack_tables(self.tables)
+
+    @classmethod
+    def from_tensors(cls, config: Mapping[str, Any], tensors: Tensors) -> Self:
+        """
+        Rebuild a model from what `to_tensors` gave.
+
+        Raises:
+            ModelError: something is missing or does not fit.
+        """
+        order, vocabulary_size, sentence_end = _checked_sizes(config)
+        return cls(
+            vocabulary_size=vocabulary_size,
+            sentence_end=sentence_end,
+            tables=unpack_tables(tensors, order, vocabulary_size),
+            discounts=_checked_discounts(config, order),
+            notes=_checked_notes(config),
+        )
+
+    def _walk(self, state: RowArray, ids: IdArray) -> Iterator[tuple[RowArray, RowArray]]:
+        """
+        Find the n-grams of a block of tokens, order by order from 2 up.
+
+        Yields:
+            contexts: the row of the n - 1 tokens before each token, and after the last one, (T + 1, B).
+            rows: the row of these n - 1 tokens and the token, (T, B).
+        """
+        rows = ids = np.asarray(ids, np.int64)
+        ends = None if self.sentence_end is None else np.nonzero(ids == self.sentence_end)
+        for n, table in enumerate(self.tables[1:], start=2):
+            contexts = np.concatenate([state[None, :, n - 2], rows])
+            if ends is not None:
+                contexts[1:][ends] = self.vocabulary_size if n == 2 else NO_ROW
+            rows = table.find(contexts[:-1], ids)
+            yield contexts, rows
+
+
+def _checked_sizes(config: Mapping[str, Any]) -> tuple[int, int, int | None]:
+    """The order, V and sentence end that a file claims; V is checked further against the tensors."""
+    match config:
+        case {"order": int(order), "vocabulary_size": int(size), "sentence_end": int() | None as end}:
+            fits = order >= 1 and size >= 1 and (end is None or 0 <= end < size)
+            if fits and not any(isinstance(value, bool) for value in (order, size, end)):
+                return order, size, end
+    raise ModelError(
+        "its configuration lacks order, vocabulary_size or sentence_end, or they are out of range"
+    )
+
+
+def _checked_discounts(config: Mapping[str, Any], order: int) -> tuple[Discounts, ...]:
+    """Of each order, or none at all: those of a model that was read from an ARPA file nobody knows."""
+    rows = config.get("discounts")
+    if not isinstance(rows, list) or len(rows) not in (0, order) or not all(map(_are_discounts, rows)):
+        raise ModelError(f"its configuration lacks discounts, three numbers for each of the {order} orders")
+    return tuple((one, two, three) for one, two, three in rows)
+
+
+def _are_discounts(row: object) -> bool:
+    return (
+        isinstance(row, list)
+        and len(row) == 3
+        and all(isinstance(discount, float) and 0 < discount <= k for k, discount in enumerate(row, start=1))
+    )
+
+
+def _checked_notes(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Notes are shown on terminals: no control characters."""
+    notes = config.get("notes")
+    if not isinstance(notes, list) or not all(isinstance(note, str) and note.isprintable() for note in notes):
+        raise ModelError("its configuration lacks notes, a list of lines of text")
+    return tuple(notes)

@@ -1,0 +1,94 @@
+"""
+The tables of an n-gram model as tensors for a file, small, and back, trusting nothing.
+
+Of an n-gram the file keeps its last token; the context follows from how many n-grams go on from each
+row of the table below. For n = 1 .. N, with R rows of order n:
+
+    order.n.log_probs   float32, (R,)
+    order.n.last_ids    unsigned, (R,); not for n = 1, whose rows are the ids themselves and `<s>`
+    order.n.followers   unsigned, (R,): how many n-grams of order n + 1 begin with each; not for n = N
+    order.n.backoffs    float32, (R,); not for n = N
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lmgen.errors import ModelError
+from lmgen.models.ngram.table import NgramTable
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+UNSIGNED = (np.uint8, np.uint16, np.uint32)
+FLOAT32 = (np.float32,)
+
+LARGEST = 1e6
+"""No logarithm is further from 0."""
+
+
+def pack_tables(tables: Sequence[NgramTable]) -> dict[str, npt.NDArray[Any]]:
+    """Turn the tables of orders 1 .. N into tensors."""
+    tensors: dict[str, npt.NDArray[Any]] = {"order.1.log_probs": tables[0].log_probs}
+    for n, (lower, table) in enumerate(pairwise(tables), start=1):
+        contexts, last_ids = np.divmod(table.keys, table.vocabulary_size)
+        followers = np.bincount(contexts, minlength=len(lower))
+        tensors[f"order.{n}.backoffs"] = lower.backoffs[:-1]
+        tensors[f"order.{n}.followers"] = followers.astype(np.min_scalar_type(followers.max(initial=0)))
+        tensors[f"order.{n + 1}.last_ids"] = last_ids.astype(np.min_scalar_type(table.vocabulary_size - 1))
+        tensors[f"order.{n + 1}.log_probs"] = table.log_probs
+    return tensors
+
+
+def unpack_tables(tensors: Tensors, order: int, vocabulary_size: int) -> tuple[NgramTable, ...]:
+    """
+    Rebuild the tables of orders 1 .. `order`.
+
+    Raises:
+        ModelError: a tensor is missing, of a wrong type or shape, or holds impossible values.
+    """
+    _tensor(tensors, "order.1.log_probs", FLOAT32, vocabulary_size + 1)  # before that size is believed
+    keys = np.arange(vocabulary_size + 1)
+    tables = []
+    for n in range(1, order + 1):
+        log_probs = _tensor(tensors, f"order.{n}.log_probs", FLOAT32, len(keys))
+        if log_probs.max(initial=-LARGEST) > 0:
+            raise ModelError(f"its tensor order.{n}.log_probs holds probabilities above 1")
+        if n == order:
+            tables.append(NgramTable(vocabulary_size, keys, log_probs, np.empty(0, np.float32)))
+        else:
+            backoffs = _tensor(tensors, f"order.{n}.backoffs", FLOAT32, len(keys))
+            tables.append(NgramTable(vocabulary_size, keys, log_probs, np.append(backoffs, np.float32(0))))
+            keys = _longer_keys(tensors, n, len(keys), vocabulary_size)
+    return tuple(tables)
+
+
+def _longer_keys(tensors: Tensors, n: int, rows: int, vocabulary_size: int) -> npt.NDArray[np.int64]:
+    """The keys of the n-grams that go on from the `rows` n-grams of order n."""
+    followers = _tensor(tensors, f"order.{n}.followers", UNSIGNED, rows)
+    longer = int(followers.sum(dtype=np.uint64))
+    last_ids = _tensor(tensors, f"order.{n + 1}.last_ids", UNSIGNED, longer)
+    _tensor(tensors, f"order.{n + 1}.log_probs", FLOAT32, longer)  # before so many keys are made
+    keys: npt.NDArray[np.int64] = np.repeat(np.arange(rows), followers) * vocabulary_size + last_ids
+    if (last_ids >= vocabulary_size).any() or (keys[1:] <= keys[:-1]).any():
+        raise ModelError(f"its tensor order.{n + 1}.last_ids is out of order, or holds ids that do not exist")
+    return keys
+
+
+def _tensor(tensors: Tensors, name: str, types: tuple[type, ...], rows: int) -> npt.NDArray[Any]:
+    """A tensor of one of these types, (rows,), whose values are numbers that can be added up."""
+    if name not in tensors:
+        raise ModelError(f"its tensor {name} is missing")
+    tensor = tensors[name]
+    if tensor.dtype not in types or tensor.shape != (rows,):
+        wanted = " or ".join(kind.__name__ for kind in types)
+        raise ModelError(
+            f"its tensor {name} is {tensor.dtype} {tensor.shape}, but has to be {wanted} {(rows,)}"
+        )
+    if types is FLOAT32 and not -LARGEST <= tensor.min(initial=0) <= tensor.max(initial=0) <= LARGEST:
+        raise ModelError(
+            f"its tensor {name} holds values that are not finite numbers, or beyond ±{LARGEST:g}"
+        )
+    return tensor

@@ -1,0 +1,158 @@
+"""Fitting n-gram models: the baseline of a run, or one alone; or reading one. Needs no torch."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lmgen.data.preparation import Prepared, prepare
+from lmgen.data.run_folder import RunFolder
+from lmgen.data.token_file import read_tokens
+from lmgen.evaluation.baseline import fit_on_run
+from lmgen.evaluation.scoring import mean_nats
+from lmgen.files import refuse_existing
+from lmgen.models.model_file import save_model
+from lmgen.models.ngram.arpa import read_arpa
+from lmgen.runs.config import RunConfig
+from lmgen.runs.events import BaselineFitted
+from lmgen.text.corpora import Corpus, open_corpus
+from lmgen.tokenizers.registry import TOKENIZERS
+
+BASELINE_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5, "unigram": 5}
+"""By tokenizer; on tinyshakespeare's characters, order 7 predicts best."""
+
+BASELINE_TOKENS = 30_000_000
+"""Training texts longer than this get no baseline unless its order is asked for: it is fitted in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedNgram:
+    """What `lmgen ngram` made. The fields are those of its `--json`."""
+
+    model: str
+    order: int
+    vocabulary_size: int
+    ngrams: tuple[int, ...]
+    """How many of each order."""
+    train_tokens: int | None
+    """None, as is the next, for a model that was read from an ARPA file."""
+    valid_nats_per_token: float | None
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary that programs read."""
+        return asdict(self)
+
+
+def fit_ngram(
+    corpus: Sequence[str],
+    order: int,
+    out: Path,
+    *,
+    prune: Sequence[int] = (),
+    overwrite: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+    **settings: Any,
+) -> FittedNgram:
+    """
+    Fit an n-gram model on a corpus and save it.
+
+    Args:
+        corpus: files, folders or corpus names; none: the built-in default.
+        order: tokens of an n-gram, 1 to 100.
+        out: the model file.
+        prune: leave n-grams out that occur at most so often, order by order; see `kneser_ney.estimate`.
+        overwrite: replace a file that is there.
+        tell: hears of a download before it begins.
+        settings: of the tokenizer, and of what is held out, by the names of the flags.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+        CorpusError: the corpus cannot be read or is too short.
+        ModelError: the file exists.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
+    opened = open_run_corpus(config, tell)
+    with tempfile.TemporaryDirectory(prefix="lmgen-") as folder:
+        run = RunFolder(Path(folder) / "run")
+        prepared = prepare(opened, config.held_out, config.tokenizer, run)
+        model = fit_on_run(run, prepared.tokenizer, order, prune)
+        nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size))
+    save_model(out, model, prepared.tokenizer, _training(prepared, nats))
+    return FittedNgram(
+        model=str(out),
+        order=order,
+        vocabulary_size=model.vocabulary_size,
+        ngrams=tuple(model.counts),
+        train_tokens=prepared.train.tokens,
+        valid_nats_per_token=nats,
+        notes=(*prepared.notes, *model.notes),
+    )
+
+
+def convert_arpa(
+    arpa: Path, out: Path, *, tokenizer: str | None = None, overwrite: bool = False
+) -> FittedNgram:
+    """
+    Make a model file of an ARPA file.
+
+    Args:
+        arpa: the file; its order is the model's.
+        out: the model file.
+        tokenizer: how to take its words, "word" or "char"; see `arpa.read_arpa`.
+        overwrite: replace a file that is there.
+
+    Raises:
+        ConfigError: the tokenizer is another one.
+        CorpusError: the file cannot be read.
+        ModelError: it is no ARPA file, or damaged; or `out` exists.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    model, made = read_arpa(arpa, tokenizer)
+    save_model(out, model, made, {"arpa": str(arpa)})
+    return FittedNgram(
+        model=str(out),
+        order=model.order,
+        vocabulary_size=model.vocabulary_size,
+        ngrams=model.counts,
+        train_tokens=None,
+        valid_nats_per_token=None,
+        notes=model.notes,
+    )
+
+
+def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int) -> BaselineFitted:
+    """
+    Fit the baseline of a run on its training tokens, and save it.
+
+    It is scored on the same tokens of the validation text as the network, the first `evaluation_tokens`.
+    """
+    model = fit_on_run(run, prepared.tokenizer, order)
+    nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size), limit=evaluation_tokens)
+    save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
+    return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
+
+
+def open_run_corpus(config: RunConfig, tell: Callable[[str], None]) -> Corpus:
+    """Open what a run is to be trained on, decoded as its tokenizer needs it."""
+    errors = TOKENIZERS[config.tokenizer.tokenizer].reading_errors
+    return open_corpus(config.corpus, field=config.held_out.field, errors=errors, tell=tell)
+
+
+def baseline_order(config: RunConfig, prepared: Prepared) -> int:
+    """The order that was asked for, or a good one; 0 is none."""
+    if config.training.baseline_order is not None:
+        return config.training.baseline_order
+    if prepared.train.tokens > BASELINE_TOKENS:
+        return 0
+    return BASELINE_ORDERS[config.tokenizer.tokenizer]
+
+
+def _training(prepared: Prepared, nats: float) -> dict[str, Any]:
+    return {
+        "corpus": prepared.corpus,
+        "train_tokens": prepared.train.tokens,
+        "valid_nats_per_token": nats,
+    }

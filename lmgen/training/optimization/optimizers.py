@@ -1,0 +1,51 @@
+"""The optimisers by name."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from lmgen.training.config import TrainingConfig
+from lmgen.training.optimization.rows import AdamWAdagrad
+
+MOMENTUM_DECAYS = (0.9, 0.99)
+"""Adam's β1 and β2. β2 is lower than the usual 0.999: runs of minutes have only a few thousand updates."""
+
+
+def optimizer_for(
+    parameters: Iterable[nn.Parameter],
+    config: TrainingConfig,
+    learning_rate: float,
+    tokens: Iterable[nn.Parameter] = (),
+) -> torch.optim.Optimizer:
+    """
+    The optimiser that the settings name.
+
+    Weight decay is decoupled in AdamW (Loshchilov and Hutter 2019): an update first shrinks each weight by
+    the learning rate times the decay. In the others the decay times the weight is added to its gradient,
+    after clipping; for plain SGD that is the same thing.
+
+    Args:
+        parameters: all that it is to change.
+        config: which optimiser, and its settings.
+        learning_rate: the highest.
+        tokens: those of the parameters that belong to embedding and output.
+    """
+    shared: dict[str, Any] = {"lr": learning_rate, "weight_decay": config.decay}
+    match config.optimizer:
+        case "adamw":
+            return torch.optim.AdamW(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
+        case "adamw-adagrad":
+            rate = config.highest_token_rate
+            return AdamWAdagrad(
+                parameters, tokens, tokens_lr=rate, betas=MOMENTUM_DECAYS, fused=True, **shared
+            )
+        case "adam":
+            return torch.optim.Adam(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
+        case "sgd":
+            return torch.optim.SGD(parameters, **shared)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, **shared)
+        case _:
+            return torch.optim.Adagrad(parameters, **shared)

@@ -1,0 +1,240 @@
+"""The numpy model: shapes, parameter counts, and what every LanguageModel promises."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from lmgen.errors import ModelError
+from lmgen.models.network import model as recurrent
+from lmgen.models.network.cells import CELLS
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.model import RecurrentModel, parameter_shapes
+
+V = 11
+
+
+def random_model(seed: int = 0, **settings: object) -> RecurrentModel:
+    """A network with random weights everywhere, biases too, large enough that no part is idle."""
+    config = NetworkConfig(**{"hidden_size": 7, "embedding_size": 5, **settings})  # type: ignore[arg-type]
+    random = np.random.default_rng(seed)
+    parameters = {
+        shape.name: random.normal(0, 0.6, shape.shape).astype(np.float32)
+        for shape in parameter_shapes(config, V)
+    }
+    return RecurrentModel(config, V, 0, parameters)
+
+
+MODELS: list[dict[str, object]] = [
+    *({"cell": cell, "layers": 2} for cell in CELLS),
+    {"tied": True, "layers": 2},
+    {"last_hidden_size": 4, "layers": 3},
+    {"residual": True, "layers": 3},
+]
+
+
+@pytest.fixture(params=MODELS, ids=str)
+def model(request: pytest.FixtureRequest) -> RecurrentModel:
+    return random_model(**request.param)
+
+
+def ids(steps: int, streams: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, V, (steps, streams))
+
+
+def test_predictions_are_distributions(model: RecurrentModel) -> None:
+    predicted = model.predict(model.advance(model.start(3), ids(4, 3)))
+
+    assert predicted.shape == (3, V)
+    np.testing.assert_allclose(np.exp(predicted).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_scoring_is_predicting_and_advancing_step_by_step(model: RecurrentModel) -> None:
+    block = ids(6, 3)
+    scored, after = model.score(model.start(3), block)
+
+    state = model.start(3)
+    for step, tokens in enumerate(block):
+        predicted = model.predict(state)[np.arange(3), tokens]
+        np.testing.assert_allclose(scored[step], predicted, atol=1e-5, rtol=1e-5)
+        state = model.advance(state, tokens[None])
+    np.testing.assert_allclose(model.predict(after), model.predict(state), atol=1e-5, rtol=1e-5)
+
+
+def test_scores_do_not_depend_on_where_blocks_are_cut(model: RecurrentModel) -> None:
+    block = ids(9, 2)
+    whole, _ = model.score(model.start(2), block)
+
+    state, parts = model.start(2), []
+    for piece in np.split(block, [1, 5]):
+        part, state = model.score(state, piece)
+        parts.append(part)
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_a_stream_does_not_depend_on_those_beside_it(model: RecurrentModel) -> None:
+    block = ids(8, 5)
+    together, _ = model.score(model.start(5), block)
+    alone, _ = model.score(model.start(1), block[:, 2:3])
+
+    np.testing.assert_allclose(together[:, 2:3], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_select_repeats_drops_and_reorders_streams(model: RecurrentModel) -> None:
+    state = model.advance(model.start(3), ids(2, 3))
+    selected = model.predict(model.select(state, [2, 0, 2]))
+
+    np.testing.assert_array_equal(selected, model.predict(state)[[2, 0, 2]])
+
+
+def test_a_state_is_not_changed_by_its_use(model: RecurrentModel) -> None:
+    state = model.start(2)
+    before = model.predict(state).copy()
+    model.score(state, ids(3, 2))
+
+    np.testing.assert_array_equal(model.predict(state), before)
+
+
+def test_tensors_make_the_same_model_again(model: RecurrentModel) -> None:
+    again = RecurrentModel.from_tensors(*model.to_tensors())
+
+    np.testing.assert_array_equal(again.predict(again.start(1)), model.predict(model.start(1)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "count"),
+    [
+        # Of an LSTM with n units and m inputs: 4 (n m + n n + n).
+        ("lstm", 4 * (7 * 5 + 7 * 7 + 7)),
+        # Of a GRU 3 (n m + n n + n), and n for the bias inside the reset gate's product.
+        ("gru", 3 * (7 * 5 + 7 * 7 + 7) + 7),
+        ("rnn", 7 * 5 + 7 * 7 + 7),
+    ],
+)
+def test_parameters_of_a_layer_count_as_the_textbooks_say(cell: str, count: int) -> None:
+    config = NetworkConfig(cell=cell, hidden_size=7, embedding_size=5)
+    shapes = parameter_shapes(config, V)
+
+    assert sum(shape.count for shape in shapes if shape.name.startswith("layers.")) == count
+    assert sum(shape.count for shape in shapes) == V * 5 + count + V * 7 + V
+
+
+def test_tied_weights_are_counted_once() -> None:
+    shapes = parameter_shapes(NetworkConfig(tied=True, hidden_size=7), V)
+
+    assert [shape.name for shape in shapes if "output" in shape.name] == ["output.bias"]
+    assert shapes[0].shape == (V, 7)
+
+
+def test_tying_other_sizes_takes_a_projection() -> None:
+    shapes = parameter_shapes(NetworkConfig(tied=True, hidden_size=7, embedding_size=5), V)
+
+    found = [(shape.name, shape.shape, shape.formula) for shape in shapes if "output" in shape.name]
+    assert found == [("output.projection", (5, 7), "E H"), ("output.bias", (V,), "V")]
+
+
+def test_a_last_layer_of_its_own_size_needs_no_projection_where_it_is_as_wide_as_the_embedding() -> None:
+    config = NetworkConfig(layers=3, tied=True, hidden_size=7, embedding_size=5, last_hidden_size=5)
+    found = {shape.name: (shape.shape, shape.formula) for shape in parameter_shapes(config, V)}
+
+    assert found["layers.1.weight_input"] == ((28, 7), "4 H H")
+    assert found["layers.2.weight_input"] == ((20, 7), "4 H' H")
+    assert found["layers.2.weight_recurrent"] == ((20, 5), "4 H' H'")
+    assert "output.projection" not in found
+    assert NetworkConfig(tied=True, hidden_size=7, last_hidden_size=5, layers=2).embedding_width == 5
+
+
+def test_the_published_awd_lstm_has_the_published_number_of_weights() -> None:
+    """24 million for Penn Treebank's 10,000 words: Merity, Keskar and Socher 2017, table 1."""
+    config = NetworkConfig(layers=3, hidden_size=1150, last_hidden_size=400, embedding_size=400, tied=True)
+
+    assert sum(shape.count for shape in parameter_shapes(config, 10_000)) == pytest.approx(24e6, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda p: p.pop("layers.0.bias"), "layers.0.bias are missing"),
+        (lambda p: p.update(extra=np.zeros(1, np.float32)), "extra belong to no layer"),
+        (lambda p: p.update({"output.bias": np.zeros(3, np.float32)}), r"has to be float32 \(11,\)"),
+        (lambda p: p.update({"output.bias": np.zeros(V)}), "is float64"),
+        (lambda p: p["embedding"].__setitem__((0, 0), np.nan), "embedding holds values that are not finite"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(damage: object, message: str) -> None:
+    model = random_model()
+    parameters = {name: array.copy() for name, array in model.parameters.items()}
+    damage(parameters)  # type: ignore[operator]
+
+    with pytest.raises(ModelError, match=message):
+        RecurrentModel(model.config, V, 0, parameters)
+
+
+class TestInitialization:
+    def test_recurrent_weights_are_orthogonal_gate_by_gate(self) -> None:
+        drawn = initial_parameters(NetworkConfig(hidden_size=8), V, None, seed=3)
+        for block in np.split(drawn["layers.0.weight_recurrent"], 4):
+            np.testing.assert_allclose(block @ block.T, np.eye(8), atol=1e-6)
+
+    def test_only_the_forget_gate_has_a_bias(self) -> None:
+        drawn = initial_parameters(NetworkConfig(hidden_size=2), V, None, seed=3)
+
+        assert drawn["layers.0.bias"].tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+
+    def test_the_unknown_token_starts_from_zero(self) -> None:
+        drawn = initial_parameters(NetworkConfig(), V, 0, seed=3)
+
+        assert not drawn["embedding"][0].any()
+        assert drawn["embedding"][1].any()
+
+    def test_the_same_seed_draws_the_same_weights(self) -> None:
+        first, second, other = (initial_parameters(NetworkConfig(), V, 0, seed) for seed in (1, 1, 2))
+
+        assert all(np.array_equal(first[name], second[name]) for name in first)
+        assert not np.array_equal(first["embedding"], other["embedding"])
+
+
+@pytest.mark.parametrize("streams", [1, 2, 15, 16, 17, 40])
+def test_what_a_stream_says_is_bit_for_bit_the_same_whichever_others_run_beside_it(streams: int) -> None:
+    model = random_model(cell="lstm", layers=2, hidden_size=64)
+    block = ids(5, 40)
+    everyone = model.advance(model.start(40), block)
+    chosen = list(np.random.default_rng(streams).permutation(40)[:streams])
+    some = model.advance(model.select(model.start(40), chosen), block[:, chosen])
+
+    np.testing.assert_array_equal(model.predict(some), model.predict(everyone)[chosen])
+    np.testing.assert_array_equal(
+        model.predict(model.select(everyone, chosen)), model.predict(everyone)[chosen]
+    )
+
+
+def test_one_stream_alone_agrees_with_many() -> None:
+    model = random_model(cell="gru", layers=2)
+    block = ids(20, 3)
+    together = model.predict(model.advance(model.start(3), block))
+    alone = model.predict(model.advance(model.start(1), block[:, :1]))
+
+    np.testing.assert_allclose(alone, together[:1], atol=1e-5)
+
+
+def test_a_vocabulary_too_large_to_project_in_advance_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = ids(6, 3)
+    usual = random_model(cell="lstm", layers=2).score(random_model(cell="lstm", layers=2).start(3), block)[0]
+    monkeypatch.setattr(recurrent, "PROJECTED_FLOATS", 10)
+    model = random_model(cell="lstm", layers=2)
+
+    np.testing.assert_allclose(model.score(model.start(3), block)[0], usual, atol=1e-5, rtol=1e-5)
+
+
+def test_threads_may_share_a_model() -> None:
+    model = random_model(cell="lstm", layers=2, hidden_size=64)
+    streams = [ids(300, 1, seed) for seed in range(4)]
+
+    def last(block: np.ndarray) -> np.ndarray:
+        return model.predict(model.advance(model.start(1), block))
+
+    alone = [last(block) for block in streams]
+    with ThreadPoolExecutor(4) as pool:
+        for expected, found in zip(alone, pool.map(last, streams), strict=True):
+            np.testing.assert_array_equal(found, expected)

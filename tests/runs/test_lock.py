@@ -1,0 +1,92 @@
+"""One process at a time in a run folder; a dead one keeps nobody out."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lmgen.data.run_folder import RunFolder
+from lmgen.errors import ModelError, WriteError
+from lmgen.runs.lock import locked
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from lmgen.runs.lock import locked
+from lmgen.data.run_folder import RunFolder
+with locked(RunFolder(Path(sys.argv[1]))):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_refused_while_another_process_holds_it_and_free_when_that_is_killed(
+    tmp_path: Path,
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(run.folder)], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with (
+        pytest.raises(
+            ModelError,
+            match=rf"^process {holder.pid} is training in .*/run; wait for its end, stop it "
+            rf"\(kill {holder.pid}\), or give another folder \(--out\)$",
+        ),
+        locked(run),
+    ):
+        pass
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+
+    assert run.lock.exists(), "what it left"
+    with locked(run):
+        assert run.lock.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_lock_leaves_nothing_behind(tmp_path: Path) -> None:
+    with locked(RunFolder(tmp_path / "new")):
+        pass
+    (tmp_path / "old").mkdir()
+    with locked(RunFolder(tmp_path / "old")):
+        pass
+
+    assert [file.name for file in tmp_path.rglob("*")] == ["old"]
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.folder.mkdir()
+    (tmp_path / "mine").write_text("precious")
+    run.lock.symlink_to(tmp_path / "mine")
+
+    with pytest.raises(WriteError, match=r"cannot write .*\.lock"), locked(run):
+        pass
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_a_lock_that_cannot_be_deleted_does_not_hide_what_went_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(_: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(WriteError, match="what went wrong"), locked(RunFolder(tmp_path / "run")):
+        raise WriteError("what went wrong")
+
+
+def test_a_folder_that_is_moved_away_is_noticed(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    with locked(run) as lock:
+        lock.check()
+        run.folder.rename(tmp_path / "elsewhere")
+        with pytest.raises(ModelError, match="run was moved or deleted while it was trained in"):
+            lock.check()
+        with locked(run), pytest.raises(ModelError, match="moved or deleted"):
+            lock.check()  # the new one is another's

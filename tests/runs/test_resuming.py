@@ -1,0 +1,184 @@
+"""Runs that go on: as if they had not stopped, from whatever a killed or interrupted process has left."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmgen.data.run_folder import RunFolder
+from lmgen.errors import ModelError
+from lmgen.models.network.config import CELL_NAMES
+from lmgen.runs import run
+from lmgen.runs.events import Finished, Interrupted
+from lmgen.training.config import OPTIMIZER_NAMES
+from lmgen.training.events import Evaluated, Stepped
+from tests.runs.test_run import (
+    NT_ASGD,
+    TOO_FAST,
+    config,
+    metrics,
+    stop_after,
+    text,
+    trained,
+    without_times,
+)
+
+__all__ = ["text"]  # a fixture
+
+STATES = ("carry", "reset")
+
+RESUMED: list[dict[str, Any]] = [
+    *({"cell": cell, "state": state} for cell, state in product(CELL_NAMES, STATES)),
+    *({"optimizer": optimizer, "state": state} for optimizer, state in product(OPTIMIZER_NAMES, STATES)),
+    {"cell": "gru", "state": "reset", "optimizer": "sgd"},
+    {"cell": "rnn", "optimizer": "rmsprop", "layers": 2, "dropout": 0.3},
+    {"optimizer": "adagrad", "state": "reset", "dropout": 0.2, "schedule": "plateau"},
+    {"tokenizer": "word", "optimizer": "adam", "tied": True, "embedding_size": 12, "window_length": 3},
+    {"variational": True, "dropout_input": 0.2, "dropout_hidden": 0.3, "dropout_output": 0.4, "layers": 2},
+    {"dropout_embedding": 0.2, "weight_drop": 0.4, "activation_penalty": 2.0, "slowness_penalty": 1.0},
+    {"vary_window_length": True, "tied": True, "ema": 0.9},
+    NT_ASGD,
+    {"cell": "gru", "layers": 3, "last_hidden_size": 6, "tied": True, "weight_drop": 0.2, "ema": 0.99},
+    {"cell": "lstm-layernorm", "layers": 2, "residual": True, "dropout": 0.3},
+    {
+        "tokenizer": "word",
+        "output": "adaptive",
+        "cutoffs": "2,4",
+        "optimizer": "adamw-adagrad",
+        "dropout": 0.3,
+    },
+    {
+        "tokenizer": "word",
+        "output": "adaptive",
+        "layers": 2,
+        "last_hidden_size": 9,
+        "variational": True,
+        "dropout": 0.2,
+        "dropout_embedding": 0.2,
+        "weight_drop": 0.2,
+        "activation_penalty": 2.0,
+        "slowness_penalty": 1.0,
+        "ema": 0.9,
+        "optimizer": "adamw-adagrad",
+    },
+    {"tokenizer": "word", "objective": "sampled", "samples": 3, "optimizer": "adamw-adagrad", "dropout": 0.3},
+    {"objective": "sampled", "samples": 5, "tied": True, "ema": 0.9},
+    {"objective": "sampled", "samples": 5, "tied": True, "embedding_size": 12},
+    {"optimizer": "adamw-adagrad", "tied": True, "embedding_size": 12},
+]
+
+
+@pytest.mark.parametrize("settings", RESUMED, ids=lambda settings: " ".join(map(str, settings.values())))
+def test_a_resumed_run_is_the_uninterrupted_one(settings: dict[str, Any], text: Path, tmp_path: Path) -> None:
+    """The same bytes in the model file (so the same samples) and the same losses, stopped three times."""
+    trained(text, tmp_path / "whole", **settings)
+    folder = tmp_path / "cut"
+    *_, first = run.train(config(text, **settings), folder, should_stop=stop_after(1))
+    *_, second = run.resume(folder, should_stop=stop_after(6))
+    *_, third = run.resume(folder, should_stop=stop_after(9))
+    *_, last = run.resume(folder)
+
+    assert [type(event) for event in (first, second, third, last)] == [*[Interrupted] * 3, Finished]
+    assert RunFolder(folder).model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
+    assert without_times(metrics(folder)) == without_times(metrics(tmp_path / "whole"))
+
+
+def test_an_evaluation_that_was_interrupted_is_made_when_the_run_goes_on(text: Path, tmp_path: Path) -> None:
+    """The one after step 6, and the last one: both before they have said anything."""
+    trained(text, tmp_path / "whole")
+    *_, first = run.train(config(text), tmp_path / "cut", should_stop=stop_after(7))
+    assert metrics(tmp_path / "cut") == []
+    *_, second = run.resume(tmp_path / "cut", should_stop=stop_after(22))
+    assert [line["step"] for line in metrics(tmp_path / "cut")] == [6, 12, 18]
+    *_, last = run.resume(tmp_path / "cut")
+
+    assert [event.step for event in (first, second) if isinstance(event, Interrupted)] == [6, 24]
+    assert isinstance(last, Finished)
+    assert RunFolder(tmp_path / "cut").model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
+    assert without_times(metrics(tmp_path / "cut")) == without_times(metrics(tmp_path / "whole"))
+
+
+def test_metrics_after_the_checkpoint_are_written_again_once(text: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    list(run.train(config(text), folder.folder, should_stop=stop_after(7)))
+    with folder.metrics.open("a") as file:
+        file.write('{"step": 12, "valid_nats_per_token": 0.0}\n{"step": 18, "va')
+    list(run.resume(folder.folder))
+
+    assert [line["step"] for line in metrics(folder.folder)] == [6, 12, 18, 24]
+
+
+def test_a_run_without_its_metrics_goes_on(text: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    list(run.train(config(text), folder.folder))
+    folder.metrics.unlink()
+    *_, finished = run.resume(folder.folder)
+
+    assert isinstance(finished, Finished)
+    assert finished.train_nats_per_token is None
+
+
+def test_a_run_that_is_killed_twice_while_its_text_is_prepared_keeps_its_settings(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = RunFolder(tmp_path / "run")
+    list(run.train(config(text), tmp_path / "first"))
+    folder.new.folder.mkdir(parents=True)
+    folder.new.config.write_text((tmp_path / "first" / "config.toml").read_text())
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            list(run.resume(folder.folder))
+    *_, second = run.resume(folder.folder)
+
+    assert isinstance(second, Finished)
+    assert folder.model.read_bytes() == RunFolder(tmp_path / "first").model.read_bytes()
+
+
+def test_a_checkpoint_at_every_step_resumes_exactly(text: Path, tmp_path: Path) -> None:
+    """Killed at any moment: what was saved last is all there is, the newer metrics and model beside it."""
+    often = {"checkpoint_minutes": 1e-9, "evaluations": 8}
+    trained(text, tmp_path / "whole", **often)
+    for step, kind in product((5, 6, 7), (Stepped, Evaluated)):
+        folder = RunFolder(tmp_path / f"{step} {kind.__name__}")
+        for event in run.train(config(text, **often), folder.folder):
+            if isinstance(event, Stepped | Evaluated) and type(event) is kind and event.step >= step:
+                break  # as if killed here: nothing more is written
+        list(run.resume(folder.folder))
+
+        assert folder.model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
+        assert without_times(metrics(folder.folder)) == without_times(metrics(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("more", [{}, {"ema": 0.9, "vary_window_length": True, "weight_drop": 0.1}])
+@pytest.mark.parametrize("step", [20, 60, 90, 130])
+def test_a_run_that_was_rolled_back_resumes_exactly(
+    step: int, more: dict[str, Any], text: Path, tmp_path: Path
+) -> None:
+    """Interrupted before, between and after its rollbacks: `step` counts those that were undone too."""
+    settings = {**TOO_FAST, **more}
+    *_, finished = trained(text, tmp_path / "whole", **settings)
+    assert isinstance(finished, Finished)
+    assert finished.rollbacks
+    list(run.train(config(text, **settings), tmp_path / "cut", should_stop=stop_after(step)))
+    list(run.resume(tmp_path / "cut"))
+
+    assert RunFolder(tmp_path / "cut").model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
+    assert without_times(metrics(tmp_path / "cut")) == without_times(metrics(tmp_path / "whole"))
+
+
+def test_a_model_without_its_checkpoint_is_not_trained_over(text: Path, tmp_path: Path) -> None:
+    trained(text, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    files = (folder.model, folder.metrics, folder.config)
+    before = [file.read_bytes() for file in files]
+    folder.last.unlink()
+    folder.previous.unlink()
+
+    with pytest.raises(ModelError, match=r"training\.safetensors is missing, so .* cannot be resumed"):
+        list(run.resume(folder.folder, {"steps": 99}))
+    assert [file.read_bytes() for file in files] == before

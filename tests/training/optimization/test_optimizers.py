@@ -1,0 +1,44 @@
+"""Every optimiser takes the learning rate and the weight decay that the settings say."""
+
+from math import sqrt
+
+import pytest
+import torch
+from torch import nn
+
+from lmgen.training.config import OPTIMIZER_NAMES, TrainingConfig
+from lmgen.training.optimization.optimizers import optimizer_for
+
+
+def updated(optimizer: str, gradient: float, weight_decay: float | None) -> float:
+    """The weight 2 after one update with a learning rate of 0.1."""
+    weight = nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
+    weight.grad = torch.tensor([gradient], dtype=torch.float64)
+    config = TrainingConfig(optimizer=optimizer, weight_decay=weight_decay)
+    optimizer_for([weight], config, 0.1).step()
+    return weight.item()
+
+
+def test_adamw_shrinks_the_weight_itself() -> None:
+    assert updated("adamw", 0.0, 0.3) == pytest.approx(2 - 0.1 * 0.3 * 2)
+    assert updated("adamw", 5.0, 0.3) == pytest.approx(2 - 0.1 * 0.3 * 2 - 0.1)
+
+
+def test_sgd_does_too() -> None:
+    assert updated("sgd", 0.5, 0.3) == pytest.approx(2 - 0.1 * 0.5 - 0.1 * 0.3 * 2)
+
+
+def test_the_others_add_the_decay_to_the_gradient() -> None:
+    """What their first update is for a gradient of 5 + 0.3 * 2."""
+    gradient = 5 + 0.3 * 2
+    assert updated("adam", 5.0, 0.3) == pytest.approx(2 - 0.1)
+    assert updated("rmsprop", 5.0, 0.3) == pytest.approx(2 - 0.1 * gradient / sqrt(0.01 * gradient**2))
+    assert updated("adagrad", 5.0, 0.3) == pytest.approx(2 - 0.1)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZER_NAMES)
+def test_without_a_weight_decay_only_adamw_has_one(optimizer: str) -> None:
+    expected = 2 - 0.1 * 0.1 * 2 if optimizer.startswith("adamw") else 2
+
+    assert updated(optimizer, 0.0, None) == pytest.approx(expected)
+    assert updated(optimizer, 0.0, 0.0) == 2

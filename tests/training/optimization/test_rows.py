@@ -1,0 +1,124 @@
+"""Adagrad for embedding and output, AdamW for the layers, and gradients that hold a few rows."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lmgen.training.optimization.rows import AdamWAdagrad, clip_gradients
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """The Adagrad of torch asks whoever uses it to say whether sparse tensors are to be checked."""
+    with torch.sparse.check_sparse_tensor_invariants(False):  # type: ignore[no-untyped-call]
+        yield
+
+
+def parameters(seed: int = 0) -> tuple[nn.Parameter, nn.Parameter]:
+    """A layer's, (3, 2), and a table of tokens', (10, 3)."""
+    torch.manual_seed(seed)
+    return nn.Parameter(torch.randn(3, 2)), nn.Parameter(torch.randn(10, 3))
+
+
+def lose(layer: nn.Parameter, table: nn.Parameter, ids: list[int], *, sparse: bool) -> None:
+    """Leave gradients of a loss that looks at some rows of the table, some of them twice."""
+    rows = functional.embedding(torch.tensor(ids), table, sparse=sparse)
+    more = functional.embedding(torch.tensor(ids[:1]), table, sparse=sparse)
+    loss = (rows @ layer).tanh().sum() + (more**2).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_it_is_torchs_adamw_and_torchs_adagrad(sparse: bool) -> None:
+    """Step by step the same, whichever rows a step uses."""
+    ours, theirs = parameters(), parameters()
+    optimizer = AdamWAdagrad(ours, ours[1:], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
+    expected = [
+        torch.optim.AdamW(theirs[:1], lr=0.01, weight_decay=0.1),
+        torch.optim.Adagrad(theirs[1:], lr=0.2),
+    ]
+    for ids in ([1, 2, 1], [5], [1, 9, 9, 0], [2]):
+        optimizer.zero_grad()
+        lose(*ours, ids, sparse=sparse)
+        optimizer.step()
+        for each in expected:
+            each.zero_grad()
+        lose(*theirs, ids, sparse=False)
+        for each in expected:
+            each.step()
+
+        for found, wanted in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(found, wanted)
+
+
+def test_rows_that_are_not_used_stay_as_they_are() -> None:
+    layer, table = parameters()
+    before = table.detach().clone()
+    optimizer = AdamWAdagrad([layer, table], [table], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
+    lose(layer, table, [4, 7], sparse=True)
+    optimizer.step()
+
+    changed = (table != before).any(dim=1)
+    assert changed.nonzero().flatten().tolist() == [4, 7]
+
+
+def test_the_learning_rate_of_the_tokens_follows_that_of_the_layers() -> None:
+    moved = []
+    for share in (1.0, 0.5):
+        layer, table = parameters()
+        before = table.detach().clone()
+        optimizer = AdamWAdagrad([layer, table], [table], lr=0.01, tokens_lr=0.2)
+        for group in optimizer.param_groups:
+            group["lr"] = 0.01 * share
+        lose(layer, table, [4], sparse=True)
+        optimizer.step()
+        moved.append((table.detach() - before).abs().max().item())
+
+    assert moved == pytest.approx([0.2, 0.1], rel=1e-5)  # Adagrad's first step is its learning rate
+
+
+def test_a_saved_state_goes_on_as_it_would_have() -> None:
+    first, second = parameters(), parameters()
+    one = AdamWAdagrad(first, first[1:], lr=0.01, tokens_lr=0.2)
+    lose(*first, [1, 2], sparse=True)
+    one.step()
+    with torch.no_grad():
+        for theirs, ours in zip(second, first, strict=True):
+            theirs.copy_(ours)
+    two = AdamWAdagrad(second, second[1:], lr=0.01, tokens_lr=0.2)
+    two.load_state_dict(deepcopy(one.state_dict()))
+    for optimizer, pair in ((one, first), (two, second)):
+        optimizer.zero_grad()
+        lose(*pair, [2, 3], sparse=True)
+        optimizer.step()
+
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("limit", [1e-3, 1.0, 1e9, float("inf")])
+def test_sparse_gradients_are_clipped_as_whole_ones(limit: float) -> None:
+    """A row that was used twice counts once, with the sum of its two gradients."""
+    whole, sparse = parameters(), parameters()
+    lose(*whole, [1, 2, 1, 7], sparse=False)
+    lose(*sparse, [1, 2, 1, 7], sparse=True)
+    expected = nn.utils.clip_grad_norm_(whole, limit)
+    norm = clip_gradients(sparse, limit)
+
+    torch.testing.assert_close(norm, expected)
+    for wanted, found in zip(whole, sparse, strict=True):
+        assert wanted.grad is not None
+        assert found.grad is not None
+        torch.testing.assert_close(found.grad.to_dense(), wanted.grad)
+
+
+def test_a_parameter_without_a_gradient_is_left_alone() -> None:
+    layer, table = parameters()
+    before = [each.detach().clone() for each in (layer, table)]
+    optimizer = AdamWAdagrad([layer, table], [table], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
+    optimizer.step()
+
+    assert all(torch.equal(now, then) for now, then in zip((layer, table), before, strict=True))

@@ -42,7 +42,7 @@ import lmgen.cli.console
 import lmgen.cli.train  # noqa: F401
 from lmgen.__main__ import main as command
 from lmgen.data.run_folder import RunFolder
-from lmgen.models.network.config import CELL_NAMES
+from lmgen.models.network.cells import CELLS
 from lmgen.runs import run  # noqa: F401
 from lmgen.tokenizers.config import TOKENIZER_NAMES
 
@@ -98,7 +98,7 @@ def kill_all(kills: int, seed: int, place: Path) -> list[str]:
     failures = []
     for number in range(kills):
         turn = number // 2
-        chosen = tuple(names[turn % len(names)] for names in (TOKENIZER_NAMES, CELL_NAMES, STATES))
+        chosen = tuple(names[turn % len(names)] for names in (TOKENIZER_NAMES, tuple(CELLS), STATES))
         if chosen not in outcomes:
             outcomes[chosen] = uninterrupted(chosen, place)
         moment, problem = kill_one(chosen, outcomes[chosen], choice, place)

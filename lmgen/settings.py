@@ -7,7 +7,7 @@ A configuration is a frozen dataclass of `setting(...)` fields. The command line
 
 import dataclasses
 import operator
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -22,7 +22,7 @@ class Explanation:
     """What is known of a setting besides its name, type and default."""
 
     help: str
-    choices: tuple[str, ...] = ()
+    choices: Collection[str] = ()
     words: tuple[str, ...] = ()
     """What may stand in place of a number."""
     minimum: float | None = None

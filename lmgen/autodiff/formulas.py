@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmgen.models.network.cells import Array
+from lmgen.models.network.functions import Array
 
 Function = Callable[..., object]
 """It takes its operands, and after them the array that its result is to go to."""
@@ -120,7 +120,7 @@ class Formula:
         return _formula(columns, self, width=columns.end - columns.first)
 
     def tanh(self) -> "Formula":
-        """What the function of that name in cells.py asks for; so do the next two."""
+        """What the function of that name in functions.py asks for; so do the next two."""
         return _formula(np.tanh, self)
 
     def sigmoid(self) -> "Formula":
@@ -274,7 +274,7 @@ def _all(formula: Formula) -> Columns:
 
 
 def sigmoid(values: Array, result: Array) -> None:
-    """See `cells.sigmoid`."""
+    """See functions.py."""
     np.multiply(values, _HALF, result)
     np.tanh(result, result)
     np.multiply(result, _HALF, result)
@@ -282,7 +282,7 @@ def sigmoid(values: Array, result: Array) -> None:
 
 
 def relu(values: Array, result: Array) -> None:
-    """See `cells.relu`."""
+    """See functions.py."""
     np.maximum(values, _ZERO, out=result)
 
 

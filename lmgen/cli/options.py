@@ -116,7 +116,7 @@ def _flag(config: type, field: Any) -> inspect.Parameter:
     known = explanation(field)
     plain: Any = kind(config, field.name)[0]
     if known.choices:
-        plain = Literal[known.choices]
+        plain = Literal[tuple(known.choices)]
     flag = "--" + field.name.replace("_", "-")
     option = typer.Option(
         flag,

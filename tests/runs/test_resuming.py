@@ -8,7 +8,7 @@ import pytest
 
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError
-from lmgen.models.network.config import CELL_NAMES
+from lmgen.models.network.cells import CELLS
 from lmgen.runs import run
 from lmgen.runs.events import Finished, Interrupted
 from lmgen.training.config import OPTIMIZER_NAMES
@@ -29,7 +29,7 @@ __all__ = ["text"]  # a fixture
 STATES = ("carry", "reset")
 
 RESUMED: list[dict[str, Any]] = [
-    *({"cell": cell, "state": state} for cell, state in product(CELL_NAMES, STATES)),
+    *({"cell": cell, "state": state} for cell, state in product(CELLS, STATES)),
     *({"optimizer": optimizer, "state": state} for optimizer, state in product(OPTIMIZER_NAMES, STATES)),
     {"cell": "gru", "state": "reset", "optimizer": "sgd"},
     {"cell": "rnn", "optimizer": "rmsprop", "layers": 2, "dropout": 0.3},

@@ -1,30 +1,30 @@
 """
 The equations of every recurrent cell, each written once, for numpy and torch arrays alike.
 
-A layer computes two matrix products and leaves the rest to its cell:
+A recurrent layer computes W v + b from its input v, for all steps of a window at once, and leaves the rest to
+its cell:
 
-    x = W v + b    from its input v, for all steps of a window at once     weight_input (G*H, I), bias (G*H)
-    r = U h        from its own hidden state h, one step after the other   weight_recurrent (G*H, H)
+    x = W v + b                  weight_input (G*H, I), bias (G*H)
+    state' = step(x, state, multiply, vectors)
 
-Both hold the cell's G gates as blocks of H rows, in the order of `Cell.gates`. The cell's `step` takes x and
-r, (B, G*H), and the state, and returns the next state, whose first part is always the hidden state h. What a
-cell learns beside W, U and b are vectors of length H, named in `Cell.vectors`, or of length G*H, named in
-`Cell.gate_vectors`. The step finds these, and b as `bias`, in its last argument.
+W and b hold the cell's G gates as blocks of H rows, in the order of `Cell.gates`. `x` is (B, G*H), the state
+a tuple of arrays, (B, H), whose first is always the hidden state h. The cell itself says what its recurrent
+matrices multiply: `multiply("weight_recurrent", h)` is U h for each stream. A cell may do so at any place of
+its equations, with any number of matrices, or not at all. What else it learns are vectors, which the step
+finds in `vectors` by name, together with b as `bias`.
 
-A new cell is a function and an entry in CELLS. The functions use only `+ - *`, slices, and the functions at
-the end of this file, and change nothing in place.
+A new cell is a function and an entry in CELLS; everything else, from `--cell` to the count of parameters,
+derives from the entry. A step uses `+ - * / **`, slices, `blocks`, `normalise` and functions.py, and changes
+nothing in place.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from lmgen.errors import ConfigError
-
-Array = Any
-"""A numpy array or a torch tensor."""
+from lmgen.models.network.functions import Array, relu, sigmoid, tanh
+from lmgen.models.network.initializers import Initializer, orthogonal
 
 CellState = tuple[Array, ...]
 """Each (B, H); h comes first."""
@@ -32,47 +32,78 @@ CellState = tuple[Array, ...]
 LayerStates = tuple[CellState, ...]
 """Of each layer of a network."""
 
-Step = Callable[[Array, Array, CellState, Mapping[str, Array]], CellState]
+Multiply = Callable[[str, Array], Array]
+"""Name of a matrix U, (O, H), and values v, (B, H) -> U v of each stream, (B, O)."""
+
+Vectors = Mapping[str, Array]
+
+Step = Callable[[Array, CellState, Multiply, Vectors], CellState]
+"""x, the state before, `multiply` and the vectors -> the state after."""
 
 EPSILON = 1e-5
 """ε: what keeps `normalise` from dividing by nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A recurrent matrix of a cell: `blocks` square blocks on top of each other, (blocks * H, H)."""
+
+    blocks: int = 1
+    start: Initializer = orthogonal
+    """How each block starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A vector that a cell learns, (blocks * H)."""
+
+    blocks: int = 1
+    start: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cell:
-    """A recurrent cell: what its blocks are called, and its equations."""
+    """A recurrent cell: what it learns, what it remembers, and its equations."""
 
     gates: tuple[str, ...]
-    """The blocks of W, U and b, in the order they are stored."""
+    """The blocks of W and b, in the order they are stored."""
 
     states: tuple[str, ...]
     """The parts of the state; the first one is the output."""
 
     step: Step
 
-    vectors: tuple[str, ...] = ()
-    """Further parameters, each of length H."""
+    matrices: Mapping[str, Matrix] | None = None
+    """What the step may multiply by; None: `weight_recurrent` alone, with a block for each gate."""
 
-    gate_vectors: tuple[str, ...] = ()
-    """Further parameters, each of length G*H."""
+    vectors: Mapping[str, Vector] = field(default_factory=dict)
+
+    bias: Mapping[str, float] = field(default_factory=dict)
+    """What b starts from in some gates; 0 in the others."""
+
+    @property
+    def recurrent(self) -> Mapping[str, Matrix]:
+        """The recurrent matrices by name, the default written out."""
+        return {"weight_recurrent": Matrix(len(self.gates))} if self.matrices is None else self.matrices
 
 
-def lstm(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:  # noqa: ARG001
+def lstm(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:  # noqa: ARG001
     """
     Long short-term memory with a forget gate.
 
+    r = U h
     i = σ(x_i + r_i)   f = σ(x_f + r_f)   g = tanh(x_g + r_g)   o = σ(x_o + r_o)
     c' = f c + i g     h' = o tanh(c')
 
     Hochreiter and Schmidhuber 1997; the forget gate: Gers, Schmidhuber and Cummins 2000, equations 3 to 6.
     """
-    _, c = state
-    i, f, g, o = blocks(x + r, 4)
+    h, c = state
+    i, f, g, o = blocks(x + multiply("weight_recurrent", h), 4)
     c = sigmoid(f) * c + sigmoid(i) * tanh(g)
     return sigmoid(o) * tanh(c), c
 
 
-def lstm_peephole(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+def lstm_peephole(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:
     """
     LSTM whose gates see the cell state: input and forget gate the one before, the output gate the new one.
 
@@ -80,14 +111,14 @@ def lstm_peephole(x: Array, r: Array, state: CellState, vectors: Mapping[str, Ar
 
     Gers and Schmidhuber 2000.
     """
-    _, c = state
-    i, f, g, o = blocks(x + r, 4)
+    h, c = state
+    i, f, g, o = blocks(x + multiply("weight_recurrent", h), 4)
     i, f = sigmoid(i + vectors["peephole_input"] * c), sigmoid(f + vectors["peephole_forget"] * c)
     c = f * c + i * tanh(g)
     return sigmoid(o + vectors["peephole_output"] * c) * tanh(c), c
 
 
-def lstm_layernorm(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+def lstm_layernorm(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:
     """
     LSTM with layer normalisation N (see `normalise`) of both products, over all gates together, and of c'.
 
@@ -96,18 +127,21 @@ def lstm_layernorm(x: Array, r: Array, state: CellState, vectors: Mapping[str, A
     Ba, Kiros and Hinton 2016, supplementary material, where each product has a shift of its own too: here
     they are part of b. The α are the gains, β_c is `bias_cell`.
     """
-    _, c = state
+    h, c = state
     b = vectors["bias"]
-    normal = vectors["gain_input"] * normalise(x - b) + vectors["gain_recurrent"] * normalise(r)
+    normal = vectors["gain_input"] * normalise(x - b) + vectors["gain_recurrent"] * normalise(
+        multiply("weight_recurrent", h)
+    )
     i, f, g, o = blocks(normal + b, 4)
     c = sigmoid(f) * c + sigmoid(i) * tanh(g)
     return sigmoid(o) * tanh(vectors["gain_cell"] * normalise(c) + vectors["bias_cell"]), c
 
 
-def gru(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+def gru(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:
     """
     Gated recurrent unit, with the reset gate after the recurrent product (as cuDNN and torch compute it).
 
+    r = U h
     s = σ(x_s + r_s)   z = σ(x_z + r_z)   n = tanh(x_n + s (r_n + b_n))   h' = (1 - z) n + z h
 
     Cho et al. 2014, equations 5 to 8, in the version 1406.1078v1 of the candidate: the product comes first,
@@ -115,47 +149,60 @@ def gru(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> C
     """
     (h,) = state
     x_s, x_z, x_n = blocks(x, 3)
-    r_s, r_z, r_n = blocks(r, 3)
+    r_s, r_z, r_n = blocks(multiply("weight_recurrent", h), 3)
     z = sigmoid(x_z + r_z)
     n = tanh(x_n + sigmoid(x_s + r_s) * (r_n + vectors["bias_recurrent"]))
     return (n + z * (h - n),)
 
 
-def rnn(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:  # noqa: ARG001
-    """Vanilla recurrent network: h' = tanh(x + r). Elman 1990."""
-    return (tanh(x + r),)
+def rnn(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:  # noqa: ARG001
+    """Vanilla recurrent network: h' = tanh(x + U h). Elman 1990."""
+    return (tanh(x + multiply("weight_recurrent", state[0])),)
 
 
-def rnn_relu(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:  # noqa: ARG001
-    """Rectified recurrent network: h' = max(0, x + r). Le, Jaitly and Hinton 2015."""
-    return (relu(x + r),)
+def rnn_relu(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:  # noqa: ARG001
+    """Rectified recurrent network: h' = max(0, x + U h). Le, Jaitly and Hinton 2015."""
+    return (relu(x + multiply("weight_recurrent", state[0])),)
 
 
-def rnn_sigmoid(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:  # noqa: ARG001
-    """Recurrent network with the logistic function: h' = σ(x + r). Mikolov et al. 2010, equation 2."""
-    return (sigmoid(x + r),)
+def rnn_sigmoid(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:  # noqa: ARG001
+    """Recurrent network with the logistic function: h' = σ(x + U h). Mikolov et al. 2010, equation 2."""
+    return (sigmoid(x + multiply("weight_recurrent", state[0])),)
 
 
-_LSTM_GATES = ("input", "forget", "candidate", "output")
+_LSTM: dict[str, Any] = {
+    "gates": ("input", "forget", "candidate", "output"),
+    "states": ("h", "c"),
+    "bias": {
+        "forget": 1.0
+    },  # it remembers until it learns otherwise: Gers et al. 2000; Jozefowicz et al. 2015
+}
 
 CELLS = {
-    "lstm": Cell(gates=_LSTM_GATES, states=("h", "c"), step=lstm),
-    "gru": Cell(gates=("reset", "update", "candidate"), states=("h",), step=gru, vectors=("bias_recurrent",)),
-    "rnn": Cell(gates=("hidden",), states=("h",), step=rnn),
-    "rnn-relu": Cell(gates=("hidden",), states=("h",), step=rnn_relu),
-    "rnn-sigmoid": Cell(gates=("hidden",), states=("h",), step=rnn_sigmoid),
+    "lstm": Cell(step=lstm, **_LSTM),
+    "gru": Cell(
+        step=gru,
+        gates=("reset", "update", "candidate"),
+        states=("h",),
+        vectors={"bias_recurrent": Vector()},
+    ),
+    "rnn": Cell(step=rnn, gates=("hidden",), states=("h",)),
+    "rnn-relu": Cell(step=rnn_relu, gates=("hidden",), states=("h",)),
+    "rnn-sigmoid": Cell(step=rnn_sigmoid, gates=("hidden",), states=("h",)),
     "lstm-peephole": Cell(
-        gates=_LSTM_GATES,
-        states=("h", "c"),
         step=lstm_peephole,
-        vectors=("peephole_input", "peephole_forget", "peephole_output"),
+        vectors={"peephole_input": Vector(), "peephole_forget": Vector(), "peephole_output": Vector()},
+        **_LSTM,
     ),
     "lstm-layernorm": Cell(
-        gates=_LSTM_GATES,
-        states=("h", "c"),
         step=lstm_layernorm,
-        vectors=("gain_cell", "bias_cell"),
-        gate_vectors=("gain_input", "gain_recurrent"),
+        vectors={
+            "gain_input": Vector(4, 1.0),
+            "gain_recurrent": Vector(4, 1.0),
+            "gain_cell": Vector(1, 1.0),
+            "bias_cell": Vector(),
+        },
+        **_LSTM,
     ),
 }
 
@@ -183,18 +230,3 @@ def normalise(array: Array) -> Array:
     """Shifted and scaled to mean 0 and variance 1 along the last axis: (a - μ) / sqrt(σ² + ε)."""
     centred = array - array.mean(-1, keepdims=True)  # torch knows `keepdims` too
     return centred / ((centred * centred).mean(-1, keepdims=True) + EPSILON) ** 0.5
-
-
-def tanh(array: Array) -> Array:
-    """The hyperbolic tangent, element by element."""
-    return np.tanh(array) if isinstance(array, np.ndarray) else array.tanh()
-
-
-def sigmoid(array: Array) -> Array:
-    """The logistic function 1 / (1 + exp(-a)), written so that no exponential can overflow."""
-    return 0.5 * np.tanh(0.5 * array) + 0.5 if isinstance(array, np.ndarray) else array.sigmoid()
-
-
-def relu(array: Array) -> Array:
-    """max(0, a), element by element."""
-    return np.maximum(array, 0) if isinstance(array, np.ndarray) else array.relu()

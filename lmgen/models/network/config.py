@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from lmgen.errors import ConfigError
+from lmgen.models.network.cells import CELLS
 from lmgen.settings import check, setting
 
-CELL_NAMES = ("lstm", "gru", "rnn", "rnn-relu", "rnn-sigmoid", "lstm-peephole", "lstm-layernorm")
 OUTPUT_NAMES = ("softmax", "adaptive")
 
 MOST_LAYERS = 1_000
@@ -29,7 +29,7 @@ NARROWEST_CLUSTER = 16
 class NetworkConfig:
     """The recurrent network: its shape, and what training drops from it."""
 
-    cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELL_NAMES)
+    cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELLS)
     layers: int = setting(1, "recurrent layers, one on top of the other (L)", minimum=1, maximum=MOST_LAYERS)
     hidden_size: int = setting(256, "units of each layer (H)", minimum=1, maximum=LARGEST_SIZE)
     last_hidden_size: int | None = setting(

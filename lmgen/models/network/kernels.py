@@ -216,9 +216,12 @@ class _Equations:
         space: Workspace,  # noqa: ARG002
     ) -> ColumnState:
         x = values if projected else self._layer["weight_input"] @ values + self._layer["bias"][:, None]
-        r = self._layer["weight_recurrent"] @ state[0]
-        after = self._cell.step(x.T, r.T, tuple(part.T for part in state), self._layer)
+        after = self._cell.step(x.T, tuple(part.T for part in state), self._multiply, self._layer)
         return tuple(np.ascontiguousarray(part.T) for part in after)
+
+    def _multiply(self, name: str, values: Float32Array) -> Float32Array:
+        product: Float32Array = (self._layer[name] @ values.T).T
+        return product
 
 
 KERNELS: dict[str, Callable[[Cell, Mapping[str, Float32Array]], Kernel]] = {

@@ -77,9 +77,13 @@ def parameter_shapes(config: NetworkConfig, vocabulary_size: int) -> list[Parame
             ParameterShape(f"layers.{layer}.bias", (G * H,), f"{gates}{h}"),
         ]
         shapes += [
-            ParameterShape(f"layers.{layer}.{name}", (G * H,), f"{gates}{h}") for name in cell.gate_vectors
+            ParameterShape(
+                f"layers.{layer}.{name}",
+                (vector.blocks * H,),
+                h if vector.blocks == 1 else f"{vector.blocks} {h}",
+            )
+            for name, vector in cell.vectors.items()
         ]
-        shapes += [ParameterShape(f"layers.{layer}.{name}", (H,), h) for name in cell.vectors]
         width, letter = H, h
     if starts := config.cluster_starts(V):
         return [*shapes, *_cluster_shapes(config, V, starts, letter)]

@@ -55,7 +55,7 @@ def _run_equations(
     inputs = values @ parameters["weight_input"].T + parameters["bias"]  # (T, B, G*H)
     hidden = []
     for x in inputs:
-        state = step(x, state[0] @ parameters["weight_recurrent"].T, state, parameters)
+        state = step(x, state, lambda name, values: values @ parameters[name].T, parameters)
         hidden.append(state[0])
     return torch.stack(hidden), state
 

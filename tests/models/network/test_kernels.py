@@ -20,8 +20,7 @@ def test_a_kernel_computes_its_cells_equations(name: str, projected: bool, strea
         return random.normal(0, 1, shape).astype(np.float32)
 
     layer = {"weight_input": array(gates, E), "weight_recurrent": array(gates, H), "bias": array(gates)}
-    layer |= {vector: array(H) for vector in cell.vectors}
-    layer |= {vector: array(gates) for vector in cell.gate_vectors}
+    layer |= {name: array(vector.blocks * H) for name, vector in cell.vectors.items()}
     values, state = array(E, streams), tuple(array(H, streams) for _ in cell.states)
     before = [part.copy() for part in state]
 
@@ -30,8 +29,8 @@ def test_a_kernel_computes_its_cells_equations(name: str, projected: bool, strea
     after = ready.step(given, projected, state, ready.workspace(streams))
 
     x = values.T @ layer["weight_input"].T + layer["bias"]
-    r = state[0].T @ layer["weight_recurrent"].T
-    expected = cell.step(x, r, tuple(part.T for part in state), layer)
+    rows = tuple(part.T for part in state)
+    expected = cell.step(x, rows, lambda name, values: values @ layer[name].T, layer)
     for part, wanted in zip(after, expected, strict=True):
         np.testing.assert_allclose(part.T, wanted, atol=2e-6)
     for part, kept in zip(state, before, strict=True):

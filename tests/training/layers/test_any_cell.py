@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmgen.models.network.cells import CELLS, Array, Cell, CellState, blocks, normalise, relu, sigmoid, tanh
+from lmgen.models.network.cells import CELLS, Cell, CellState, Multiply, Vector, blocks, normalise
+from lmgen.models.network.functions import Array, relu, sigmoid, tanh
 from lmgen.training.layers.fastest import run_layer
 from tests.training.layers.test_layers import by_equations, example, results
 
@@ -18,7 +19,8 @@ def random_cell(seed: int) -> Cell:
     draw = Random(seed)
     gates, states, vectors = draw.randint(1, 3), draw.randint(1, 3), draw.randint(0, 2)
 
-    def step(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+    def step(x: Array, state: CellState, multiply: Multiply, vectors: Mapping[str, Array]) -> CellState:
+        r = multiply("weight_recurrent", state[0])
         choose = Random(seed)
         wide = [x, r, x + r, x * r, tanh(x) + r, normalise(r)]
         known = [part for part in choose.choices(wide, k=3) for part in blocks(part, gates)]
@@ -34,7 +36,7 @@ def random_cell(seed: int) -> Cell:
         gates=tuple("abc"[:gates]),
         states=tuple("hkl"[:states]),
         step=step,
-        vectors=tuple(f"v{number}" for number in range(vectors)),
+        vectors={f"v{number}": Vector() for number in range(vectors)},
     )
 
 

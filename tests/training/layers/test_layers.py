@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lmgen.models.network.cells import CELLS, Array, Cell, CellState, blocks, sigmoid, tanh
+from lmgen.models.network.cells import CELLS, Cell, CellState, Multiply, Vector, blocks
+from lmgen.models.network.functions import Array, sigmoid, tanh
 from lmgen.training.layers import traced as recurrence
 from lmgen.training.layers.fastest import run_layer
 
@@ -16,16 +17,20 @@ Parameters = dict[str, Tensor]
 Runner = Callable[[str, Parameters, Tensor, CellState], tuple[Tensor, CellState]]
 
 
-def peephole(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+def peephole(x: Array, state: CellState, multiply: Multiply, vectors: Mapping[str, Array]) -> CellState:
     """Gates that see the cell state, before and after."""
+    r = multiply("weight_recurrent", state[0])
     _, c = state
     i, f, o = blocks(x + r, 3)
     c = sigmoid(f + vectors["p_f"] * c) * c + sigmoid(i) * tanh(i)
     return sigmoid(o + vectors["p_o"] * c) * tanh(c), c
 
 
-def layer_normalised(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+def layer_normalised(
+    x: Array, state: CellState, multiply: Multiply, vectors: Mapping[str, Array]
+) -> CellState:
     """Units that depend on each other, and a step that reads its bias."""
+    r = multiply("weight_recurrent", state[0])
     _, c = state
     bias = vectors["bias"]
     i, o = blocks(normalised(x - bias) + vectors["gain"] * normalised(r) + bias, 2)
@@ -38,40 +43,48 @@ def normalised(array: Array) -> Array:
     return centred / ((centred * centred).mean(-1, keepdims=True) + 1e-5) ** 0.5
 
 
-def uneven(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+def uneven(x: Array, state: CellState, multiply: Multiply, vectors: Mapping[str, Array]) -> CellState:
     """Columns that nothing reads, and a part of the state that passes unchanged."""
+    r = multiply("weight_recurrent", state[0])
     h, kept = state
     a, _, b = blocks(x, 3)
     _, s, _ = blocks(r, 3)
     return (1 - sigmoid(s)) * (a * h - 2 * s) + tanh(b).mean(-1, keepdims=True) - 0.5 * h, kept
 
 
-def leaky(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+def leaky(x: Array, state: CellState, multiply: Multiply, vectors: Mapping[str, Array]) -> CellState:
     """Factors that are made of vectors and numbers alone."""
+    r = multiply("weight_recurrent", state[0])
     (h,) = state
     a = sigmoid(vectors["tau"])
     return (h + a * (0.5 * (0.5 * tanh(x + r)) - h),)
 
 
-def multiplicative(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+def multiplicative(x: Array, state: CellState, multiply: Multiply, vectors: Mapping[str, Array]) -> CellState:
     """Factors that read the recurrent product itself."""
+    r = multiply("weight_recurrent", state[0])
     return (tanh(x * r + vectors["alpha"] * x + vectors["beta"] * r),)
 
 
-def one_gate(x: Array, r: Array, state: CellState, vectors: Mapping[str, Array]) -> CellState:
+def one_gate(x: Array, state: CellState, multiply: Multiply, vectors: Mapping[str, Array]) -> CellState:
     """A column for all units, cut from a block that is used whole as well."""
+    r = multiply("weight_recurrent", state[0])
     h, other = state
     a, b = blocks(x + r, 2)
     return (sigmoid(a[..., 0:1]) * tanh(b) + tanh(a) + 0.5 * other, tanh(b[..., 0:1]) * h)
 
 
 MORE_CELLS = {
-    "leaky": Cell(gates=("a",), states=("h",), step=leaky, vectors=("tau",)),
-    "multiplicative": Cell(gates=("a",), states=("h",), step=multiplicative, vectors=("alpha", "beta")),
+    "leaky": Cell(gates=("a",), states=("h",), step=leaky, vectors={"tau": Vector()}),
+    "multiplicative": Cell(
+        gates=("a",), states=("h",), step=multiplicative, vectors={"alpha": Vector(), "beta": Vector()}
+    ),
     "one-gate": Cell(gates=("a", "b"), states=("h", "other"), step=one_gate),
-    "peephole": Cell(gates=("i", "f", "o"), states=("h", "c"), step=peephole, vectors=("p_f", "p_o")),
+    "peephole": Cell(
+        gates=("i", "f", "o"), states=("h", "c"), step=peephole, vectors={"p_f": Vector(), "p_o": Vector()}
+    ),
     "layer-normalised": Cell(
-        gates=("i", "o"), states=("h", "c"), step=layer_normalised, gate_vectors=("gain",)
+        gates=("i", "o"), states=("h", "c"), step=layer_normalised, vectors={"gain": Vector(2)}
     ),
     "uneven": Cell(gates=("a", "b", "c"), states=("h", "kept"), step=uneven),
 }
@@ -98,8 +111,7 @@ def example(
         return numbers.requires_grad_()
 
     parameters = {"weight_input": random(rows, I), "weight_recurrent": random(rows, H), "bias": random(rows)}
-    parameters |= {name: random(H) for name in CELLS[cell].vectors}
-    parameters |= {name: random(rows) for name in CELLS[cell].gate_vectors}
+    parameters |= {name: random(vector.blocks * H) for name, vector in CELLS[cell].vectors.items()}
     return parameters, random(T, B, I), tuple(random(B, H) for _ in CELLS[cell].states)
 
 
@@ -110,7 +122,7 @@ def by_equations(
     hidden = []
     for v in values:
         x = v @ parameters["weight_input"].T + parameters["bias"]
-        state = CELLS[cell].step(x, state[0] @ parameters["weight_recurrent"].T, state, parameters)
+        state = CELLS[cell].step(x, state, lambda name, values: values @ parameters[name].T, parameters)
         hidden.append(state[0])
     return torch.stack(hidden), state
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.model import parameter_shapes
+from lmgen.models.network.layers import network_layers
 from lmgen.training.layers.fastest import run_layer
 from lmgen.training.layers.products import product
 from lmgen.training.process import computing
@@ -149,7 +149,7 @@ def our_layer(cell: str, units: int, streams: int) -> Layer:
     config = NetworkConfig(cell=cell, layers=1, embedding_size=units, hidden_size=units)
     parameters = {
         shape.name.removeprefix("layers.0."): (torch.randn(shape.shape) / units**0.5).requires_grad_()
-        for shape in parameter_shapes(config, 1)
+        for shape in network_layers(config, 1).parameters
         if shape.name.startswith("layers.0.")
     }
     state = tuple(torch.zeros(streams, units) for _ in CELLS[cell].states)

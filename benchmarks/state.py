@@ -78,7 +78,7 @@ def losses(corpus: str, settings: dict[str, Any]) -> tuple[float, Float64Array]:
         saved = load_model(folder / "model.safetensors")
         ids = np.load(folder / "data" / "valid.npy")
     assert isinstance(saved.model, RecurrentModel)
-    network = Network(saved.model.config, saved.model.parameters).eval()
+    network = Network(saved.model.config, saved.model.vocabulary_size, saved.model.parameters).eval()
     length, start = config.training.window_length, saved.tokenizer.start
     carried = by_step(network, ids, start, length, carried=True)
     offsets = range(1, length, max(length // OFFSETS, 1))

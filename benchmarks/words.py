@@ -70,7 +70,7 @@ def step(
 ) -> tuple[float, int]:
     """Median milliseconds of CPU that a step takes, and the number of parameters."""
     shape = NetworkConfig(hidden_size=hidden, embedding_size=hidden, **network)
-    made = Network(shape, initial_parameters(shape, vocabulary_size, None, 0))
+    made = Network(shape, vocabulary_size, initial_parameters(shape, vocabulary_size, None, 0))
     ids = zipfian_text(vocabulary_size, STREAMS * WINDOW * (steps + 2))
     windows = Windows(ids=ids, start_token=0, streams=STREAMS, length=WINDOW, carried=True)
     config = TrainingConfig(steps=steps + 2, evaluations=1, **training)

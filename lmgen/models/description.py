@@ -3,7 +3,7 @@
 from typing import Any
 
 from lmgen.models.base import LanguageModel
-from lmgen.models.network.model import RecurrentModel, parameter_shapes
+from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.model import NgramModel
 from lmgen.settings import to_mapping
 
@@ -18,22 +18,8 @@ def describe(model: LanguageModel, weights: str = "float32") -> dict[str, Any]:
     """
     common: dict[str, Any] = {"name": model.name, "vocabulary_size": model.vocabulary_size}
     if isinstance(model, RecurrentModel):
-        shapes = parameter_shapes(model.config, model.vocabulary_size)
-        return {
-            **common,
-            "network": to_mapping(model.config),
-            "weights": weights,
-            "parameters": sum(shape.count for shape in shapes),
-            "layers": [
-                {
-                    "name": shape.name,
-                    "shape": list(shape.shape),
-                    "formula": shape.formula,
-                    "parameters": shape.count,
-                }
-                for shape in shapes
-            ],
-        }
+        network = to_mapping(model.config)
+        return {**common, "network": network, "weights": weights, **model.layers.describe()}
     if isinstance(model, NgramModel):
         return {**common, "order": model.order, "ngrams": list(model.counts)}
     return common

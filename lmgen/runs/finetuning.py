@@ -22,7 +22,8 @@ from lmgen.data.run_folder import RunFolder, find_model
 from lmgen.errors import ConfigError, ModelError
 from lmgen.models.model_file import load_model
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.model import Float32Array, RecurrentModel, parameter_shapes
+from lmgen.models.network.layers import network_layers
+from lmgen.models.network.model import Float32Array, RecurrentModel
 from lmgen.runs.config import RunConfig
 from lmgen.settings import to_mapping
 from lmgen.tokenizers.base import Tokenizer
@@ -127,8 +128,8 @@ def parameters_from(origin: Origin, vocabulary_size: int) -> dict[str, Float32Ar
     """The model's weights, for a vocabulary of which its own is the first part."""
     old = origin.model.parameters
     return {
-        shape.name: _with_mean_rows(old[shape.name], shape.shape[0] - len(old[shape.name]))
-        for shape in parameter_shapes(origin.network, vocabulary_size)
+        parameter.name: _extended(old[parameter.name], parameter.shape)
+        for parameter in network_layers(origin.network, vocabulary_size).parameters
     }
 
 
@@ -142,9 +143,14 @@ def _vocabulary_problems(settings: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _with_mean_rows(array: Float32Array, count: int) -> Float32Array:
-    mean = array.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    return np.concatenate([array, np.repeat(mean, count, axis=0)])
+def _extended(array: Float32Array, shape: tuple[int, ...]) -> Float32Array:
+    """An array with as many rows, or columns, as it now needs: the new ones are the mean of the old."""
+    for axis, size in enumerate(shape):
+        if size == array.shape[axis]:
+            continue
+        mean = array.mean(axis=axis, keepdims=True, dtype=np.float64).astype(np.float32)
+        array = np.concatenate([array, np.repeat(mean, size - array.shape[axis], axis=axis)], axis=axis)
+    return array
 
 
 def _flag(name: str) -> str:

@@ -224,7 +224,7 @@ def _train(
         config=config,
         prepared=prepared,
         parameters=trainer.network.parameter_count,
-        device=str(trainer.network.embedding.device),
+        device=str(trainer.network.device),
         resumed_step=trainer.position.step or None,
     )
     keeper = Keeper(lock, trainer, prepared, config.training.checkpoint_minutes, files)

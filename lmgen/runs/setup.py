@@ -50,7 +50,7 @@ def new_trainer(
         parameters = initial_parameters(config.network, V, tokenizer.unknown, training.seed)
     else:
         parameters = parameters_from(origin, V)
-    network = new_network(config.network, parameters, training)
+    network = new_network(config.network, V, parameters, training)
     windows = Windows(
         ids=read_tokens(run.train_tokens, V),
         start_token=tokenizer.start,

@@ -87,7 +87,7 @@ def _memory_bytes(trainer: Trainer) -> int | None:
     tensors = snapshots.view(trainer).tensors
     state = sum(tensor.nbytes for tensor in tensors.values())
     weights = sum(tensor.nbytes for tensor in snapshots.under("parameters.", tensors).values())
-    used = _used_bytes(trainer.network.embedding.device)
+    used = _used_bytes(trainer.network.device)
     return None if used is None else used + 2 * state - weights
 
 

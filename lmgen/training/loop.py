@@ -21,7 +21,7 @@ from lmgen.data.windows import Window, Windows
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.base import FloatArray
-from lmgen.models.network.cells import LayerStates
+from lmgen.models.network.layer import NetworkState
 from lmgen.tokenizers.base import IdArray
 from lmgen.training import snapshots
 from lmgen.training.config import TrainingConfig
@@ -308,7 +308,7 @@ class Trainer:
     def _learn(self, window: Window) -> float:
         """Change the weights by one window; its mean loss in nats per token, without any penalty."""
         self.network.train()
-        device = self.network.embedding.device
+        device = self.network.device
         inputs = torch.from_numpy(window.inputs).to(device)
         targets = torch.from_numpy(window.targets).to(device)
         hidden, after = self.network.read(inputs, self._state_before(inputs.shape[1]))
@@ -381,14 +381,14 @@ class Trainer:
         """
         return len(window.targets) / self.windows.length if self.windows.varied else 1.0
 
-    def _state_before(self, streams: int) -> LayerStates:
+    def _state_before(self, streams: int) -> NetworkState:
         """What the window starts from: the carried state, or zeros."""
         if not self.windows.carried:
             return self.network.initial_state(streams)
         restarting = torch.tensor([[self._restarts(stream)] for stream in range(streams)])
         if not restarting.any():
             return self.carried
-        restarting = restarting.to(self.network.embedding.device)
+        restarting = restarting.to(self.network.device)
         return tuple(tuple(part.masked_fill(restarting, 0.0) for part in layer) for layer in self.carried)
 
     def _restarts(self, stream: int) -> bool:
@@ -414,7 +414,7 @@ class _Stoppable(TorchLanguageModel):
         super().__init__(network, start_token)
         self._should_stop = should_stop
 
-    def score(self, state: LayerStates, ids: IdArray) -> tuple[FloatArray, LayerStates]:
+    def score(self, state: NetworkState, ids: IdArray) -> tuple[FloatArray, NetworkState]:
         """
         The same.
 

@@ -1,10 +1,11 @@
 """
-The stacked recurrent network as a torch module: the same parameters and function as models/network/model.py.
+The network as a torch module: the same layers and parameters as models/network/, with gradients and dropout.
 
-How a layer is computed is in layers.py, what is dropped in training in regularization.py.
+How a layer is computed is in layers/, what is dropped in training in optimization/regularization.py.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,43 +13,57 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmgen.models.base import FloatArray, IdArray
-from lmgen.models.network import outputs
-from lmgen.models.network.cells import LayerStates, cell_named
 from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.layer import Layer, NetworkState, arrays_of
+from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import Float32Array
-from lmgen.training.layers.fastest import run_layer
-from lmgen.training.optimization.regularization import dropout, embedding_dropout, locked_dropout, weight_drop
+from lmgen.models.network.output import Softmax
+from lmgen.models.network.recurrent import Recurrent
+from lmgen.training.layers.fastest import run_window
+from lmgen.training.optimization.regularization import (
+    dropout,
+    embedding_dropout,
+    locked_dropout,
+    weight_drop,
+)
 
 
 class Network(nn.Module):
     """
-    Embedding, recurrent layers and output: (ids, state) -> (log-probabilities, state).
+    Embedding, hidden layers and output: (ids, state) -> (log-probabilities, state).
 
-    Dropout acts on what each layer reads and on what the output reads, at a rate of its own for the first
-    layer, the others and the output (Zaremba, Sutskever and Vinyals 2014): never on the recurrent connection.
+    Dropout acts on what each hidden layer reads and on what the output reads, at a rate of its own for the
+    first layer, the others and the output (Zaremba, Sutskever and Vinyals 2014): never on the recurrent
+    connection.
     """
 
-    def __init__(self, config: NetworkConfig, parameters: Mapping[str, Float32Array]) -> None:
-        """Start from numpy arrays by the names of `parameter_shapes`."""
+    def __init__(
+        self, config: NetworkConfig, vocabulary_size: int, parameters: Mapping[str, Float32Array]
+    ) -> None:
+        """
+        Start from numpy arrays.
+
+        Args:
+            config: the shape of the network, and what is dropped.
+            vocabulary_size: V.
+            parameters: by the names of `Layers.parameters`, which `named_parameters` gives them too.
+        """
         super().__init__()
         self.config = config
+        self.vocabulary_size = vocabulary_size
         self.sparse_gradients = False
         """Whether looking up some rows of a matrix gives it a gradient that holds no others."""
-        self.clusters = config.cluster_starts(len(parameters["embedding"]))
-        self.cell = cell_named(config.cell)
-        self.embedding = _parameter(parameters["embedding"])
-        self.layers = nn.ModuleList(
-            _parameters(parameters, f"layers.{layer}.") for layer in range(config.layers)
-        )
-        self.output = _parameters(parameters, "output.")
+        self.structure = network_layers(config, vocabulary_size)
+        for parameter in self.structure.parameters:
+            _register(self, parameter.name, parameters[parameter.name])
 
-    def forward(self, ids: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
+    def forward(self, ids: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
         """
         Read a window.
 
         Args:
             ids: int64, (T, B).
-            state: what each layer remembers, as `initial_state` or an earlier call gave it.
+            state: what each hidden layer remembers, as `initial_state` or an earlier call gave it.
 
         Returns:
             Log-probabilities of the token after each, (T, B, V), and the state after the last.
@@ -56,56 +71,59 @@ class Network(nn.Module):
         hidden, after = self.read(ids, state)
         return self.predict(self.drop_output(hidden)), after
 
-    def read(self, ids: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
-        """What the output reads, `outputs.top` of each step, (T, B, H), and the state after the last."""
-        values, rate = self._embed(ids), self.config.dropout_input
+    def read(self, ids: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
+        """What the output reads at each step, (T, B, n), and the state after the last."""
+        named = dict(self.named_parameters())
+        values, rate = self._embed(ids, named), self.config.dropout_input
         after = []
-        for number, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
-            hidden, last = run_layer(
-                self.config.cell, self._layer_parameters(layer), self._drop(values, rate), before
-            )
-            values = hidden + values if self.config.adds_input(number) else hidden
+        for layer, before in zip(self.structure.hidden, state, strict=True):
+            arrays = self._dropped(layer, arrays_of(layer, named))
+            values, last = run_window(layer, arrays, self._drop(values, rate), before)
             rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)
 
     def drop_output(self, hidden: Tensor) -> Tensor:
-        """What `read` gave, (T, B, H), as the output reads it in training: with dropout."""
+        """What `read` gave, (T, B, n), as the output reads it in training: with dropout."""
         return self._drop(hidden, self.config.dropout_before_output)
 
     def predict(self, hidden: Tensor) -> Tensor:
-        """Log-probabilities, (..., V), from what the output reads, (..., H)."""
-        parameters = self.output_parameters()
-        return outputs.log_probabilities(hidden, parameters, self.clusters)  # type: ignore[no-any-return]
+        """Log-probabilities, (..., V), from what the output reads, (..., n)."""
+        return self.structure.output.log_probabilities(self._output_arrays(), hidden)  # type: ignore[no-any-return]
 
     def predict_only(self, ids: Tensor, hidden: Tensor) -> Tensor:
-        """Log-probability of each of `ids`, (N,), from what the output reads before them, (N, H)."""
-        parameters = self.output_parameters()
-        return outputs.log_probabilities_of(ids, hidden, parameters, self.clusters)  # type: ignore[no-any-return]
+        """Log-probability of each of `ids`, (N,), from what the output reads before them, (N, n)."""
+        return self.structure.output.log_probabilities_of(self._output_arrays(), hidden, ids)  # type: ignore[no-any-return]
 
     def output_rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Of a softmax output the weights, (N, E), and biases, (N,), that score the tokens `ids`."""
-        parameters = self.output_parameters()
-        weight = parameters.get("output.weight", self.embedding)
-        return self._rows(ids, weight), parameters["output.bias"][ids]
+        arrays = self._output_arrays()
+        return self._rows(ids, arrays["weight"]), arrays["bias"][ids]
 
     def projected(self, hidden: Tensor) -> Tensor:
-        """What these weights are multiplied with, (..., E): hidden states, (..., H), of the same length."""
-        return outputs.projected(hidden, self.output_parameters())  # type: ignore[no-any-return]
+        """Hidden states, (..., n), as a softmax output multiplies them with its weights, (..., E)."""
+        output = self.structure.output
+        assert isinstance(output, Softmax), "only a softmax over all tokens is sampled from"
+        return output.projected(self._output_arrays(), hidden)  # type: ignore[no-any-return]
 
-    def output_parameters(self) -> dict[str, Tensor]:
-        """What the output layer computes with, by the names of `parameter_shapes`."""
-        named = {f"output.{name}": parameter for name, parameter in self.output.named_parameters()}
-        return {"embedding": self.embedding, **named}
-
-    def initial_state(self, streams: int) -> LayerStates:
+    def initial_state(self, streams: int) -> NetworkState:
         """All zeros, for B streams."""
-        zeros = [self.embedding.new_zeros(streams, size) for size in self.config.layer_sizes]
-        return tuple(tuple(each for _ in self.cell.states) for each in zeros)
+        like = next(self.parameters())
+        return tuple(
+            tuple(like.new_zeros(streams, size) for size in layer.state_sizes)
+            for layer in self.structure.hidden
+        )
 
     def token_parameters(self) -> list[nn.Parameter]:
-        """Those of the embedding and the output layer."""
-        return [self.embedding, *self.output.parameters()]
+        """Those of the embedding and the output layer, some of whose rows belong to single tokens."""
+        named = dict(self.named_parameters())
+        layers = (self.structure.embedding, self.structure.output)
+        return [named[parameter.name] for layer in layers for parameter in layer.parameters]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
 
     @property
     def parameter_count(self) -> int:
@@ -113,38 +131,45 @@ class Network(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def arrays(self) -> dict[str, Float32Array]:
-        """The parameters as numpy arrays, float32, by the names of `parameter_shapes`."""
+        """The parameters as numpy arrays, float32, by the names of `Layers.parameters`."""
         return {
             name: parameter.detach().cpu().float().numpy().copy()
             for name, parameter in self.named_parameters()
         }
 
-    def _embed(self, ids: Tensor) -> Tensor:
+    def _embed(self, ids: Tensor, named: Mapping[str, Tensor]) -> Tensor:
         """The tokens' vectors, (T, B, E)."""
-        vectors = self._rows(ids, self.embedding)
+        embedding = self.structure.embedding
+        if embedding.parameters:
+            vectors = self._rows(ids, named["embedding"])
+        else:
+            vectors = embedding.window({}, ids, ())[0].to(next(iter(named.values())).dtype)
         if not self.training:
             return vectors
-        return embedding_dropout(vectors, ids, len(self.embedding), self.config.dropout_embedding)
+        return embedding_dropout(vectors, ids, self.vocabulary_size, self.config.dropout_embedding)
 
     def _rows(self, ids: Tensor, matrix: Tensor) -> Tensor:
         return functional.embedding(ids, matrix, sparse=self.sparse_gradients)
 
     def _drop(self, values: Tensor, rate: float) -> Tensor:
-        """Values, (T, B, H), with dropout of the kind that is set; in evaluation as they are."""
+        """Values, (T, B, n), with dropout of the kind that is set; in evaluation as they are."""
         if not self.training:
             return values
         return locked_dropout(values, rate) if self.config.variational else dropout(values, rate)
 
-    def _layer_parameters(self, layer: nn.Module) -> dict[str, Tensor]:
-        """A layer's arrays by name, the recurrent weights as this window sees them."""
-        parameters: dict[str, Tensor] = dict(layer.named_parameters())
-        if self.training:
-            name = "weight_recurrent"
-            parameters[name] = weight_drop(parameters[name], self.config.weight_drop)
-        return parameters
+    def _dropped(self, layer: Layer, arrays: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """A layer's arrays, the recurrent matrices as this window sees them."""
+        if not (self.training and isinstance(layer, Recurrent)):
+            return arrays
+        dropped = {name: weight_drop(arrays[name], self.config.weight_drop) for name in layer.cell.recurrent}
+        return {**arrays, **dropped}
+
+    def _output_arrays(self) -> dict[str, Tensor]:
+        """What the output layer computes with."""
+        return arrays_of(self.structure.output, dict(self.named_parameters()))
 
 
-def detached(state: LayerStates) -> LayerStates:
+def detached(state: NetworkState) -> NetworkState:
     """The same state, cut off from the steps that led to it: gradients end here."""
     return tuple(tuple(part.detach() for part in layer) for layer in state)
 
@@ -155,6 +180,8 @@ class TorchLanguageModel:
 
     It shares the network's weights, so that validation during training scores with the same code as
     `lmgen perplexity`. Dropout is off for each call and the mode restored after.
+
+    A state is what the hidden layers remember, and what the output reads next, (B, n).
     """
 
     def __init__(self, network: Network, start_token: int) -> None:
@@ -165,41 +192,46 @@ class TorchLanguageModel:
     @property
     def vocabulary_size(self) -> int:
         """V."""
-        return len(self.network.embedding)
+        return self.network.vocabulary_size
 
     @property
     def name(self) -> str:
         """The cell's name."""
         return self.network.config.cell
 
-    def start(self, streams: int) -> LayerStates:
+    def start(self, streams: int) -> Any:
         """The state after the start token."""
-        blank = self.network.initial_state(streams)
+        blank = (self.network.initial_state(streams), torch.empty(0))
         return self.advance(blank, np.full((1, streams), self.start_token))
 
-    def predict(self, state: LayerStates) -> FloatArray:
+    def predict(self, state: Any) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
         with torch.inference_mode():
-            return self.network.predict(self._top(state)).cpu().numpy()
+            return self.network.predict(state[1]).cpu().numpy()
 
-    def advance(self, state: LayerStates, ids: IdArray) -> LayerStates:
+    def advance(self, state: Any, ids: IdArray) -> Any:
         """The state after reading `ids`, (T, B)."""
-        return self._read(ids, state)[1]
+        if not len(ids):
+            return state
+        hidden, after = self._read(ids, state[0])
+        return after, hidden[-1]
 
-    def score(self, state: LayerStates, ids: IdArray) -> tuple[FloatArray, LayerStates]:
+    def score(self, state: Any, ids: IdArray) -> tuple[FloatArray, Any]:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
-        hidden, after = self._read(ids, state)
+        layers, unread = state
+        hidden, after = self._read(ids, layers)
         with torch.inference_mode():
-            before = torch.cat([self._top(state)[None], hidden[:-1]])
+            before = torch.cat([unread[None], hidden[:-1]])
             chosen = self.network.predict_only(self._tensor(ids).flatten(), before.flatten(0, 1))
-        return chosen.view(ids.shape).cpu().numpy(), after
+        return chosen.view(ids.shape).cpu().numpy(), (after, hidden[-1])
 
-    def select(self, state: LayerStates, streams: Sequence[int]) -> LayerStates:
+    def select(self, state: Any, streams: Sequence[int]) -> Any:
         """The state of the listed streams."""
+        layers, unread = state
         chosen = list(streams)
-        return tuple(tuple(part[chosen] for part in layer) for layer in state)
+        return tuple(tuple(part[chosen] for part in layer) for layer in layers), unread[chosen]
 
-    def _read(self, ids: IdArray, state: LayerStates) -> tuple[Tensor, LayerStates]:
+    def _read(self, ids: IdArray, state: NetworkState) -> tuple[Tensor, NetworkState]:
         was_training = self.network.training
         self.network.eval()
         try:
@@ -208,27 +240,15 @@ class TorchLanguageModel:
         finally:
             self.network.train(was_training)
 
-    def _top(self, state: LayerStates) -> Tensor:
-        return outputs.top(state, self.network.config)  # type: ignore[no-any-return]
-
     def _tensor(self, ids: IdArray) -> Tensor:
-        return torch.from_numpy(ids.astype(np.int64)).to(self.network.embedding.device)
+        return torch.from_numpy(ids.astype(np.int64)).to(self.network.device)
 
 
-def _parameter(array: Float32Array) -> nn.Parameter:
-    return nn.Parameter(torch.from_numpy(array.copy()))
-
-
-def _parameters(parameters: Mapping[str, Float32Array], prefix: str) -> nn.Module:
-    """A module that holds the arrays whose names begin with `prefix`; a dot in a name is a module inside."""
-    module = nn.Module()
-    for name, array in parameters.items():
-        if name.startswith(prefix):
-            *path, last = name.removeprefix(prefix).split(".")
-            holder = module
-            for part in path:
-                if part not in dict(holder.named_children()):
-                    holder.add_module(part, nn.Module())
-                holder = holder.get_submodule(part)
-            holder.register_parameter(last, _parameter(array))
-    return module
+def _register(module: nn.Module, name: str, array: Float32Array) -> None:
+    """Give a module a parameter; a dot in its name is a module inside."""
+    *path, last = name.split(".")
+    for part in path:
+        if part not in dict(module.named_children()):
+            module.add_module(part, nn.Module())
+        module = module.get_submodule(part)
+    module.register_parameter(last, nn.Parameter(torch.from_numpy(array.copy())))

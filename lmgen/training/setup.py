@@ -26,19 +26,23 @@ def open_device(name: str) -> torch.device:
 
 
 def new_network(
-    network: NetworkConfig, parameters: Mapping[str, Float32Array], training: TrainingConfig
+    network: NetworkConfig,
+    vocabulary_size: int,
+    parameters: Mapping[str, Float32Array],
+    training: TrainingConfig,
 ) -> Network:
     """
     A network with these parameters, as `training` wants it; torch's random numbers begin at its seed.
 
     Args:
         network: the shape of the network.
-        parameters: by the names of `parameter_shapes`.
+        vocabulary_size: V.
+        parameters: by the names of `Layers.parameters`.
         training: `seed`, `device` and `precision`.
 
     Raises:
         ConfigError: as `open_device`.
     """
     torch.manual_seed(training.seed)
-    made = Network(network, parameters).to(open_device(training.device))
+    made = Network(network, vocabulary_size, parameters).to(open_device(training.device))
     return made.double() if training.precision == "float64" else made

@@ -67,7 +67,7 @@ def restore(trainer: "Trainer", snapshot: Snapshot) -> None:
         for layer, parts in enumerate(trainer.network.initial_state(trainer.windows.streams))
     )
     torch.set_rng_state(tensors["random.cpu"])
-    if trainer.network.embedding.device.type == "cuda":
+    if trainer.network.device.type == "cuda":
         torch.cuda.set_rng_state(tensors["random.cuda"])
 
 

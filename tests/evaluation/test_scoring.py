@@ -14,7 +14,7 @@ from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation import scoring
 from lmgen.evaluation.scoring import ScoredBlock, mean_nats, score_each, score_ids
 from lmgen.models.base import FloatArray, IdArray, LanguageModel
-from lmgen.models.network.outputs import log_softmax
+from lmgen.models.network.output import log_softmax
 from tests.fakes import BigramModel, random_bigram_model, uniform_model
 
 V = 7

@@ -36,7 +36,7 @@ def trainer(cell: str = "lstm", streams: int = 1, dropout: float = 0.0, **settin
         carried=config.state == "carry",
         varied=config.vary_window_length,
     )
-    return Trainer(Network(network, initial_parameters(network, V, None, 0)), windows, IDS[:50], config)
+    return Trainer(Network(network, V, initial_parameters(network, V, None, 0)), windows, IDS[:50], config)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -9,7 +9,9 @@ import torch
 
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.model import RecurrentModel, parameter_shapes
+from lmgen.models.network.functions import ACTIVATIONS
+from lmgen.models.network.layers import network_layers
+from lmgen.models.network.model import RecurrentModel
 from lmgen.training.network import Network, TorchLanguageModel, detached
 
 V = 9
@@ -19,7 +21,7 @@ def random_parameters(config: NetworkConfig, seed: int = 0) -> dict[str, np.ndar
     random = np.random.default_rng(seed)
     return {
         shape.name: random.normal(0, 0.3, shape.shape).astype(np.float32)
-        for shape in parameter_shapes(config, V)
+        for shape in network_layers(config, V).parameters
     }
 
 
@@ -35,6 +37,10 @@ SHAPES: list[dict[str, Any]] = [
     {"output": "adaptive", "cutoffs": "2,4"},
     {"output": "adaptive", "cutoffs": "3", "layers": 3, "residual": True},
     {"output": "adaptive", "cutoffs": "1,2", "layers": 2, "last_hidden_size": 9},
+    {"embedding_size": 0, "layers": 2},
+    {"dense_layers": 2, "dense_size": 5, "cell": "gru"},
+    *({"dense_layers": 1, "dense_activation": name, "tied": True} for name in ACTIVATIONS),
+    {"dense_layers": 1, "dense_size": 9, "output": "adaptive", "cutoffs": "2,4", "embedding_size": 0},
 ]
 
 
@@ -44,7 +50,7 @@ def test_torch_and_numpy_agree(shape: dict[str, Any], streams: int) -> None:
     config = NetworkConfig(**{"hidden_size": 6, "embedding_size": 4, **shape})
     parameters = random_parameters(config)
     ours = RecurrentModel(config, V, 0, parameters)
-    theirs = TorchLanguageModel(Network(config, parameters), 0)
+    theirs = TorchLanguageModel(Network(config, V, parameters), 0)
     ids = np.random.default_rng(1).integers(0, V, (12, streams))
 
     our_scores, our_state = ours.score(ours.start(streams), ids)
@@ -60,11 +66,19 @@ def test_torch_and_numpy_agree(shape: dict[str, Any], streams: int) -> None:
     )
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_gradients_match_finite_differences(cell: str) -> None:
-    """Every parameter of every cell, through two layers and four steps, in float64."""
-    config = NetworkConfig(cell=cell, layers=2, hidden_size=3, embedding_size=2)
-    network = Network(config, random_parameters(config)).double()
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *({"cell": cell} for cell in CELLS),
+        {"embedding_size": 0},
+        *({"dense_layers": 2, "dense_activation": name} for name in ACTIVATIONS),
+    ],
+    ids=str,
+)
+def test_gradients_match_finite_differences(shape: dict[str, Any]) -> None:
+    """Every parameter of every cell and layer, through two recurrent layers and four steps, in float64."""
+    config = NetworkConfig(**{"layers": 2, "hidden_size": 3, "embedding_size": 2, **shape})
+    network = Network(config, V, random_parameters(config)).double()
     ids = torch.from_numpy(np.random.default_rng(2).integers(0, V, (5, 2)))
 
     def loss() -> torch.Tensor:
@@ -89,7 +103,7 @@ def test_gradients_match_finite_differences(cell: str) -> None:
 def test_carried_windows_are_one_long_sequence(cell: str) -> None:
     """Windows of 16 steps with the state carried give the logits of one pass over all 64."""
     config = NetworkConfig(cell=cell, layers=2, hidden_size=6, embedding_size=4)
-    network = Network(config, random_parameters(config))
+    network = Network(config, V, random_parameters(config))
     ids = torch.from_numpy(np.random.default_rng(4).integers(0, V, (64, 3)))
     whole, _ = network(ids, network.initial_state(3))
 
@@ -103,7 +117,7 @@ def test_carried_windows_are_one_long_sequence(cell: str) -> None:
 
 def test_gradients_end_where_the_state_is_detached() -> None:
     config = NetworkConfig(hidden_size=4, embedding_size=3)
-    network = Network(config, random_parameters(config))
+    network = Network(config, V, random_parameters(config))
     _, after = network(torch.tensor([[1], [2]]), network.initial_state(1))
 
     assert all(part.requires_grad for layer in after for part in layer)
@@ -118,14 +132,14 @@ def test_a_residual_connection_passes_on_what_a_layer_has_read() -> None:
         if name.startswith("layers.1."):
             parameters[name][...] = 0
     ids = torch.tensor([[1], [2], [3]])
-    two, one = Network(config, parameters), Network(NetworkConfig(hidden_size=6), parameters)
+    two, one = Network(config, V, parameters), Network(NetworkConfig(hidden_size=6), V, parameters)
 
     torch.testing.assert_close(two(ids, two.initial_state(1))[0], one(ids, one.initial_state(1))[0])
 
 
 def test_dropout_acts_in_training_only() -> None:
     config = NetworkConfig(hidden_size=16, dropout=0.5)
-    network = Network(config, random_parameters(config))
+    network = Network(config, V, random_parameters(config))
     ids = torch.tensor([[1], [2], [3]])
     first, _ = network(ids, network.initial_state(1))
     second, _ = network(ids, network.initial_state(1))
@@ -139,7 +153,7 @@ def test_dropout_acts_in_training_only() -> None:
 
 def test_scoring_leaves_the_mode_as_it_was() -> None:
     config = NetworkConfig(dropout=0.5)
-    network = Network(config, random_parameters(config)).train()
+    network = Network(config, V, random_parameters(config)).train()
     model = TorchLanguageModel(network, 0)
     model.score(model.start(1), np.array([[1]]))
 
@@ -149,7 +163,7 @@ def test_scoring_leaves_the_mode_as_it_was() -> None:
 def test_arrays_are_the_parameters_by_name() -> None:
     config = NetworkConfig(cell="gru", layers=2, hidden_size=4, embedding_size=3)
     parameters = random_parameters(config)
-    arrays = Network(config, parameters).arrays()
+    arrays = Network(config, V, parameters).arrays()
 
     assert arrays.keys() == parameters.keys()
     assert all(np.array_equal(arrays[name], parameters[name]) for name in parameters)

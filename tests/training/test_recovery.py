@@ -18,7 +18,7 @@ from tests.training.test_loop import trainer
 def poison(training: Trainer, value: float) -> None:
     """As if an update had gone wrong."""
     with torch.no_grad():
-        training.network.output.get_parameter("bias").fill_(value)
+        training.network.get_parameter("output.bias").fill_(value)
 
 
 def fault_at(
@@ -123,7 +123,7 @@ def test_a_gradient_that_explodes_counts_though_it_is_finite() -> None:
     for event in events:
         if isinstance(event, Stepped) and event.step == 30:
             with torch.no_grad():  # the loss sees 1e4 times the hidden state
-                training.network.output.get_parameter("weight").mul_(1e4)
+                training.network.get_parameter("output.weight").mul_(1e4)
         if isinstance(event, RolledBack):
             break
 

@@ -15,7 +15,7 @@ finds in `vectors` by name, together with b as `bias`.
 
 A new cell is a function and an entry in CELLS; everything else, from `--cell` to the count of parameters,
 derives from the entry. A step uses `+ - * / **`, slices, `blocks`, `normalise` and functions.py, and changes
-nothing in place.
+nothing in place; `gate` names what its gates are for whoever looks inside.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,14 +23,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lmgen.errors import ConfigError
-from lmgen.models.network.functions import Array, relu, sigmoid, tanh
+from lmgen.models.network.functions import Array, gate, relu, sigmoid, tanh
 from lmgen.models.network.initializers import Initializer, orthogonal
 
 CellState = tuple[Array, ...]
 """Each (B, H); h comes first."""
-
-LayerStates = tuple[CellState, ...]
-"""Of each layer of a network."""
 
 Multiply = Callable[[str, Array], Array]
 """Name of a matrix U, (O, H), and values v, (B, H) -> U v of each stream, (B, O)."""
@@ -99,8 +96,8 @@ def lstm(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> Ce
     """
     h, c = state
     i, f, g, o = blocks(x + multiply("weight_recurrent", h), 4)
-    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-    return sigmoid(o) * tanh(c), c
+    c = gate("forget", sigmoid(f)) * c + gate("input", sigmoid(i)) * gate("candidate", tanh(g))
+    return gate("output", sigmoid(o)) * tanh(c), c
 
 
 def lstm_peephole(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:
@@ -113,9 +110,10 @@ def lstm_peephole(x: Array, state: CellState, multiply: Multiply, vectors: Vecto
     """
     h, c = state
     i, f, g, o = blocks(x + multiply("weight_recurrent", h), 4)
-    i, f = sigmoid(i + vectors["peephole_input"] * c), sigmoid(f + vectors["peephole_forget"] * c)
-    c = f * c + i * tanh(g)
-    return sigmoid(o + vectors["peephole_output"] * c) * tanh(c), c
+    i = gate("input", sigmoid(i + vectors["peephole_input"] * c))
+    f = gate("forget", sigmoid(f + vectors["peephole_forget"] * c))
+    c = f * c + i * gate("candidate", tanh(g))
+    return gate("output", sigmoid(o + vectors["peephole_output"] * c)) * tanh(c), c
 
 
 def lstm_layernorm(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:
@@ -133,8 +131,8 @@ def lstm_layernorm(x: Array, state: CellState, multiply: Multiply, vectors: Vect
         multiply("weight_recurrent", h)
     )
     i, f, g, o = blocks(normal + b, 4)
-    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-    return sigmoid(o) * tanh(vectors["gain_cell"] * normalise(c) + vectors["bias_cell"]), c
+    c = gate("forget", sigmoid(f)) * c + gate("input", sigmoid(i)) * gate("candidate", tanh(g))
+    return gate("output", sigmoid(o)) * tanh(vectors["gain_cell"] * normalise(c) + vectors["bias_cell"]), c
 
 
 def gru(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:
@@ -150,8 +148,9 @@ def gru(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> Cel
     (h,) = state
     x_s, x_z, x_n = blocks(x, 3)
     r_s, r_z, r_n = blocks(multiply("weight_recurrent", h), 3)
-    z = sigmoid(x_z + r_z)
-    n = tanh(x_n + sigmoid(x_s + r_s) * (r_n + vectors["bias_recurrent"]))
+    z = gate("update", sigmoid(x_z + r_z))
+    s = gate("reset", sigmoid(x_s + r_s))
+    n = gate("candidate", tanh(x_n + s * (r_n + vectors["bias_recurrent"])))
     return (n + z * (h - n),)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from lmgen.errors import ConfigError
 from lmgen.models.network.cells import CELLS
+from lmgen.models.network.functions import ACTIVATIONS
 from lmgen.settings import check, setting
 
 OUTPUT_NAMES = ("softmax", "adaptive")
@@ -40,11 +41,24 @@ class NetworkConfig:
     )
     embedding_size: int | None = setting(
         None,
-        "length of a token's vector (E; 64, or the last layer's size with --tied)",
-        minimum=1,
+        "length of a token's vector (E; 64, or what the output reads with --tied); 0: none, one-hot input",
+        minimum=0,
         maximum=LARGEST_SIZE,
     )
     residual: bool = setting(False, "add to what a layer says what it has read, from the second layer on")
+    dense_layers: int = setting(
+        0,
+        "fully connected layers between the last recurrent layer and the output",
+        minimum=0,
+        maximum=MOST_LAYERS,
+    )
+    dense_size: int | None = setting(
+        None,
+        "units of each dense layer (as many as the last recurrent layer's)",
+        minimum=1,
+        maximum=LARGEST_SIZE,
+    )
+    dense_activation: str = setting("tanh", "the activation of dense layers", choices=ACTIVATIONS)
     tied: bool = setting(
         False,
         "the output layer shares the embedding's weights, after a projection where sizes differ (--output "
@@ -93,29 +107,37 @@ class NetworkConfig:
             )
         if self.output != "adaptive" and self.cutoffs is not None:
             raise ConfigError("cutoffs are for the output adaptive: add --output adaptive, or leave them out")
+        if self.tied and self.embedding_size == 0:
+            raise ConfigError(
+                "tied weights are those of the embedding, and embedding_size 0 has none: give another "
+                "--embedding-size, or leave --tied out"
+            )
+        if self.dense_size is not None and not self.dense_layers:
+            raise ConfigError("dense_size is for dense layers: add --dense-layers 1, or leave it out")
         self.given_cutoffs()
 
     @property
     def embedding_width(self) -> int:
-        """E, resolved."""
+        """E, resolved; 0 for one-hot input."""
         if self.embedding_size is not None:
             return self.embedding_size
-        return self.layer_sizes[-1] if self.tied else 64
+        return self.output_inputs if self.tied else 64
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
-        """How many units each layer has."""
+        """How many units each recurrent layer has."""
         last = self.last_hidden_size or self.hidden_size
         return (*[self.hidden_size] * (self.layers - 1), last)
 
-    def adds_input(self, layer: int) -> bool:
-        """Whether what a layer reads is added to its hidden states; the first is number 0."""
-        return self.residual and layer > 0 and self.layer_sizes[layer] == self.layer_sizes[layer - 1]
+    @property
+    def dense_sizes(self) -> tuple[int, ...]:
+        """How many units each dense layer has."""
+        return (self.dense_size or self.layer_sizes[-1],) * self.dense_layers
 
     @property
-    def projected(self) -> bool:
-        """Whether hidden states are mapped to another length to meet the embedding that is the output too."""
-        return self.tied and self.embedding_width != self.layer_sizes[-1]
+    def output_inputs(self) -> int:
+        """How many numbers the output layer reads."""
+        return (*self.layer_sizes, *self.dense_sizes)[-1]
 
     @property
     def dropout_between(self) -> float:
@@ -158,7 +180,7 @@ class NetworkConfig:
 
     def cluster_width(self, index: int) -> int:
         """How many numbers a cluster makes of a hidden state (D)."""
-        H = self.layer_sizes[-1]
+        H = self.output_inputs
         width: int = H // CLUSTER_DIVISOR ** (index + 1)
         return min(max(width, NARROWEST_CLUSTER), H)
 

@@ -1,11 +1,15 @@
 """
-Elementwise functions for arrays of numpy and torch, and for the formulas that autodiff/ traces.
+What layers compute with, for arrays of numpy and torch alike; the elementwise functions and `gate` also for
+the formulas that autodiff/ traces.
 
 numpy is imported at the first call, not with this file: the command line reads the names of cells and
 activations, and must start without numpy.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 Array = Any
@@ -87,3 +91,47 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "none": identity,
 }
 """By the names that the command line takes."""
+
+
+def linear(values: Array, weight: Array) -> Array:
+    """W v of each vector: (..., I) and (O, I) -> (..., O)."""
+    import numpy as np
+
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        return (weight @ values.T).T  # streams as columns, for what tiles.py says of rounding
+    return values @ weight.T
+
+
+def stack(arrays: Sequence[Array]) -> Array:
+    """Arrays of equal shape along a new first axis: T times (B, H) -> (T, B, H)."""
+    return sys.modules[type(arrays[0]).__module__].stack(
+        arrays
+    )  # numpy, or torch, which models/ never imports
+
+
+_gates: ContextVar[dict[str, Array] | None] = ContextVar("gates", default=None)
+
+
+def gate(name: str, value: Array) -> Array:
+    """
+    The value itself, which a cell names so that it can be looked at: see `recorded_gates`.
+
+    Args:
+        name: of the gate, as in `Cell.gates`.
+        value: after its activation, (B, H).
+    """
+    recorded = _gates.get()
+    if recorded is not None:
+        recorded[name] = value
+    return value
+
+
+@contextmanager
+def recorded_gates() -> Iterator[dict[str, Array]]:
+    """The gates of the steps computed within the block, by name; a later step replaces an earlier one."""
+    recorded: dict[str, Array] = {}
+    token = _gates.set(recorded)
+    try:
+        yield recorded
+    finally:
+        _gates.reset(token)

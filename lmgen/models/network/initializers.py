@@ -38,8 +38,11 @@ def normal(deviation: float) -> Initializer:
     """Normal with mean 0 and this standard deviation."""
 
     def draw(shape: Shape, random: "np.random.Generator") -> "FloatArray":
+        import numpy as np
+
         drawn: FloatArray = random.normal(0, 1, shape)
-        return drawn if deviation == 1 else drawn * deviation
+        # Divided in float32, as the first models were: the same seed gives the same numbers.
+        return drawn if deviation == 1 else drawn.astype(np.float32) / np.float32(1 / deviation)
 
     return draw
 

@@ -1,5 +1,5 @@
 """
-The equations of cells.py arranged for numpy: few calls, no copies, every stream a column.
+The fast ways that numpy has for a layer: few calls, no copies, every stream a column.
 
 Using a model is one small matrix product a layer and token, and then a dozen passes over a few hundred
 numbers, where numpy's cost of a call outweighs the arithmetic. So a kernel
@@ -9,7 +9,8 @@ numbers, where numpy's cost of a call outweighs the arithmetic. So a kernel
   weights, the gates that need them are neighbours;
 - writes into a workspace that is used again for every token.
 
-A cell without an entry in KERNELS steps through its equations. A test holds every kernel equal to them.
+`kernel` chooses by what a layer is. A layer without a kernel of its own computes what its `step` says. A test
+holds every kernel equal to that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +19,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.models.network.cells import Cell
+from lmgen.models.network import cells
+from lmgen.models.network.cells import Step
+from lmgen.models.network.layer import Layer
+from lmgen.models.network.recurrent import Recurrent
 
 Float32Array = npt.NDArray[np.float32]
+Arrays = Mapping[str, Float32Array]
 ColumnState = tuple[Float32Array, ...]
-"""The parts of a layer's state, h first, each (H, B)."""
+"""The parts of a layer's state, each (size, B)."""
 
 Workspace = Any
 """A kernel's buffers for B streams. What they hold matters only within a step."""
@@ -32,26 +37,57 @@ ZERO = np.array(0.0, np.float32)
 
 
 class Kernel(Protocol):
-    """One recurrent layer, ready to step."""
+    """A layer, ready to step."""
 
     def workspace(self, streams: int) -> Workspace:
         """Buffers for B streams; not to be shared by threads."""
 
-    def project(self, values: Float32Array) -> Float32Array:
-        """What inputs, (N, I), contribute to the gates before any state is known: (N, G*H) for `step`."""
-
     def step(
-        self, values: Float32Array, projected: bool, state: ColumnState, space: Workspace
-    ) -> ColumnState:
+        self, values: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
         """
         Read one token a stream.
 
         Args:
-            values: the input, (I, B); or (G*H, B), what `project` made of it.
-            projected: which of the two.
+            values: what the layer reads, (n, B).
             state: before; left as it is.
             space: a workspace for B streams.
+
+        Returns:
+            What the layer gives, (m, B), and the state after.
         """
+
+
+class ProjectingKernel(Kernel, Protocol):
+    """A recurrent layer, whose product with its input can be computed before any state is known."""
+
+    def project(self, values: Float32Array) -> Float32Array:
+        """Of inputs, (N, n), what they contribute to the gates: (N, G*m) for `step_projected`."""
+
+    def step_projected(
+        self, projected: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
+        """The same as `step`, for an input of which `project` has made a column, (G*m, B)."""
+
+
+def kernel(layer: Layer, arrays: Arrays) -> Kernel:
+    """
+    The fastest kernel for a layer.
+
+    Args:
+        layer: of any kind.
+        arrays: its parameters, by their names without its prefix.
+    """
+    if not isinstance(layer, Recurrent):
+        return _Steps(layer, arrays)
+    found = recurrent_kernel(layer, arrays)
+    return _Residual(found) if layer.residual else found
+
+
+def recurrent_kernel(layer: Recurrent, arrays: Arrays) -> ProjectingKernel:
+    """The fastest kernel for a recurrent layer, without a residual connection."""
+    make = KERNELS.get(layer.cell.step)
+    return _Equations(layer, arrays) if make is None else make(arrays)
 
 
 class _Sum:
@@ -61,14 +97,11 @@ class _Sum:
     The first `logistic` blocks of rows are halved; `order` says which stored block comes where.
     """
 
-    def __init__(
-        self, cell: Cell, layer: Mapping[str, Float32Array], order: Sequence[int], logistic: int
-    ) -> None:
-        count = len(cell.gates)
-        self._hidden = layer["weight_recurrent"].shape[1]
-        self._input = _arranged(layer["weight_input"], order, logistic, count)
-        self._recurrent = _arranged(layer["weight_recurrent"], order, logistic, count)
-        self._bias = _arranged(layer["bias"], order, logistic, count)
+    def __init__(self, arrays: Arrays, order: Sequence[int], logistic: int) -> None:
+        self._hidden = arrays["weight_recurrent"].shape[1]
+        self._input, self._recurrent, self._bias = (
+            _arranged(arrays[name], order, logistic) for name in ("weight_input", "weight_recurrent", "bias")
+        )
         self._both = np.concatenate([self._input, self._recurrent], axis=1)
         self._column = self._bias[:, None]
 
@@ -83,44 +116,53 @@ class _Sum:
         return projected
 
     def _views(self, gates: Float32Array) -> tuple[Float32Array, ...]:
-        """The parts of the gates that `step` works on."""
+        """The parts of the gates that `_activated` works on."""
         return (gates,)
 
-    def _gates(
-        self, values: Float32Array, projected: bool, h: Float32Array, space: Workspace
-    ) -> tuple[Float32Array, ...]:
-        """W v + U h + b, into the workspace; what `_views` made of it."""
+    def step(
+        self, values: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
         gates, views, stacked, upper, lower = space
-        if projected:
-            np.matmul(self._recurrent, h, out=gates)
-            np.add(gates, values, out=gates)
-        else:
-            upper[...] = values
-            lower[...] = h
-            np.matmul(self._both, stacked, out=gates)
-            np.add(gates, self._column, out=gates)
-        return views  # type: ignore[no-any-return]
+        upper[...] = values
+        lower[...] = state[0]
+        np.matmul(self._both, stacked, out=gates)
+        np.add(gates, self._column, out=gates)
+        return self._activated(views, state)
+
+    def step_projected(
+        self, projected: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
+        gates, views, *_ = space
+        np.matmul(self._recurrent, state[0], out=gates)
+        np.add(gates, projected, out=gates)
+        return self._activated(views, state)
+
+    def _activated(
+        self, views: tuple[Float32Array, ...], state: ColumnState
+    ) -> tuple[Float32Array, ColumnState]:
+        """What the layer gives and the state after, from W v + U h + b in the parts that `_views` made."""
+        raise NotImplementedError
 
 
 class _Lstm(_Sum):
     """`cells.lstm`: blocks i, f, o, g."""
 
-    def __init__(self, cell: Cell, layer: Mapping[str, Float32Array]) -> None:
-        super().__init__(cell, layer, order=(0, 1, 3, 2), logistic=3)
+    def __init__(self, arrays: Arrays) -> None:
+        super().__init__(arrays, order=(0, 1, 3, 2), logistic=3)
 
-    def step(
-        self, values: Float32Array, projected: bool, state: ColumnState, space: Workspace
-    ) -> ColumnState:
-        h, c = state
-        gates, logistic, i, f, o, g = self._gates(values, projected, h, space)
+    def _activated(
+        self, views: tuple[Float32Array, ...], state: ColumnState
+    ) -> tuple[Float32Array, ColumnState]:
+        gates, logistic, i, f, o, g = views
         np.tanh(gates, out=gates)
         np.multiply(logistic, HALF, out=logistic)
         np.add(logistic, HALF, out=logistic)
         np.multiply(i, g, out=g)
-        c = np.multiply(f, c)
+        c = np.multiply(f, state[1])
         np.add(c, g, out=c)
         np.tanh(c, out=g)
-        return np.multiply(o, g), c
+        h = np.multiply(o, g)
+        return h, (h, c)
 
     def _views(self, gates: Float32Array) -> tuple[Float32Array, ...]:
         return (gates, gates[: 3 * self._hidden], *np.split(gates, 4))
@@ -129,13 +171,11 @@ class _Lstm(_Sum):
 class _Gru:
     """`cells.gru`: the candidate keeps its two products apart."""
 
-    def __init__(self, cell: Cell, layer: Mapping[str, Float32Array]) -> None:
-        count = len(cell.gates)
+    def __init__(self, arrays: Arrays) -> None:
         self._input, self._recurrent, self._bias = (
-            _arranged(layer[name], range(count), 2, count)
-            for name in ("weight_input", "weight_recurrent", "bias")
+            _arranged(arrays[name], range(3), 2) for name in ("weight_input", "weight_recurrent", "bias")
         )
-        self._bias_recurrent = layer["bias_recurrent"][:, None]
+        self._bias_recurrent = arrays["bias_recurrent"][:, None]
 
     def workspace(self, streams: int) -> Workspace:
         x, r = (np.empty((len(self._bias), streams), np.float32) for _ in range(2))
@@ -147,106 +187,143 @@ class _Gru:
         return projected
 
     def step(
-        self, values: Float32Array, projected: bool, state: ColumnState, space: Workspace
-    ) -> ColumnState:
+        self, values: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
+        x = space[0]
+        np.matmul(self._input, values, out=x)
+        np.add(x, self._bias[:, None], out=x)
+        return self.step_projected(x, state, space)
+
+    def step_projected(
+        self, projected: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
         (h,) = state
-        x, r, gates, s, z, n = space
-        if projected:
-            x = values
-        else:
-            np.matmul(self._input, values, out=x)
-            np.add(x, self._bias[:, None], out=x)
+        _, r, gates, s, z, n = space
         np.matmul(self._recurrent, h, out=r)
-        np.add(gates, x[: len(gates)], out=gates)
+        np.add(gates, projected[: len(gates)], out=gates)
         np.tanh(gates, out=gates)
         np.multiply(gates, HALF, out=gates)
         np.add(gates, HALF, out=gates)
         np.add(n, self._bias_recurrent, out=n)
         np.multiply(n, s, out=n)
-        np.add(n, x[len(gates) :], out=n)
+        np.add(n, projected[len(gates) :], out=n)
         np.tanh(n, out=n)
         h = np.subtract(h, n)
         np.multiply(h, z, out=h)
         np.add(h, n, out=h)
-        return (h,)
+        return h, (h,)
 
 
 class _Rnn(_Sum):
     """`cells.rnn`."""
 
-    def __init__(self, cell: Cell, layer: Mapping[str, Float32Array]) -> None:
-        super().__init__(cell, layer, order=(0,), logistic=0)
+    def __init__(self, arrays: Arrays) -> None:
+        super().__init__(arrays, order=(0,), logistic=0)
 
-    def step(
-        self, values: Float32Array, projected: bool, state: ColumnState, space: Workspace
-    ) -> ColumnState:
-        (gates,) = self._gates(values, projected, state[0], space)
-        return (np.tanh(gates),)
+    def _activated(
+        self,
+        views: tuple[Float32Array, ...],
+        state: ColumnState,  # noqa: ARG002
+    ) -> tuple[Float32Array, ColumnState]:
+        h = np.tanh(views[0])
+        return h, (h,)
 
 
 class _RnnRelu(_Rnn):
     """`cells.rnn_relu`."""
 
+    def _activated(
+        self,
+        views: tuple[Float32Array, ...],
+        state: ColumnState,  # noqa: ARG002
+    ) -> tuple[Float32Array, ColumnState]:
+        h = np.maximum(views[0], ZERO)
+        return h, (h,)
+
+
+class _Steps:
+    """Any layer, by its `step`, where a stream is a row."""
+
+    def __init__(self, layer: Layer, arrays: Arrays) -> None:
+        self._layer, self._arrays = layer, arrays
+
+    def workspace(self, streams: int) -> Workspace:  # noqa: ARG002 - it needs none
+        return None
+
     def step(
-        self, values: Float32Array, projected: bool, state: ColumnState, space: Workspace
-    ) -> ColumnState:
-        (gates,) = self._gates(values, projected, state[0], space)
-        return (np.maximum(gates, ZERO),)
+        self,
+        values: Float32Array,
+        state: ColumnState,
+        space: Workspace,  # noqa: ARG002
+    ) -> tuple[Float32Array, ColumnState]:
+        given, after = self._layer.step(self._arrays, values.T, _turned(state))
+        return np.ascontiguousarray(given.T), _columns(after)
 
 
 class _Equations:
-    """Any cell, by its equations: each gets its arrays turned, since there a stream is a row."""
+    """A recurrent layer of any cell, by the cell's equations, where a stream is a row."""
 
-    def __init__(self, cell: Cell, layer: Mapping[str, Float32Array]) -> None:
-        self._cell = cell
-        self._layer = layer
+    def __init__(self, layer: Recurrent, arrays: Arrays) -> None:
+        self._layer, self._arrays = layer, arrays
 
     def workspace(self, streams: int) -> Workspace:  # noqa: ARG002 - it needs none
         return None
 
     def project(self, values: Float32Array) -> Float32Array:
-        projected: Float32Array = values @ self._layer["weight_input"].T + self._layer["bias"]
+        projected: Float32Array = values @ self._arrays["weight_input"].T + self._arrays["bias"]
         return projected
 
     def step(
+        self, values: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
+        return self.step_projected(self._layer.project(self._arrays, values.T).T, state, space)
+
+    def step_projected(
         self,
-        values: Float32Array,
-        projected: bool,
+        projected: Float32Array,
         state: ColumnState,
         space: Workspace,  # noqa: ARG002
-    ) -> ColumnState:
-        x = values if projected else self._layer["weight_input"] @ values + self._layer["bias"][:, None]
-        after = self._cell.step(x.T, tuple(part.T for part in state), self._multiply, self._layer)
-        return tuple(np.ascontiguousarray(part.T) for part in after)
-
-    def _multiply(self, name: str, values: Float32Array) -> Float32Array:
-        product: Float32Array = (self._layer[name] @ values.T).T
-        return product
+    ) -> tuple[Float32Array, ColumnState]:
+        after = _columns(self._layer.step_projected(self._arrays, projected.T, _turned(state)))
+        return after[0], after
 
 
-KERNELS: dict[str, Callable[[Cell, Mapping[str, Float32Array]], Kernel]] = {
-    "lstm": _Lstm,
-    "gru": _Gru,
-    "rnn": _Rnn,
-    "rnn-relu": _RnnRelu,
+class _Residual:
+    """A recurrent layer whose input is added to what it gives."""
+
+    def __init__(self, inner: Kernel) -> None:
+        self._inner = inner
+        self.workspace = inner.workspace
+
+    def step(
+        self, values: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
+        given, after = self._inner.step(values, state, space)
+        return given + values, after
+
+
+KERNELS: dict[Step, Callable[[Arrays], ProjectingKernel]] = {
+    cells.lstm: _Lstm,
+    cells.gru: _Gru,
+    cells.rnn: _Rnn,
+    cells.rnn_relu: _RnnRelu,
 }
+"""By the equations that they compute."""
 
 
-def kernel(name: str, cell: Cell, layer: Mapping[str, Float32Array]) -> Kernel:
-    """
-    The kernel of a layer.
-
-    Args:
-        name: the cell's name in `CELLS`.
-        cell: the cell of that name.
-        layer: its arrays by the names of `parameter_shapes`, without their prefix.
-    """
-    return KERNELS.get(name, _Equations)(cell, layer)
-
-
-def _arranged(array: Float32Array, order: Sequence[int], logistic: int, count: int) -> Float32Array:
+def _arranged(array: Float32Array, order: Sequence[int], logistic: int) -> Float32Array:
     """Blocks of rows in another order, the first `logistic` of them halved."""
-    blocks = np.split(array, count)
+    blocks = np.split(array, len(order))
     return np.concatenate(
         [blocks[block] * (HALF if place < logistic else 1) for place, block in enumerate(order)]
     )
+
+
+def _turned(state: ColumnState) -> tuple[Float32Array, ...]:
+    """Columns as rows."""
+    return tuple(part.T for part in state)
+
+
+def _columns(state: tuple[Float32Array, ...]) -> ColumnState:
+    """Rows as columns, laid out as such."""
+    return tuple(np.ascontiguousarray(part.T) for part in state)

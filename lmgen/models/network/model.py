@@ -1,133 +1,66 @@
 """
-The stacked recurrent language model in use: numpy only. Training has the same model as a torch network.
+The recurrent language model in use: numpy only. Training has the same model as a torch network.
 
-    id ──► embedding ──► layer 0 ──► ... ──► layer L-1 ──► output ──► log-probabilities of the next id
-             (E)          (H)                  (H)           (V)
+    id ──► embedding ──► layer 0 ──► ... ──► layer N-1 ──► output ──► log-probabilities of the next id
+             (n)          (m)                  (m)           (V)
 
-How a layer steps is in kernels.py. Here every stream is a column, and streams go in tiles of 16:
-
-    streams   0 ... 15 | 16 ... 31 | 32 ... 39 + 8 of padding
-
-Matrix products round differently with the number of columns, and may round the same column differently at
-another place. A product of exactly 16 columns treats all of them alike (held by a test), and takes as long as
-one of two. So `advance` and `predict` work tile by tile, and what a stream says does not depend on which
-others run beside it, or ran until `select` left them out. A state that `start(1)` began is a matrix-vector
-product, several times faster, and rounds in its own way; `score` takes the widest product that there is.
+Which layers there are is in layers.py, how each steps fast in kernels.py, and why streams go in tiles of 16
+columns in tiles.py.
 """
 
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf, prod
-from typing import Any, NamedTuple
+from math import inf
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lmgen.errors import ModelError
 from lmgen.models.base import FloatArray, IdArray
-from lmgen.models.network.cells import cell_named
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.kernels import ColumnState, Kernel, Workspace, kernel
-from lmgen.models.network.outputs import log_probabilities, log_probabilities_of, log_softmax, top
+from lmgen.models.network.functions import recorded_gates
+from lmgen.models.network.kernels import Kernel, ProjectingKernel, Workspace, kernel, recurrent_kernel
+from lmgen.models.network.layer import NetworkState, Parameter, arrays_of
+from lmgen.models.network.layers import network_layers
+from lmgen.models.network.output_kernels import OutputKernel, output_kernel
+from lmgen.models.network.recurrent import Recurrent
+from lmgen.models.network.tiles import Columns, RecurrentState, joined, split, tiled
 from lmgen.settings import from_mapping, to_mapping
 
 Float32Array = npt.NDArray[np.float32]
 Parameters = Mapping[str, Float32Array]
 
-TILE = 16
-"""Streams that are computed together."""
-
 PROJECTED_FLOATS = 4_000_000
 """The first layer's products with all tokens are computed in advance if they are no more numbers."""
 
-OUTPUT_FLOATS = 250_000
-"""Scores of so many tokens times V are computed at once: they stay in the cache ..."""
-OUTPUT_ROWS = 64
-"""... but of at least so many tokens, for the output layer's weights have to be read each time."""
+ONE_HOT_ROWS = 256
+"""One-hot vectors that are multiplied by the first layer's weights at once."""
+
+SINCE_VERSION_3 = ("dense_layers", "dense_size", "dense_activation")
+"""Settings that files of older formats do not know; they are left out of networks that do not need them."""
 
 
 @dataclass(frozen=True, slots=True)
-class ParameterShape:
-    """One trainable array: its name in the model file, its shape, and the shape in letters."""
+class Reading:
+    """What a layer did while it read T tokens of B streams."""
 
-    name: str
-    shape: tuple[int, ...]
-    formula: str
-
-    @property
-    def count(self) -> int:
-        """How many numbers it holds."""
-        return prod(self.shape)
-
-
-def parameter_shapes(config: NetworkConfig, vocabulary_size: int) -> list[ParameterShape]:
-    """Every trainable array of a network, in the order data flows through them."""
-    cell = cell_named(config.cell)
-    V, E, G = vocabulary_size, config.embedding_width, len(cell.gates)
-    gates = "" if G == 1 else f"{G} "
-    shapes = [ParameterShape("embedding", (V, E), "V E")]
-    width, letter = E, "E"
-    for layer, H in enumerate(config.layer_sizes):
-        h = "H" if config.hidden_size == H else "H'"  # a last layer of its own size
-        shapes += [
-            ParameterShape(f"layers.{layer}.weight_input", (G * H, width), f"{gates}{h} {letter}"),
-            ParameterShape(f"layers.{layer}.weight_recurrent", (G * H, H), f"{gates}{h} {h}"),
-            ParameterShape(f"layers.{layer}.bias", (G * H,), f"{gates}{h}"),
-        ]
-        shapes += [
-            ParameterShape(
-                f"layers.{layer}.{name}",
-                (vector.blocks * H,),
-                h if vector.blocks == 1 else f"{vector.blocks} {h}",
-            )
-            for name, vector in cell.vectors.items()
-        ]
-        width, letter = H, h
-    if starts := config.cluster_starts(V):
-        return [*shapes, *_cluster_shapes(config, V, starts, letter)]
-    if config.projected:
-        shapes.append(ParameterShape("output.projection", (E, width), f"E {letter}"))
-    if not config.tied:
-        shapes.append(ParameterShape("output.weight", (V, width), f"V {letter}"))
-    return [*shapes, ParameterShape("output.bias", (V,), "V")]
-
-
-def _cluster_shapes(
-    config: NetworkConfig, vocabulary_size: int, starts: Sequence[int], h: str
-) -> list[ParameterShape]:
-    """The arrays of an adaptive output, whose clusters begin at `starts`; `h` is the letter of its input."""
-    V, H, C, entries = vocabulary_size, config.layer_sizes[-1], starts[0], len(starts)
-    shapes = [
-        ParameterShape("output.weight", (C + entries, H), f"(C0 + {entries}) {h}"),
-        ParameterShape("output.bias", (C + entries,), f"C0 + {entries}"),
-    ]
-    for index, (first, end) in enumerate(zip(starts, [*starts[1:], V], strict=True)):
-        name, D, letter = f"output.clusters.{index}", config.cluster_width(index), f"D{index}"
-        size = f"C{index + 1}" if end < V else "V"
-        shapes += [
-            ParameterShape(f"{name}.projection", (D, H), f"{letter} {h}"),
-            ParameterShape(f"{name}.weight", (end - first, D), f"({size} - C{index}) {letter}"),
-        ]
-    return shapes
-
-
-class RecurrentState(NamedTuple):
-    """What B streams remember: all layers' states for one stream alone, or for each tile of 16."""
-
-    streams: int
-    tiles: tuple[tuple[ColumnState, ...], ...]
-    alone: bool
-    """Whether it is one stream that never had others beside it, in a tile of its own width."""
+    layer: str
+    """The name of the layer, such as `layers.0`."""
+    states: dict[str, Float32Array]
+    """Each part of the state after each token, (T, B, H), by its name in the cell: h first."""
+    gates: dict[str, Float32Array]
+    """The cell's gates at each token, (T, B, H), as far as its equations name them."""
 
 
 class RecurrentModel:
     """
-    A `LanguageModel` (models/base.py) of stacked recurrent layers.
+    A `LanguageModel` (models/base.py) of embedding, hidden layers and output.
 
-    A state is what every layer remembers after reading the last token; `start` is the state after reading
-    the token that a text is taken to follow, from zeros.
+    A state is what every layer remembers after reading the last token, and what the output layer reads then;
+    `start` is the state after reading the token that a text is taken to follow, from zeros.
     """
 
     def __init__(
@@ -140,26 +73,20 @@ class RecurrentModel:
             config: the shape of the network.
             vocabulary_size: V.
             start_token: the id that a text is taken to follow.
-            parameters: float32 arrays by the names and shapes of `parameter_shapes`.
+            parameters: float32 arrays by the names and shapes of `Layers.parameters`.
 
         Raises:
             ModelError: an array is missing, of another shape or not finite, or there is one too many.
         """
         if not 0 <= start_token < vocabulary_size:
             raise ModelError(f"the start token {start_token} is not one of the {vocabulary_size} ids")
-        _check_parameters(parameters, parameter_shapes(config, vocabulary_size))
+        self.layers = network_layers(config, vocabulary_size)
+        _check_parameters(parameters, self.layers.parameters)
         self.config = config.resolved(vocabulary_size)
+        self.vocabulary_size = vocabulary_size
         self.start_token = start_token
         self.parameters = dict(parameters)
-        self._cell = cell_named(config.cell)
-        self._adds_input = [config.adds_input(layer) for layer in range(config.layers)]
-        self._clusters = config.cluster_starts(vocabulary_size)
         self._spaces = _Workspaces()
-
-    @property
-    def vocabulary_size(self) -> int:
-        """V."""
-        return len(self.parameters["embedding"])
 
     @property
     def name(self) -> str:
@@ -169,23 +96,23 @@ class RecurrentModel:
     def start(self, streams: int) -> RecurrentState:
         """The state after the start token."""
         layers = tuple(
-            tuple(np.zeros((size, streams), np.float32) for _ in self._cell.states)
-            for size in self.config.layer_sizes
+            tuple(np.zeros((size, streams), np.float32) for size in layer.state_sizes)
+            for layer in self.layers.hidden
         )
-        state = _split(layers, alone=streams == 1)
+        unread = np.zeros((self.layers.output.inputs, streams), np.float32)
+        state = split((*layers, (unread,)), alone=streams == 1)
         return self.advance(state, np.full((1, streams), self.start_token))
 
     def predict(self, state: RecurrentState) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
         if state.alone:
-            return self._log_probabilities(self._top(state.tiles[0]))
-        each = [self._log_probabilities(self._top(tile)) for tile in state.tiles]
-        return np.concatenate(each)[: state.streams]
+            return self._predicted(state.tiles[0])
+        return np.concatenate([self._predicted(tile) for tile in state.tiles])[: state.streams]
 
     def advance(self, state: RecurrentState, ids: IdArray) -> RecurrentState:
         """The state after reading `ids`, (T, B)."""
         tiles = []
-        for tile, columns in zip(state.tiles, _tiled(ids, state), strict=True):
+        for tile, columns in zip(state.tiles, tiled(ids, state), strict=True):
             for row in columns:
                 tile = self._step(tile, row)
             tiles.append(tile)
@@ -193,26 +120,58 @@ class RecurrentModel:
 
     def score(self, state: RecurrentState, ids: IdArray) -> tuple[FloatArray, RecurrentState]:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
-        layers = _joined(state)
-        before = np.empty((*ids.shape, self._output[0].shape[1]), np.float32)  # (T, B, H)
+        layers = joined(state)
+        before = np.empty((*ids.shape, self._output.size), np.float32)  # (T, B, n)
         for hidden, row in zip(before, ids, strict=True):
-            hidden[...] = self._top(layers).T
+            hidden[...] = self._output.prepare(layers[-1][0]).T
             layers = self._step(layers, row)
-        chosen = self._chosen(before.reshape(-1, before.shape[-1]), ids.ravel())
-        return chosen.reshape(ids.shape), _split(layers, alone=state.alone)
+        chosen = self._output.chosen(before.reshape(-1, before.shape[-1]), ids.ravel())
+        return chosen.reshape(ids.shape), split(layers, alone=state.alone)
 
     def select(self, state: RecurrentState, streams: Sequence[int]) -> RecurrentState:
         """The state of the listed streams."""
         chosen = list(streams)
-        layers = tuple(tuple(part[:, chosen] for part in layer) for layer in _joined(state))
-        return _split(layers, alone=state.alone and len(chosen) == 1)
+        layers = tuple(tuple(part[:, chosen] for part in layer) for layer in joined(state))
+        return split(layers, alone=state.alone and len(chosen) == 1)
+
+    def read(self, state: RecurrentState, ids: IdArray) -> tuple[list[Reading], RecurrentState]:
+        """
+        Look inside: what every recurrent layer remembers, and its gates, after each of `ids`, (T, B).
+
+        Every layer is computed by its `step`, a token at a time, and so slower than by `advance`.
+        """
+        *layers, _ = joined(state)
+        states: NetworkState = tuple(tuple(part.T for part in layer) for layer in layers)
+        seen: list[list[tuple[tuple[Float32Array, ...], dict[str, Float32Array]]]] = [[] for _ in states]
+        embedding = arrays_of(self.layers.embedding, self.parameters)
+        arrays = [arrays_of(layer, self.parameters) for layer in self.layers.hidden]
+        values = np.zeros((ids.shape[1], self.layers.output.inputs), np.float32)
+        for row in ids:
+            values, _ = self.layers.embedding.step(embedding, row, ())
+            after = []
+            for layer, own, before, steps in zip(self.layers.hidden, arrays, states, seen, strict=True):
+                with recorded_gates() as gates:
+                    values, last = layer.step(own, values, before)
+                steps.append((last, gates))
+                after.append(last)
+            states = tuple(after)
+        readings = [
+            _reading(layer, steps)
+            for layer, steps in zip(self.layers.hidden, seen, strict=True)
+            if isinstance(layer, Recurrent)
+        ]
+        turned = tuple(tuple(np.ascontiguousarray(part.T) for part in layer) for layer in states)
+        return readings, split((*turned, (np.ascontiguousarray(values.T),)), alone=state.alone)
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
         """What a model file keeps: JSON values, and arrays by name."""
+        network = to_mapping(self.config)
+        if not self.config.dense_layers:
+            network = {name: value for name, value in network.items() if name not in SINCE_VERSION_3}
         config = {
             "vocabulary_size": self.vocabulary_size,
             "start_token": self.start_token,
-            "network": to_mapping(self.config),
+            "network": network,
         }
         return config, self.parameters
 
@@ -229,7 +188,7 @@ class RecurrentModel:
                 type(size) is type(start) is int  # which a bool is not
             ):
                 shape = from_mapping(NetworkConfig, network, "the model's configuration")
-                parts = shape.layers + len(shape.given_cutoffs())
+                parts = shape.layers + shape.dense_layers + len(shape.given_cutoffs())
                 if parts > len(tensors):  # before so many are listed one by one
                     raise ModelError(f"it claims {parts} layers and clusters, but has {len(tensors)} tensors")
                 return cls(shape, size, start, tensors)
@@ -238,99 +197,71 @@ class RecurrentModel:
 
     @cached_property
     def _kernels(self) -> list[Kernel]:
-        """Of each layer; made at first use, for not every command uses a model."""
-        return [
-            kernel(self.config.cell, self._cell, self._layer(layer)) for layer in range(self.config.layers)
-        ]
+        """Of each hidden layer; made at first use, for not every command uses a model."""
+        return [kernel(layer, arrays_of(layer, self.parameters)) for layer in self.layers.hidden]
 
     @cached_property
-    def _projected(self) -> Float32Array | None:
-        """What each token contributes to the gates of the first layer, (V, G*H); None if it is too much."""
-        embedding = self.parameters["embedding"]
-        if len(embedding) * len(self.parameters["layers.0.bias"]) > PROJECTED_FLOATS:
+    def _output(self) -> OutputKernel:
+        """Of the output layer."""
+        return output_kernel(self.layers.output, arrays_of(self.layers.output, self.parameters))
+
+    @cached_property
+    def _first(self) -> ProjectingKernel | None:
+        """The kernel of the first layer, if its products with all tokens are computed in advance."""
+        first, embedding = self.layers.hidden[0], self.layers.embedding
+        if not isinstance(first, Recurrent):
             return None
-        return self._kernels[0].project(embedding)
+        arrays = arrays_of(first, self.parameters)
+        if embedding.parameters and self.vocabulary_size * len(arrays["bias"]) > PROJECTED_FLOATS:
+            return None
+        return recurrent_kernel(first, arrays)
+
+    @cached_property
+    def _projected(self) -> Float32Array:
+        """What each token contributes to the gates of the first layer, (V, G*H); for one-hot input always."""
+        assert self._first is not None
+        embedding, arrays = self.layers.embedding, arrays_of(self.layers.embedding, self.parameters)
+        if embedding.parameters:
+            return self._first.project(arrays["embedding"])
+        ids = np.arange(self.vocabulary_size)
+        blocks = [ids[first : first + ONE_HOT_ROWS] for first in range(0, len(ids), ONE_HOT_ROWS)]
+        return np.concatenate([self._first.project(embedding.step(arrays, block, ())[0]) for block in blocks])
 
     @cached_property
     def _projected_columns(self) -> Float32Array:
         """The same with a column for each token, (G*H, V)."""
-        assert self._projected is not None
         return np.ascontiguousarray(self._projected.T)
 
-    @cached_property
-    def _output(self) -> tuple[Float32Array, Float32Array]:
-        """The output layer's weights, (V, H), and bias, (V, 1)."""
-        weight = self.parameters.get("output.weight", self.parameters["embedding"])
-        return weight, self.parameters["output.bias"][:, None]
-
-    def _layer(self, layer: int) -> dict[str, Float32Array]:
-        """A layer's arrays, by their names in it."""
-        prefix = f"layers.{layer}."
-        return {
-            name.removeprefix(prefix): array
-            for name, array in self.parameters.items()
-            if name.startswith(prefix)
-        }
-
-    def _step(self, layers: tuple[ColumnState, ...], ids: IdArray) -> tuple[ColumnState, ...]:
-        """All layers' states after one more token a column; `ids` is (B,)."""
+    def _step(self, layers: Columns, ids: IdArray) -> Columns:
+        """What all layers remember after one more token a column; `ids` is (B,)."""
         spaces = self._spaces.of(self._kernels, len(ids))
-        projected = self._projected is not None
-        values = self._inputs(ids)
         after = []
-        for layer, (each, before, space) in enumerate(zip(self._kernels, layers, spaces, strict=True)):
-            state = each.step(values, projected, before, space)
-            values = state[0] + values if self._adds_input[layer] else state[0]
-            projected = False
+        hidden = zip(self._kernels, layers, spaces, strict=False)
+        if self._first is None:
+            values = self._vectors(ids)
+        else:
+            _, before, space = next(hidden)
+            values, state = self._first.step_projected(self._contributions(ids), before, space)
             after.append(state)
-        return tuple(after)
+        for each, before, space in hidden:
+            values, state = each.step(values, before, space)
+            after.append(state)
+        return (*after, (values,))
 
-    def _inputs(self, ids: IdArray) -> Float32Array:
-        """What the first layer reads, a column for each of `ids`: (E, B), or (G*H, B) if projected."""
-        tokens = self.parameters["embedding"] if self._projected is None else self._projected
+    def _vectors(self, ids: IdArray) -> Float32Array:
+        """What the embedding makes of each of `ids`, (n, B)."""
+        vectors: Float32Array = self.layers.embedding.step(self.parameters, ids, ())[0].T
+        return vectors
+
+    def _contributions(self, ids: IdArray) -> Float32Array:
+        """What each of `ids` contributes to the gates of the first layer, (G*H, B)."""
         if len(ids) == 1:
-            return tokens[ids[0], :, None]  # no copy
-        if self._projected is None:
-            return tokens[ids].T
+            return self._projected[ids[0], :, None]  # no copy
         return np.take(self._projected_columns, ids, axis=1)  # three times as fast as turning rows
 
-    def _top(self, layers: tuple[ColumnState, ...]) -> Float32Array:
-        """What the output layer reads of the layers' states, (H, B), or (E, B) where it is projected."""
-        hidden: Float32Array = top(layers, self.config)
-        projection = self.parameters.get("output.projection")
-        return hidden if projection is None else projection @ hidden
-
-    def _log_probabilities(self, hidden: Float32Array) -> Float32Array:
-        """Of the token after each column of `hidden`, (H, B): (B, V)."""
-        if self._clusters:
-            return log_probabilities(hidden.T, self.parameters, self._clusters)  # type: ignore[no-any-return]
-        weight, bias = self._output
-        scores = weight @ hidden
-        np.add(scores, bias, out=scores)
-        rows = scores.reshape(1, -1) if hidden.shape[1] == 1 else np.ascontiguousarray(scores.T)
-        return log_softmax(rows)  # type: ignore[no-any-return]
-
-    def _chosen(self, hidden: Float32Array, ids: IdArray) -> Float32Array:
-        """Log-probability of each of `ids`, (N,), by the rows of `hidden`, (N, H)."""
-        chosen = np.empty(len(ids), np.float32)
-        size = max(OUTPUT_FLOATS // len(self._output[0]), OUTPUT_ROWS)
-        for first in range(0, len(ids), size):
-            rows = np.s_[first : first + size]
-            chosen[rows] = self._chosen_at_once(hidden[rows], ids[rows])
-        return chosen
-
-    def _chosen_at_once(self, hidden: Float32Array, ids: IdArray) -> Float32Array:
-        """The same for a few rows, whose scores are held all at the same time."""
-        if self._clusters:
-            return log_probabilities_of(ids, hidden, self.parameters, self._clusters)  # type: ignore[no-any-return]
-        weight, bias = self._output
-        scores = hidden @ weight.T
-        np.add(scores, bias[:, 0], out=scores)
-        scores -= scores.max(axis=1, keepdims=True)
-        picked = scores[np.arange(len(scores)), ids]
-        np.exp(scores, out=scores)
-        chosen: Float32Array = picked - np.log(scores.sum(axis=1))
-        return chosen
+    def _predicted(self, layers: Columns) -> FloatArray:
+        """Log-probabilities of the token after each column, (B, V)."""
+        return self._output.log_probabilities(self._output.prepare(layers[-1][0]))
 
 
 class _Workspaces(threading.local):
@@ -347,45 +278,19 @@ class _Workspaces(threading.local):
         return self._spaces
 
 
-def _tiled(ids: IdArray, state: RecurrentState) -> list[IdArray]:
-    """The columns of `ids`, (T, B), tile by tile; the last is filled up with id 0."""
-    if state.alone:
-        return [ids]
-    padded = np.zeros((len(ids), len(state.tiles) * TILE), np.intp)
-    padded[:, : state.streams] = ids
-    return np.split(padded, len(state.tiles), axis=1)
-
-
-def _joined(state: RecurrentState) -> tuple[ColumnState, ...]:
-    """All streams side by side: of each layer the parts of its state, (H, B)."""
-    if state.alone:
-        return state.tiles[0]
-    return tuple(
-        tuple(
-            np.ascontiguousarray(np.concatenate(parts, axis=1)[:, : state.streams])
-            for parts in zip(*layer, strict=True)
-        )
-        for layer in zip(*state.tiles, strict=True)
+def _reading(
+    layer: Recurrent, steps: "list[tuple[tuple[Float32Array, ...], dict[str, Float32Array]]]"
+) -> Reading:
+    """A layer's states and gates, step by step, as arrays (T, B, H)."""
+    states = zip(*(last for last, _ in steps), strict=True)
+    return Reading(
+        layer.prefix.rstrip("."),
+        {name: np.stack(parts) for name, parts in zip(layer.cell.states, states, strict=True)},
+        {name: np.stack([gates[name] for _, gates in steps]) for name in steps[0][1]},
     )
 
 
-def _split(layers: tuple[ColumnState, ...], *, alone: bool) -> RecurrentState:
-    """Undo `_joined`; the padding is zeros."""
-    streams = layers[0][0].shape[1]
-    if alone:
-        return RecurrentState(1, (layers,), True)
-    missing = -streams % TILE
-    padded = [[np.pad(part, ((0, 0), (0, missing))) for part in layer] for layer in layers]
-    tiles = tuple(
-        tuple(
-            tuple(np.ascontiguousarray(part[:, first : first + TILE]) for part in layer) for layer in padded
-        )
-        for first in range(0, streams, TILE)
-    )
-    return RecurrentState(streams, tiles, False)
-
-
-def _check_parameters(parameters: Parameters, expected: list[ParameterShape]) -> None:
+def _check_parameters(parameters: Parameters, expected: Sequence[Parameter]) -> None:
     """Refuse arrays that are not exactly those of `expected`."""
     names = {shape.name for shape in expected}
     if missing := sorted(names - set(parameters)):

@@ -11,11 +11,31 @@ import torch
 from torch import Tensor
 
 from lmgen.models.network.cells import CellState, cell_named
+from lmgen.models.network.layer import Layer, LayerState
+from lmgen.models.network.recurrent import Recurrent
 from lmgen.training.layers.products import linear
 from lmgen.training.layers.traced import run_recurrence
 
-Layer = Callable[[Mapping[str, Tensor], Tensor, CellState], tuple[Tensor, CellState]]
+Runner = Callable[[Mapping[str, Tensor], Tensor, CellState], tuple[Tensor, CellState]]
 """Parameters, input (T, B, I) and state before -> hidden states (T, B, H) and state after."""
+
+
+def run_window(
+    layer: Layer, arrays: Mapping[str, Tensor], values: Tensor, state: LayerState
+) -> tuple[Tensor, LayerState]:
+    """
+    One layer over a window, by whatever is fastest: what it gives, (T, B, m), and its last state.
+
+    Args:
+        layer: of any kind.
+        arrays: its parameters, by their names without its prefix.
+        values: what it reads, (T, B, n).
+        state: before the window, each part (B, size).
+    """
+    if not isinstance(layer, Recurrent):
+        return layer.window(arrays, values, state)
+    hidden, last = run_layer(layer.cell_name, arrays, values, state)
+    return layer.connected(hidden, values), last
 
 
 def run_layer(
@@ -113,7 +133,7 @@ def _weights(parameters: Mapping[str, Tensor], recurrent_bias: Tensor) -> list[T
     return [parameters["weight_input"], parameters["weight_recurrent"], parameters["bias"], recurrent_bias]
 
 
-_FUSED: dict[str, Layer] = {
+_FUSED: dict[str, Runner] = {
     "lstm": _fused_lstm,
     "gru": _fused_gru,
     "rnn": _fused_rnn,

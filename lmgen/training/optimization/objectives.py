@@ -48,7 +48,7 @@ def objective_for(config: TrainingConfig, network: Network, training_ids: IdArra
     """
     if config.objective == "full":
         return full
-    counts = token_counts(training_ids, len(network.embedding))
+    counts = token_counts(training_ids, network.vocabulary_size)
     return SampledSoftmax(inclusion_probabilities(counts + 1, config.samples))  # + 1: none is left out
 
 

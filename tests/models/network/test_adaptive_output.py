@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from lmgen.errors import ConfigError, ModelError
 from lmgen.models.model_file import load_model, save_model
-from lmgen.models.network import outputs
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.model import RecurrentModel, parameter_shapes
+from lmgen.models.network.functions import Array
+from lmgen.models.network.layer import Arrays, arrays_of
+from lmgen.models.network.layers import network_layers
+from lmgen.models.network.model import RecurrentModel
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.words import WordTokenizer
 
@@ -23,13 +25,25 @@ def random_parameters(config: NetworkConfig, seed: int = 0) -> dict[str, np.ndar
     random = np.random.default_rng(seed)
     return {
         shape.name: random.normal(0, 0.4, shape.shape).astype(np.float32)
-        for shape in parameter_shapes(config, V)
+        for shape in network_layers(config, V).parameters
     }
 
 
 def adaptive(cutoffs: str | None = "6,20", **settings: object) -> NetworkConfig:
     sizes = {"hidden_size": H, "embedding_size": 5, **settings}
     return NetworkConfig(output="adaptive", cutoffs=cutoffs, **sizes)  # type: ignore[arg-type]
+
+
+def log_probabilities(config: NetworkConfig, parameters: Arrays, hidden: Array) -> Array:
+    layer = network_layers(config, V).output
+    return layer.log_probabilities(arrays_of(layer, parameters), hidden)
+
+
+def log_probabilities_of(
+    config: NetworkConfig, parameters: Arrays, hidden: Array, ids: Array, size: int = V
+) -> Array:
+    layer = network_layers(config, size).output
+    return layer.log_probabilities_of(arrays_of(layer, parameters), hidden, ids)
 
 
 def random_model(seed: int = 0, **settings: object) -> RecurrentModel:
@@ -44,9 +58,7 @@ def random_hidden(*shape: int) -> np.ndarray:
 @given(st.sets(st.integers(1, V - 1), min_size=1, max_size=5))
 def test_probabilities_sum_to_one_wherever_the_cutoffs_are(cutoffs: set[int]) -> None:
     config = adaptive(",".join(map(str, sorted(cutoffs))))
-    predicted = outputs.log_probabilities(
-        random_hidden(3, 2), random_parameters(config), config.cluster_starts(V)
-    )
+    predicted = log_probabilities(config, random_parameters(config), random_hidden(3, 2))
 
     assert predicted.shape == (3, 2, V)
     np.testing.assert_allclose(np.exp(predicted).sum(axis=-1), 1, rtol=1e-5)
@@ -68,7 +80,7 @@ def test_it_is_the_adaptive_softmax_of_torch() -> None:
     theirs.load_state_dict({theirs: torch.from_numpy(parameters[ours]) for theirs, ours in names.items()})
     hidden = random_hidden(7)
 
-    ours = outputs.log_probabilities(hidden, parameters, (6, 20))
+    ours = log_probabilities(config, parameters, hidden)
     with torch.no_grad():
         np.testing.assert_allclose(ours, theirs.log_prob(torch.from_numpy(hidden)), atol=1e-5)
 
@@ -80,15 +92,15 @@ def test_the_probability_of_one_token_is_that_among_all(clusters: tuple[int, ...
     config = adaptive(",".join(map(str, clusters))) if clusters else NetworkConfig(hidden_size=H)
     parameters = random_parameters(config)
     wanted, hidden = np.array(ids), random_hidden(len(ids))
-    every = outputs.log_probabilities(hidden, parameters, clusters)
+    every = log_probabilities(config, parameters, hidden)
     tensors = {name: torch.from_numpy(array) for name, array in parameters.items()}
     read = torch.from_numpy(hidden)
 
     expected = every[np.arange(len(wanted)), wanted]
-    one = outputs.log_probabilities_of(wanted, hidden, parameters, clusters)
+    one = log_probabilities_of(config, parameters, hidden, wanted)
     np.testing.assert_allclose(one, expected, atol=1e-5)
-    np.testing.assert_allclose(outputs.log_probabilities(read, tensors, clusters), every, atol=1e-5)
-    one = outputs.log_probabilities_of(torch.from_numpy(wanted), read, tensors, clusters)
+    np.testing.assert_allclose(log_probabilities(config, tensors, read), every, atol=1e-5)
+    one = log_probabilities_of(config, tensors, read, torch.from_numpy(wanted))
     np.testing.assert_allclose(one, expected, atol=1e-5)
 
 
@@ -96,14 +108,14 @@ def test_gradients_are_right() -> None:
     """Of every array and the hidden states, against finite differences in float64."""
     config = NetworkConfig(output="adaptive", cutoffs="3,7", hidden_size=4, embedding_size=2)
     random = np.random.default_rng(0)
-    shapes = [shape for shape in parameter_shapes(config, 11) if shape.name.startswith("output")]
+    shapes = [shape for shape in network_layers(config, 11).parameters if shape.name.startswith("output")]
     arrays = [torch.from_numpy(random.normal(size=shape.shape)).requires_grad_() for shape in shapes]
     hidden = torch.from_numpy(random.normal(size=(6, 4))).requires_grad_()
     ids = torch.tensor([0, 2, 3, 6, 7, 10])
 
     def chosen(hidden: torch.Tensor, *arrays: torch.Tensor) -> torch.Tensor:
         named = {shape.name: array for shape, array in zip(shapes, arrays, strict=True)}
-        return outputs.log_probabilities_of(ids, hidden, {"embedding": hidden, **named}, (3, 7))  # type: ignore[no-any-return]
+        return log_probabilities_of(config, named, hidden, ids, size=11)  # type: ignore[no-any-return]
 
     assert torch.autograd.gradcheck(chosen, (hidden, *arrays))
 
@@ -149,7 +161,9 @@ def test_clusters_follow_from_the_vocabulary(vocabulary_size: int, starts: tuple
 
 
 def test_parameters_are_far_fewer_than_those_of_a_softmax() -> None:
-    shapes = {shape.name: shape for shape in parameter_shapes(adaptive("100,400", hidden_size=256), 1000)}
+    shapes = {
+        shape.name: shape for shape in network_layers(adaptive("100,400", hidden_size=256), 1000).parameters
+    }
 
     assert shapes["output.weight"].shape == (102, 256)
     assert shapes["output.bias"].shape == (102,)
@@ -157,7 +171,7 @@ def test_parameters_are_far_fewer_than_those_of_a_softmax() -> None:
     assert shapes["output.clusters.0.weight"].shape == (300, 128)
     assert shapes["output.clusters.1.projection"].shape == (64, 256)
     assert shapes["output.clusters.1.weight"].shape == (600, 64)
-    assert shapes["output.weight"].formula == "(C0 + 2) H"
+    assert shapes["output.weight"].formula == "n (C0 + 2)"
     assert shapes["output.clusters.0.weight"].formula == "(C1 - C0) D0"
     assert shapes["output.clusters.1.weight"].formula == "(V - C1) D1"
 
@@ -170,10 +184,10 @@ def test_clusters_keep_sixteen_numbers_where_there_are_so_many() -> None:
 
 def test_clusters_read_a_last_layer_of_its_own_size() -> None:
     config = adaptive("100,400", layers=2, hidden_size=256, last_hidden_size=64)
-    shapes = {shape.name: shape for shape in parameter_shapes(config, 1000)}
+    shapes = {shape.name: shape for shape in network_layers(config, 1000).parameters}
 
     assert shapes["output.weight"].shape == (102, 64)
-    assert shapes["output.weight"].formula == "(C0 + 2) H'"
+    assert shapes["output.weight"].formula == "n (C0 + 2)"
     assert shapes["output.clusters.0.projection"].shape == (32, 64)
     assert shapes["output.clusters.0.projection"].formula == "D0 H'"
 

@@ -1,37 +1,92 @@
-"""Kernels compute what the equations of their cells say."""
+"""Kernels compute what their layers say."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lmgen.models.network.cells import CELLS, cell_named
-from lmgen.models.network.kernels import kernel
+from lmgen.models.network.cells import CELLS
+from lmgen.models.network.dense import Dense
+from lmgen.models.network.kernels import kernel, recurrent_kernel
+from lmgen.models.network.layer import Layer, arrays_of
+from lmgen.models.network.output import AdaptiveSoftmax, Softmax
+from lmgen.models.network.output_kernels import output_kernel
+from lmgen.models.network.recurrent import Recurrent
 
-H, E = 6, 5
+H, E, V = 6, 5, 9
+
+
+def random_arrays(layer: Layer) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    parameters = {one.name: random.normal(0, 1, one.shape).astype(np.float32) for one in layer.parameters}
+    return arrays_of(layer, parameters)
+
+
+def columns(*shape: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
 
 
 @pytest.mark.parametrize("streams", [1, 4, 16])
-@pytest.mark.parametrize("projected", [False, True])
-@pytest.mark.parametrize("name", CELLS)
-def test_a_kernel_computes_its_cells_equations(name: str, projected: bool, streams: int) -> None:
-    cell, random = cell_named(name), np.random.default_rng(0)
-    gates = len(cell.gates) * H
-
-    def array(*shape: int) -> np.ndarray:
-        return random.normal(0, 1, shape).astype(np.float32)
-
-    layer = {"weight_input": array(gates, E), "weight_recurrent": array(gates, H), "bias": array(gates)}
-    layer |= {name: array(vector.blocks * H) for name, vector in cell.vectors.items()}
-    values, state = array(E, streams), tuple(array(H, streams) for _ in cell.states)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *(Recurrent(number=0, cell_name=name, inputs=E, outputs=H) for name in CELLS),
+        *(Recurrent(number=1, cell_name=name, inputs=H, outputs=H, residual=True) for name in CELLS),
+        Dense(number=0, inputs=E, outputs=H, activation="tanh"),
+    ],
+    ids=str,
+)
+def test_a_kernel_computes_what_its_layer_says(layer: Layer, streams: int) -> None:
+    arrays, values = random_arrays(layer), columns(layer.inputs, streams)
+    state = tuple(columns(size, streams, seed=number) for number, size in enumerate(layer.state_sizes))
     before = [part.copy() for part in state]
 
-    ready = kernel(name, cell, layer)
-    given = np.ascontiguousarray(ready.project(values.T).T) if projected else values
-    after = ready.step(given, projected, state, ready.workspace(streams))
+    ready = kernel(layer, arrays)
+    given, after = ready.step(values, state, ready.workspace(streams))
 
-    x = values.T @ layer["weight_input"].T + layer["bias"]
-    rows = tuple(part.T for part in state)
-    expected = cell.step(x, rows, lambda name, values: values @ layer[name].T, layer)
-    for part, wanted in zip(after, expected, strict=True):
-        np.testing.assert_allclose(part.T, wanted, atol=2e-6)
+    expected, wanted = layer.step(arrays, values.T, tuple(part.T for part in state))
+    np.testing.assert_allclose(given.T, expected, atol=2e-6)
+    for part, right in zip(after, wanted, strict=True):
+        np.testing.assert_allclose(part.T, right, atol=2e-6)
     for part, kept in zip(state, before, strict=True):
         np.testing.assert_array_equal(part, kept)
+
+
+@pytest.mark.parametrize("streams", [1, 4, 16])
+@pytest.mark.parametrize("cell", CELLS)
+def test_inputs_can_be_projected_before(cell: str, streams: int) -> None:
+    layer = Recurrent(number=0, cell_name=cell, inputs=E, outputs=H)
+    arrays, values = random_arrays(layer), columns(E, streams)
+    state = tuple(columns(size, streams, seed=number) for number, size in enumerate(layer.state_sizes))
+
+    ready = recurrent_kernel(layer, arrays)
+    projected = np.ascontiguousarray(ready.project(values.T).T)
+    given, _ = ready.step_projected(projected, state, ready.workspace(streams))
+
+    expected, _ = layer.step(arrays, values.T, tuple(part.T for part in state))
+    np.testing.assert_allclose(given.T, expected, atol=2e-6)
+
+
+OUTPUTS: list[tuple[Any, dict[str, np.ndarray]]] = [
+    (Softmax(inputs=H, outputs=V), {}),
+    (Softmax(inputs=H, outputs=V, tied_to=H), {"embedding": columns(V, H)}),
+    (Softmax(inputs=H, outputs=V, tied_to=E), {"embedding": columns(V, E)}),
+    (AdaptiveSoftmax(inputs=H, outputs=V, starts=(3, 5), widths=(3, 2)), {}),
+]
+
+
+@pytest.mark.parametrize(("layer", "others"), OUTPUTS, ids=str)
+def test_an_output_kernel_computes_what_its_layer_says(layer: Any, others: dict[str, np.ndarray]) -> None:
+    random = np.random.default_rng(0)
+    parameters = {one.name: random.normal(0, 1, one.shape).astype(np.float32) for one in layer.parameters}
+    arrays, hidden, ids = arrays_of(layer, {**others, **parameters}), columns(H, 4), np.array([0, 4, 8, 3])
+
+    ready = output_kernel(layer, arrays)
+    prepared = ready.prepare(hidden)
+    every = ready.log_probabilities(prepared)
+
+    assert prepared.shape == (ready.size, 4)
+    np.testing.assert_allclose(every, layer.log_probabilities(arrays, hidden.T), atol=2e-6)
+    np.testing.assert_allclose(
+        ready.chosen(np.ascontiguousarray(prepared.T), ids), every[range(4), ids], atol=2e-6
+    )

@@ -10,7 +10,8 @@ from lmgen.models.network import model as recurrent
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
-from lmgen.models.network.model import RecurrentModel, parameter_shapes
+from lmgen.models.network.layers import network_layers
+from lmgen.models.network.model import RecurrentModel
 
 V = 11
 
@@ -21,7 +22,7 @@ def random_model(seed: int = 0, **settings: object) -> RecurrentModel:
     random = np.random.default_rng(seed)
     parameters = {
         shape.name: random.normal(0, 0.6, shape.shape).astype(np.float32)
-        for shape in parameter_shapes(config, V)
+        for shape in network_layers(config, V).parameters
     }
     return RecurrentModel(config, V, 0, parameters)
 
@@ -31,6 +32,8 @@ MODELS: list[dict[str, object]] = [
     {"tied": True, "layers": 2},
     {"last_hidden_size": 4, "layers": 3},
     {"residual": True, "layers": 3},
+    {"embedding_size": 0},
+    {"dense_layers": 2, "dense_size": 6, "dense_activation": "elu"},
 ]
 
 
@@ -114,33 +117,33 @@ def test_tensors_make_the_same_model_again(model: RecurrentModel) -> None:
 )
 def test_parameters_of_a_layer_count_as_the_textbooks_say(cell: str, count: int) -> None:
     config = NetworkConfig(cell=cell, hidden_size=7, embedding_size=5)
-    shapes = parameter_shapes(config, V)
+    shapes = network_layers(config, V).parameters
 
     assert sum(shape.count for shape in shapes if shape.name.startswith("layers.")) == count
     assert sum(shape.count for shape in shapes) == V * 5 + count + V * 7 + V
 
 
 def test_tied_weights_are_counted_once() -> None:
-    shapes = parameter_shapes(NetworkConfig(tied=True, hidden_size=7), V)
+    shapes = network_layers(NetworkConfig(tied=True, hidden_size=7), V).parameters
 
     assert [shape.name for shape in shapes if "output" in shape.name] == ["output.bias"]
     assert shapes[0].shape == (V, 7)
 
 
 def test_tying_other_sizes_takes_a_projection() -> None:
-    shapes = parameter_shapes(NetworkConfig(tied=True, hidden_size=7, embedding_size=5), V)
+    shapes = network_layers(NetworkConfig(tied=True, hidden_size=7, embedding_size=5), V).parameters
 
     found = [(shape.name, shape.shape, shape.formula) for shape in shapes if "output" in shape.name]
-    assert found == [("output.projection", (5, 7), "E H"), ("output.bias", (V,), "V")]
+    assert found == [("output.projection", (5, 7), "n E"), ("output.bias", (V,), "m")]
 
 
 def test_a_last_layer_of_its_own_size_needs_no_projection_where_it_is_as_wide_as_the_embedding() -> None:
     config = NetworkConfig(layers=3, tied=True, hidden_size=7, embedding_size=5, last_hidden_size=5)
-    found = {shape.name: (shape.shape, shape.formula) for shape in parameter_shapes(config, V)}
+    found = {shape.name: (shape.shape, shape.formula) for shape in network_layers(config, V).parameters}
 
-    assert found["layers.1.weight_input"] == ((28, 7), "4 H H")
-    assert found["layers.2.weight_input"] == ((20, 7), "4 H' H")
-    assert found["layers.2.weight_recurrent"] == ((20, 5), "4 H' H'")
+    assert found["layers.1.weight_input"] == ((28, 7), "4 n m")
+    assert found["layers.2.weight_input"] == ((20, 7), "4 n m")
+    assert found["layers.2.weight_recurrent"] == ((20, 5), "4 m m")
     assert "output.projection" not in found
     assert NetworkConfig(tied=True, hidden_size=7, last_hidden_size=5, layers=2).embedding_width == 5
 
@@ -149,7 +152,9 @@ def test_the_published_awd_lstm_has_the_published_number_of_weights() -> None:
     """24 million for Penn Treebank's 10,000 words: Merity, Keskar and Socher 2017, table 1."""
     config = NetworkConfig(layers=3, hidden_size=1150, last_hidden_size=400, embedding_size=400, tied=True)
 
-    assert sum(shape.count for shape in parameter_shapes(config, 10_000)) == pytest.approx(24e6, rel=0.01)
+    assert sum(shape.count for shape in network_layers(config, 10_000).parameters) == pytest.approx(
+        24e6, rel=0.01
+    )
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def trainer(**settings: Any) -> Trainer:
     network = NetworkConfig(hidden_size=8, embedding_size=4)
     config = TrainingConfig(**{"batch_size": 4, "window_length": 8, "steps": 12, "warmup": 0.0, **settings})
     windows = Windows(ids=IDS, start_token=0, streams=4, length=8, carried=True)
-    made = Network(network, initial_parameters(network, V, None, 0)).double()
+    made = Network(network, V, initial_parameters(network, V, None, 0)).double()
     return Trainer(made, windows, IDS[:50], config)
 
 

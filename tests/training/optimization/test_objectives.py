@@ -29,10 +29,10 @@ IDS = np.random.default_rng(0).zipf(1.5, 5000).clip(max=V) - 1
 
 def network(**settings: Any) -> Network:
     config = NetworkConfig(**{"hidden_size": H, "embedding_size": H, **settings})
-    made = Network(config, initial_parameters(config, V, None, 0)).double()
+    made = Network(config, V, initial_parameters(config, V, None, 0)).double()
     torch.manual_seed(0)
     with torch.no_grad():
-        for parameter in made.output.parameters():
+        for parameter in made.get_submodule("output").parameters():
             parameter.normal_(std=0.3)
     return made
 
@@ -106,7 +106,7 @@ def test_a_target_is_never_among_those_it_is_compared_with() -> None:
     """With one other token of a probability of 0 the loss is that of a sure thing, sampled or not."""
     made = network()
     with torch.no_grad():
-        for parameter in made.output.parameters():
+        for parameter in made.get_submodule("output").parameters():
             parameter.zero_()
         made.get_parameter("output.bias")[:] = -1e9
         made.get_parameter("output.bias")[3] = 0.0

@@ -11,7 +11,6 @@ from torch.nn import functional
 from lmgen.data.windows import Windows
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
-from lmgen.models.network.outputs import logits
 from lmgen.training.config import TrainingConfig
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network, detached
@@ -32,7 +31,7 @@ ALL = 1 - 1e-12
 
 def network(**settings: Any) -> Network:
     config = NetworkConfig(**{"hidden_size": 8, "embedding_size": 4, "layers": 2, **settings})
-    return Network(config, initial_parameters(config, V, None, 0))
+    return Network(config, V, initial_parameters(config, V, None, 0))
 
 
 def trainer(made: Network, **settings: Any) -> Trainer:
@@ -118,15 +117,18 @@ def train_plainly(plain: Network, rate: float) -> None:
     windows = Windows(ids=IDS, start_token=0, streams=4, length=8, carried=True)
     state = plain.initial_state(4)
     for _, window in zip(range(5), windows.epoch(0), strict=False):
-        values, after = functional.embedding(torch.from_numpy(window.inputs), plain.embedding), []
-        for layer, (h, c) in zip(plain.layers, state, strict=True):
+        values, after = (
+            functional.embedding(torch.from_numpy(window.inputs), plain.get_parameter("embedding")),
+            [],
+        )
+        for layer, (h, c) in zip(plain.get_submodule("layers").children(), state, strict=True):
             *matrices, bias = layer.parameters()
             weights = [*matrices, bias, torch.zeros_like(bias)]
             values, h, c = torch.lstm(values, [h[None], c[None]], weights, True, 1, 0.0, False, False, False)
             after.append((h[0], c[0]))
             values = dropout(values, rate)
         state = detached(tuple(after))
-        weight, bias = plain.output.parameters()
+        weight, bias = plain.get_submodule("output").parameters()
         scores = values @ weight.T + bias
         loss = functional.cross_entropy(scores.flatten(0, 1), torch.from_numpy(window.targets).flatten())
         optimizer.zero_grad()
@@ -185,7 +187,8 @@ class TestEmbeddingDropout:
         made = network(dropout_embedding=ALL, tied=True, embedding_size=8)
         hidden = torch.randn(1, 1, 8)
 
-        torch.testing.assert_close(logits(hidden, made.output_parameters()), hidden @ made.embedding.T)
+        scores = hidden @ made.get_parameter("embedding").T
+        torch.testing.assert_close(made.predict(hidden), scores.log_softmax(-1))
 
 
 class TestWeightDrop:

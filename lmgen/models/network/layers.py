@@ -1,0 +1,106 @@
+"""
+The layers of a network, as its settings describe them.
+
+    ids ──► embedding ──► recurrent 0 ──► ... ──► recurrent L-1 ──► dense 0 ──► ... ──► output
+             (V -> E)       (E -> H)                (H -> H)         (H -> D)          (-> V)
+
+A new kind of layer is a file beside embedding.py, recurrent.py, dense.py and output.py, and a line here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.dense import Dense
+from lmgen.models.network.embedding import Embedding, OneHot
+from lmgen.models.network.layer import Layer, Parameter
+from lmgen.models.network.output import AdaptiveSoftmax, Output, Softmax
+from lmgen.models.network.recurrent import recurrent_layers
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A network: its first layer reads token ids, its last gives log-probabilities of the next one."""
+
+    embedding: Embedding | OneHot
+    hidden: tuple[Layer, ...]
+    """Those in between, which remember the text."""
+    output: Output
+
+    def __iter__(self) -> Iterator[Layer]:
+        """All of them, in the order that data flows through them."""
+        yield from (self.embedding, *self.hidden, self.output)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every trainable array, in that order."""
+        return tuple(parameter for layer in self for parameter in layer.parameters)
+
+    def describe(self) -> dict[str, Any]:
+        """
+        How many parameters there are, as JSON values.
+
+        `parameters` is the sum; `layers` has a row for each trainable array (`name`, `shape`, its count as a
+        `formula` in letters and as `numbers`, `parameters`), `subtotals` one for each layer (`name`, `kind`,
+        `inputs` n, `outputs` m, its count as a `formula`, `parameters`).
+        """
+        return {
+            "parameters": sum(parameter.count for parameter in self.parameters),
+            "layers": [
+                {
+                    "name": parameter.name,
+                    "shape": list(parameter.shape),
+                    "formula": parameter.formula,
+                    "numbers": parameter.numbers,
+                    "parameters": parameter.count,
+                }
+                for parameter in self.parameters
+            ],
+            "subtotals": [
+                {
+                    "name": layer.prefix.rstrip(".") or "embedding",
+                    "kind": layer.kind,
+                    "inputs": layer.inputs,
+                    "outputs": layer.outputs,
+                    "formula": layer.formula,
+                    "parameters": sum(parameter.count for parameter in layer.parameters),
+                }
+                for layer in self
+            ],
+        }
+
+
+@lru_cache(maxsize=16)
+def network_layers(config: NetworkConfig, vocabulary_size: int) -> Layers:
+    """
+    The layers of a network for V tokens.
+
+    Raises:
+        ConfigError: the cutoffs of an adaptive output do not fit the vocabulary.
+    """
+    V, E = vocabulary_size, config.embedding_width
+    embedding = OneHot(inputs=V) if E == 0 else Embedding(inputs=V, outputs=E, tied=config.tied)
+    hidden: list[Layer] = list(
+        recurrent_layers(config.cell, embedding.outputs, config.layer_sizes, residual=config.residual)
+    )
+    for number, size in enumerate(config.dense_sizes):
+        hidden.append(
+            Dense(
+                number=number,
+                inputs=hidden[-1].outputs,
+                outputs=size,
+                activation=config.dense_activation,
+            )
+        )
+    return Layers(embedding, tuple(hidden), _output(config, V))
+
+
+def _output(config: NetworkConfig, vocabulary_size: int) -> Output:
+    V = vocabulary_size
+    if starts := config.cluster_starts(V):
+        widths = tuple(map(config.cluster_width, range(len(starts))))
+        return AdaptiveSoftmax(inputs=config.output_inputs, outputs=V, starts=starts, widths=widths)
+    tied_to = config.embedding_width if config.tied else None
+    return Softmax(inputs=config.output_inputs, outputs=V, tied_to=tied_to)

@@ -1,8 +1,8 @@
 """
 Write model files and half-trained runs for the tests: `python -m tests.files.make FOLDER`, at the root.
 
-The files beside this script were written by lmgen 0.1.0. They must not be replaced, since later versions have to
-read them; when a format changes, files of the new one are added.
+The files beside this script were written by lmgen 0.1.0. They must not be replaced, since later versions have
+to read them; when a format changes, files of the new one are added.
 
     network-1-*.safetensors      a network of every cell, every tokenizer and every kind of output
     ngram-1-word.safetensors     an n-gram model that knows where lines begin and end

@@ -85,7 +85,10 @@ CASES: dict[str, Case] = {
     "adagrad": Case(flags="--optimizer adagrad"),
     "adamw-adagrad": Case(flags="--optimizer adamw-adagrad --tied --embedding-size 24"),
     "plateau": Case(flags="--schedule plateau --evaluations 20 --optimizer sgd --learning-rate 60"),
-    "constant": Case(flags="--schedule constant --warmup 0 --cell gru --patience 2 --evaluations 30"),
+    "constant": Case(flags="--schedule constant --warmup 0 --cell gru"),
+    "patience": Case(flags="--evaluations 20 --optimizer sgd --learning-rate 60 --patience 1"),
+    "preset-best": Case(flags="--preset best"),
+    "preset-words": words("--preset good"),
     "words-adaptive": words("--output adaptive --cutoffs 20,60 --optimizer adamw-adagrad --dropout 0.2"),
     "words-projected": words("--tied --layers 2 --last-hidden-size 20"),
     "words-rare": words("--min-count 2 --lowercase --split-punctuation --vocab-size 50 --test 0.1"),
@@ -340,7 +343,7 @@ def differences(before: Path, after: Path, *, renamed: bool = False) -> Iterator
     for name in sorted({path.relative_to(folder) for folder in folders for path in folder.glob("*/*.json")}):
         old, new = (_lines(folder / name) for folder in folders)
         if renamed and name.name == "tensors.json":
-            old, new = (sorted(line.rpartition('": ')[2].rstrip(",") for line in text) for text in (old, new))
+            old, new = (sorted(line.partition(": ")[2].strip('",') for line in text) for text in (old, new))
         if old != new:
             yield f"{name}:"
             changes = unified_diff(old, new, n=0, lineterm="")

@@ -30,6 +30,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -180,6 +181,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.compare:
+        for folder in arguments.compare:
+            if not any(folder.glob("*/*.json")):
+                parser.error(f"{folder} holds no recording")
         found = list(differences(*arguments.compare, renamed=arguments.renamed))
         sys.stdout.writelines(f"{line}\n" for line in found)
         sys.exit(1 if found else 0)
@@ -192,6 +196,8 @@ def record(folder: Path, checkout: Path, pattern: str) -> None:
     """Run the cases whose names match and write down what comes of them."""
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.path.insert(0, str(checkout))
+    found = find_spec("lmgen")
+    sys.stderr.write(f"recording {found.origin if found else 'nothing: there is no lmgen'}\n")
     _load_torch()
     for name, case in CASES.items():
         if not fnmatch(name, pattern):
@@ -351,7 +357,7 @@ def differences(before: Path, after: Path, *, renamed: bool = False) -> Iterator
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a recorded file, none if it was not recorded."""
+    """The lines of a recorded file; one that says so if it was not recorded."""
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else ["not recorded"]
 
 

@@ -35,21 +35,34 @@ def _lines(described: dict[str, Any]) -> Iterator[str]:
 
 def _network_lines(described: dict[str, Any]) -> Iterator[str]:
     network = described["network"]
-    sizes = f"embedding E = {_embedding_width(described)}, hidden H = {network['hidden_size']}"
-    yield f"network    {network['cell']}, {network['layers']} layer(s), {sizes}"
+    yield f"network    {network['cell']}, {network['layers']} layer(s), hidden H = {network['hidden_size']}"
     yield f"weights    {described['weights']}"
     yield ""
-    row = "{:<28} {:<14} {:>14} {:>14}".format
-    yield row("trainable array", "formula", "shape", "parameters")
-    for layer in described["layers"]:
-        shape = " x ".join(map(str, layer["shape"]))
-        yield row(layer["name"], layer["formula"], shape, f"{layer['parameters']:,}")
-    yield row("all", "", "", f"{described['parameters']:,}")
+    yield from _aligned(_parameter_rows(described))
     yield ""
 
 
-def _embedding_width(described: dict[str, Any]) -> int:
-    return int(described["layers"][0]["shape"][1])
+def _parameter_rows(described: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """A row for each layer, with its n inputs and m outputs, and under it one for each trainable array."""
+    arrays = described["layers"]
+    yield "trainable parameters", "in letters", "in numbers", "count"
+    for layer in described["subtotals"]:
+        sizes = f"n = {layer['inputs']:,}, m = {layer['outputs']:,}"
+        name = layer["name"] if layer["name"] == layer["kind"] else f"{layer['name']} ({layer['kind']})"
+        yield name, layer["formula"], sizes, f"{layer['parameters']:,}"
+        for array in arrays:
+            if array["layer"] == layer["name"]:
+                yield "  " + array["name"], array["formula"], array["numbers"], f"{array['parameters']:,}"
+    yield "all", "", "", f"{described['parameters']:,}"
+
+
+def _aligned(rows: Iterator[tuple[str, str, str, str]]) -> Iterator[str]:
+    """Rows as lines, each column as wide as its widest cell, the last to the right."""
+    cells = list(rows)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for *texts, count in cells:
+        words = [text.ljust(width) for text, width in zip(texts, widths, strict=False)]
+        yield "  ".join([*words, count.rjust(widths[-1])])
 
 
 def _short(value: object) -> str:

@@ -28,9 +28,11 @@ from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
 
 FORMAT = "lmgen"
-FORMAT_VERSION = 2
-"""The newest that is read. Files are of version 1, but those with compressed weights of version 2: an lmgen
-that knows version 1 alone asks for an upgrade then, where it would call the file damaged."""
+FORMAT_VERSION = 3
+"""
+The newest that is read. A file says the oldest that can read it, so that an older lmgen asks for an upgrade
+instead of calling the file damaged: 3 with dense layers or one-hot input, 2 with compressed weights, else 1.
+"""
 
 DEEPEST_SUMMARY = 8
 """Objects and lists within each other in what a file says of the training."""
@@ -84,8 +86,11 @@ def save_model(
         "tokenizer": tokenizer.to_json(),
         "training": dict(training or {}),
     }
+    version = model.format_version
     if weights != "float32":
-        header |= {"format_version": 2, "weights": weights}
+        version = max(version, 2)
+        header["weights"] = weights
+    header["format_version"] = version
     save_tensors(path, tensors, header)
 
 

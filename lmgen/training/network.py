@@ -78,7 +78,7 @@ class Network(nn.Module):
         after = []
         for layer, before in zip(self.structure.hidden, state, strict=True):
             arrays = self._dropped(layer, arrays_of(layer, named))
-            values, last = run_window(layer, arrays, self._drop(values, rate), before)
+            values, last = run_window(layer, arrays, self._drop(values, rate), before, values)
             rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)

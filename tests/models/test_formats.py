@@ -33,6 +33,7 @@ TEXT = "the cat sat on a mat\n"
         ("ngram-1-word", 1, 10.107416, "quick", 0.331142),
         ("network-2-float16", 2, 25.831103, "</s>", 0.251071),
         ("network-2-int8", 2, 25.905219, "</s>", 0.251297),
+        ("network-3-dense", 3, 46.698459, "a", 0.116729),
     ],
 )
 def test_a_file_of_an_older_version_gives_the_probabilities_it_gave(

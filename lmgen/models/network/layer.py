@@ -44,8 +44,9 @@ class Parameter:
 
     @property
     def formula(self) -> str:
-        """The count in letters: `4 n m`."""
-        return " ".join(letter for letter, _ in self.factors)
+        """The count in letters: `4 n m`, `4 m²`."""
+        letters = " ".join(letter for letter, _ in self.factors)
+        return letters.replace("m m", "m²")
 
     @property
     def numbers(self) -> str:

@@ -42,25 +42,27 @@ class Layers:
         """
         How many parameters there are, as JSON values.
 
-        `parameters` is the sum; `layers` has a row for each trainable array (`name`, `shape`, its count as a
-        `formula` in letters and as `numbers`, `parameters`), `subtotals` one for each layer (`name`, `kind`,
-        `inputs` n, `outputs` m, its count as a `formula`, `parameters`).
+        `parameters` is the sum; `layers` has a row for each trainable array (`name`, `layer`, `shape`, its
+        count as a `formula` in letters and in `numbers`, `parameters`), `subtotals` one for each layer
+        (`name`, `kind`, `inputs` n, `outputs` m, its count as a `formula`, `parameters`).
         """
         return {
             "parameters": sum(parameter.count for parameter in self.parameters),
             "layers": [
                 {
                     "name": parameter.name,
+                    "layer": _name(layer),
                     "shape": list(parameter.shape),
                     "formula": parameter.formula,
                     "numbers": parameter.numbers,
                     "parameters": parameter.count,
                 }
-                for parameter in self.parameters
+                for layer in self
+                for parameter in layer.parameters
             ],
             "subtotals": [
                 {
-                    "name": layer.prefix.rstrip(".") or "embedding",
+                    "name": _name(layer),
                     "kind": layer.kind,
                     "inputs": layer.inputs,
                     "outputs": layer.outputs,
@@ -104,3 +106,8 @@ def _output(config: NetworkConfig, vocabulary_size: int) -> Output:
         return AdaptiveSoftmax(inputs=config.output_inputs, outputs=V, starts=starts, widths=widths)
     tied_to = config.embedding_width if config.tied else None
     return Softmax(inputs=config.output_inputs, outputs=V, tied_to=tied_to)
+
+
+def _name(layer: Layer) -> str:
+    """What a layer is called: `embedding`, `layers.0`, `output`."""
+    return layer.prefix.rstrip(".") or "embedding"

@@ -55,6 +55,10 @@ class Reading:
     """The cell's gates at each token, (T, B, H), as far as its equations name them."""
 
 
+_Step = tuple[tuple[Float32Array, ...], dict[str, Float32Array]]
+"""A layer's state after a step, each part (B, H), and its gates at that step by name."""
+
+
 class RecurrentModel:
     """
     A `LanguageModel` (models/base.py) of embedding, hidden layers and output.
@@ -92,6 +96,11 @@ class RecurrentModel:
     def name(self) -> str:
         """The cell's name."""
         return self.config.cell
+
+    @property
+    def format_version(self) -> int:
+        """The oldest format of model files that knows such networks."""
+        return 3 if self.config.dense_layers or not self.layers.embedding.parameters else 1
 
     def start(self, streams: int) -> RecurrentState:
         """The state after the start token."""
@@ -140,12 +149,12 @@ class RecurrentModel:
 
         Every layer is computed by its `step`, a token at a time, and so slower than by `advance`.
         """
-        *layers, _ = joined(state)
+        *layers, (unread,) = joined(state)
         states: NetworkState = tuple(tuple(part.T for part in layer) for layer in layers)
-        seen: list[list[tuple[tuple[Float32Array, ...], dict[str, Float32Array]]]] = [[] for _ in states]
+        seen: list[list[_Step]] = [[] for _ in states]
         embedding = arrays_of(self.layers.embedding, self.parameters)
         arrays = [arrays_of(layer, self.parameters) for layer in self.layers.hidden]
-        values = np.zeros((ids.shape[1], self.layers.output.inputs), np.float32)
+        values = unread.T
         for row in ids:
             values, _ = self.layers.embedding.step(embedding, row, ())
             after = []
@@ -156,7 +165,7 @@ class RecurrentModel:
                 after.append(last)
             states = tuple(after)
         readings = [
-            _reading(layer, steps)
+            _reading(layer, steps, ids.shape[1])
             for layer, steps in zip(self.layers.hidden, seen, strict=True)
             if isinstance(layer, Recurrent)
         ]
@@ -278,15 +287,17 @@ class _Workspaces(threading.local):
         return self._spaces
 
 
-def _reading(
-    layer: Recurrent, steps: "list[tuple[tuple[Float32Array, ...], dict[str, Float32Array]]]"
-) -> Reading:
+def _reading(layer: Recurrent, steps: "Sequence[_Step]", streams: int) -> Reading:
     """A layer's states and gates, step by step, as arrays (T, B, H)."""
-    states = zip(*(last for last, _ in steps), strict=True)
+    nothing = np.empty((0, streams, layer.outputs), np.float32)
+    names = steps[0][1] if steps else {}
     return Reading(
         layer.prefix.rstrip("."),
-        {name: np.stack(parts) for name, parts in zip(layer.cell.states, states, strict=True)},
-        {name: np.stack([gates[name] for _, gates in steps]) for name in steps[0][1]},
+        {
+            name: np.stack([state[part] for state, _ in steps]) if steps else nothing
+            for part, name in enumerate(layer.cell.states)
+        },
+        {name: np.stack([gates[name] for _, gates in steps]) for name in names},
     )
 
 

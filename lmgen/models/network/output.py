@@ -133,8 +133,8 @@ class AdaptiveSoftmax:
 
     @property
     def formula(self) -> str:
-        """All arrays' formulas, added up."""
-        return " + ".join(parameter.formula for parameter in self.parameters)
+        """The head's, and the sum over clusters i with D_i numbers for each of N_i tokens."""
+        return f"(n + 1)(C0 + {len(self.starts)}) + Σ Di (n + Ni)"
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -29,8 +29,12 @@ class Recurrent:
     residual: bool = False
     """Whether what it reads is added to its hidden states; both have the same length then."""
 
-    kind = "recurrent"
     borrowed = ()
+
+    @property
+    def kind(self) -> str:
+        """The name of its cell."""
+        return self.cell_name
 
     @property
     def prefix(self) -> str:

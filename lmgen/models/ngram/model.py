@@ -67,6 +67,11 @@ class NgramModel:
         )
 
     @property
+    def format_version(self) -> int:
+        """The oldest format of model files that knows such models."""
+        return 1
+
+    @property
     def name(self) -> str:
         """What it is called in results: `ngram-5`."""
         return f"ngram-{self.order}"

@@ -21,7 +21,7 @@ Runner = Callable[[Mapping[str, Tensor], Tensor, CellState], tuple[Tensor, CellS
 
 
 def run_window(
-    layer: Layer, arrays: Mapping[str, Tensor], values: Tensor, state: LayerState
+    layer: Layer, arrays: Mapping[str, Tensor], values: Tensor, state: LayerState, passed: Tensor
 ) -> tuple[Tensor, LayerState]:
     """
     One layer over a window, by whatever is fastest: what it gives, (T, B, m), and its last state.
@@ -31,11 +31,12 @@ def run_window(
         arrays: its parameters, by their names without its prefix.
         values: what it reads, (T, B, n).
         state: before the window, each part (B, size).
+        passed: the same as `values` before dropout: what a residual connection passes on.
     """
     if not isinstance(layer, Recurrent):
         return layer.window(arrays, values, state)
     hidden, last = run_layer(layer.cell_name, arrays, values, state)
-    return layer.connected(hidden, values), last
+    return layer.connected(hidden, passed), last
 
 
 def run_layer(

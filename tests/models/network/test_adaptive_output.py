@@ -172,8 +172,8 @@ def test_parameters_are_far_fewer_than_those_of_a_softmax() -> None:
     assert shapes["output.clusters.1.projection"].shape == (64, 256)
     assert shapes["output.clusters.1.weight"].shape == (600, 64)
     assert shapes["output.weight"].formula == "n (C0 + 2)"
-    assert shapes["output.clusters.0.weight"].formula == "(C1 - C0) D0"
-    assert shapes["output.clusters.1.weight"].formula == "(V - C1) D1"
+    assert shapes["output.clusters.0.weight"].formula == "D0 (C1 - C0)"
+    assert shapes["output.clusters.1.weight"].formula == "D1 (m - C1)"
 
 
 def test_clusters_keep_sixteen_numbers_where_there_are_so_many() -> None:
@@ -189,7 +189,7 @@ def test_clusters_read_a_last_layer_of_its_own_size() -> None:
     assert shapes["output.weight"].shape == (102, 64)
     assert shapes["output.weight"].formula == "n (C0 + 2)"
     assert shapes["output.clusters.0.projection"].shape == (32, 64)
-    assert shapes["output.clusters.0.projection"].formula == "D0 H'"
+    assert shapes["output.clusters.0.projection"].formula == "n D0"
 
 
 @pytest.mark.parametrize("cutoffs", ["", "a", "5,5", "9,3", "0,4", "-2", "1.5", "3;4", "²"])

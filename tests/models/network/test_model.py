@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from lmgen.errors import ModelError
+from lmgen.errors import ConfigError, ModelError
 from lmgen.models.network import model as recurrent
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import RecurrentModel
+from lmgen.models.network.tiles import joined
 
 V = 11
 
@@ -143,7 +144,7 @@ def test_a_last_layer_of_its_own_size_needs_no_projection_where_it_is_as_wide_as
 
     assert found["layers.1.weight_input"] == ((28, 7), "4 n m")
     assert found["layers.2.weight_input"] == ((20, 7), "4 n m")
-    assert found["layers.2.weight_recurrent"] == ((20, 5), "4 m m")
+    assert found["layers.2.weight_recurrent"] == ((20, 5), "4 m²")
     assert "output.projection" not in found
     assert NetworkConfig(tied=True, hidden_size=7, last_hidden_size=5, layers=2).embedding_width == 5
 
@@ -243,3 +244,95 @@ def test_threads_may_share_a_model() -> None:
     with ThreadPoolExecutor(4) as pool:
         for expected, found in zip(alone, pool.map(last, streams), strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+class TestReading:
+    """What a network in use shows of its inside."""
+
+    @pytest.mark.parametrize("cell", CELLS)
+    def test_states_and_gates_are_those_of_the_equations(self, cell: str) -> None:
+        model = random_model(cell=cell, layers=2)
+        tokens = ids(5, 3)
+        readings, after = model.read(model.start(3), tokens)
+
+        state = model.start(3)
+        for step, row in enumerate(tokens):
+            state = model.advance(state, row[None])
+            for reading, layer in zip(readings, joined(state), strict=False):
+                for seen, part in zip(reading.states.values(), layer, strict=True):
+                    np.testing.assert_allclose(seen[step].T, part, atol=1e-5)
+        np.testing.assert_allclose(model.predict(after), model.predict(state), atol=1e-5)
+        assert [reading.layer for reading in readings] == ["layers.0", "layers.1"]
+        assert tuple(readings[0].states) == CELLS[cell].states
+
+    def test_an_lstms_gates_explain_its_cell_state(self) -> None:
+        """C' = f c + i g and h = o tanh(c'), at every step."""
+        model = random_model()
+        [reading], _ = model.read(model.start(2), ids(6, 2))
+        gates, c = reading.gates, reading.states["c"]
+
+        assert set(gates) == {"input", "forget", "candidate", "output"}
+        expected = gates["forget"][1:] * c[:-1] + gates["input"][1:] * gates["candidate"][1:]
+        np.testing.assert_allclose(c[1:], expected, atol=1e-5)
+        np.testing.assert_allclose(reading.states["h"], gates["output"] * np.tanh(c), atol=1e-5)
+
+    def test_layers_without_a_state_are_passed_through(self) -> None:
+        model = random_model(dense_layers=1, residual=True, layers=2)
+        readings, after = model.read(model.start(1), ids(4, 1))
+        expected = model.advance(model.start(1), ids(4, 1))
+
+        assert len(readings) == 2
+        np.testing.assert_allclose(model.predict(after), model.predict(expected), atol=1e-5)
+
+    def test_nothing_is_read_of_no_tokens(self) -> None:
+        model = random_model()
+        readings, after = model.read(model.start(2), ids(0, 2))
+
+        assert readings[0].states["h"].shape == (0, 2, 7)
+        np.testing.assert_array_equal(model.predict(after), model.predict(model.start(2)))
+
+
+def test_a_one_hot_input_is_an_embedding_whose_table_is_the_identity() -> None:
+    one_hot = random_model(embedding_size=0)
+    parameters = {**one_hot.parameters, "embedding": np.eye(V, dtype=np.float32)}
+    table = RecurrentModel(NetworkConfig(hidden_size=7, embedding_size=V), V, 0, parameters)
+    block = ids(6, 3)
+
+    np.testing.assert_allclose(
+        one_hot.score(one_hot.start(3), block)[0], table.score(table.start(3), block)[0], atol=1e-6
+    )
+
+
+def test_the_weights_of_an_unknown_one_hot_token_start_from_zero() -> None:
+    drawn = initial_parameters(NetworkConfig(embedding_size=0), V, 2, seed=3)
+
+    assert "embedding" not in drawn
+    assert not drawn["layers.0.weight_input"][:, 2].any()
+    assert drawn["layers.0.weight_input"][:, 1].any()
+
+
+def test_parameters_are_listed_layer_by_layer_and_add_up() -> None:
+    described = random_model(layers=2, dense_layers=1, dense_size=3).layers.describe()
+    names = [layer["name"] for layer in described["subtotals"]]
+
+    assert names == ["embedding", "layers.0", "layers.1", "dense.0", "output"]
+    for layer in described["subtotals"]:
+        own = [array["parameters"] for array in described["layers"] if array["layer"] == layer["name"]]
+        assert sum(own) == layer["parameters"]
+    assert sum(layer["parameters"] for layer in described["subtotals"]) == described["parameters"]
+    for array in described["layers"]:
+        assert np.prod([int(number) for number in array["numbers"].split(" x ")]) == array["parameters"]
+        assert np.prod(array["shape"]) == array["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"tied": True, "embedding_size": 0}, "embedding_size 0 has none"),
+        ({"dense_size": 3}, "add --dense-layers 1"),
+        ({"dense_layers": 1, "dense_activation": "swish"}, "dense_activation is 'swish'"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings: dict[str, object], problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        NetworkConfig(**settings)  # type: ignore[arg-type]

@@ -97,7 +97,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(data, id=kind, marks=[pytest.mark.slow] if len(data) > 99_999 else [])
+        pytest.param(data, id=kind, marks=[pytest.mark.slow] if len(data) > 9_999 else [])
         for kind, data in NASTIES.items()
     ],
 )

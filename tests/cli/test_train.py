@@ -60,6 +60,7 @@ def test_progress_goes_to_stderr_and_the_summary_to_stdout(text: Path, tmp_path:
     ]
 
 
+@pytest.mark.slow
 def test_json_prints_one_object_and_quiet_nothing_else(text: Path, tmp_path: Path) -> None:
     result = lmgen("train", text.name, *TINY, "--json", "--quiet", cwd=tmp_path)
 
@@ -228,6 +229,7 @@ def test_an_existing_run_is_kept_and_the_ways_out_are_named(text: Path, tmp_path
     assert model.read_bytes() != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "message"),
     [

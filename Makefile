@@ -1,10 +1,10 @@
-# The two commands of the README. Each makes its own virtual environment when there is none yet.
+# The commands of the README. Each makes its own virtual environment when there is none yet.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check
+.PHONY: demo test test-fast check
 
 demo: $(BIN)/lmgen
 	$(BIN)/lmgen train --minutes 1 --out checkpoints/demo --overwrite
@@ -14,8 +14,12 @@ demo: $(BIN)/lmgen
 	@echo
 	$(BIN)/lmgen perplexity checkpoints/demo
 
+# A worker for each core; tests/conftest.py gives each one thread.
 test: $(BIN)/pytest
-	OMP_NUM_THREADS=1 $(BIN)/pytest
+	$(BIN)/pytest -n auto
+
+test-fast: $(BIN)/pytest
+	$(BIN)/pytest -n auto -m "not slow"
 
 check: $(BIN)/pytest
 	$(BIN)/ruff format --check .

@@ -18,6 +18,8 @@ from tests.process import ENVIRONMENT, run_command
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
+pytestmark = pytest.mark.xdist_group("readme")  # in one worker, in turn
+
 SETS_UP = ("make ", "python3 -m venv", "ruff ")
 
 LINES = [f"worker {n % 7} finished job {n * n} after {n % 60} seconds\n" for n in range(400)]
@@ -58,6 +60,7 @@ def run(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     return run_command(["bash", "-ec", quickly(command)], cwd=folder, environment=environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split("\n")[0][:60])
 def test_a_command_of_the_readme_works(command: str, folder: Path) -> None:
     """Each in turn: later ones use the runs of those before."""
@@ -67,6 +70,7 @@ def test_a_command_of_the_readme_works(command: str, folder: Path) -> None:
     assert "error" not in result.stderr
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_works(folder: Path) -> None:
     [program] = blocks("python")
     (folder / "program.py").write_text(program.replace("minutes=1", "steps=20"))

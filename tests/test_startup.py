@@ -139,6 +139,7 @@ def test_neither_does_sigterm(module: str, model: Path, tmp_path: Path) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (-signal.SIGTERM, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["torch", "torch.nn", "lmgen.training.loop"])
 def test_ctrl_c_before_the_first_step_of_training_leaves_nothing_behind(module: str, tmp_path: Path) -> None:
     code = INTERRUPT.format(module=module, number=int(signal.SIGINT))

@@ -31,6 +31,7 @@ def ngram(tmp_path: Path) -> Path:
     return tmp_path / "ngram.safetensors"
 
 
+@pytest.mark.slow
 def test_a_model_goes_out_and_comes_back_with_the_same_scores(ngram: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
     exported = lmgen("export", ngram.name, "--to", "arpa", "--out", "model.arpa.gz", cwd=tmp_path)
@@ -102,6 +103,7 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["float16", "int8"])
 def test_a_smaller_network_is_a_model_like_any_other(to: str, run: Path, tmp_path: Path) -> None:
     exported = lmgen("export", "run", "--to", to, "--out", "small.safetensors", cwd=tmp_path)
@@ -139,6 +141,7 @@ def test_json_gives_the_change_that_perplexity_finds(run: Path, tmp_path: Path) 
     assert (exported["text"], exported["tokens"], exported["characters"]) == ("run/data/valid.txt", 920, 920)
 
 
+@pytest.mark.slow
 def test_a_model_file_alone_is_tried_on_a_text_that_is_named(run: Path, tmp_path: Path) -> None:
     (run / "model.safetensors").rename(tmp_path / "m.safetensors")
 

@@ -94,7 +94,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", TOKENIZER_NAMES)
-@pytest.mark.parametrize("data", NASTIES.values(), ids=NASTIES)
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(data, id=kind, marks=[pytest.mark.slow] if len(data) > 9_999 else [])
+        for kind, data in NASTIES.items()
+    ],
+)
 def test_any_text_is_used_or_refused_in_one_line(
     name: str, data: bytes, models: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -178,6 +184,7 @@ def odd(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_terminal_obeys_nobody(odd: Path) -> None:
     model, text, wrong = "odd\x1b[2J.safetensors", "text\x1b[2J\u202e[bold].txt", "latin1\x1b[2J.txt"
     for arguments in [

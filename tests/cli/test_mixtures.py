@@ -91,6 +91,7 @@ def test_flags_that_make_no_sense_together_are_refused(
     assert message in result.stderr
 
 
+@pytest.mark.slow
 def test_a_mixture_completes_text(folder: Path) -> None:
     prompt = ["--prompt", "12 times ", "--length", "20", "--seed", "3", "--quiet"]
     mixed, again, alone = (

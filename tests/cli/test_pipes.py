@@ -195,6 +195,7 @@ class TestWhateverComesIn:
             "error: a prompt is longer than 1,000 characters; give its end alone"
         )
 
+    @pytest.mark.slow
     def test_lines_before_a_bad_byte_are_scored(self, models: dict[str, Path]) -> None:
         """All of them, however the bytes come in blocks."""
         text = b"the cat\n" * 50_000 + b"\xff\n"

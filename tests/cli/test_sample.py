@@ -197,6 +197,7 @@ def test_a_missing_model_or_prompt_is_one_line(model: Path, tmp_path: Path) -> N
         assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_endless_text_into_a_closed_pipe_ends_quietly(model: Path) -> None:
     process = subprocess.Popen(
         command(model, "--length", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -210,6 +211,7 @@ def test_an_endless_text_into_a_closed_pipe_ends_quietly(model: Path) -> None:
     assert process.wait(timeout=30) == 0
 
 
+@pytest.mark.slow
 def test_endless_prompts_are_completed_as_they_come(model: Path) -> None:
     with subprocess.Popen(["yes", "ab"], stdout=subprocess.PIPE) as prompts:
         process = subprocess.Popen(

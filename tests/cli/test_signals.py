@@ -12,6 +12,8 @@ import pytest
 from tests.cli.test_train import TEXT, TINY
 from tests.process import COMMAND, Running, lmgen, run_command, wait_for
 
+pytestmark = pytest.mark.slow  # each test starts commands that train
+
 EVALUATION = r" +\d+ "
 """How the line of an evaluation begins."""
 

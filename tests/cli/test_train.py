@@ -60,6 +60,7 @@ def test_progress_goes_to_stderr_and_the_summary_to_stdout(text: Path, tmp_path:
     ]
 
 
+@pytest.mark.slow
 def test_json_prints_one_object_and_quiet_nothing_else(text: Path, tmp_path: Path) -> None:
     result = lmgen("train", text.name, *TINY, "--json", "--quiet", cwd=tmp_path)
 
@@ -70,6 +71,7 @@ def test_json_prints_one_object_and_quiet_nothing_else(text: Path, tmp_path: Pat
     assert summary["baseline"]["order"] == 2
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes_and_so_does_the_config_file_alone(
     text: Path, tmp_path: Path
 ) -> None:
@@ -95,6 +97,7 @@ def test_the_same_command_gives_the_same_bytes_and_so_does_the_config_file_alone
         assert all(other == first for other in others), file
 
 
+@pytest.mark.slow
 def test_a_text_is_trained_on_from_a_pipe(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "a.gz", "wt") as file:
         file.write(TEXT)
@@ -105,6 +108,7 @@ def test_a_text_is_trained_on_from_a_pipe(tmp_path: Path) -> None:
     assert len(again.stdout) == 10
 
 
+@pytest.mark.slow
 def test_an_estimate_is_the_result_and_nothing_is_left_behind(text: Path, tmp_path: Path) -> None:
     shown = lmgen("train", text.name, *TINY, "--steps", "5000", "--estimate", cwd=tmp_path)
     budget = ["--minutes", "2", "--steps", "10000000"]
@@ -128,6 +132,7 @@ def test_an_estimate_is_the_result_and_nothing_is_left_behind(text: Path, tmp_pa
     assert refused.stderr == "error: --estimate is for a new run: leave --resume out\n"
 
 
+@pytest.mark.slow
 def test_a_learning_rate_is_found_shown_and_written_down(text: Path, tmp_path: Path) -> None:
     result = lmgen("train", text.name, *TINY, "--learning-rate", "find", cwd=tmp_path)
 
@@ -150,6 +155,7 @@ def test_a_learning_rate_is_found_shown_and_written_down(text: Path, tmp_path: P
     assert "'fast' is neither a number nor find" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_model_on_another_text(text: Path, tmp_path: Path) -> None:
     lmgen("train", text.name, *TINY, "--out", "old", cwd=tmp_path)
     (tmp_path / "new.txt").write_text("7 mal 8 gibt 56, weißt du?\n" * 200)
@@ -196,6 +202,7 @@ REFUSED_STARTS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_start_that_cannot_be_is_one_line(text: Path, tmp_path: Path) -> None:
     lmgen("train", text.name, *TINY, "--out", "old", cwd=tmp_path)
     for flags, code, message in REFUSED_STARTS:
@@ -205,6 +212,7 @@ def test_a_start_that_cannot_be_is_one_line(text: Path, tmp_path: Path) -> None:
         assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_an_existing_run_is_kept_and_the_ways_out_are_named(text: Path, tmp_path: Path) -> None:
     lmgen("train", text.name, *TINY, cwd=tmp_path)
     model = tmp_path / "checkpoints" / "squares" / "model.safetensors"
@@ -221,6 +229,7 @@ def test_an_existing_run_is_kept_and_the_ways_out_are_named(text: Path, tmp_path
     assert model.read_bytes() != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -241,6 +250,7 @@ def test_a_corpus_that_cannot_be_used_is_one_line(content: bytes, message: str, 
     assert not list(tmp_path.glob("checkpoints/*"))
 
 
+@pytest.mark.slow
 def test_settings_come_from_a_file_and_flags_win(text: Path, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('cell = "gru"\nhidden_size = 9\n')
     result = lmgen("train", text.name, *TINY, "--config", "settings.toml", cwd=tmp_path)
@@ -252,6 +262,7 @@ def test_settings_come_from_a_file_and_flags_win(text: Path, tmp_path: Path) -> 
     assert "unknown settings cells" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_training_that_diverges_says_so_though_its_perplexity_overflows(text: Path, tmp_path: Path) -> None:
     wild = ["--evaluations", "20", "--learning-rate", "1e10"]
     result = lmgen("train", text.name, *TINY, *wild, "--json", cwd=tmp_path)

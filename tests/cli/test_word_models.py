@@ -8,6 +8,8 @@ import pytest
 
 from tests.process import lmgen
 
+pytestmark = pytest.mark.slow  # each test starts commands that train
+
 TINY = [
     *(
         "--tokenizer",

@@ -67,6 +67,7 @@ def test_a_part_without_text_is_named(tmp_path: Path) -> None:
     assert not RunFolder(tmp_path / "run").prepared.exists()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     """Ten times the text takes no more than a little more memory."""
 

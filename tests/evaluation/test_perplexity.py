@@ -269,6 +269,7 @@ def test_tokens_add_up_to_the_text(tokenizer: Tokenizer, text: str, size: int, e
     assert [token.offset for token in tokens] == sorted(token.offset for token in tokens)
 
 
+@pytest.mark.slow
 def test_tokens_say_where_they_are_and_how_they_are_spelled() -> None:
     """Beyond the first block, too: 20,000 lines are several."""
     text = "the cat\nthe dog" + "\nthe cat" * 50_000

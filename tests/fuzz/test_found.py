@@ -148,6 +148,7 @@ class TestArpaFiles:
         with pytest.raises(ModelError, match="an order above 100 are not read"):
             read_arpa(arpa(tmp_path / "x.arpa", "-1 <unk>\n-1 a\n-1 </s>", counts=counts))
 
+    @pytest.mark.slow
     def test_one_long_ngram_gets_its_contexts_in_no_time(self, tmp_path: Path) -> None:
         counts = "ngram 1=3\n" + "".join(f"ngram {n}=0\n" for n in range(2, 100)) + "ngram 100=1\n"
         long = "\\100-grams:\n-0.5 " + " ".join(["a"] * 100)

@@ -212,6 +212,7 @@ def filtered_by_sorting(
     return scaled
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     st.integers(0, 2**32),

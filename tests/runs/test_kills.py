@@ -11,6 +11,7 @@ from tests.process import ENVIRONMENT, run_command
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, so that torch is imported once")
 def test_killed_runs_go_on_as_if_they_had_not_stopped() -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "20"]

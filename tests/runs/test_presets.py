@@ -67,6 +67,7 @@ def test_a_preset_leaves_the_shape_of_a_model_that_training_goes_on_from(tmp_pat
     assert config.training.minutes == PRESETS["good"]["minutes"]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_its_preset_stands_for(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("the cat sat on the mat\n" * 300)
     smaller = ("--hidden-size", "16", "--last-hidden-size", "8", "--embedding-size", "8", "--batch-size", "4")

@@ -69,6 +69,7 @@ RESUMED: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", RESUMED, ids=lambda settings: " ".join(map(str, settings.values())))
 def test_a_resumed_run_is_the_uninterrupted_one(settings: dict[str, Any], text: Path, tmp_path: Path) -> None:
     """The same bytes in the model file (so the same samples) and the same losses, stopped three times."""
@@ -139,6 +140,7 @@ def test_a_run_that_is_killed_twice_while_its_text_is_prepared_keeps_its_setting
     assert folder.model.read_bytes() == RunFolder(tmp_path / "first").model.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_at_every_step_resumes_exactly(text: Path, tmp_path: Path) -> None:
     """Killed at any moment: what was saved last is all there is, the newer metrics and model beside it."""
     often = {"checkpoint_minutes": 1e-9, "evaluations": 8}
@@ -154,21 +156,21 @@ def test_a_checkpoint_at_every_step_resumes_exactly(text: Path, tmp_path: Path) 
         assert without_times(metrics(folder.folder)) == without_times(metrics(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"ema": 0.9, "vary_window_length": True, "weight_drop": 0.1}])
-@pytest.mark.parametrize("step", [20, 60, 90, 130])
-def test_a_run_that_was_rolled_back_resumes_exactly(
-    step: int, more: dict[str, Any], text: Path, tmp_path: Path
-) -> None:
+def test_a_run_that_was_rolled_back_resumes_exactly(more: dict[str, Any], text: Path, tmp_path: Path) -> None:
     """Interrupted before, between and after its rollbacks: `step` counts those that were undone too."""
     settings = {**TOO_FAST, **more}
     *_, finished = trained(text, tmp_path / "whole", **settings)
     assert isinstance(finished, Finished)
     assert finished.rollbacks
-    list(run.train(config(text, **settings), tmp_path / "cut", should_stop=stop_after(step)))
-    list(run.resume(tmp_path / "cut"))
+    for step in (20, 60, 90, 130):
+        folder = RunFolder(tmp_path / f"stopped at {step}")
+        list(run.train(config(text, **settings), folder.folder, should_stop=stop_after(step)))
+        list(run.resume(folder.folder))
 
-    assert RunFolder(tmp_path / "cut").model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
-    assert without_times(metrics(tmp_path / "cut")) == without_times(metrics(tmp_path / "whole"))
+        assert folder.model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
+        assert without_times(metrics(folder.folder)) == without_times(metrics(tmp_path / "whole"))
 
 
 def test_a_model_without_its_checkpoint_is_not_trained_over(text: Path, tmp_path: Path) -> None:

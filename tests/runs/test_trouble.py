@@ -70,6 +70,7 @@ def full_disk() -> Iterator[None]:
 
 
 class TestDamage:
+    @pytest.mark.slow
     @pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.5, 1.0])
     def test_a_damaged_checkpoint_is_noticed_and_the_one_before_taken(
         self, share: float, cut: RunFolder, whole: RunFolder
@@ -120,6 +121,7 @@ class TestDamage:
         assert notes == [f"{cut.ngram} is damaged: the baseline is fitted again"]
         assert cut.ngram.read_bytes() == whole.ngram.read_bytes()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("stop", [10, 13 + 4])
     @pytest.mark.parametrize("share", [0.0, 0.9, None])
     def test_a_lost_model_is_written_anew(

@@ -23,6 +23,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told to keep memory")
 def test_freed_memory_is_used_again_without_asking_the_system() -> None:
     """Counted in page faults: 8 times 64 MB from fresh pages would be 125,000."""

@@ -49,6 +49,7 @@ def test_a_test_ends_when_the_loss_diverges() -> None:
     assert all(np.isfinite(point.nats_per_token) for point in test.points)
 
 
+@pytest.mark.slow
 def test_the_rate_that_is_found_trains_better_than_far_smaller_and_far_larger_ones(
     text: Path, tmp_path: Path
 ) -> None:

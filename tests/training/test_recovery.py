@@ -100,6 +100,7 @@ def test_what_follows_a_rollback_is_what_half_the_rate_gives_from_there(optimize
     assert faulty.position.validation_nats == clean.position.validation_nats
 
 
+@pytest.mark.slow
 def test_between_evaluations_the_last_good_state_is_at_most_so_many_updates_old() -> None:
     training = trainer(streams=1, epochs=30.0, evaluations=1)
     events = fault_at(training, {2 * GOOD_STATE_STEPS + 7})
@@ -108,6 +109,7 @@ def test_between_evaluations_the_last_good_state_is_at_most_so_many_updates_old(
     assert undone.step == 2 * GOOD_STATE_STEPS
 
 
+@pytest.mark.slow
 def test_a_state_that_was_already_bad_is_not_gone_back_to() -> None:
     """The weights go wrong just before the state is kept: its own update shows it."""
     training = trainer(streams=1, epochs=30.0, evaluations=1)

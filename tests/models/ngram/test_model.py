@@ -247,6 +247,7 @@ def test_words_of_wikitext_agree_with_kenlm(order: int) -> None:
     check_word_model(order, corpus("wikitext-2.valid.txt"), corpus("wikitext-2.test.txt"), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [2, 3, 4, 5, 6, 7, 8, 10])
 def test_characters_of_shakespeare_agree_with_kenlm(order: int) -> None:
     """

@@ -205,6 +205,7 @@ def test_how_many_steps_have_their_factors_computed_together_does_not_matter(
         torch.testing.assert_close(results(run_layer, cell, inputs), together, atol=0, rtol=0)
 
 
+@pytest.mark.slow
 @ALL
 def test_gradients_leave_no_more_than_they_found(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer's arrays are freed on the way back, though the loss lives on."""
@@ -228,6 +229,7 @@ def test_gradients_leave_no_more_than_they_found(cell: str, monkeypatch: pytest.
     assert back < values.nbytes / 2, f"{forward:,} bytes before, {back:,} after"
 
 
+@pytest.mark.slow
 @ALL
 def test_nothing_of_a_window_is_kept_when_its_gradients_are_known(
     cell: str, monkeypatch: pytest.MonkeyPatch

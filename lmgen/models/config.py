@@ -12,6 +12,10 @@ MOST_LAYERS = 1_000
 LARGEST_SIZE = 1_000_000
 """More is a mistake, or a damaged file; beyond some size numpy has no arrays at all."""
 
+HIGHEST_ORDER = 100
+"""Of an n-gram model; beyond it an order is taken for a slip: each costs memory and time, and n-grams so long
+never recur."""
+
 LAST_CLUSTER = 3
 """The last cluster of an adaptive output begins at V / 3, with the rarest two thirds of the tokens ..."""
 CLUSTER_GROWTH = 4

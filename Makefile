@@ -4,7 +4,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-fast check
+.PHONY: demo test test-fast test-lowest check
+
+# What depends most on other packages: the command line, files, downloads, tokenizers, arithmetic, one training.
+LOWEST_TESTS = tests/test_files.py tests/test_settings.py tests/cli/test_app.py tests/cli/test_values.py \
+	tests/cli/test_completion.py tests/text/test_download.py tests/tokenizers/test_sentencepiece_model.py \
+	tests/models/ngram/test_arpa_writing.py tests/models/test_model_file.py tests/training/test_loop.py
 
 demo: $(BIN)/lmgen
 	$(BIN)/lmgen train --minutes 1 --out checkpoints/demo --overwrite
@@ -21,6 +26,10 @@ test: $(BIN)/pytest
 test-fast: $(BIN)/pytest
 	$(BIN)/pytest -n auto -m "not slow"
 
+# With the lowest versions that pyproject.toml allows, in an environment that has nothing else.
+test-lowest: $(VENV)-lowest/bin/pytest
+	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/pytest $(LOWEST_TESTS)
+
 check: $(BIN)/pytest
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -35,4 +44,9 @@ $(BIN)/lmgen: $(BIN)/python pyproject.toml constraints.txt
 
 $(BIN)/pytest: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)-lowest/bin/pytest: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e . hypothesis pytest pytest-timeout
 	@touch $@

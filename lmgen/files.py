@@ -1,5 +1,6 @@
 """Files are written whole or not at all."""
 
+import errno
 import glob
 import os
 import tempfile
@@ -12,6 +13,9 @@ from lmgen.errors import ModelError, WriteError
 
 CHECKED_BYTES = 1 << 20
 """A checksum is computed from so many bytes at a time."""
+
+NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
+"""Error numbers of file systems that cannot flush a folder, such as some network shares."""
 
 
 @contextmanager
@@ -33,10 +37,10 @@ def replacing(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        _flush(temporary)
+        _flush_file(temporary)
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner reads
         temporary.replace(path)
-        _flush(path.parent)
+        _flush_folder(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
@@ -73,7 +77,7 @@ def rename(source: Path, target: Path) -> None:
     """
     try:
         source.replace(target)
-        _flush(target.parent)
+        _flush_folder(target.parent)
     except OSError as error:
         raise unwritable(target, error) from error
 
@@ -90,7 +94,7 @@ def append_text(path: Path, text: str) -> None:
         try:
             with path.open("a", encoding="utf-8", newline="") as file:
                 file.write(text)
-            _flush(path)
+            _flush_file(path)
         except OSError:
             os.truncate(path, size)
             raise
@@ -119,11 +123,23 @@ def unwritable(path: Path, error: OSError) -> WriteError:
     )
 
 
-def _flush(path: Path) -> None:
-    """Ask the system to put a file, or a folder's list of names, on the disk itself."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _flush_file(path: Path) -> None:
+    """Have the system write a file to the disk itself. Windows does so only for a file open for writing."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(path: Path) -> None:
+    """Have the system write a folder's list of names to the disk, where it offers that."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # always on Windows; elsewhere where names may be added but not listed
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(descriptor)
 

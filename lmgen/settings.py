@@ -8,6 +8,7 @@ A configuration is a frozen dataclass of `setting(...)` fields. The command line
 import dataclasses
 import operator
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -15,6 +16,12 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from lmgen.errors import ConfigError
 
 C = TypeVar("C")
+
+LARGEST_COUNT = 10**12
+"""Of tokens, streams or updates: more is a slip, and numpy could not count much further."""
+
+LONGEST_SHOWN = 80
+"""Characters of a wrong value that an error message quotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +68,12 @@ def check(config: Any) -> None:
     """
     Check every setting's type and range; meant for a dataclass's `__post_init__`.
 
+    A whole number in the place of a float becomes one.
+
     Raises:
         ConfigError: lists all settings that are wrong.
     """
+    _make_floats(config)
     problems = [
         problem
         for field in dataclasses.fields(config)
@@ -101,6 +111,24 @@ def to_mapping(config: Any) -> dict[str, Any]:
     }
 
 
+def shown(value: object) -> str:
+    """A wrong value as an error message quotes it: `repr`, cut off where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python writes out no number of more than 4,300 digits
+        return f"too large a {type(value).__name__}"
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+
+
+def _make_floats(config: Any) -> None:
+    """Replace whole numbers by floats where a setting is one; those beyond all floats are left."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if type(value) is int and kind(type(config), field.name)[0] is float:
+            with suppress(OverflowError):
+                object.__setattr__(config, field.name, float(value))
+
+
 def _problem(config: type, field: "dataclasses.Field[Any]", value: object) -> str | None:
     """What is wrong with one setting's value, or None."""
     plain, optional = kind(config, field.name)
@@ -110,13 +138,11 @@ def _problem(config: type, field: "dataclasses.Field[Any]", value: object) -> st
         return None if optional else f"{name} is missing"
     if isinstance(value, str) and value in known.words:
         return None
-    if plain is float and type(value) is int:
-        value = float(value)
     if type(value) is not plain:
         words = "".join(f" or {word!r}" for word in known.words)
-        return f"{name} is {value!r}, but has to be of type {plain.__name__}{words}"
+        return f"{name} is {shown(value)}, but has to be of type {plain.__name__}{words}"
     if known.choices and value not in known.choices:
-        return f"{name} is {value!r}, but has to be one of {', '.join(known.choices)}"
+        return f"{name} is {shown(value)}, but has to be one of {', '.join(known.choices)}"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _out_of_range(name, value, known)
     return None
@@ -132,5 +158,5 @@ def _out_of_range(name: str, value: float, known: Explanation) -> str | None:
     )
     for limit, words, holds in limits:
         if limit is not None and not holds(value, limit):
-            return f"{name} is {value}, but has to be {words} {limit}"
+            return f"{name} is {shown(value)}, but has to be {words} {limit}"
     return None

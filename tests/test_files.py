@@ -1,12 +1,15 @@
 """Files are written whole or not at all."""
 
+import errno
+import fcntl
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from lmgen.errors import LmgenError
-from lmgen.files import replacing, write_text
+from lmgen.errors import LmgenError, WriteError
+from lmgen.files import append_text, rename, replacing, write_text
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -53,3 +56,62 @@ def test_text_is_written_as_it_stands(tmp_path: Path) -> None:
     write_text(tmp_path / "text", "a\r\nb\n")
 
     assert (tmp_path / "text").read_bytes() == b"a\r\nb\n"
+
+
+@pytest.fixture
+def like_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders cannot be opened, and only what is open for writing can be flushed."""
+    real_open, real_fsync = os.open, os.fsync
+
+    def open_(path: str, flags: int, mode: int = 0o777) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real_open(path, flags, mode)
+
+    def fsync(descriptor: int) -> None:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "open", open_)
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.usefixtures("like_windows")
+def test_files_are_saved_where_folders_cannot_be_flushed(tmp_path: Path) -> None:
+    write_text(tmp_path / "file", "one\n")
+    append_text(tmp_path / "file", "two\n")
+    rename(tmp_path / "file", tmp_path / "renamed")
+
+    assert (tmp_path / "renamed").read_text() == "one\ntwo\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["renamed"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_flushes_no_folders_will_do(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fail_to_flush_folders(number, monkeypatch)
+    write_text(tmp_path / "file", "text")
+
+    assert (tmp_path / "file").read_text() == "text"
+
+
+def test_a_disk_that_fails_while_it_flushes_a_folder_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fail_to_flush_folders(errno.EIO, monkeypatch)
+
+    with pytest.raises(WriteError, match="cannot write"):
+        write_text(tmp_path / "file", "text")
+
+
+def _fail_to_flush_folders(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)

@@ -1,7 +1,9 @@
 """What is installed from a wheel works outside the source tree: recipes and all are inside."""
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -10,6 +12,26 @@ import pytest
 pytestmark = pytest.mark.xdist_group("wheel")  # so that it is built once
 
 ROOT = Path(__file__).parents[1]
+
+
+def test_the_lowest_versions_that_are_tested_are_those_that_are_allowed() -> None:
+    """But for torch, of which no version is as easily had as the newest ones."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    allowed = dict(_version(needed, ">=") for needed in project["dependencies"])
+    dev = dict(_version(needed, ">=") for needed in project["optional-dependencies"]["dev"])
+    lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
+    tested = dict(_version(line, "==") for line in lines if not line.startswith("#"))
+
+    assert allowed.keys() <= tested.keys() <= allowed.keys() | dev.keys()
+    assert {name: {**allowed, **dev}[name] for name in tested if name != "torch"} == {
+        name: version for name, version in tested.items() if name != "torch"
+    }
+
+
+def _version(needed: str, relation: str) -> tuple[str, str]:
+    """`numpy>=2.0` -> `("numpy", "2")`, as `numpy==2.0.0`."""
+    name, version = needed.split(relation)
+    return name, re.sub(r"(\.0)+$", "", version)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 Numbers, paths and choices on the command line, read without typer's validation.
 
 From 0.29 on, typer validates with pydantic, which takes as long to import as numpy. Here is what nearly every
-value needs; whatever is out of the ordinary, wrong values and their messages among them, is left to typer.
+value needs; whatever is out of the ordinary, wrong values and their messages among them, is left to typer. It
+rests on what typer does not document, so where a release of typer has none of that, typer does all of it.
 """
 
 from collections.abc import Callable
@@ -58,5 +59,5 @@ class _Conversion:
             return () if param.multiple or param.nargs == -1 else None
         try:
             return plain(param.type_descriptor.annotation, value, param.min, param.max)
-        except ValueError:
+        except (ValueError, AttributeError):  # not plain, or a typer that says otherwise what a parameter is
             return self._validation().coerce(value, param=param, ctx=ctx)

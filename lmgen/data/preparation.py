@@ -34,6 +34,9 @@ from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tok
 
 PARTS = ("train", "valid", "test")
 
+LARGEST_COUNT = 2**63 - 1
+"""Of the tokens or bytes of a text: no file is larger."""
+
 EXAMPLES = 8
 """How many unknown tokens are named."""
 
@@ -49,7 +52,11 @@ class Part:
     words: int
 
     def __post_init__(self) -> None:
-        if any(type(count) is not int or count < 0 for count in asdict(self).values()) or not self.tokens:
+        counts = asdict(self).values()
+        if (
+            any(type(count) is not int or not 0 <= count <= LARGEST_COUNT for count in counts)
+            or not self.tokens
+        ):
             raise ValueError(f"{self} is not how much there is of a text")
 
     def bits_per_character(self, nats_per_token: float) -> float | None:

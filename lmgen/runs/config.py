@@ -7,7 +7,7 @@ from typing import Any
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
-from lmgen.settings import from_mapping, to_mapping
+from lmgen.settings import from_mapping, shown, to_mapping
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.training.config import TrainingConfig
 
@@ -52,11 +52,13 @@ class RunConfig:
         """
         rest = dict(values)
         corpus = rest.pop("corpus", ())
-        if isinstance(corpus, str) or not all(isinstance(name, str) for name in corpus):
+        if not isinstance(corpus, list | tuple) or not all(isinstance(name, str) for name in corpus):
             raise ConfigError(f"{where}: corpus has to be a list of names")
         origin, extend = rest.pop("from", None), rest.pop("extend_vocabulary", False)
-        if extend not in (True, False):
-            raise ConfigError(f"{where}: extend_vocabulary is {extend!r}, but has to be of type bool")
+        if not isinstance(origin, str | None):
+            raise ConfigError(f"{where}: from is {shown(origin)}, but has to name a model")
+        if type(extend) is not bool:
+            raise ConfigError(f"{where}: extend_vocabulary is {shown(extend)}, but has to be of type bool")
         if extend and origin is None:
             raise ConfigError(
                 f"{where}: extend_vocabulary is for runs that start --from a model; leave it out"

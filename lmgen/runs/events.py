@@ -1,7 +1,8 @@
 """What happens in a training run, as it happens. Whoever shows or records training listens to these."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import inf
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,8 @@ class Finished:
 
     def to_json(self) -> dict[str, Any]:
         """The summary that programs read; JSON has no infinity."""
-        finite = self.valid_perplexity < inf
-        return {**asdict(self), "valid_perplexity": self.valid_perplexity if finite else None}
+        baseline = _finite(self.baseline) if self.baseline else None
+        return {**_finite(asdict(self)), "baseline": baseline}
 
     def check(self) -> None:
         """
@@ -97,6 +98,14 @@ class Finished:
                 f"best model is in {self.run}: train again with a lower --learning-rate "
                 "(--learning-rate find suggests one)"
             )
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with None in the place of numbers that JSON does not have."""
+    return {
+        name: None if isinstance(value, float) and not isfinite(value) else value
+        for name, value in values.items()
+    }
 
 
 Event = (

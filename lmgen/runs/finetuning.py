@@ -25,7 +25,7 @@ from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import Float32Array, RecurrentModel
 from lmgen.runs.config import RunConfig
-from lmgen.settings import to_mapping
+from lmgen.settings import shown, to_mapping
 from lmgen.tokenizers.base import Tokenizer
 
 CHANGEABLE = frozenset(
@@ -89,13 +89,13 @@ def with_origin(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     if name is None:
         return dict(settings)
     if not isinstance(name, str):
-        raise ConfigError(f"{where}: from is {name!r}, but has to name a model")
+        raise ConfigError(f"{where}: from is {shown(name)}, but has to name a model")
     origin = open_origin(name)
     saved = origin.tokenizer.to_json()
     fixed = to_mapping(origin.network)
     fixed |= {"tokenizer": origin.tokenizer.name, **{name: saved[name] for name in READING if name in saved}}
     problems = [
-        f"{_flag(name)} is {settings[name]!r}, but {origin.path} has {value!r}"
+        f"{_flag(name)} is {shown(settings[name])}, but {origin.path} has {value!r}"
         for name, value in fixed.items()
         if name in settings and name not in CHANGEABLE and settings[name] != value
     ]

@@ -75,7 +75,8 @@ def fit_ngram(
     refuse_existing(out, overwrite=overwrite)
     config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
     opened = open_run_corpus(config, tell)
-    with tempfile.TemporaryDirectory(prefix="lmgen-") as folder:
+    # Windows does not delete token files that are still mapped into memory.
+    with tempfile.TemporaryDirectory(prefix="lmgen-", ignore_cleanup_errors=True) as folder:
         run = RunFolder(Path(folder) / "run")
         prepared = prepare(opened, config.held_out, config.tokenizer, run)
         model = fit_on_run(run, prepared.tokenizer, order, prune)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmgen.errors import ConfigError
+from lmgen.settings import shown
 from lmgen.training.config import BUDGET
 
 AWD_LSTM = {
@@ -88,7 +89,7 @@ def with_preset(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     if name is None:
         return explicit
     if not isinstance(name, str) or name not in PRESETS:
-        raise ConfigError(f"{where}: there is no preset {name!r}; known are {', '.join(PRESETS)}")
+        raise ConfigError(f"{where}: there is no preset {shown(name)}; known are {', '.join(PRESETS)}")
     preset = dict(PRESETS[name])
     if explicit.get("tokenizer") == "word" and name in WORD_PRESETS:
         preset = {**WORD_PRESETS[name], "minutes": preset["minutes"]}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -187,7 +188,7 @@ def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
 def _last_train_nats(metrics: Path) -> float | None:
     written = _evaluations(metrics)
     nats = written[-1][1].get("train_nats_per_token") if written else None
-    return nats if isinstance(nats, float) else None
+    return nats if isinstance(nats, float) and isfinite(nats) else None
 
 
 def _evaluations(metrics: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -221,10 +222,12 @@ def model_is_lost(run: RunFolder, step: int, files: Mapping[str, int]) -> bool:
         files: checksums that the checkpoint noted.
     """
     try:
-        saved_at = load_model(run.model).training["steps"]
-    except (ModelError, LookupError):
+        saved_at = load_model(run.model).training.get("steps")
+    except ModelError:
         return True
-    return bool(saved_at <= step) and is_damaged(run.model, files)
+    if type(saved_at) is not int:  # somebody has changed the summary
+        return True
+    return saved_at <= step and is_damaged(run.model, files)
 
 
 def cut_metrics(path: Path, step: int) -> None:

@@ -59,7 +59,10 @@ def _trial(config: RunConfig, tell: Callable[[str], None]) -> Iterator[Trainer]:
     open_device(config.training.device)
     corpus = open_run_corpus(config, tell)
     origin = origin_of(config)
-    with tempfile.TemporaryDirectory(prefix="lmgen-") as folder, computing(config.training.threads):
+    with (  # Windows does not delete token files that are still mapped into memory
+        tempfile.TemporaryDirectory(prefix="lmgen-", ignore_cleanup_errors=True) as folder,
+        computing(config.training.threads),
+    ):
         run = RunFolder(Path(folder) / "run")
         prepared: Prepared = prepare_run(config, corpus, run, origin)
         for note in prepared.notes:

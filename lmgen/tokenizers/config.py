@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lmgen.settings import check, setting
+from lmgen.settings import LARGEST_COUNT, check, setting
 
 TOKENIZER_NAMES = ("char", "byte", "word", "bpe", "unigram")
 
@@ -25,7 +25,9 @@ class TokenizerConfig:
         minimum=2,
         maximum=LARGEST_VOCABULARY,
     )
-    min_count: int = setting(1, "char, word: rarer ones in the training text become unknown", minimum=1)
+    min_count: int = setting(
+        1, "char, word: rarer ones in the training text become unknown", minimum=1, maximum=LARGEST_COUNT
+    )
     lowercase: bool = setting(False, "char, word: read all letters as lower case")
     split_punctuation: bool = setting(False, "word: punctuation marks are tokens of their own")
 

@@ -25,6 +25,7 @@ from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError, WriteError
 from lmgen.files import rename
 from lmgen.models.model_file import load_tensors, save_tensors
+from lmgen.settings import shown
 from lmgen.training import snapshots
 from lmgen.training.loop import Position, Trainer
 from lmgen.training.snapshots import Snapshot
@@ -34,6 +35,9 @@ GOOD = "good."
 
 CHECKED = ("position", "good", "files")
 """The parts of the header that the checksum is of, beside all tensors."""
+
+LARGEST = 2**63
+"""Of the numbers of a position."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -98,10 +102,10 @@ def load_checkpoint(run: RunFolder, trainer: Trainer, tell: Callable[[str], None
 
 def _position(saved: dict[str, Any]) -> Position:
     """
-    Where training stood, every value of the type that it has at the start.
+    Where training stood, every value of the type that it has at the start, and of a size that it can have.
 
     Raises:
-        TypeError: it is something else.
+        TypeError, ValueError: it is something else.
     """
     position = Position(**saved)
     for name, start in asdict(Position()).items():
@@ -109,7 +113,14 @@ def _position(saved: dict[str, Any]) -> Position:
         kinds = int | float if isinstance(start, float | list) else int
         numbers = value if isinstance(start, list) else [value]
         if not isinstance(numbers, list) or not all(isinstance(number, kinds) for number in numbers):
-            raise TypeError(f"its {name} is {str(value)[:60]!r}")
+            raise TypeError(f"its {name} is {shown(value)}")
+        lowest = -LARGEST if isinstance(start, list) else start
+        if not all(lowest <= number <= LARGEST for number in numbers):  # NaN is neither
+            raise ValueError(f"its {name} is {shown(value)}")
+    if position.lost > len(position.validation_nats):
+        raise ValueError(
+            f"its lost is {position.lost}, but there are {len(position.validation_nats)} evaluations"
+        )
     return position
 
 

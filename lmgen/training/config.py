@@ -1,10 +1,10 @@
 """The settings of training. Imports nothing heavy: the command line reads its flags here."""
 
 from dataclasses import dataclass, replace
-from math import inf
 
 from lmgen.errors import ConfigError
-from lmgen.settings import check, setting
+from lmgen.models.ngram.config import HIGHEST_ORDER
+from lmgen.settings import LARGEST_COUNT, check, setting
 
 OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad")
 OBJECTIVE_NAMES = ("full", "sampled")
@@ -29,6 +29,15 @@ WEIGHT_DECAYS = {"adamw": 0.1, "adamw-adagrad": 0.1}
 MOST_THREADS = 1_024
 """A process that asks the system for many more is ended by it."""
 
+MOST_EPOCHS = 1e9
+"""Of a budget; with more, the progress that an update makes would vanish in rounding."""
+
+MOST_MINUTES = 5e7
+"""A century; a time a great deal longer has no number of seconds."""
+
+LARGEST_FACTOR = 1e15
+"""Of a learning rate, or of what is added to loss or gradient; far beyond it float32 overflows."""
+
 DEFAULT_EPOCHS = 10.0
 """The budget when none is given."""
 
@@ -45,11 +54,13 @@ class TrainingConfig:
         "stateful: h and c are carried from window to window; or stateless: reset for every window",
         choices=("carry", "reset"),
     )
-    window_length: int = setting(64, "steps that gradients flow back through (T)", minimum=1)
+    window_length: int = setting(
+        64, "steps that gradients flow back through (T)", minimum=1, maximum=LARGEST_COUNT
+    )
     vary_window_length: bool = setting(
         False, "draw each window's length around T, with a learning rate in proportion (needs --state carry)"
     )
-    batch_size: int = setting(16, "parallel streams (B)", minimum=1)
+    batch_size: int = setting(16, "parallel streams (B)", minimum=1, maximum=LARGEST_COUNT)
 
     objective: str = setting(
         "full",
@@ -57,7 +68,9 @@ class TrainingConfig:
         "softmax)",
         choices=OBJECTIVE_NAMES,
     )
-    samples: int = setting(1024, "sampled: tokens that each target is compared with", minimum=1)
+    samples: int = setting(
+        1024, "sampled: tokens that each target is compared with", minimum=1, maximum=LARGEST_COUNT
+    )
 
     optimizer: str = setting(
         "adamw",
@@ -71,20 +84,20 @@ class TrainingConfig:
         "not given)",
         words=("find",),
         above=0.0,
-        below=inf,
+        maximum=LARGEST_FACTOR,
     )
     token_learning_rate: float | None = setting(
         None,
         "adamw-adagrad: the highest learning rate of embedding and output (0.2; half of it with --from)",
         above=0.0,
-        below=inf,
+        maximum=LARGEST_FACTOR,
     )
     weight_decay: float | None = setting(
         None,
         "pull of all weights towards zero: decoupled in adamw (of the layers alone in adamw-adagrad), in the "
         "gradient elsewhere (0.1 for adamw and adamw-adagrad, else 0)",
         minimum=0.0,
-        below=inf,
+        maximum=LARGEST_FACTOR,
     )
     schedule: str = setting("cosine", "how the learning rate falls over the budget", choices=SCHEDULE_NAMES)
     warmup: float = setting(
@@ -106,35 +119,46 @@ class TrainingConfig:
         "evaluate and save the mean of the weights, from the first evaluation on that is worse than the best "
         "one so many evaluations before (NT-ASGD)",
         minimum=1,
+        maximum=LARGEST_COUNT,
     )
     activation_penalty: float = setting(
-        0.0, "weight in the loss of the top layer's mean square (AR)", minimum=0.0, below=inf
+        0.0, "weight in the loss of the top layer's mean square (AR)", minimum=0.0, maximum=LARGEST_FACTOR
     )
     slowness_penalty: float = setting(
-        0.0, "weight of the mean square of its change from step to step (TAR)", minimum=0.0, below=inf
+        0.0,
+        "weight of the mean square of its change from step to step (TAR)",
+        minimum=0.0,
+        maximum=LARGEST_FACTOR,
     )
 
     epochs: float | None = setting(
-        None, "stop after so many passes over the training text", above=0.0, below=inf
+        None, "stop after so many passes over the training text", above=0.0, maximum=MOST_EPOCHS
     )
-    steps: int | None = setting(None, "stop after so many updates", minimum=1)
-    minutes: float | None = setting(None, "stop after so many minutes of training", above=0.0, below=inf)
+    steps: int | None = setting(None, "stop after so many updates", minimum=1, maximum=LARGEST_COUNT)
+    minutes: float | None = setting(
+        None, "stop after so many minutes of training", above=0.0, maximum=MOST_MINUTES
+    )
 
-    evaluations: int = setting(10, "how often to evaluate, spread evenly over the budget", minimum=1)
+    evaluations: int = setting(
+        10, "how often to evaluate, spread evenly over the budget", minimum=1, maximum=LARGEST_COUNT
+    )
     evaluation_tokens: int = setting(
-        500_000, "evaluate on at most so many tokens of the validation text", minimum=1
+        500_000, "evaluate on at most so many tokens of the validation text", minimum=1, maximum=LARGEST_COUNT
     )
     patience: int | None = setting(
-        None, "stop early after so many evaluations without a better one", minimum=1
+        None, "stop early after so many evaluations without a better one", minimum=1, maximum=LARGEST_COUNT
     )
     checkpoint_minutes: float | None = setting(
         None,
         "save what --resume needs this often (1, or so rarely that it takes 2% of the time)",
         above=0.0,
-        below=inf,
+        maximum=MOST_MINUTES,
     )
     baseline_order: int | None = setting(
-        None, "order of the n-gram baseline; 0 for none (char, byte: 7; others: 5)", minimum=0
+        None,
+        "order of the n-gram baseline; 0 for none (char, byte: 7; others: 5)",
+        minimum=0,
+        maximum=HIGHEST_ORDER,
     )
 
     seed: int = setting(0, "of initial weights, dropout and shuffling", minimum=0, maximum=2**63 - 1)

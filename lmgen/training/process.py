@@ -7,11 +7,17 @@ it is first touched: 7% of the time of an LSTM of 256 units.
 """
 
 import ctypes
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+NO_MEMORY = re.compile(
+    "can't allocate memory|not enough memory|out of memory|Storage size calculation overflowed"
+)
+"""What the messages of torch's errors say where there is not enough memory, on a CPU, Windows or a GPU."""
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -26,6 +32,9 @@ def computing(threads: int | None) -> Iterator[None]:
     numpy gets one, unless its library shares them with torch's (MKL): threads of its own would fight with
     torch's for the same processors, since both go on looking for work for a while when they have none. Freed
     memory is kept, from now on.
+
+    Raises:
+        MemoryError: there is not enough memory; torch itself raises a RuntimeError.
     """
     from threadpoolctl import ThreadpoolController
 
@@ -35,6 +44,10 @@ def computing(threads: int | None) -> Iterator[None]:
         with ThreadpoolController().select(internal_api=["openblas", "blis"]).limit(limits=1):
             torch.set_num_threads(threads or before)  # after the limit, which some libraries share with torch
             yield
+    except RuntimeError as error:
+        if NO_MEMORY.search(str(error)):
+            raise MemoryError(str(error)) from error
+        raise
     finally:
         torch.set_num_threads(before)
 

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.core import TyperArgument, TyperOption
 from typer.testing import CliRunner
 
-from lmgen.cli.values import convert_plain_values, plain
+from lmgen.cli.values import _Conversion, convert_plain_values, plain
 
 NUMBERS = st.one_of(
     st.integers().map(str),
@@ -20,6 +20,7 @@ NUMBERS = st.one_of(
 )
 
 
+@settings(deadline=None)  # the first call imports pydantic
 @given(NUMBERS)
 @pytest.mark.parametrize("kind", [int, float])
 def test_a_number_is_the_one_that_typer_takes_it_for(kind: type, text: str) -> None:
@@ -88,9 +89,28 @@ def test_a_command_is_called_as_typer_would_call_it(
         typer.echo(repr((texts, number, many, choice, flag, file)))
 
     before = CliRunner().invoke(app, arguments)
-    for kind in (TyperArgument, TyperOption):  # to be put back after the test
-        monkeypatch.setattr(kind, "get_runtime_param", kind.get_runtime_param)
-    convert_plain_values()
+    _convert_until_the_test_ends(monkeypatch)
     after = CliRunner().invoke(app, arguments)
 
     assert (after.exit_code, after.output) == (before.exit_code, before.output)
+
+
+def test_a_typer_that_describes_parameters_otherwise_converts_all_by_itself() -> None:
+    class Renamed:
+        """A parameter of a later typer."""
+
+        multiple = False
+        nargs = 1
+
+    class Validation:
+        def coerce(self, value: str, param: object, ctx: object) -> str:
+            return f"typer's {value}"
+
+    assert _Conversion(Validation).coerce("5", Renamed(), None) == "typer's 5"
+
+
+def _convert_until_the_test_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in (TyperArgument, TyperOption):
+        if hasattr(kind, "get_runtime_param"):
+            monkeypatch.setattr(kind, "get_runtime_param", kind.get_runtime_param)
+    convert_plain_values()

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.models.base import FloatArray, IdArray
+from lmgen.models.ngram.config import HIGHEST_ORDER
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
 
 Discounts = tuple[float, float, float]
@@ -33,10 +34,6 @@ Discounts = tuple[float, float, float]
 
 FALLBACK_DISCOUNTS: Discounts = (0.5, 1.0, 1.5)
 """Used for an order whose counts of counts give none that are valid; lmplz's --discount_fallback."""
-
-
-HIGHEST_ORDER = 100
-"""Beyond this an order is taken for a slip: each takes memory and time, and n-grams so long never recur."""
 
 
 @dataclass(frozen=True, slots=True)

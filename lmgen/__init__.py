@@ -17,7 +17,7 @@ from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, Numer
 
 TYPE_CHECKING = False  # what type checkers take to be true; `typing` itself takes a while to import
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
     from typing import Any
 
@@ -131,7 +131,7 @@ def train(
     config = configured(_settings(corpus, from_model, settings), "lmgen.train")
     folder = None if out is None else Path(out)
 
-    def begin(stop: Callable[[], bool]) -> Iterator[Event]:
+    def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
         return run.train(config, folder, overwrite=overwrite, should_stop=stop, on_note=on_note or _ignore)
 
     return TextModel.load(run_to_end(begin, on_event, should_stop))
@@ -171,7 +171,7 @@ def resume(
 
     path = newest_begun().folder if folder is None else Path(folder)
 
-    def begin(stop: Callable[[], bool]) -> Iterator[Event]:
+    def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
         return run.resume(path, settings, should_stop=stop, on_note=on_note or _ignore)
 
     return TextModel.load(run_to_end(begin, on_event, should_stop))

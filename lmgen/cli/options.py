@@ -168,7 +168,8 @@ def _switch(parameter: inspect.Parameter) -> str | None:
     option = next((each for each in metadata if isinstance(each, OptionInfo)), None)
     if option is None or annotation not in (bool, bool | None):
         return None
-    flags = [flag for flag in option.param_decls or () if flag.startswith("--")]
+    names = [option.default, *(option.param_decls or ())]  # typer takes the first name for a default
+    flags = [name for name in names if isinstance(name, str) and name.startswith("--")]
     return flags[0] if len(flags) == 1 and "/" not in flags[0] else None
 
 

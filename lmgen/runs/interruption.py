@@ -7,7 +7,8 @@ asks the run to stop: training finishes the update, saves a checkpoint and yield
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
@@ -62,7 +63,7 @@ class Interruption:
 
 
 def run_to_end(
-    begin: Callable[[Callable[[], bool]], Iterator[Event]],
+    begin: Callable[[Callable[[], bool]], Generator[Event, None, None]],
     on_event: Callable[[Event], None] | None,
     should_stop: Callable[[], bool] | None,
 ) -> Path:
@@ -84,13 +85,11 @@ def run_to_end(
     interruption = Interruption(_signals())
     caller = _Caller(on_event, should_stop)
     events = begin(lambda: interruption.requested() or caller.should_stop())
-    with interruption:
+    with interruption, closing(events):  # which lets go of the run folder's lock
         for event in interruption.watch(events):
             caller.on_event(event)
             if caller.failure and not interruption.updating:
                 raise caller.failure
-            if isinstance(event, Finished | Interrupted):
-                break
     if caller.failure:
         raise caller.failure
     if isinstance(event, Finished):

@@ -54,7 +54,7 @@ def train(
     overwrite: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
     on_note: Callable[[str], None] = lambda _: None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """
     Train a model from the beginning. The call imports torch; the rest happens while the events are read.
 
@@ -86,7 +86,7 @@ def resume(
     *,
     should_stop: Callable[[], bool] = lambda: False,
     on_note: Callable[[str], None] = lambda _: None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """
     Go on with a run as if it had not stopped; one that was killed early is begun again. Imports torch.
 
@@ -108,7 +108,9 @@ def resume(
     return _resumed_run(folder, changes or {}, should_stop, on_note)
 
 
-def _new_run(config: RunConfig, folder: Path | None, call: _Call, *, overwrite: bool) -> Iterator[Event]:
+def _new_run(
+    config: RunConfig, folder: Path | None, call: _Call, *, overwrite: bool
+) -> Generator[Event, None, None]:
     """Prepare the run beside what is in its folder, put it in place and train."""
     config = on_this_machine(config.resolved())
     as_toml(config)  # raises now if it cannot be written
@@ -134,7 +136,7 @@ def _resumed_run(
     changes: Mapping[str, Any],
     should_stop: Callable[[], bool],
     on_note: Callable[[str], None],
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Repair what a killed process has left in the folder and train on from there."""
     run = RunFolder(folder)
     if not (run.config.exists() or run.new.config.exists()):

@@ -160,10 +160,10 @@ def test_an_adaptive_output_is_trained_on_with_a_larger_vocabulary(
     trained(text, tmp_path / "base", tokenizer="word", output="adaptive")
     settings = {"extend_vocabulary": True, "optimizer": "adamw-adagrad"}
     *_, finished = tuned(new_text, tmp_path / "base", tmp_path / "new", **settings)
-    base, new = (read_config(RunFolder(tmp_path / name).config) for name in ("base", "new"))
+    base, new = (read_run_config(RunFolder(tmp_path / name).config).network for name in ("base", "new"))
 
     assert isinstance(finished, Finished)
-    assert (new["output"], new["cutoffs"]) == ("adaptive", base["cutoffs"])
+    assert (new.output, new.cutoffs) == ("adaptive", base.cutoffs)
     old, grown = (lmgen.load(tmp_path / name).model for name in ("base", "new"))
     assert grown.vocabulary_size == old.vocabulary_size + 2
 

@@ -14,6 +14,7 @@ from lmgen.runs import run
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import read_run_config
 from lmgen.runs.events import Finished, Interrupted, Started
+from lmgen.runs.records import Keeper
 from lmgen.runs.resuming import settings_of_this_call
 from lmgen.training import setup
 from lmgen.training.config import OPTIMIZER_NAMES
@@ -199,7 +200,7 @@ def test_what_only_says_how_a_run_is_computed_may_be_other_each_time(
     before = folder.config.read_text(encoding="utf-8")
     changes = {"threads": 2, "checkpoint_minutes": 1e-9, "device": "cpu"}
     seen: list[int] = []
-    monkeypatch.setattr(run, "Keeper", _noting(seen, run.Keeper))
+    monkeypatch.setattr(run, "Keeper", _noting(seen, Keeper))
     [started] = [
         event
         for event in run.resume(folder.folder, changes, should_stop=stop_after(6))
@@ -231,7 +232,7 @@ def test_a_run_goes_on_with_the_device_of_the_machine_unless_one_was_asked_for(
     auto = read_run_config(path)
     asked = RunConfig.from_settings(auto.to_settings(), "here", {**auto.asked, "device": "cpu"})
     notes: list[str] = []
-    monkeypatch.setattr(setup, "open_device", lambda name: torch.device({"auto": "cuda"}.get(name, name)))
+    monkeypatch.setattr(setup, "open_device", lambda name: torch.device("cuda" if name == "auto" else name))
 
     assert settings_of_this_call(asked, {}, notes.append)["device"] == "cpu"
     assert settings_of_this_call(auto, {"device": "cpu"}, notes.append)["device"] == "cpu"
@@ -264,11 +265,12 @@ def test_threads_are_kept_unless_the_machine_has_fewer_processors(
     chosen = RunConfig.from_settings(settings, "here", {"threads": 6})
     left_to_lmgen = RunConfig.from_settings(settings, "here", {})
     notes: list[str] = []
-    counts = []
-    for processors in (8, 4):
-        monkeypatch.setattr("os.cpu_count", lambda count=processors: count)
-        for made in (chosen, left_to_lmgen):
-            counts.append(settings_of_this_call(made, {}, notes.append)["threads"])
 
-    assert counts == [6, 6, 6, torch.get_num_threads()]
+    def threads(made: RunConfig, processors: int) -> Any:
+        monkeypatch.setattr("os.cpu_count", lambda: processors)
+        return settings_of_this_call(made, {}, notes.append)["threads"]
+
+    assert [threads(chosen, 8), threads(chosen, 4), threads(left_to_lmgen, 8)] == [6, 6, 6]
+    assert notes == []
+    assert threads(left_to_lmgen, 4) == torch.get_num_threads()
     assert notes == ["this machine has fewer than the 6 processors that the run had until now"]

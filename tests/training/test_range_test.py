@@ -93,7 +93,7 @@ def test_a_run_that_was_cut_off_before_its_test_makes_it_when_resumed(text: Path
     trained(text, tmp_path / "whole", learning_rate="find")
     events = run.train(config(text, learning_rate="find"), tmp_path / "cut")
     next(events)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     list(run.resume(tmp_path / "cut", should_stop=stop_after(5)))
     list(run.resume(tmp_path / "cut"))
 

@@ -12,7 +12,7 @@ from typer.models import OptionInfo
 
 from lmgen.cli import completion, report
 from lmgen.cli.threads import use_one_thread
-from lmgen.errors import ModelError
+from lmgen.errors import ConfigError, ModelError
 from lmgen.settings import NONE, explanation, kind, takes_none
 
 if TYPE_CHECKING:
@@ -143,13 +143,14 @@ def with_opposites(command: Command) -> Command:
 
     @wraps(command)
     def with_switches(**values: Any) -> None:
-        for name, flag in flags.items():
-            if values.pop(_OPPOSITE + name):
-                if values[name]:
-                    raise typer.BadParameter(
-                        f"{flag} and {opposite(flag)} contradict each other; give one of them"
-                    )
-                values[name] = False
+        with report.reported_errors():
+            for name, flag in flags.items():
+                if values.pop(_OPPOSITE + name):
+                    if values[name]:
+                        raise ConfigError(
+                            f"{flag} and {opposite(flag)} contradict each other; give one of them"
+                        )
+                    values[name] = False
         command(**values)
 
     parameters = [*signature.parameters.values(), *opposites]

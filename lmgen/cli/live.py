@@ -1,4 +1,4 @@
-"""The live display of training on a terminal: the table of evaluations, and below it a bar, figures, a sample."""
+"""The live display of training: the table of evaluations, and below it a bar, figures and a sample."""
 
 import time
 from contextlib import suppress

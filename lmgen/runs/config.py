@@ -64,6 +64,8 @@ class RunConfig:
         if not isinstance(corpus, list | tuple) or not all(isinstance(name, str) for name in corpus):
             raise ConfigError(f"{where}: corpus has to be a list of names")
         origin, extend = rest.pop("from", None), rest.pop("extend_vocabulary", False)
+        if not isinstance(origin, str | None):
+            raise ConfigError(f"{where}: from is {origin!r}, but has to name a model")
         if extend not in (True, False):
             raise ConfigError(f"{where}: extend_vocabulary is {extend!r}, but has to be of type bool")
         if extend and origin is None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from lmgen.errors import ConfigError
 from lmgen.runs.config import RunConfig
-from lmgen.runs.finetuning import origin_named, refuse_contradictions
+from lmgen.runs.finetuning import open_origin, refuse_contradictions
 from lmgen.runs.presets import preset_settings
 
 DERIVED = "derived"
@@ -53,7 +53,8 @@ def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
         asked = {**read_config(Path(file)), **asked}
         where = f"{file} and {where}"
     given = {name: value for name, value in asked.items() if name != "preset"}
-    origin = origin_named(given.get("from"), where)
+    name = given.get("from")
+    origin = open_origin(name) if isinstance(name, str) else None
     shape = origin.shape if origin else {}
     if origin:
         refuse_contradictions(given, origin)

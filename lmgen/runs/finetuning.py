@@ -97,21 +97,6 @@ def open_origin(name: str) -> Origin:
     return Origin(path, saved.model, saved.tokenizer)
 
 
-def origin_named(name: object, where: str) -> Origin | None:
-    """
-    The model that the setting `from` names, if there is one.
-
-    Raises:
-        ConfigError: the setting is no text; `where` says where it was given.
-        ModelError: as `open_origin`.
-    """
-    if name is None:
-        return None
-    if not isinstance(name, str):
-        raise ConfigError(f"{where}: from is {name!r}, but has to name a model")
-    return open_origin(name)
-
-
 def refuse_contradictions(given: Mapping[str, Any], origin: Origin) -> None:
     """
     Check that what the user asked for agrees with the tokenizer and the shape of the model.

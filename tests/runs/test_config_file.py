@@ -211,6 +211,7 @@ def test_a_setting_of_none_survives_its_file(text: Path, tmp_path: Path) -> None
         ("clip = 'nothing'", "clip is 'nothing', but has to be of type float"),
         ("layers = 'none'", "layers is 'none', but has to be of type int"),
         ("derive = 1", "unknown settings derive"),
+        ("from = 5", "from is 5, but has to name a model"),
         ("a = " + "[" * 5000 + "]" * 5000, "cannot read the settings in"),
         ("a = ", "cannot read the settings in"),
     ],
@@ -218,9 +219,10 @@ def test_a_setting_of_none_survives_its_file(text: Path, tmp_path: Path) -> None
 def test_a_wrong_file_is_named(content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text(content)
 
-    with pytest.raises(ConfigError, match=message) as error:
-        configured({"config": str(tmp_path / "wrong.toml")}, "the test")
-    assert "wrong.toml" in str(error.value)
+    for read in (read_run_config, lambda path: configured({"config": str(path)}, "the test")):
+        with pytest.raises(ConfigError, match=message) as error:
+            read(tmp_path / "wrong.toml")
+        assert "wrong.toml" in str(error.value)
 
 
 def test_a_path_that_is_no_text_is_refused_before_anything_is_written() -> None:

@@ -43,7 +43,7 @@ import lmgen.cli.train  # noqa: F401
 from lmgen.__main__ import main as command
 from lmgen.data.run_folder import RunFolder
 from lmgen.models.network.cells import CELLS
-from lmgen.runs import run  # noqa: F401
+from lmgen.runs.setup import import_torch
 from lmgen.tokenizers.config import TOKENIZER_NAMES
 
 SETTINGS = [
@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200, help="runs that are killed")
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     arguments = parser.parse_args()
+    import_torch()  # and all that it takes to train
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         failures = kill_all(arguments.kills, arguments.seed, Path(folder))

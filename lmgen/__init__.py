@@ -17,7 +17,7 @@ from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, Numer
 
 TYPE_CHECKING = False  # what type checkers take to be true; `typing` itself takes a while to import
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
     from typing import Any
 
@@ -36,6 +36,7 @@ __all__ = [
     "find_learning_rate",
     "fit_ngram",
     "load",
+    "resume",
     "train",
 ]
 
@@ -89,43 +90,91 @@ def train(
     overwrite: bool = False,
     from_model: str | Path | None = None,
     on_event: Callable[[Event], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    on_note: Callable[[str], None] | None = None,
     **settings: Any,
 ) -> TextModel:
     """
     Train a model and open the best one.
 
+    Ctrl-C finishes the update, saves a checkpoint and raises KeyboardInterrupt; a second Ctrl-C does not
+    wait. `lmgen.resume` goes on, bit for bit as if training had not stopped. In threads other than the main
+    one, which get no Ctrl-C, `should_stop` is the way to stop.
+
     Args:
         corpus: files, folders or corpus names; none: the built-in default.
         out: the run folder; `checkpoints/CORPUS` if None.
         overwrite: replace the run that is there.
-        from_model: go on from the weights and the tokenizer of this model (`--from`).
-        on_event: called with each of `lmgen.training.events` as it happens.
-        settings: those of `lmgen train --help`, by the names of the flags: `minutes=5, hidden_size=512`.
+        from_model: fine-tune this model (`--from`).
+        on_event: called with each event of `lmgen.runs.events` as it happens. If it raises, the run is saved
+            before the exception goes on.
+        should_stop: called after every update and during evaluations. If it returns True, the run is saved
+            and its best model so far is returned.
+        on_note: called with what the command would print as a note.
+        settings: those of `lmgen train --help`, by the names of the flags: `minutes=5, hidden_size=512,
+            preset="good", config="run/config.toml"`. None takes a setting back that may be absent.
 
     Raises:
         ConfigError: a setting is unknown or out of range.
         CorpusError: the corpus cannot be read or is too short.
-        ModelError: the run folder exists, or the model to go on from cannot be used.
+        ModelError: the run folder exists, or the model of `from_model` cannot be used.
         NumericalError: training was unstable to its end; the best model it had is in the run folder.
+        KeyboardInterrupt: after Ctrl-C; its text says how to go on.
     """
     from pathlib import Path
 
     from lmgen.runs import run
     from lmgen.runs.config_file import configured
-    from lmgen.runs.events import Finished, Interrupted
+    from lmgen.runs.interruption import run_to_end
     from lmgen.text_model import TextModel
 
     config = configured(_settings(corpus, from_model, settings), "lmgen.train")
     folder = None if out is None else Path(out)
-    for event in run.train(config, folder, overwrite=overwrite):
-        if on_event is not None:
-            on_event(event)
-        if isinstance(event, Interrupted):
-            raise KeyboardInterrupt
-        if isinstance(event, Finished):
-            folder = Path(event.run)
-            event.check()
-    return TextModel.load(folder)
+
+    def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
+        return run.train(config, folder, overwrite=overwrite, should_stop=stop, on_note=on_note or _ignore)
+
+    return TextModel.load(run_to_end(begin, on_event, should_stop))
+
+
+def resume(
+    folder: str | Path | None = None,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> TextModel:
+    """
+    Go on with a run, bit for bit as if it had not stopped, and open its best model.
+
+    Args:
+        folder: the run folder; None: the run under `checkpoints/` that was begun or resumed last.
+        on_event: as in `train`.
+        should_stop: as in `train`.
+        on_note: as in `train`.
+        settings: a new budget (`epochs`, `steps`, `minutes`), which the run keeps, or `device`, `threads` and
+            `checkpoint_minutes` for this call. Others must be those that the run has.
+
+    Raises:
+        ConfigError: a setting cannot change when a run is resumed, or is out of range.
+        ModelError: there is no run to resume, another process trains it, or its files are damaged.
+        NumericalError: as `train`.
+        KeyboardInterrupt: as `train`.
+    """
+    from pathlib import Path
+
+    from lmgen.data.run_folder import newest_begun
+    from lmgen.runs import run
+    from lmgen.runs.interruption import run_to_end
+    from lmgen.text_model import TextModel
+
+    path = newest_begun().folder if folder is None else Path(folder)
+
+    def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
+        return run.resume(path, settings, should_stop=stop, on_note=on_note or _ignore)
+
+    return TextModel.load(run_to_end(begin, on_event, should_stop))
 
 
 def estimate_cost(*corpus: str | Path, from_model: str | Path | None = None, **settings: Any) -> CostMeasured:
@@ -162,6 +211,16 @@ def find_learning_rate(
 def _settings(
     corpus: tuple[str | Path, ...], from_model: str | Path | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Flat settings by the names of the flags."""
-    given = {**settings, "corpus": [str(name) for name in corpus]}
+    """Flat settings by the names of the flags, with paths as text."""
+    from os import PathLike, fspath
+
+    given = {
+        name: fspath(value) if isinstance(value, PathLike) else value for name, value in settings.items()
+    }
+    if corpus:
+        given["corpus"] = [str(name) for name in corpus]
     return given if from_model is None else {**given, "from": str(from_model)}
+
+
+def _ignore(_note: str) -> None:
+    """What happens to notes that nobody asked for."""

@@ -22,6 +22,8 @@ LARGEST_COUNT = 10**12
 
 LONGEST_SHOWN = 80
 """Characters of a wrong value that an error message quotes."""
+NONE = "none"
+"""How files and flags spell None, for which TOML has no word; but `valid = "none"` names a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,12 @@ def kind(config: type, name: str) -> tuple[type, bool]:
     return hint, False
 
 
+def takes_none(config: type, name: str) -> bool:
+    """Whether `none` stands for None in a setting: it may be absent, and is no text."""
+    plain, optional = kind(config, name)
+    return optional and plain is not str
+
+
 def check(config: Any) -> None:
     """
     Check every setting's type and range; meant for a dataclass's `__post_init__`.
@@ -85,7 +93,7 @@ def check(config: Any) -> None:
 
 def from_mapping(config: type[C], values: Mapping[str, Any], where: str) -> C:
     """
-    Build a configuration from names and values read from a file.
+    Build a configuration from names and values read from a file, where `none` is None.
 
     Raises:
         ConfigError: a name is unknown or a value is wrong; `where` says in which file.
@@ -97,18 +105,32 @@ def from_mapping(config: type[C], values: Mapping[str, Any], where: str) -> C:
             f"{where}: unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
         )
     try:
-        return config(**values)
+        return config(**{name: _without_none(config, name, value) for name, value in values.items()})
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def to_mapping(config: Any) -> dict[str, Any]:
-    """The settings that are present, by name: what a file keeps. Absent (None) ones are left out."""
-    return {
-        field.name: value
-        for field in dataclasses.fields(config)
-        if (value := getattr(config, field.name)) is not None
-    }
+def to_mapping(config: Any, *, complete: bool = False) -> dict[str, Any]:
+    """
+    The settings by name, as a file keeps them: `from_mapping` makes the same configuration of them.
+
+    Args:
+        config: a configuration.
+        complete: write `none` for every None, so that nothing depends on defaults that may change; otherwise
+            only where the default is something else.
+    """
+    values = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value is not None:
+            values[field.name] = value
+        elif takes_none(type(config), field.name) and (complete or field.default is not None):
+            values[field.name] = NONE
+    return values
+
+
+def _without_none(config: type, name: str, value: object) -> object:
+    return None if value == NONE and takes_none(config, name) else value
 
 
 def shown(value: object) -> str:

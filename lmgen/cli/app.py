@@ -77,13 +77,15 @@ for _name, (_, _help) in COMMANDS.items():
 
 def load_command(name: str) -> Any:
     """Import a command and make it one of typer's."""
+    from lmgen.cli.options import with_opposites
+
     module, _, attribute = COMMANDS[name][0].partition(":")
     command = getattr(import_module(f"lmgen.cli.{module}"), attribute)
     alone = typer.Typer()
     if isinstance(command, typer.Typer):
         alone.add_typer(command, name=name)
     else:
-        alone.command(name)(command)
+        alone.command(name)(with_opposites(command))
     return get_group(alone).commands[name]
 
 

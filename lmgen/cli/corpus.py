@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lmgen.cli import completion, report
-from lmgen.cli.options import JsonOption, QuietOption
+from lmgen.cli.options import JsonOption, QuietOption, with_opposites
 from lmgen.cli.output import TextOutput, print_result
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ NameArgument = Annotated[
 
 
 @corpus.command("list")
+@with_opposites
 def list_(json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa: ARG001 - its callback acts
     """
     List the corpora that have a name.
@@ -47,6 +48,7 @@ def list_(json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa
 
 
 @corpus.command()
+@with_opposites
 def show(
     name: NameArgument,
     split: Annotated[
@@ -83,6 +85,7 @@ def show(
 
 
 @corpus.command()
+@with_opposites
 def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001 - its callback acts
     """
     Download a corpus, or find it where it is; check it and print the sha256 and the path of each file.
@@ -110,6 +113,7 @@ def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001
 
 
 @corpus.command()
+@with_opposites
 def make(
     name: Annotated[
         str,

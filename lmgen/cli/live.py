@@ -1,4 +1,4 @@
-"""The live display of training on a terminal: below the table of evaluations a bar, figures and a sample."""
+"""The live display of training: the table of evaluations, and below it a bar, figures and a sample."""
 
 import time
 from contextlib import suppress
@@ -19,13 +19,14 @@ from lmgen.runs.events import Saved, Started
 from lmgen.training.events import Stepped
 
 SAMPLE_LENGTH = 240
-"""Tokens of the sample that is shown after each better evaluation."""
+"""Tokens of the sample that each new best model writes."""
 
 SAMPLE_LINES = 6
+"""Lines of it that are shown."""
 
 
 class LiveDisplay:
-    """Shows lines above and a moving part below, redrawn four times a second."""
+    """Prints lines above a part that is redrawn four times a second."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -46,7 +47,7 @@ class LiveDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stepped = None  # the moving part goes; the lines above stay
+        self._stepped = None  # clears the part that is redrawn; the lines above stay
         with suppress(OSError):  # the terminal is closed
             self._live.stop()
 
@@ -55,7 +56,7 @@ class LiveDisplay:
         self._console.print(Text(visible(text)))
 
     def started(self, started: Started) -> None:
-        """Begin to measure the pace."""
+        """Note when training begins, to tell how long it will take."""
         self._train = started.prepared.train
         self._begun = time.monotonic()
 
@@ -66,7 +67,7 @@ class LiveDisplay:
         self._stepped = stepped
 
     def saved(self, saved: Saved) -> None:
-        """Show what the better model writes."""
+        """Have the new best model write a sample, which is drawn at the next refresh."""
         from lmgen.text_model import TextModel
 
         self._sample = TextModel.load(saved.path).sample(length=SAMPLE_LENGTH, temperature=0.7, seed=0)
@@ -79,7 +80,7 @@ class LiveDisplay:
         bar.add_row(
             ProgressBar(total=1.0, completed=stepped.progress, width=30),
             f"{stepped.progress:4.0%}",
-            f"step {stepped.step:,}, {duration(stepped.seconds)} trained, {self._left(stepped)} left",
+            f"step {stepped.step:,}, {duration(stepped.seconds)} trained, {self._time_left(stepped)} left",
         )
         return Group("", bar, self._figures(stepped), *self._sample_lines())
 
@@ -91,8 +92,8 @@ class LiveDisplay:
             figures.append(f"{bits:.4f} bits/char")
         return Text("   ".join([*figures, f"{stepped.tokens_per_second:,.0f} tokens/s"]))
 
-    def _left(self, stepped: Stepped) -> str:
-        """Time to the end of the budget, at the pace so far."""
+    def _time_left(self, stepped: Stepped) -> str:
+        """Time until the budget is spent, at the speed so far."""
         done = stepped.progress - (self._begun_progress or 0.0)
         if done <= 0:
             return "?"

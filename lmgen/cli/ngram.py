@@ -77,7 +77,7 @@ def ngram(
                 out,
                 prune=_thresholds(prune),
                 overwrite=overwrite,
-                tell=note,
+                on_note=note,
                 **given(settings),
             )
         for line in fitted.notes:

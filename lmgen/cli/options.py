@@ -3,20 +3,27 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args
 
 import typer
+from typer.models import OptionInfo
 
 from lmgen.cli import completion, report
 from lmgen.cli.threads import use_one_thread
-from lmgen.errors import ModelError
-from lmgen.settings import explanation, kind
+from lmgen.errors import ConfigError, ModelError
+from lmgen.settings import NONE, explanation, kind, takes_none
 
 if TYPE_CHECKING:
     from lmgen.text_model import TextModel
 
 Command = TypeVar("Command", bound=Callable[..., None])
+
+_OPPOSITE = "opposite_of_"
+
+_ABSENT = object()
+"""What a flag's `none` is until `given` makes None of it, which stands for a flag that is not given."""
 
 ModelArgument = Annotated[
     Path | None,
@@ -92,8 +99,9 @@ def settings_as_options(*configs: type) -> Callable[[Command], Command]:
     """
     Give a command a flag for each setting of the configurations, in place of its `**settings`.
 
-    A flag that is not given arrives as None, so that the command knows which were: `--batch-size 8` is
-    `settings["batch_size"] == 8`. The help page shows the configuration's own default.
+    A flag that is not given arrives as None, so that the command knows which were (`given`): `--batch-size 8`
+    is `settings["batch_size"] == 8`. A number that may be absent takes `none`. The help page shows the
+    configuration's own default.
     """
 
     def decorate(command: Command) -> Command:
@@ -107,20 +115,76 @@ def settings_as_options(*configs: type) -> Callable[[Command], Command]:
 
 
 def given(settings: dict[str, Any]) -> dict[str, Any]:
-    """Only the settings whose flags were given."""
-    return {name: value for name, value in settings.items() if value is not None}
+    """Only the settings whose flags were given; `none` is None from here on."""
+    return {
+        name: None if value is _ABSENT else value for name, value in settings.items() if value is not None
+    }
+
+
+def with_opposites(command: Command) -> Command:
+    """
+    Give each flag of a command that takes no value its opposite: `--no-tied` for `--tied`.
+
+    So the command line wins over a preset or a file whatever they say. Help pages do not list the opposites.
+    """
+    signature = inspect.signature(command)
+    flags = {
+        parameter.name: flag for parameter in signature.parameters.values() if (flag := _switch(parameter))
+    }
+    opposites = [
+        inspect.Parameter(
+            _OPPOSITE + name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[bool, typer.Option(opposite(flag), hidden=True)],
+        )
+        for name, flag in flags.items()
+    ]
+
+    @wraps(command)
+    def with_switches(**values: Any) -> None:
+        with report.reported_errors():
+            for name, flag in flags.items():
+                if values.pop(_OPPOSITE + name):
+                    if values[name]:
+                        raise ConfigError(
+                            f"{flag} and {opposite(flag)} contradict each other; give one of them"
+                        )
+                    values[name] = False
+        command(**values)
+
+    parameters = [*signature.parameters.values(), *opposites]
+    with_switches.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return cast(Command, with_switches)
+
+
+def opposite(flag: str) -> str:
+    """`--tied` -> `--no-tied`, and the other way round."""
+    return flag.replace("--no-", "--") if flag.startswith("--no-") else flag.replace("--", "--no-", 1)
+
+
+def _switch(parameter: inspect.Parameter) -> str | None:
+    """The flag that switches a parameter on, if it takes no value and no opposite has been given to it."""
+    annotation, *metadata = get_args(parameter.annotation) or (parameter.annotation,)
+    option = next((each for each in metadata if isinstance(each, OptionInfo)), None)
+    if option is None or annotation not in (bool, bool | None):
+        return None
+    names = [option.default, *(option.param_decls or ())]  # typer takes the first name for a default
+    flags = [name for name in names if isinstance(name, str) and name.startswith("--")]
+    return flags[0] if len(flags) == 1 and "/" not in flags[0] else None
 
 
 def _flag(config: type, field: Any) -> inspect.Parameter:
     """The flag of one setting, as a parameter that typer understands."""
     known = explanation(field)
     plain: Any = kind(config, field.name)[0]
+    words = {word: word for word in known.words} | ({NONE: _ABSENT} if takes_none(config, field.name) else {})
     if known.choices:
         plain = Literal[tuple(known.choices)]
     flag = "--" + field.name.replace("_", "-")
     option = typer.Option(
         flag,
-        **_words(plain, known.words),
+        **_number_or_word(plain, words, shown=[*known.words, *([NONE] if field.default is not None else [])]),
         help=known.help[0].upper() + known.help[1:] + _shown(field.default) + ".",
         show_default=False,
         rich_help_panel=config.__doc__.splitlines()[0].rstrip(".") if config.__doc__ else None,
@@ -130,22 +194,30 @@ def _flag(config: type, field: Any) -> inspect.Parameter:
     )
 
 
-def _words(plain: type, words: tuple[str, ...]) -> dict[str, Any]:
-    """How typer reads a number in whose place some words may stand."""
+def _number_or_word(plain: type, words: dict[str, Any], shown: list[str]) -> dict[str, Any]:
+    """
+    How typer reads a number in whose place some words may stand.
+
+    Args:
+        plain: int or float.
+        words: the words, and what they mean.
+        shown: those that the help page shows.
+    """
     if not words:
         return {}
+    kind = "a whole number" if plain is int else "a number"
 
     def number_or_word(text: str) -> Any:
         try:
-            return text if text in words else plain(text)
+            return words[text] if text in words else plain(text)
         except ValueError as error:
-            raise typer.BadParameter(f"{text!r} is neither a number nor {' or '.join(words)}") from error
+            raise typer.BadParameter(f"{text!r} is neither {kind} nor {' or '.join(words)}") from error
 
-    return {"parser": number_or_word, "metavar": "|".join([plain.__name__.upper(), *words])}
+    return {"parser": number_or_word, "metavar": f"<{'|'.join([plain.__name__, *shown])}>"}
 
 
 def _shown(default: object) -> str:
-    """How a default stands on the help page; nothing where the explanation says what happens without."""
+    """A default as the help page shows it; nothing where the explanation says what happens without one."""
     if default is None or default is MISSING or default is False:
         return ""
     return f" ({default})"

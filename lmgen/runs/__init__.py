@@ -1,9 +1,10 @@
 """
-What `lmgen train` does around the mathematics. Importing it does not import torch.
+What `lmgen train` does around the mathematics. Importing any of it imports no torch.
 
-- config.py, presets.py, config_file.py: the settings of a run
-- run.py: a run from corpus to model; setup.py: what it starts from; finetuning.py: from another model
-- new_run.py, lock.py: how a run folder comes to be, and who may write in it; records.py: what a run writes
-- trials.py: short runs that leave no folder behind; ngram.py: n-gram models, alone
-- events.py: what happens, for whoever shows it
+- run.py: a run from corpus to model; setup.py: what it needs before its first update; ngram.py: its baseline
+- config.py: all settings as one value; config_file.py: where they come from, and `config.toml`; presets.py
+- finetuning.py: a run that starts from another model; resuming.py: the settings that a run goes on with
+- new_run.py, lock.py: creating a run folder, and locking it; records.py: what a run writes into it
+- interruption.py: stopping a run by signals and callbacks; events.py: what a run yields
+- trials.py: short runs that leave no folder behind
 """

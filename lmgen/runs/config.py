@@ -7,28 +7,30 @@ from typing import Any
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
-from lmgen.settings import from_mapping, shown, to_mapping
+from lmgen.settings import NONE, from_mapping, shown, takes_none, to_mapping
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.training.config import TrainingConfig
 
 FINE_TUNING_RATE = 0.5
-"""The default rates' share where training goes on from a model: benchmarks/results/fine-tuning.md."""
+"""Fine-tuning starts at this share of the default learning rates: benchmarks/results/fine-tuning.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """Everything that a run depends on: what `config.toml` holds, flat, by the names of the flags."""
+    """Every setting of a run, and which of them were asked for."""
 
     corpus: tuple[str, ...] = ()
     """Files, folders, `-` or corpus names, read one after another; none: the built-in default."""
     origin: str | None = None
-    """The model that training goes on from (`from`), see finetuning.py."""
+    """The model to fine-tune (`--from`), see finetuning.py."""
     extend_vocabulary: bool = False
-    """Whether its vocabulary is to grow by what it lacks for the new text."""
+    """Whether tokens of the new text that this model does not know are added to its vocabulary."""
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What the user asked for, by the names of the flags (`preset` among them), as config.toml keeps it."""
 
     def __post_init__(self) -> None:
         if self.network.output == "adaptive" and self.tokenizer.tokenizer != "word":
@@ -43,12 +45,19 @@ class RunConfig:
             )
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, Any], where: str) -> "RunConfig":
+    def from_settings(
+        cls, values: Mapping[str, Any], where: str, asked: Mapping[str, Any] | None = None
+    ) -> "RunConfig":
         """
-        Sort flat settings into their parts.
+        Sort flat settings, by the names of the flags, into their parts.
+
+        Args:
+            values: the settings; those that are missing have their defaults.
+            where: where they were read, for messages.
+            asked: those that the user asked for; all of `values` if None.
 
         Raises:
-            ConfigError: a name is unknown or a value is wrong; `where` says where it was read.
+            ConfigError: a name is unknown or a value is wrong.
         """
         rest = dict(values)
         corpus = rest.pop("corpus", ())
@@ -72,10 +81,11 @@ class RunConfig:
             raise ConfigError(
                 f"{where}: unknown settings {', '.join(sorted(rest))}; see `lmgen train --help`"
             )
-        return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, **parts)
+        asked = spelled(values if asked is None else asked)
+        return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, asked=asked, **parts)
 
     def resolved(self) -> "RunConfig":
-        """The same, with the defaults that depend on other settings written out: what a run keeps."""
+        """The same with a value for each default that depends on other settings."""
         network, training = self.network, self.training
         share = 1.0 if self.origin is None else FINE_TUNING_RATE
         rate = training.learning_rate or training.highest_rate(network.hidden_size) * share
@@ -95,12 +105,12 @@ class RunConfig:
         )
 
     def to_settings(self) -> dict[str, Any]:
-        """All settings that are present, flat: what `from_settings` reads."""
+        """Every setting, flat, by the names of the flags: `from_settings` makes the same of them."""
         settings: dict[str, Any] = {"corpus": list(self.corpus)}
         if self.origin is not None:
             settings |= {"from": self.origin, "extend_vocabulary": self.extend_vocabulary}
         for name in _PARTS:
-            settings |= to_mapping(getattr(self, name))
+            settings |= to_mapping(getattr(self, name), complete=True)
         return settings
 
 
@@ -110,3 +120,19 @@ _PARTS: dict[str, Any] = {
     "network": NetworkConfig,
     "training": TrainingConfig,
 }
+
+
+def spelled(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Settings as a TOML file spells them: None is `none`, or left out where that would be a text.
+
+    `{"clip": None, "valid": None}` -> `{"clip": "none"}`
+    """
+    optional = {
+        field.name for part in _PARTS.values() for field in fields(part) if takes_none(part, field.name)
+    }
+    return {
+        name: NONE if value is None else list(value) if isinstance(value, tuple) else value
+        for name, value in settings.items()
+        if value is not None or name in optional
+    }

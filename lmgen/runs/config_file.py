@@ -1,4 +1,14 @@
-"""A run's settings: from flags, a preset, a model to go on from or a TOML file, and into one. No torch."""
+"""
+Where a run's settings come from, and how its `config.toml` keeps them. Imports no torch.
+
+`config.toml` begins with what was asked for, by the names of the flags; `--config` reads only this. Its table
+`[derived]` holds all the other settings as the run has them: defaults, what a preset or the model of `--from`
+said, the learning rate that was found, the device and the number of threads. `--resume` reads both, so that
+a run goes on with the same settings whatever the defaults are by then.
+
+Without the table `[derived]` a `config.toml` is one of an older lmgen, which wrote all settings side by side,
+as if all had been asked for.
+"""
 
 import tomllib
 from collections.abc import Mapping
@@ -7,33 +17,78 @@ from typing import Any
 
 from lmgen.errors import ConfigError
 from lmgen.runs.config import RunConfig
-from lmgen.runs.presets import with_preset
+from lmgen.runs.finetuning import open_origin, refuse_contradictions
+from lmgen.runs.presets import preset_settings
+
+DERIVED = "derived"
+
+ASKED_COMMENT = "# What was asked for. `lmgen train --config` reads this part.\n"
+DERIVED_COMMENT = "\n# All other settings, as this run has them. `lmgen train --resume` goes on with these.\n"
 
 
 def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
     """
-    The configuration of a new run, from flat settings by the names of the flags.
+    The configuration of a new run. Where several of these set the same thing, the first one counts:
+
+    1. a flag, or an argument in Python;
+    2. the file of `--config`;
+    3. `--preset`, whose budget counts only where 1 and 2 give none;
+    4. the model of `--from`;
+    5. the default.
+
+    The tokenizer and the shape of the network are always those of the model of `--from`: a preset's are
+    passed over, and a flag or a file that contradicts them is an error.
+
+    Args:
+        settings: by the names of the flags; `config`, `preset` and `from` among them.
+        where: where they were given, for messages.
 
     Raises:
-        ConfigError: a name is unknown or a value is wrong; `where` says where it was read.
-        ModelError: the model that the run is to start from cannot be used.
+        ConfigError: a name is unknown, a value is wrong, or the file cannot be read.
+        ModelError: the model of `--from` cannot be used.
     """
-    from lmgen.runs.finetuning import with_origin
-
-    return RunConfig.from_settings(with_preset(with_origin(settings, where), where), where)
+    asked = dict(settings)
+    file = asked.pop("config", None)
+    if file is not None:
+        asked = {**read_config(Path(file)), **asked}
+        where = f"{file} and {where}"
+    given = {name: value for name, value in asked.items() if name != "preset"}
+    name = given.get("from")
+    origin = open_origin(name) if isinstance(name, str) else None
+    shape = origin.shape if origin else {}
+    if origin:
+        refuse_contradictions(given, origin)
+    preset = preset_settings(asked, {**shape, **given}.get("tokenizer"), where)
+    chosen = {**preset, **given}
+    regularization = origin.regularization_beside(chosen) if origin else {}
+    return RunConfig.from_settings({**regularization, **chosen, **shape}, where, asked)
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """
-    Settings from a TOML file, by the names of the flags.
+    The settings that a TOML file asks for, by the names of the flags.
 
     Raises:
         ConfigError: the file is missing or is not TOML.
     """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"cannot read the settings in {path}: {error}") from error
+    return {name: value for name, value in _read(path).items() if name != DERIVED}
+
+
+def read_run_config(path: Path) -> RunConfig:
+    """
+    The settings of a run that goes on.
+
+    Raises:
+        ConfigError: its `config.toml` is missing or damaged.
+    """
+    asked = _read(path)
+    derived = asked.pop(DERIVED, {})
+    if not isinstance(derived, dict):
+        raise ConfigError(f"{path}: {DERIVED} has to be a table")
+    settings = {**asked, **derived}
+    if derived:
+        settings.pop("preset", None)
+    return RunConfig.from_settings(settings, str(path), asked)
 
 
 def as_toml(config: RunConfig) -> str:
@@ -45,9 +100,20 @@ def as_toml(config: RunConfig) -> str:
     """
     import tomli_w
 
-    settings = tomli_w.dumps(config.to_settings())
+    settings = config.to_settings()
+    order = dict.fromkeys(["corpus", "from", "extend_vocabulary", "preset", *settings])
+    asked = {name: config.asked[name] for name in order if name in config.asked}
+    derived = {name: value for name, value in settings.items() if asked.get(name) != value}
+    text = ASKED_COMMENT + tomli_w.dumps(asked) + DERIVED_COMMENT + tomli_w.dumps({DERIVED: derived})
     try:
-        settings.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ConfigError("a path of the corpus is not UTF-8; rename it") from error
-    return settings
+    return text
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read the settings in {path}: {error}") from error

@@ -1,4 +1,4 @@
-"""What happens in a training run, as it happens. Whoever shows or records training listens to these."""
+"""The events that a training run yields: for displays, records and callbacks."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack
 
 @dataclass(frozen=True, slots=True)
 class BaselineFitted:
-    """The n-gram model that the network is measured against is fitted and saved."""
+    """The n-gram baseline, which the network is compared with, is fitted and saved."""
 
     order: int
     ngrams: int
@@ -24,7 +24,7 @@ class BaselineFitted:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Everything is ready and the first update comes next."""
+    """Everything is ready; the first update comes next."""
 
     folder: Path
     config: RunConfig
@@ -32,7 +32,7 @@ class Started:
     parameters: int
     device: str
     resumed_step: int | None
-    """The step that a resumed run goes on from."""
+    """The step that a resumed run goes on from; None at the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Unsaved:
 
     reason: str
     seconds: float
-    """How long until then."""
+    """Time until the next attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The run was asked to stop: everything is saved and it can be resumed."""
+    """The run was asked to stop. Everything is saved, and it can be resumed."""
 
     folder: Path
     step: int
@@ -87,10 +87,10 @@ class Finished:
 
     def check(self) -> None:
         """
-        Tell a run that was trained as asked from one that had to be given up.
+        Raise an error if training had to be given up.
 
         Raises:
-            NumericalError: training was unstable to the end; the model is the best it had until then.
+            NumericalError: training was unstable to the end; the model is the best one until then.
         """
         if self.stopped_by == "instability":
             raise NumericalError(

@@ -1,14 +1,14 @@
 """
-Training that goes on from another model: `lmgen train --from MODEL`.
+Fine-tuning: `lmgen train --from MODEL` trains a model further, on another text.
 
-The model brings its tokenizer, its network's shape and its weights. Tokens that the vocabulary is extended by
-get the mean of all rows of the embedding and of the output layer. A new token's score is then the mean of the
-old ones', so its probability is at most 1 / V (Jensen's inequality), and n new tokens take at most a share of
-n / (V + n) from what the model predicts: it is as good on the old text as before. A row drawn at random would
-promise nothing of the kind.
+The model brings its tokenizer, the shape of its network and its weights. A token that the vocabulary is
+extended by gets the mean of all rows of the embedding and of the output layer. Its score is then the mean of
+the old tokens' scores, so its probability is at most 1 / V (Jensen's inequality), and n new tokens together
+take at most a share of n / (V + n) from what the model predicts: it is as good on the old text as before. A
+row drawn at random would not guarantee this.
 
 With an adaptive output new tokens join the last cluster, that of the rarest, however frequent they are. The
-same holds there, with V the size of that cluster; what is predicted of all other tokens stays as it was.
+same bound holds within that cluster, with V its size; the probabilities of all other tokens do not change.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ from lmgen.models.model_file import load_model
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import Float32Array, RecurrentModel
-from lmgen.runs.config import RunConfig
-from lmgen.settings import shown, to_mapping
+from lmgen.runs.config import RunConfig, spelled
+from lmgen.settings import NONE, shown, to_mapping
 from lmgen.tokenizers.base import Tokenizer
 
-CHANGEABLE = frozenset(
+REGULARIZATION = frozenset(
     {
         "dropout",
         "dropout_input",
@@ -39,15 +39,15 @@ CHANGEABLE = frozenset(
         "weight_drop",
     }
 )
-"""Settings of the network that act in training alone: a run may have others than the model it starts from."""
+"""Settings of the network that act in training alone: fine-tuning may use others than the model had."""
 
 READING = ("lowercase", "split_punctuation")
-"""Settings of a tokenizer that are not its vocabulary."""
+"""Settings of a tokenizer besides its vocabulary, which a saved tokenizer knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The model that a run starts from."""
+    """The model that is fine-tuned."""
 
     path: Path
     model: RecurrentModel
@@ -55,14 +55,35 @@ class Origin:
 
     @property
     def network(self) -> NetworkConfig:
-        """The network's settings, all of them."""
+        """The network's settings, the size of the embedding among them."""
         config = self.model.config
         return replace(config, embedding_size=config.embedding_width)
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The settings that a fine-tuned model keeps: of the tokenizer, and the shape of the network."""
+        saved = self.tokenizer.to_json()
+        network = to_mapping(self.network, complete=True)
+        return {
+            **{name: value for name, value in network.items() if name not in REGULARIZATION},
+            "tokenizer": self.tokenizer.name,
+            **{name: saved[name] for name in READING if name in saved},
+        }
+
+    def regularization_beside(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        The model's settings that act in training alone, to be used where `chosen` has none.
+
+        `dropout_hidden` and `dropout_output` are special cases of `dropout`: where that is chosen, they go.
+        """
+        special = {"dropout_hidden", "dropout_output"} if "dropout" in chosen else set()
+        names = REGULARIZATION - chosen.keys() - special
+        return {name: value for name, value in to_mapping(self.network).items() if name in names}
 
 
 def open_origin(name: str) -> Origin:
     """
-    Open the model that a run is to start from.
+    Open the model that is to be fine-tuned.
 
     Raises:
         ModelError: there is none, it is damaged, or it is no network.
@@ -77,46 +98,36 @@ def open_origin(name: str) -> Origin:
     return Origin(path, saved.model, saved.tokenizer)
 
 
-def with_origin(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+def refuse_contradictions(given: Mapping[str, Any], origin: Origin) -> None:
     """
-    Settings of a run, completed by those of the model that it starts from, if it does.
+    Check that what the user asked for agrees with the tokenizer and the shape of the model.
 
     Raises:
-        ConfigError: one that is given contradicts the model.
-        ModelError: as `open_origin`.
+        ConfigError: lists all settings that do not.
     """
-    name = settings.get("from")
-    if name is None:
-        return dict(settings)
-    if not isinstance(name, str):
-        raise ConfigError(f"{where}: from is {shown(name)}, but has to name a model")
-    origin = open_origin(name)
-    saved = origin.tokenizer.to_json()
-    fixed = to_mapping(origin.network)
-    fixed |= {"tokenizer": origin.tokenizer.name, **{name: saved[name] for name in READING if name in saved}}
+    given = spelled(given)
     problems = [
-        f"{_flag(name)} is {shown(settings[name])}, but {origin.path} has {value!r}"
-        for name, value in fixed.items()
-        if name in settings and name not in CHANGEABLE and settings[name] != value
+        f"{_flag(name)} is {shown(given[name])}, but {origin.path} has {value!r}"
+        for name, value in origin.shape.items()
+        if name in given and given[name] != value
     ]
-    problems += _vocabulary_problems(settings)
+    problems += _vocabulary_problems(given)
     if problems:
         raise ConfigError(f"{'; '.join(problems)}: leave it out, or train without --from")
-    return {**fixed, **settings}
 
 
 def origin_of(config: RunConfig, run: RunFolder | None = None) -> Origin | None:
     """
-    The model that a run starts from, if it starts from one.
+    The model that a run fine-tunes, if it does.
 
     Raises:
-        ConfigError: the run could not start from that model, or would replace it.
+        ConfigError: the settings of the network are not that model's, or the run would replace its file.
         ModelError: as `open_origin`.
     """
     if config.origin is None:
         return None
     origin = open_origin(config.origin)
-    same = {name: getattr(origin.network, name) for name in CHANGEABLE}
+    same = {name: getattr(origin.network, name) for name in REGULARIZATION}
     if replace(config.network, **same) != origin.network:
         raise ConfigError(f"the settings of the network are not those of {origin.path}, which --from names")
     if run is not None and run.model.resolve() == origin.path.resolve():
@@ -125,7 +136,7 @@ def origin_of(config: RunConfig, run: RunFolder | None = None) -> Origin | None:
 
 
 def parameters_from(origin: Origin, vocabulary_size: int) -> dict[str, Float32Array]:
-    """The model's weights, for a vocabulary of which its own is the first part."""
+    """The model's weights, with rows for a vocabulary that begins with the model's own."""
     old = origin.model.parameters
     return {
         parameter.name: _extended(old[parameter.name], parameter.shape)
@@ -134,9 +145,9 @@ def parameters_from(origin: Origin, vocabulary_size: int) -> dict[str, Float32Ar
 
 
 def _vocabulary_problems(settings: Mapping[str, Any]) -> list[str]:
-    """Settings that choose a vocabulary, where there is one already."""
+    """What is wrong with settings that choose a vocabulary: the model has one already."""
     problems = []
-    if settings.get("vocab_size") is not None:
+    if settings.get("vocab_size", NONE) != NONE:
         problems.append("--vocab-size is for a new vocabulary, and --from has its own")
     if settings.get("min_count", 1) != 1 and not settings.get("extend_vocabulary"):
         problems.append("--min-count is for a new vocabulary, or for --extend-vocabulary")

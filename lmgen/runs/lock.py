@@ -1,8 +1,8 @@
 """
-One process at a time trains in a run folder: it holds a lock on a file there, `.lock`.
+Only one process at a time trains in a run folder: it holds a lock on the file `.lock` there.
 
-The system lets go of the lock when its process ends, however it ends, so a dead process never keeps others
-out. On Windows, and on file systems without locks, nobody is kept out.
+The system releases the lock when the process ends, however it ends, so a dead process never keeps others out.
+On Windows, and on file systems without locks, nobody is kept out.
 """
 
 import os
@@ -19,7 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-"""A link would lead to a file of somebody's, which is no lock and must not be written over."""
+"""Symbolic links are not followed: whatever they point to is no lock and must not be overwritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Lock:
 
     def check(self) -> None:
         """
-        See that the run folder is still there.
+        Check that the run folder is still where it was.
 
         Raises:
             ModelError: it was moved or deleted.
@@ -54,7 +54,7 @@ class Lock:
 @contextmanager
 def locked(run: RunFolder) -> Iterator[Lock]:
     """
-    Hold the lock of a run folder, which is made if there is none.
+    Hold the lock of a run folder while the block runs; the folder is made if there is none.
 
     Raises:
         ModelError: another process holds it.
@@ -65,16 +65,17 @@ def locked(run: RunFolder) -> Iterator[Lock]:
     try:
         yield lock
     finally:
-        with suppress(OSError):  # whatever went wrong before says more
+        with suppress(OSError):  # an error in the block says more
             if lock.is_in_place:
                 run.lock.unlink()
         os.close(lock.descriptor)
         if made:
-            with suppress(OSError):  # there is something in it, as there should be
+            with suppress(OSError):  # it is not empty: the run is in it
                 run.folder.rmdir()
 
 
 def _acquired(run: RunFolder) -> Lock:
+    """Open the file, lock it and write the id of this process into it."""
     while True:
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
@@ -90,15 +91,15 @@ def _acquired(run: RunFolder) -> Lock:
             )
         if lock.is_in_place:
             break
-        os.close(lock.descriptor)  # whoever held it has just deleted it
-    with suppress(OSError):  # on a full disk nobody learns the number
+        os.close(lock.descriptor)  # its last holder has just deleted the file
+    with suppress(OSError):  # on a full disk the process id is missing
         os.truncate(lock.descriptor, 0)
         os.write(lock.descriptor, f"{os.getpid()}\n".encode())
     return lock
 
 
 def _is_free(descriptor: int) -> bool:
-    """Take the lock, if nobody has it."""
+    """Take the lock if nobody has it; whether that worked."""
     if sys.platform != "win32":
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,13 +1,13 @@
 """
-How a run folder comes to be, so that a kill at any moment leaves the old run, the new one, or what can go on.
+Creates a run folder in steps, so that a kill at any moment leaves the old run, the new one, or one to resume.
 
-    .new/config.toml         first: from it alone a killed preparation is begun again
-    .new/data/...            then the token files, prepared.json last
-                             an old run that is to be replaced is there until now; then it goes, and
+    .new/config.toml                    written first; enough to begin a killed preparation again
+    .new/data/...                       then the token files, with prepared.json last
+    the old run, if it is replaced      deleted now, no earlier
     .new/data/ ──► data/
     .new/config.toml ──► config.toml
 
-Only the process that holds the folder's lock calls these.
+These functions are for the process that holds the folder's lock.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from lmgen.errors import ModelError
 from lmgen.files import remains, rename, unwritable
 
 UNFINISHED_TENSORS = ".tmp??????"
-"""What safetensors calls a file until it is complete."""
+"""The names that safetensors gives to files which it has not finished writing."""
 
 
 def check_free(run: RunFolder, *, overwrite: bool) -> None:
@@ -46,9 +46,9 @@ def check_free(run: RunFolder, *, overwrite: bool) -> None:
 
 def put_in_place(run: RunFolder) -> None:
     """
-    Move a run from `.new` to where it belongs, over the one that is there, once its data are complete.
+    Move a run from `.new` to its place, over the old one if there is one, once its data are complete.
 
-    What a killed process had begun of this is finished; where there is nothing to do nothing is done.
+    If a killed process has done a part of this, the rest is done; if there is nothing to do, nothing happens.
 
     Raises:
         WriteError: the folder cannot be written to.
@@ -64,7 +64,7 @@ def put_in_place(run: RunFolder) -> None:
 
 def discard_run(run: RunFolder) -> None:
     """
-    Delete a run's own files, and nothing else that may lie beside them.
+    Delete a run's own files, and nothing else in its folder.
 
     Raises:
         WriteError: the folder cannot be written to.
@@ -80,15 +80,15 @@ def discard_run(run: RunFolder) -> None:
 
 
 def discard_new(run: RunFolder) -> None:
-    """Delete what was prepared of a run that is not to be."""
+    """Delete a prepared run that was not put in place."""
     discard_new_data(run)
     shutil.rmtree(run.new.folder, ignore_errors=True)
 
 
 def discard_new_data(run: RunFolder) -> None:
-    """Delete the token files that were prepared, but not the settings, from which they can be made again."""
+    """Delete the prepared token files, but not the settings, from which they can be made again."""
     with suppress(OSError):
-        run.new.prepared.unlink()  # first: what is left when this is killed must not be taken for whole
+        run.new.prepared.unlink()  # first, so that nobody takes the rest for complete if this is killed
     shutil.rmtree(run.new.data, ignore_errors=True)
 
 
@@ -100,5 +100,5 @@ def discard_remains(run: RunFolder) -> None:
     for folder in (run.folder, run.last.parent):
         half_written += folder.glob(UNFINISHED_TENSORS)
     for file in half_written:
-        with suppress(OSError):  # there is none, or it is a folder, which is nobody's half-written file
+        with suppress(OSError):  # there is none, or it is a folder, which is not a half-written file
             file.unlink()

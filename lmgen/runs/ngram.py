@@ -1,4 +1,4 @@
-"""Fitting n-gram models: the baseline of a run, or one alone; or reading one. Needs no torch."""
+"""Fits n-gram models, as the baseline of a run or alone, and reads them from ARPA files. Needs no torch."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -23,21 +23,22 @@ BASELINE_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5, "unigram": 5}
 """By tokenizer; on tinyshakespeare's characters, order 7 predicts best."""
 
 BASELINE_TOKENS = 30_000_000
-"""Training texts longer than this get no baseline unless its order is asked for: it is fitted in memory."""
+"""Longer training texts get no baseline unless its order is asked for, since it is fitted in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class FittedNgram:
-    """What `lmgen ngram` made. The fields are those of its `--json`."""
+    """The result of `lmgen ngram`. The fields are those of its `--json`."""
 
     model: str
     order: int
     vocabulary_size: int
     ngrams: tuple[int, ...]
-    """How many of each order."""
+    """The number of n-grams of each order."""
     train_tokens: int | None
-    """None, as is the next, for a model that was read from an ARPA file."""
+    """None for a model that was read from an ARPA file."""
     valid_nats_per_token: float | None
+    """None for a model that was read from an ARPA file."""
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def fit_ngram(
     *,
     prune: Sequence[int] = (),
     overwrite: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    on_note: Callable[[str], None] = lambda _: None,
     **settings: Any,
 ) -> FittedNgram:
     """
@@ -62,10 +63,10 @@ def fit_ngram(
         corpus: files, folders or corpus names; none: the built-in default.
         order: tokens of an n-gram, 1 to 100.
         out: the model file.
-        prune: leave n-grams out that occur at most so often, order by order; see `kneser_ney.estimate`.
+        prune: for each order, leave out n-grams that occur at most this often; see `kneser_ney.estimate`.
         overwrite: replace a file that is there.
-        tell: hears of a download before it begins.
-        settings: of the tokenizer, and of what is held out, by the names of the flags.
+        on_note: called with notes for the user, such as that a download begins.
+        settings: of the tokenizer and of the held-out text, by the names of the flags.
 
     Raises:
         ConfigError: a setting is unknown or out of range.
@@ -74,7 +75,7 @@ def fit_ngram(
     """
     refuse_existing(out, overwrite=overwrite)
     config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
-    opened = open_run_corpus(config, tell)
+    opened = open_run_corpus(config, on_note)
     # Windows does not delete token files that are still mapped into memory.
     with tempfile.TemporaryDirectory(prefix="lmgen-", ignore_cleanup_errors=True) as folder:
         run = RunFolder(Path(folder) / "run")
@@ -136,14 +137,14 @@ def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_toke
     return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
 
 
-def open_run_corpus(config: RunConfig, tell: Callable[[str], None]) -> Corpus:
-    """Open what a run is to be trained on, decoded as its tokenizer needs it."""
+def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus:
+    """Open the corpus of a run, decoded as its tokenizer needs it."""
     errors = TOKENIZERS[config.tokenizer.tokenizer].reading_errors
-    return open_corpus(config.corpus, field=config.held_out.field, errors=errors, tell=tell)
+    return open_corpus(config.corpus, field=config.held_out.field, errors=errors, tell=on_note)
 
 
 def baseline_order(config: RunConfig, prepared: Prepared) -> int:
-    """The order that was asked for, or a good one; 0 is none."""
+    """The order of a run's baseline: the one asked for, or that of its tokenizer; 0 is no baseline."""
     if config.training.baseline_order is not None:
         return config.training.baseline_order
     if prepared.train.tokens > BASELINE_TOKENS:

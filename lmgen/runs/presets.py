@@ -1,6 +1,4 @@
-"""
-Settings that go well together, by name: `lmgen train --preset quick`. What is given explicitly wins.
-"""
+"""Settings that go well together, by name: `lmgen train --preset quick`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -71,28 +69,27 @@ WORD_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "dropout_embedding": 0.1,
     },
 }
-"""What these presets are instead, budget aside, with `--tokenizer word`: benchmarks/results/words.md."""
+"""The network and optimiser of these presets with `--tokenizer word`: benchmarks/results/words.md."""
 
 
-def with_preset(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+def preset_settings(given: Mapping[str, Any], tokenizer: str | None, where: str) -> dict[str, Any]:
     """
-    Put the settings of a preset in the place of its name, `preset`; explicit settings win.
+    The settings that the preset in `given` stands for; none if there is no preset.
 
-    With the tokenizer `word`, a preset that is in `WORD_PRESETS` too gives the network of that entry, for as
-    many minutes. A budget that is given replaces the preset's altogether.
+    A preset of `WORD_PRESETS` has that entry's settings where the tokenizer is `word`, for as many minutes.
+    Where `given` has a budget of its own (epochs, steps or minutes), the preset's is left out.
 
     Raises:
         ConfigError: there is no such preset; the message lists those there are.
     """
-    explicit = dict(settings)
-    name = explicit.pop("preset", None)
+    name = given.get("preset")
     if name is None:
-        return explicit
+        return {}
     if not isinstance(name, str) or name not in PRESETS:
         raise ConfigError(f"{where}: there is no preset {shown(name)}; known are {', '.join(PRESETS)}")
     preset = dict(PRESETS[name])
-    if explicit.get("tokenizer") == "word" and name in WORD_PRESETS:
+    if tokenizer == "word" and name in WORD_PRESETS:
         preset = {**WORD_PRESETS[name], "minutes": preset["minutes"]}
-    if not explicit.keys().isdisjoint(BUDGET):
+    if not given.keys().isdisjoint(BUDGET):
         preset = {setting: value for setting, value in preset.items() if setting not in BUDGET}
-    return {**preset, **explicit}
+    return preset

@@ -1,11 +1,11 @@
-"""What a run writes down, and when: lines of metrics, the best model, checkpoints; and its summary."""
+"""What a run writes into its folder, and when: lines of metrics, the best model, checkpoints; its summary."""
 
 import json
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
@@ -16,27 +16,28 @@ from lmgen.models.model_file import load_model, save_model
 from lmgen.models.network.model import RecurrentModel
 from lmgen.runs.events import Finished, Saved, Unsaved
 from lmgen.runs.lock import Lock
-from lmgen.training.checkpoints import save_checkpoint
 from lmgen.training.events import Evaluated, RolledBack, Stepped
-from lmgen.training.loop import Trainer
+
+if TYPE_CHECKING:
+    from lmgen.training.loop import Trainer
 
 CHECKPOINT_SHARE = 0.02
-"""The most that checkpoints may take of the time, unless the user has said how often they are made."""
+"""The largest share of the time that checkpoints take, unless the user has said how often to make them."""
 
 
 class Keeper:
     """
-    Keeps what comes out of a run in its folder: lines of metrics, the best model, checkpoints.
+    Writes the results of a run into its folder: lines of metrics, the best model, checkpoints.
 
-    Always in this order, so that all that a checkpoint tells of is in its place. What cannot be written (the
-    disk is full, say) is kept in memory and tried again when the next checkpoint is due; training goes on.
-    Only the last attempt, at the end, has to succeed.
+    They are written in this order, so that whatever a checkpoint refers to is there already. What cannot be
+    written (the disk is full, say) is kept in memory and tried again when the next checkpoint is due, while
+    training goes on. Only the last attempt, at the end, has to succeed.
     """
 
     def __init__(
         self,
         lock: Lock,
-        trainer: Trainer,
+        trainer: "Trainer",
         prepared: Prepared,
         checkpoint_minutes: float | None,
         files: Mapping[str, int],
@@ -44,9 +45,9 @@ class Keeper:
         """
         Args:
             lock: of the run folder.
-            trainer: whose results are kept.
+            trainer: whose results are written.
             prepared: what it trains on.
-            checkpoint_minutes: how often; None: every minute, or so rarely that it costs little.
+            checkpoint_minutes: the time between checkpoints; None: a minute, or more where they are slow.
             files: checksums of the files that are there already.
         """
         self._lock, self._run = lock, lock.run
@@ -58,12 +59,12 @@ class Keeper:
         self._cut_at: int | None = None
         self._model: tuple[RecurrentModel, dict[str, Any]] | None = None
         self._due = monotonic() + self._wait(0.0)
-        if trainer.improved and not self._run.model.exists():  # the best one is lost, and this the next best
+        if trainer.improved and not self._run.model.exists():  # the best model is lost; this is the next best
             self._take_model()
 
     def after(self, event: Stepped | Evaluated | RolledBack) -> Iterator[Saved | Unsaved]:
         """
-        Take in what has happened, and write what is due; or say why that cannot be done now.
+        Note what has happened and write what is due; `Unsaved` says why that is not possible now.
 
         Raises:
             ModelError: the run folder is gone.
@@ -80,7 +81,7 @@ class Keeper:
             yield from self._attempt(checkpoint=due)
 
     def _take_model(self) -> None:
-        """Take in the model as it is. It says nothing of times or dates: the same seed, the same bytes."""
+        """Copy the model as it is now. It holds no times or dates: the same seed gives the same bytes."""
         trainer, tokenizer = self._trainer, self._prepared.tokenizer
         model = RecurrentModel(
             trainer.network.config, tokenizer.vocabulary_size, tokenizer.start, trainer.result.arrays()
@@ -98,7 +99,7 @@ class Keeper:
         )
 
     def _attempt(self, *, checkpoint: bool) -> Iterator[Saved | Unsaved]:
-        """Write what can be written now."""
+        """Write what is waiting, and a checkpoint if asked; a failure becomes an event."""
         begun, failure = monotonic(), None
         try:
             yield from self._write()
@@ -114,10 +115,10 @@ class Keeper:
 
     def finish(self) -> Iterator[Saved]:
         """
-        Write all that there is to be kept.
+        Write everything at the end of a run.
 
         Raises:
-            WriteError: it cannot be written; the message says what is left.
+            WriteError: it cannot be written; the message says how to go on.
             ModelError: the run folder is gone.
         """
         if not self._run.model.exists() and self._model is None:
@@ -132,7 +133,7 @@ class Keeper:
             ) from error
 
     def _write(self) -> Iterator[Saved]:
-        """All that has been taken in; what fails, and what comes after it, is kept."""
+        """Write metrics and model that are waiting; what fails, and what comes after it, goes on waiting."""
         self._lock.check()
         if self._cut_at is not None:
             cut_metrics(self._run.metrics, self._cut_at)
@@ -148,14 +149,31 @@ class Keeper:
             yield Saved(self._run.model)
 
     def _wait(self, seconds: float) -> float:
-        """Seconds until the next checkpoint, after one that has taken so many."""
+        """Seconds until the next checkpoint, after one that took `seconds`."""
         if self._minutes is not None:
             return 60 * self._minutes
         return max(60.0, seconds / CHECKPOINT_SHARE)
 
 
-def summarized(trainer: Trainer, run: RunFolder, prepared: Prepared, stopped_by: str) -> Finished:
-    """What came out of a run that is over."""
+def save_checkpoint(run: RunFolder, trainer: "Trainer", files: Mapping[str, int]) -> None:
+    """
+    Write a checkpoint; the one before it is kept as well.
+
+    Args:
+        run: the run folder.
+        trainer: between two updates.
+        files: checksums of the run's other files.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    from lmgen.training.checkpoints import save_checkpoint
+
+    save_checkpoint(run, trainer, files)
+
+
+def summarized(trainer: "Trainer", run: RunFolder, prepared: Prepared, stopped_by: str) -> Finished:
+    """The summary of a run that is over."""
     position = trainer.position
     nats = trainer.best_nats
     return Finished(
@@ -192,7 +210,7 @@ def _last_train_nats(metrics: Path) -> float | None:
 
 
 def _evaluations(metrics: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Each line of `metrics.jsonl` and what it says; lines that are damaged are left out."""
+    """Each line of `metrics.jsonl` and the object in it; damaged lines are left out."""
     found: list[tuple[str, dict[str, Any]]] = []
     if not metrics.exists():  # somebody has deleted it
         return found
@@ -207,7 +225,7 @@ def _evaluations(metrics: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def is_damaged(file: Path, files: Mapping[str, int]) -> bool:
-    """Whether a file is there but is not what it was when a checkpoint noted its checksum."""
+    """Whether a file is there but its checksum is not the one that a checkpoint noted."""
     return file.exists() and files.get(file.name) not in (None, checksum(file))
 
 
@@ -216,9 +234,9 @@ def model_is_lost(run: RunFolder, step: int, files: Mapping[str, int]) -> bool:
     Whether the best model of a run is missing or damaged.
 
     Args:
-        run: whose model is looked at.
-        step: of the last evaluation before the run goes on. A model newer than that is whole if it can be
-            read; training comes to where it was saved, and saves it again.
+        run: the run folder.
+        step: that of the last evaluation before the run goes on. A model newer than that counts as whole if
+            it can be read: training will get to the step where it was saved and save it again.
         files: checksums that the checkpoint noted.
     """
     try:
@@ -231,7 +249,7 @@ def model_is_lost(run: RunFolder, step: int, files: Mapping[str, int]) -> bool:
 
 
 def cut_metrics(path: Path, step: int) -> None:
-    """Drop the lines of evaluations after a step: they will be made again."""
+    """Drop the lines of evaluations after a step, which will be made again."""
     if path.exists():
         kept = [line for line, evaluation in _evaluations(path) if evaluation["step"] <= step]
         write_text(path, "".join(line + "\n" for line in kept))

@@ -1,37 +1,50 @@
 """
-A training run from corpus to model: the one call behind `lmgen train`. Events out, files in the run folder.
+A training run from corpus to model, which fills a run folder and yields events: what `lmgen train` calls.
 
     corpus ──► tokens on disk ──► n-gram baseline ──► network, window by window ──► best model, summary
+
+Importing this imports no torch; calling `train` or `resume` does.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmgen.data.preparation import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
-from lmgen.errors import ConfigError, ModelError
+from lmgen.errors import ModelError
 from lmgen.files import checksum, write_text
 from lmgen.runs.config import RunConfig
-from lmgen.runs.config_file import as_toml, read_config
+from lmgen.runs.config_file import as_toml
 from lmgen.runs.events import BaselineFitted, Event, Interrupted, Started
 from lmgen.runs.finetuning import Origin, origin_of
 from lmgen.runs.lock import Lock, locked
 from lmgen.runs.new_run import check_free, discard_new, discard_new_data, discard_remains, put_in_place
 from lmgen.runs.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
-from lmgen.runs.records import Keeper, cut_metrics, is_damaged, model_is_lost, summarized
-from lmgen.runs.setup import new_trainer, prepare_run
+from lmgen.runs.records import Keeper, cut_metrics, is_damaged, model_is_lost, save_checkpoint, summarized
+from lmgen.runs.resuming import resumed_config, settings_of_this_call
+from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.text.corpora import Corpus
 from lmgen.text.sources import STANDARD_INPUT
-from lmgen.training.checkpoints import load_checkpoint, save_checkpoint
-from lmgen.training.config import BUDGET
-from lmgen.training.cost import CostMeter
 from lmgen.training.events import RangeTest
-from lmgen.training.loop import Trainer
-from lmgen.training.process import computing
-from lmgen.training.range_test import range_test
-from lmgen.training.setup import open_device
+
+if TYPE_CHECKING:
+    from lmgen.training.loop import Trainer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """What the caller of `train` or `resume` wants, besides the settings that the run keeps."""
+
+    should_stop: Callable[[], bool]
+    on_note: Callable[[str], None]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of training that hold for this call only, such as another device."""
+
+    def applied(self, config: RunConfig) -> RunConfig:
+        """The run's settings with those of this call."""
+        return replace(config, training=replace(config.training, **self.settings))
 
 
 def train(
@@ -40,32 +53,68 @@ def train(
     *,
     overwrite: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Iterator[Event]:
+    on_note: Callable[[str], None] = lambda _: None,
+) -> Generator[Event, None, None]:
     """
-    Train a model from the beginning.
+    Train a model from the beginning. The call imports torch; the rest happens while the events are read.
 
     Args:
         config: all settings.
         folder: the run folder; `checkpoints/CORPUS` if None.
         overwrite: replace the run that is there, once the new one is prepared.
-        should_stop: asked after every update and during evaluations; yes ends the run, saved.
-        tell: hears of a download before it begins, and of what is left out.
+        should_stop: asked after every update and during evaluations; True saves the run and ends it.
+        on_note: called with notes for the user, such as that a download begins.
 
     Yields:
         What happens, as it happens; `Finished` or `Interrupted` is the last.
 
     Raises:
+        ConfigError: a GPU is asked for and there is none.
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the run folder exists, another process trains in it, or it is moved while this one does.
         WriteError: the folder cannot be written to at the beginning or at the end; in between that is no more
             than an `Unsaved`.
         NumericalError: even the last good state has no finite loss on the validation text.
     """
-    config = config.resolved()
-    open_device(config.training.device)
-    as_toml(config)  # or it says now what is wrong
-    corpus = open_run_corpus(config, tell)
+    import_torch()
+    return _new_run(config, folder, _Call(should_stop=should_stop, on_note=on_note), overwrite=overwrite)
+
+
+def resume(
+    folder: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    on_note: Callable[[str], None] = lambda _: None,
+) -> Generator[Event, None, None]:
+    """
+    Go on with a run as if it had not stopped; one that was killed early is begun again. Imports torch.
+
+    Args:
+        folder: the run folder.
+        changes: settings by the names of the flags: a new budget, over which schedules stretch, or settings
+            for this call only (see resuming.py). Any others must be those that the run has.
+        should_stop: as in `train`.
+        on_note: called with notes for the user, such as what was damaged and could be repaired.
+
+    Yields:
+        As `train`.
+
+    Raises:
+        ModelError: there is no run to resume, another process trains it, or its files are damaged.
+        ConfigError: a setting cannot change, or its value is wrong.
+    """
+    import_torch()
+    return _resumed_run(folder, changes or {}, should_stop, on_note)
+
+
+def _new_run(
+    config: RunConfig, folder: Path | None, call: _Call, *, overwrite: bool
+) -> Generator[Event, None, None]:
+    """Prepare the run beside what is in its folder, put it in place and train."""
+    config = on_this_machine(config.resolved())
+    as_toml(config)  # raises now if it cannot be written
+    corpus = open_run_corpus(config, call.on_note)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
     check_free(run, overwrite=overwrite)
     origin = origin_of(config, run)
@@ -79,30 +128,16 @@ def train(
             raise
         put_in_place(run)
         yield prepared
-        yield from _begin(lock, config, prepared, origin, should_stop, tell)
+        yield from _begin(lock, config, prepared, origin, call)
 
 
-def resume(
+def _resumed_run(
     folder: Path,
-    changes: Mapping[str, Any] | None = None,
-    *,
-    should_stop: Callable[[], bool] = lambda: False,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Iterator[Event]:
-    """
-    Go on with a run as if it had not stopped; one that was killed early is begun again.
-
-    Args:
-        folder: the run folder.
-        changes: a new budget (`epochs`, `steps`, `minutes`); schedules stretch over it. Other settings must
-            be those that the run has.
-        should_stop: as in `train`.
-        tell: hears of what was damaged and could be mended.
-
-    Raises:
-        ModelError: there is no run to resume, another process trains it, or its files are damaged.
-        ConfigError: a change is not one of the budget.
-    """
+    changes: Mapping[str, Any],
+    should_stop: Callable[[], bool],
+    on_note: Callable[[str], None],
+) -> Generator[Event, None, None]:
+    """Repair what a killed process has left in the folder and train on from there."""
     run = RunFolder(folder)
     if not (run.config.exists() or run.new.config.exists()):
         raise ModelError(f"there is no run in {run.folder} to resume; train without --resume to begin one")
@@ -111,27 +146,34 @@ def resume(
         put_in_place(run)
         discard_remains(run)
         if replaced:
-            tell(
+            on_note(
                 f"{run.folder} is as it was before --overwrite, which had not prepared its text when it "
                 "ended; train with --overwrite again to replace it"
             )
-        if run.config.exists():
-            config = _resumed_config(run, changes or {})
+        in_place = run.config.exists()
+        config = resumed_config(run.config if in_place else run.new.config, changes)
+        call = _Call(
+            should_stop=should_stop,
+            on_note=on_note,
+            settings=settings_of_this_call(config, changes, on_note),
+        )
+        if config.training.device == "auto":  # in runs of lmgen 0.1
+            config = on_this_machine(config)
+        if in_place:
             prepared = load_prepared(run)
         else:
-            config = _resumed_config(run.new, changes or {})
-            prepared = _prepared_again(run, config, tell)
+            prepared = _prepared_again(run, config, on_note)
             put_in_place(run)
         yield prepared
         if run.last.exists() or run.previous.exists():
-            yield from _go_on(lock, config, prepared, should_stop, tell)
+            yield from _go_on(lock, config, prepared, call)
         elif run.model.exists():
             raise ModelError(
                 f"{run.last} is missing, so {run.folder} cannot be resumed; its model is as it was. Train "
                 "anew in another --out"
             )
         else:
-            yield from _begin(lock, config, prepared, origin_of(config, run), should_stop, tell)
+            yield from _begin(lock, config, prepared, origin_of(config, run), call)
 
 
 def _prepared(run: RunFolder, config: RunConfig, corpus: Corpus, origin: Origin | None) -> Prepared:
@@ -140,84 +182,79 @@ def _prepared(run: RunFolder, config: RunConfig, corpus: Corpus, origin: Origin 
     return prepare_run(config, corpus, run.new, origin)
 
 
-def _prepared_again(run: RunFolder, config: RunConfig, tell: Callable[[str], None]) -> Prepared:
+def _prepared_again(run: RunFolder, config: RunConfig, on_note: Callable[[str], None]) -> Prepared:
     """Prepare a run that was killed before its tokens were complete."""
     if STANDARD_INPUT in config.corpus:
         raise ModelError(
             f"{run.folder} has nothing to go on from: it was stopped while it read its text from a pipe; "
             "pipe it again, without --resume"
         )
-    tell(f"{run.folder} was stopped before its text was prepared: that begins again")
+    on_note(f"{run.folder} was stopped before its text was prepared: that begins again")
     discard_new_data(run)
-    return _prepared(run, config, open_run_corpus(config, tell), origin_of(config, run))
+    return _prepared(run, config, open_run_corpus(config, on_note), origin_of(config, run))
 
 
 def _begin(
-    lock: Lock,
-    config: RunConfig,
-    prepared: Prepared,
-    origin: Origin | None,
-    should_stop: Callable[[], bool],
-    tell: Callable[[str], None],
+    lock: Lock, config: RunConfig, prepared: Prepared, origin: Origin | None, call: _Call
 ) -> Iterator[Event]:
-    """Train from the first update on. Before that there is nothing to save, and Ctrl-C ends it at once."""
+    """Train from the first update on. Before it there is nothing to save, and Ctrl-C ends the run at once."""
+    from lmgen.training.process import computing
+
     run = lock.run
     config = replace(config, network=config.network.resolved(prepared.tokenizer.vocabulary_size))
-    with computing(config.training.threads):
+    with computing(call.applied(config).training.threads):
         try:
             write_text(run.config, as_toml(config))
             run.metrics.unlink(missing_ok=True)
-            yield from _fit_baseline(run, config, prepared, tell)
+            yield from _fit_baseline(run, config, prepared, call.on_note)
             if config.training.learning_rate == "find":
-                tell("before training, a range of learning rates is tried on copies of the network")
-            config = yield from _with_found_rate(run, config, prepared, origin)
-            trainer = new_trainer(run, config, prepared, origin)
+                config = yield from _with_found_rate(run, config, prepared, origin, call)
+            trainer = new_trainer(run, call.applied(config), prepared, origin)
         except KeyboardInterrupt:
             yield Interrupted(run.folder, 0)
             return
         files = {run.ngram.name: checksum(run.ngram)} if run.ngram.exists() else {}
         save_checkpoint(run, trainer, files)
-        yield from _train(lock, trainer, config, prepared, files, should_stop)
+        yield from _train(lock, trainer, call.applied(config), prepared, files, call.should_stop)
 
 
-def _go_on(
-    lock: Lock,
-    config: RunConfig,
-    prepared: Prepared,
-    should_stop: Callable[[], bool],
-    tell: Callable[[str], None],
-) -> Iterator[Event]:
+def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> Iterator[Event]:
     """Train from the last checkpoint on."""
+    from lmgen.training.checkpoints import load_checkpoint
+    from lmgen.training.process import computing
+
     run = lock.run
-    with computing(config.training.threads):
-        trainer = new_trainer(run, config, prepared)
-        files = load_checkpoint(run, trainer, tell)
+    with computing(call.applied(config).training.threads):
+        trainer = new_trainer(run, call.applied(config), prepared)
+        files = load_checkpoint(run, trainer, call.on_note)
         write_text(run.config, as_toml(config))
         evaluated = trainer.position.evaluated_step
         cut_metrics(run.metrics, evaluated)
         if is_damaged(run.ngram, files):
-            tell(f"{run.ngram} is damaged: the baseline is fitted again")
+            call.on_note(f"{run.ngram} is damaged: the baseline is fitted again")
             run.ngram.unlink()
-        yield from _fit_baseline(run, config, prepared, tell)
+        yield from _fit_baseline(run, config, prepared, call.on_note)
         if evaluated >= 0 and model_is_lost(run, evaluated, files):
-            tell(
+            call.on_note(
                 f"{run.model} is missing or damaged, and with it the best model so far: the next evaluation "
                 "writes it anew"
             )
             run.model.unlink(missing_ok=True)
             trainer.forget_best()
-        yield from _train(lock, trainer, config, prepared, files, should_stop)
+        yield from _train(lock, trainer, call.applied(config), prepared, files, call.should_stop)
 
 
 def _train(
     lock: Lock,
-    trainer: Trainer,
+    trainer: "Trainer",
     config: RunConfig,
     prepared: Prepared,
     files: Mapping[str, int],
     should_stop: Callable[[], bool],
 ) -> Iterator[Event]:
     """Run the trainer and keep its results in the run folder."""
+    from lmgen.training.cost import CostMeter
+
     run = lock.run
     yield Started(
         folder=run.folder,
@@ -243,12 +280,13 @@ def _train(
 
 
 def _with_found_rate(
-    run: RunFolder, config: RunConfig, prepared: Prepared, origin: Origin | None
+    run: RunFolder, config: RunConfig, prepared: Prepared, origin: Origin | None, call: _Call
 ) -> Generator[RangeTest, None, RunConfig]:
-    """The configuration with a number in place of `find`, which the run folder then has, too."""
-    if config.training.learning_rate != "find":
-        return config
-    trainer = new_trainer(run, config, prepared, origin)
+    """The configuration with a number in place of `find`; config.toml then has it, too."""
+    from lmgen.training.range_test import range_test
+
+    call.on_note("before training, a range of learning rates is tried on copies of the network")
+    trainer = new_trainer(run, call.applied(config), prepared, origin)
     default = trainer.highest_rate
     found = range_test(trainer)
     yield found
@@ -258,7 +296,7 @@ def _with_found_rate(
 
 
 def _fit_baseline(
-    run: RunFolder, config: RunConfig, prepared: Prepared, tell: Callable[[str], None]
+    run: RunFolder, config: RunConfig, prepared: Prepared, on_note: Callable[[str], None]
 ) -> Iterator[BaselineFitted]:
     """Fit and save the n-gram baseline, unless it is there or there is to be none."""
     if run.ngram.exists():
@@ -267,28 +305,4 @@ def _fit_baseline(
     if order:
         yield fit_baseline(run, prepared, order, config.training.evaluation_tokens)
     elif config.training.baseline_order is None:
-        tell(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")
-
-
-def _resumed_config(run: RunFolder, changes: Mapping[str, Any]) -> RunConfig:
-    """The run's own configuration, with a new budget if one is given."""
-    try:
-        settings = read_config(run.config)
-    except ConfigError as error:
-        raise ModelError(str(error)) from error
-    other = sorted(
-        name for name, value in changes.items() if name not in BUDGET and settings.get(name) != value
-    )
-    if other:
-        raise ConfigError(
-            f"{', '.join(other)} cannot change when a run is resumed, only {', '.join(BUDGET)}; leave the "
-            f"flags out, or train anew in another --out"
-        )
-    try:
-        config = RunConfig.from_settings(settings, str(run.config))
-    except ConfigError as error:
-        raise ModelError(f"{error}; the run's settings are damaged, so it cannot be resumed") from error
-    if not any(name in changes for name in BUDGET):
-        return config
-    kept = {name: value for name, value in settings.items() if name not in BUDGET}
-    return RunConfig.from_settings({**kept, **changes}, "the new budget")
+        on_note(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")

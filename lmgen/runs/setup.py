@@ -1,5 +1,6 @@
-"""What a run needs before its first update: a device, tokens, and a trainer that stands at the beginning."""
+"""What a run needs before its first update: torch, a device, tokens, and a trainer at its beginning."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lmgen.data.preparation import Prepared, prepare
@@ -15,9 +16,36 @@ if TYPE_CHECKING:
     from lmgen.training.loop import Trainer
 
 
+def import_torch() -> None:
+    """
+    Import all of `training`, and torch with it, which takes seconds.
+
+    Meant to be called before anything is begun: when Ctrl-C interrupts an import, the exception may get lost,
+    or leave half a module behind.
+    """
+    from lmgen.training import checkpoints, cost, loop, process, range_test, setup  # noqa: F401
+
+
+def on_this_machine(config: RunConfig) -> RunConfig:
+    """
+    The same with the device and the number of threads of this machine, where they are left to lmgen.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
+    from lmgen.training.process import default_threads
+    from lmgen.training.setup import open_device
+
+    training = config.training
+    device = open_device(training.device).type
+    return replace(
+        config, training=replace(training, device=device, threads=training.threads or default_threads())
+    )
+
+
 def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origin | None) -> Prepared:
     """
-    Make the run folder with its tokens, by a new tokenizer or by that of the model which the run starts from.
+    Fill a run folder with the tokens of the corpus, made by a new tokenizer or by that of the origin.
 
     Raises:
         ConfigError, CorpusError, ModelError: as `prepare`.
@@ -40,7 +68,7 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
 def new_trainer(
     run: RunFolder, config: RunConfig, prepared: Prepared, origin: Origin | None = None
 ) -> "Trainer":
-    """A trainer before its first update: with weights drawn by the seed, or with those of `origin`."""
+    """A trainer before its first update, with random weights by the seed or with those of `origin`."""
     from lmgen.training.loop import Trainer
     from lmgen.training.setup import new_network
 

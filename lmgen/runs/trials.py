@@ -1,38 +1,38 @@
-"""Runs of a few updates that leave no folder behind: what will training cost, which rate suits it?"""
+"""Runs of a few updates that leave no folder behind, to measure the cost of training or a learning rate."""
 
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import NumericalError
 from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import origin_of
 from lmgen.runs.ngram import open_run_corpus
-from lmgen.runs.setup import new_trainer, prepare_run
-from lmgen.training.cost import CostMeter
+from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.training.events import CostMeasured, RangeTest
-from lmgen.training.loop import Trainer
-from lmgen.training.process import computing
-from lmgen.training.range_test import range_test
-from lmgen.training.setup import open_device
+
+if TYPE_CHECKING:
+    from lmgen.training.loop import Trainer
 
 
-def estimate_cost(config: RunConfig, tell: Callable[[str], None] = lambda _: None) -> CostMeasured:
+def estimate_cost(config: RunConfig, on_note: Callable[[str], None] = lambda _: None) -> CostMeasured:
     """
-    Measure what a run will cost on its first updates, and stop.
+    Measure the cost of a run on its first updates, and stop.
 
     Args:
         config: all settings of the run.
-        tell: hears of a download before it begins, and of what a vocabulary lacks.
+        on_note: called with notes for the user, such as that a download begins.
 
     Raises:
         ConfigError, CorpusError, ModelError: as `run.train`.
         NumericalError: training is unstable from the first update on.
     """
-    with _trial(config, tell) as trainer:
+    from lmgen.training.cost import CostMeter
+
+    with _trial(config, on_note) as trainer:
         meter = CostMeter(trainer)
         cost = next(filter(None, map(meter.after, trainer.run())), None)
     if cost is None:
@@ -40,7 +40,7 @@ def estimate_cost(config: RunConfig, tell: Callable[[str], None] = lambda _: Non
     return cost
 
 
-def find_learning_rate(config: RunConfig, tell: Callable[[str], None] = lambda _: None) -> RangeTest:
+def find_learning_rate(config: RunConfig, on_note: Callable[[str], None] = lambda _: None) -> RangeTest:
     """
     Try the learning rates that `--learning-rate find` would try, and stop.
 
@@ -48,23 +48,27 @@ def find_learning_rate(config: RunConfig, tell: Callable[[str], None] = lambda _
         ConfigError, CorpusError, ModelError: as `run.train`.
         NumericalError: as `range_test`.
     """
-    with _trial(config, tell) as trainer:
+    from lmgen.training.range_test import range_test
+
+    with _trial(config, on_note) as trainer:
         return range_test(trainer)
 
 
 @contextmanager
-def _trial(config: RunConfig, tell: Callable[[str], None]) -> Iterator[Trainer]:
-    """A trainer before its first update."""
-    config = config.resolved()
-    open_device(config.training.device)
-    corpus = open_run_corpus(config, tell)
+def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Trainer"]:
+    """A trainer before its first update, whose run folder is deleted when the block ends."""
+    import_torch()
+    from lmgen.training.process import computing
+
+    config = on_this_machine(config.resolved())
+    corpus = open_run_corpus(config, on_note)
     origin = origin_of(config)
     with (  # Windows does not delete token files that are still mapped into memory
         tempfile.TemporaryDirectory(prefix="lmgen-", ignore_cleanup_errors=True) as folder,
         computing(config.training.threads),
     ):
         run = RunFolder(Path(folder) / "run")
-        prepared: Prepared = prepare_run(config, corpus, run, origin)
+        prepared = prepare_run(config, corpus, run, origin)
         for note in prepared.notes:
-            tell(note)
+            on_note(note)
         yield new_trainer(run, config, prepared, origin)

@@ -42,7 +42,7 @@ DEFAULT_EPOCHS = 10.0
 """The budget when none is given."""
 
 BUDGET = ("epochs", "steps", "minutes")
-"""The settings that say when training ends; a resumed run may change these and no others."""
+"""The settings that say when training ends; a run may be resumed with others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class TrainingConfig:
         minimum=0.0,
         below=1.0,
     )
-    clip: float | None = setting(1.0, "largest norm of all gradients together; inf for any", above=0.0)
+    clip: float | None = setting(1.0, "largest norm of all gradients together; none for any", above=0.0)
 
     ema: float | None = setting(
         None,

@@ -52,6 +52,11 @@ def computing(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def default_threads() -> int:
+    """As many threads as torch takes by itself: the number of processor cores, or OMP_NUM_THREADS."""
+    return torch.get_num_threads()
+
+
 def keep_freed_memory() -> None:
     """From now on keep memory that is freed for what is allocated next; where the C library is glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

@@ -148,8 +148,8 @@ def test_a_learning_rate_is_found_shown_and_written_down(text: Path, tmp_path: P
     assert ends.split()[0] == "0.00016"
     match = re.fullmatch(r" +the learning rate is (\S+): half of the valley's middle", found)
     assert match
-    config = (tmp_path / "checkpoints" / "squares" / "config.toml").read_text()
-    assert f"learning_rate = {match[1]}\n" in config
+    _, derived = (tmp_path / "checkpoints" / "squares" / "config.toml").read_text().split("[derived]\n")
+    assert f"learning_rate = {match[1]}\n" in derived
     wrong = lmgen("train", text.name, "--learning-rate", "fast", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "'fast' is neither a number nor find" in wrong.stderr

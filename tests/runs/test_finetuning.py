@@ -14,7 +14,7 @@ from lmgen.models.base import FloatArray, IdArray, LanguageModel
 from lmgen.models.model_file import load_model, save_model
 from lmgen.models.network.model import RecurrentModel
 from lmgen.runs import run
-from lmgen.runs.config_file import configured, read_config
+from lmgen.runs.config_file import configured, read_config, read_run_config
 from lmgen.runs.events import Event, Finished
 from lmgen.runs.finetuning import open_origin, parameters_from
 from lmgen.training.config import TOKEN_LEARNING_RATE, default_learning_rate
@@ -57,7 +57,7 @@ def test_training_goes_on_where_the_model_was_left(text: Path, base: Path, tmp_p
     assert new.model.name == "gru"
     valid = RunFolder(base).valid_text.read_text(encoding="utf-8")
     assert new.score(valid).nats == pytest.approx(old.score(valid).nats, rel=1e-5)
-    settings = read_config(RunFolder(tmp_path / "new").config)
+    settings = read_run_config(RunFolder(tmp_path / "new").config).to_settings()
     assert (settings["from"], settings["hidden_size"], settings["cell"]) == (str(base), 12, "gru")
 
 
@@ -160,10 +160,10 @@ def test_an_adaptive_output_is_trained_on_with_a_larger_vocabulary(
     trained(text, tmp_path / "base", tokenizer="word", output="adaptive")
     settings = {"extend_vocabulary": True, "optimizer": "adamw-adagrad"}
     *_, finished = tuned(new_text, tmp_path / "base", tmp_path / "new", **settings)
-    base, new = (read_config(RunFolder(tmp_path / name).config) for name in ("base", "new"))
+    base, new = (read_run_config(RunFolder(tmp_path / name).config).network for name in ("base", "new"))
 
     assert isinstance(finished, Finished)
-    assert (new["output"], new["cutoffs"]) == ("adaptive", base["cutoffs"])
+    assert (new.output, new.cutoffs) == ("adaptive", base.cutoffs)
     old, grown = (lmgen.load(tmp_path / name).model for name in ("base", "new"))
     assert grown.vocabulary_size == old.vocabulary_size + 2
 
@@ -191,14 +191,14 @@ def test_the_config_file_makes_the_same_run_again(new_text: Path, base: Path, tm
 def test_the_default_learning_rate_is_half_of_the_usual_one(text: Path, base: Path, tmp_path: Path) -> None:
     tuned(text, base, tmp_path / "new", steps=1)
 
-    rate = read_config(RunFolder(tmp_path / "new").config)["learning_rate"]
+    rate = read_run_config(RunFolder(tmp_path / "new").config).training.learning_rate
     assert rate == default_learning_rate("adamw", 12) / 2
 
 
 def test_so_is_that_of_embedding_and_output(text: Path, base: Path, tmp_path: Path) -> None:
     tuned(text, base, tmp_path / "new", steps=1, optimizer="adamw-adagrad")
 
-    settings = read_config(RunFolder(tmp_path / "new").config)
+    settings = read_run_config(RunFolder(tmp_path / "new").config).to_settings()
     assert settings["learning_rate"] == default_learning_rate("adamw-adagrad", 12) / 2
     assert settings["token_learning_rate"] == TOKEN_LEARNING_RATE / 2
 

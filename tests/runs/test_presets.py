@@ -9,8 +9,8 @@ import lmgen
 from lmgen.cli.train import train
 from lmgen.errors import ConfigError
 from lmgen.runs.config import RunConfig
-from lmgen.runs.config_file import configured, read_config
-from lmgen.runs.presets import PRESETS, WORD_PRESETS, with_preset
+from lmgen.runs.config_file import configured, read_config, read_run_config
+from lmgen.runs.presets import PRESETS, WORD_PRESETS, preset_settings
 from tests import process
 
 
@@ -27,35 +27,33 @@ def test_the_command_offers_every_preset() -> None:
 
 
 def test_explicit_settings_win() -> None:
-    settings = with_preset({"preset": "awd-lstm", "hidden_size": 64, "layers": 2}, "here")
+    config = configured({"preset": "awd-lstm", "hidden_size": 64, "layers": 2}, "here")
+    same = RunConfig.from_settings({**PRESETS["awd-lstm"], "hidden_size": 64, "layers": 2}, "here")
 
-    assert settings == {**PRESETS["awd-lstm"], "hidden_size": 64, "layers": 2}
+    assert config == same
 
 
 def test_a_budget_that_is_given_replaces_the_presets() -> None:
-    settings = with_preset({"preset": "quick", "epochs": 2.0}, "here")
-
-    assert settings["epochs"] == 2.0
-    assert "minutes" not in settings
+    assert preset_settings({"preset": "quick", "epochs": 2.0}, "char", "here") == {}
+    assert preset_settings({"preset": "quick"}, "char", "here") == {"minutes": 1.0}
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match="there is no preset 'fast'; known are quick, good, best, awd-lstm"):
-        with_preset({"preset": "fast"}, "here")
+        preset_settings({"preset": "fast"}, None, "here")
 
 
 def test_a_preset_that_is_no_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="there is no preset"):
-        with_preset({"preset": ["quick"]}, "here")
+        preset_settings({"preset": ["quick"]}, None, "here")
 
 
 @pytest.mark.parametrize("name", WORD_PRESETS)
 def test_a_preset_has_another_network_for_words_in_the_same_time(name: str) -> None:
-    settings = with_preset({"preset": name, "tokenizer": "word"}, "here")
+    config = configured({"preset": name, "tokenizer": "word"}, "here")
 
-    assert settings["output"] == "adaptive"
-    assert settings["minutes"] == PRESETS[name]["minutes"]
-    RunConfig.from_settings(settings, "here")
+    assert config.network.output == "adaptive"
+    assert config.training.minutes == PRESETS[name]["minutes"]
 
 
 def test_a_preset_leaves_the_shape_of_a_model_that_training_goes_on_from(tmp_path: Path) -> None:
@@ -68,14 +66,16 @@ def test_a_preset_leaves_the_shape_of_a_model_that_training_goes_on_from(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_run_keeps_what_its_preset_stands_for(tmp_path: Path) -> None:
+def test_a_run_keeps_what_its_preset_stands_for_beside_its_name(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("the cat sat on the mat\n" * 300)
     smaller = ("--hidden-size", "16", "--last-hidden-size", "8", "--embedding-size", "8", "--batch-size", "4")
     arguments = ("--preset", "awd-lstm", *smaller, "--steps", "3", "--out", "run")
     result = process.lmgen("train", "text.txt", *arguments, cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
-    kept = read_config(tmp_path / "run" / "config.toml")
-    assert (kept["weight_drop"], kept["hidden_size"], kept["steps"]) == (0.5, 16, 3)
-    assert "epochs" not in kept
-    assert "preset" not in kept
+    asked = read_config(tmp_path / "run" / "config.toml")
+    assert (asked["preset"], asked["hidden_size"], asked["steps"]) == ("awd-lstm", 16, 3)
+    assert "weight_drop" not in asked
+    kept = read_run_config(tmp_path / "run" / "config.toml")
+    assert (kept.network.weight_drop, kept.network.hidden_size) == (0.5, 16)
+    assert (kept.training.steps, kept.training.epochs) == (3, None)

@@ -5,12 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from lmgen.data.run_folder import RunFolder
-from lmgen.errors import ModelError
+from lmgen.errors import ConfigError, ModelError
 from lmgen.models.network.cells import CELLS
 from lmgen.runs import run
-from lmgen.runs.events import Finished, Interrupted
+from lmgen.runs.config import RunConfig
+from lmgen.runs.config_file import read_run_config
+from lmgen.runs.events import Finished, Interrupted, Started
+from lmgen.runs.records import Keeper
+from lmgen.runs.resuming import settings_of_this_call
+from lmgen.training import setup
 from lmgen.training.config import OPTIMIZER_NAMES
 from lmgen.training.events import Evaluated, Stepped
 from tests.runs.test_run import (
@@ -184,3 +190,89 @@ def test_a_model_without_its_checkpoint_is_not_trained_over(text: Path, tmp_path
     with pytest.raises(ModelError, match=r"training\.safetensors is missing, so .* cannot be resumed"):
         list(run.resume(folder.folder, {"steps": 99}))
     assert [file.read_bytes() for file in files] == before
+
+
+def test_what_only_says_how_a_run_is_computed_may_be_other_each_time(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it is not kept: the next call has the run's own settings again."""
+    trained(text, tmp_path / "whole")
+    list(run.train(config(text), tmp_path / "cut", should_stop=stop_after(7)))
+    folder = RunFolder(tmp_path / "cut")
+    before = folder.config.read_text(encoding="utf-8")
+    changes = {"threads": 2, "checkpoint_minutes": 1e-9, "device": "cpu"}
+    seen: list[int] = []
+    monkeypatch.setattr(run, "Keeper", _noting(seen, Keeper))
+    [started] = [
+        event
+        for event in run.resume(folder.folder, changes, should_stop=stop_after(6))
+        if isinstance(event, Started)
+    ]
+    [again] = [event for event in run.resume(folder.folder) if isinstance(event, Started)]
+
+    assert (started.config.training.threads, again.config.training.threads) == (2, 1)
+    assert seen == [1e-9, None]
+    assert folder.config.read_text(encoding="utf-8") == before
+    with pytest.raises(ConfigError, match="threads is 0, but has to be at least 1"):
+        list(run.resume(folder.folder, {"threads": 0}))
+
+
+def _noting(seen: list[Any], keeper: Any) -> Any:
+    def made(lock: Any, trainer: Any, prepared: Any, minutes: float | None, files: Any) -> Any:
+        seen.append(minutes)
+        return keeper(lock, trainer, prepared, minutes, files)
+
+    return made
+
+
+def test_a_run_goes_on_with_the_device_of_the_machine_unless_one_was_asked_for(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with a GPU is played by `open_device`: which device it names is all that is asked here."""
+    path = RunFolder(tmp_path / "run").config
+    trained(text, tmp_path / "run")
+    auto = read_run_config(path)
+    asked = RunConfig.from_settings(auto.to_settings(), "here", {**auto.asked, "device": "cpu"})
+    notes: list[str] = []
+    monkeypatch.setattr(setup, "open_device", lambda name: torch.device("cuda" if name == "auto" else name))
+
+    assert settings_of_this_call(asked, {}, notes.append)["device"] == "cpu"
+    assert settings_of_this_call(auto, {"device": "cpu"}, notes.append)["device"] == "cpu"
+    assert notes == []
+    assert settings_of_this_call(auto, {}, notes.append)["device"] == "cuda"
+    assert settings_of_this_call(asked, {"device": "auto"}, notes.append)["device"] == "cuda"
+    assert len(notes) == 2
+    assert notes[0].startswith("the run was computed on cpu until now and goes on on cuda, which rounds")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_run_that_wants_a_gpu_goes_on_without_one_when_told_to(text: Path, tmp_path: Path) -> None:
+    trained(text, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    of_a_gpu = folder.config.read_text().replace("threads = 1", 'threads = 1\ndevice = "cuda"')
+    folder.config.write_text(of_a_gpu.replace('device = "cpu"\n', ""))
+
+    with pytest.raises(ConfigError, match="torch finds no GPU here; use --device cpu"):
+        list(run.resume(folder.folder, {"steps": 30}))
+    *_, finished = run.resume(folder.folder, {"steps": 30, "device": "cpu"})
+    assert isinstance(finished, Finished)
+    assert finished.steps == 30
+    assert read_run_config(folder.config).training.device == "cuda"
+
+
+def test_threads_are_kept_unless_the_machine_has_fewer_processors(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**config(text).to_settings(), "threads": 6, "device": "cpu"}
+    chosen = RunConfig.from_settings(settings, "here", {"threads": 6})
+    left_to_lmgen = RunConfig.from_settings(settings, "here", {})
+    notes: list[str] = []
+
+    def threads(made: RunConfig, processors: int) -> Any:
+        monkeypatch.setattr("os.cpu_count", lambda: processors)
+        return settings_of_this_call(made, {}, notes.append)["threads"]
+
+    assert [threads(chosen, 8), threads(chosen, 4), threads(left_to_lmgen, 8)] == [6, 6, 6]
+    assert notes == []
+    assert threads(left_to_lmgen, 4) == torch.get_num_threads()
+    assert notes == ["this machine has fewer than the 6 processors that the run had until now"]

@@ -43,7 +43,7 @@ def cut(text: Path, tmp_path: Path) -> RunFolder:
 def resumed(folder: RunFolder) -> tuple[list[Event], list[str]]:
     """The events of a run that goes on, and its notes."""
     notes: list[str] = []
-    return list(run.resume(folder.folder, tell=notes.append)), notes
+    return list(run.resume(folder.folder, on_note=notes.append)), notes
 
 
 def check_equal(folder: RunFolder, whole: RunFolder) -> None:

@@ -9,7 +9,7 @@ import pytest
 import lmgen
 from lmgen.data.run_folder import RunFolder
 from lmgen.runs import run
-from lmgen.runs.config_file import read_config
+from lmgen.runs.config_file import read_config, read_run_config
 from lmgen.runs.events import Finished
 from lmgen.training.config import default_learning_rate
 from lmgen.training.events import RangeTest
@@ -66,15 +66,17 @@ def test_the_rate_that_is_found_trains_better_than_far_smaller_and_far_larger_on
 
 
 def test_a_run_that_finds_its_rate_is_the_run_that_is_given_it(text: Path, tmp_path: Path) -> None:
-    """To the last bit; and `config.toml` says the number, so that the run can be made again."""
+    """To the last bit; and the run keeps the number, so that it can be resumed."""
     events = trained(text, tmp_path / "found", learning_rate="find", dropout=0.2)
     [found] = [event for event in events if isinstance(event, RangeTest)]
     trained(text, tmp_path / "given", learning_rate=found.learning_rate, dropout=0.2)
     files = [RunFolder(tmp_path / name) for name in ("found", "given")]
 
     assert files[0].model.read_bytes() == files[1].model.read_bytes()
-    assert files[0].config.read_text() == files[1].config.read_text()
-    assert read_config(files[0].config)["learning_rate"] == found.learning_rate
+    kept = [read_run_config(file.config) for file in files]
+    assert kept[0] == kept[1]
+    assert kept[0].training.learning_rate == found.learning_rate
+    assert read_config(files[0].config)["learning_rate"] == "find", "as it was asked for"
     assert lmgen.find_learning_rate(text, **TINY, dropout=0.2) == found
 
 
@@ -82,7 +84,7 @@ def test_the_rate_of_embedding_and_output_keeps_its_proportion(text: Path, tmp_p
     """Of adamw-adagrad's two rates: so the run trains as the test that found the one did."""
     settings = {"optimizer": "adamw-adagrad", "token_learning_rate": 0.3}
     trained(text, tmp_path / "run", learning_rate="find", **settings)
-    kept = read_config(RunFolder(tmp_path / "run").config)
+    kept = read_run_config(RunFolder(tmp_path / "run").config).to_settings()
 
     share = kept["learning_rate"] / default_learning_rate("adamw-adagrad", kept["hidden_size"])
     assert kept["token_learning_rate"] == pytest.approx(0.3 * share)
@@ -92,7 +94,7 @@ def test_a_run_that_was_cut_off_before_its_test_makes_it_when_resumed(text: Path
     trained(text, tmp_path / "whole", learning_rate="find")
     events = run.train(config(text, learning_rate="find"), tmp_path / "cut")
     next(events)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     list(run.resume(tmp_path / "cut", should_stop=stop_after(5)))
     list(run.resume(tmp_path / "cut"))
 

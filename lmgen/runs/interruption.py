@@ -1,0 +1,135 @@
+"""
+Stopping a run from outside without losing it: by signals, by `should_stop`, by a callback that raises.
+
+A signal may come in the middle of an update, when weights and moments do not belong together. So it only
+asks the run to stop: training finishes the update, saves a checkpoint and yields `Interrupted`.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Self
+
+from lmgen.runs.events import Event, Finished, Interrupted, Started
+
+
+class Interruption:
+    """
+    Within the block, the first of some signals asks training to finish its update and save.
+
+    Before `Started` there is nothing to save, so a signal raises KeyboardInterrupt at once. So does a second
+    Ctrl-C; other signals do not, since a closing terminal sends several.
+    """
+
+    def __init__(self, signals: Iterable[int]) -> None:
+        """Args: signals, whose handlers are replaced within the block; none outside the main thread."""
+        self._signals = list(signals)
+        self._requested = False
+        self.received: int | None = None
+        """The first signal that came."""
+        self.updating = False
+        """Whether updates have begun."""
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._handle) for number in self._signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def request(self) -> None:
+        """Ask training to finish its update and save."""
+        self._requested = True
+
+    def requested(self) -> bool:
+        """Whether training is asked to stop."""
+        return self._requested
+
+    def watch(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Pass the events of a run on, and note when its updates begin."""
+        for event in events:
+            self.updating = self.updating or isinstance(event, Started)
+            yield event
+
+    def _handle(self, number: int, _frame: object) -> None:
+        second = self.received is not None and number == signal.SIGINT
+        self.received = self.received or number
+        if second or not self.updating:
+            raise KeyboardInterrupt
+        self.request()
+
+
+def run_to_end(
+    begin: Callable[[Callable[[], bool]], Generator[Event, None, None]],
+    on_event: Callable[[Event], None] | None,
+    should_stop: Callable[[], bool] | None,
+) -> Path:
+    """
+    Follow a run until it is over, saved whatever stops it.
+
+    Args:
+        begin: starts the run, given its `should_stop`, and returns its events.
+        on_event: called with each event. If it raises, the run is saved first.
+        should_stop: asked after every update and during evaluations. If it raises, the run is saved first.
+
+    Returns:
+        The run folder, with the best model so far: the run is finished, or `should_stop` said True.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; what there was to save is saved.
+        NumericalError: training was unstable to its end.
+    """
+    interruption = Interruption(_signals())
+    caller = _Caller(on_event, should_stop)
+    events = begin(lambda: interruption.requested() or caller.should_stop())
+    with interruption, closing(events):  # which lets go of the run folder's lock
+        for event in interruption.watch(events):
+            caller.on_event(event)
+            if caller.failure and not interruption.updating:
+                raise caller.failure
+    if caller.failure:
+        raise caller.failure
+    if isinstance(event, Finished):
+        event.check()
+        return Path(event.run)
+    assert isinstance(event, Interrupted)
+    if not caller.stopped:
+        raise KeyboardInterrupt(f"saved at step {event.step:,}; lmgen.resume({str(event.folder)!r}) goes on")
+    return event.folder
+
+
+class _Caller:
+    """The caller's functions. What one of them raises is kept, and asks the run to stop."""
+
+    def __init__(
+        self, on_event: Callable[[Event], None] | None, should_stop: Callable[[], bool] | None
+    ) -> None:
+        self._on_event, self._should_stop = on_event, should_stop
+        self.failure: BaseException | None = None
+        self.stopped = False
+        """Whether `should_stop` has said True."""
+
+    def on_event(self, event: Event) -> None:
+        if self._on_event is None or self.failure:
+            return
+        try:
+            self._on_event(event)
+        except BaseException as error:
+            self.failure = error
+
+    def should_stop(self) -> bool:
+        if self.failure is None and self._should_stop is not None and not self.stopped:
+            try:
+                self.stopped = bool(self._should_stop())
+            except BaseException as error:
+                self.failure = error
+        return self.stopped or self.failure is not None
+
+
+def _signals() -> list[int]:
+    """Ctrl-C, where it would raise KeyboardInterrupt: in the main thread of a program that left it so."""
+    main = threading.current_thread() is threading.main_thread()
+    return [signal.SIGINT] if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler else []

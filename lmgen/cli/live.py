@@ -32,6 +32,7 @@ class LiveDisplay:
         self._stepped: Stepped | None = None
         self._sample = ""
         self._train: Part | None = None
+        self._loss = "loss"
         self._begun = 0.0
         self._begun_progress: float | None = None
         self._live = Live(console=self._console, get_renderable=self._moving_part, refresh_per_second=4)
@@ -57,6 +58,7 @@ class LiveDisplay:
     def started(self, started: Started) -> None:
         """Begin to measure the pace."""
         self._train = started.prepared.train
+        self._loss = "estimated loss" if started.config.training.objective == "sampled" else "loss"
         self._begun = time.monotonic()
 
     def step(self, stepped: Stepped) -> None:
@@ -86,7 +88,7 @@ class LiveDisplay:
     def _figures(self, stepped: Stepped) -> Text:
         nats = stepped.train_nats_per_token
         bits = self._train.bits_per_character(nats) if self._train else None
-        figures = [f"loss {nats:.4f} nats", f"perplexity {exp_or_infinity(nats):.4g}"]
+        figures = [f"{self._loss} {nats:.4f} nats", f"perplexity {exp_or_infinity(nats):.4g}"]
         if bits is not None:
             figures.append(f"{bits:.4f} bits/char")
         return Text("   ".join([*figures, f"{stepped.tokens_per_second:,.0f} tokens/s"]))

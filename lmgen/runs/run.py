@@ -117,7 +117,7 @@ def resume(
             )
         if run.config.exists():
             config = _resumed_config(run, changes or {})
-            prepared = load_prepared(run)
+            prepared = load_prepared(run, config.training.evaluation_tokens)
         else:
             config = _resumed_config(run.new, changes or {})
             prepared = _prepared_again(run, config, tell)
@@ -176,7 +176,7 @@ def _begin(
             yield Interrupted(run.folder, 0)
             return
         files = {run.ngram.name: checksum(run.ngram)} if run.ngram.exists() else {}
-        save_checkpoint(run, trainer, files)
+        save_checkpoint(run, trainer.state, files)
         yield from _train(lock, trainer, config, prepared, files, should_stop)
 
 
@@ -191,9 +191,9 @@ def _go_on(
     run = lock.run
     with computing(config.training.threads):
         trainer = new_trainer(run, config, prepared)
-        files = load_checkpoint(run, trainer, tell)
+        files = load_checkpoint(run, trainer.state, tell)
         write_text(run.config, as_toml(config))
-        evaluated = trainer.position.evaluated_step
+        evaluated = trainer.progress.evaluated_step
         cut_metrics(run.metrics, evaluated)
         if is_damaged(run.ngram, files):
             tell(f"{run.ngram} is damaged: the baseline is fitted again")
@@ -205,7 +205,7 @@ def _go_on(
                 "writes it anew"
             )
             run.model.unlink(missing_ok=True)
-            trainer.forget_best()
+            trainer.state.forget_best()
         yield from _train(lock, trainer, config, prepared, files, should_stop)
 
 
@@ -223,9 +223,9 @@ def _train(
         folder=run.folder,
         config=config,
         prepared=prepared,
-        parameters=trainer.network.parameter_count,
-        device=str(trainer.network.embedding.device),
-        resumed_step=trainer.position.step or None,
+        parameters=trainer.state.network.parameter_count,
+        device=str(trainer.state.device),
+        resumed_step=trainer.progress.step or None,
     )
     keeper = Keeper(lock, trainer, prepared, config.training.checkpoint_minutes, files)
     meter = CostMeter(trainer)
@@ -236,10 +236,10 @@ def _train(
         yield event
         yield from kept
     yield from keeper.finish()
-    if trainer.stopped_by and trainer.evaluated:
+    if trainer.stopped_by and trainer.progress.evaluated:
         yield summarized(trainer, run, prepared, trainer.stopped_by)
     else:
-        yield Interrupted(run.folder, trainer.position.step)
+        yield Interrupted(run.folder, trainer.progress.step)
 
 
 def _with_found_rate(

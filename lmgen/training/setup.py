@@ -13,7 +13,7 @@ from lmgen.training.network import Network
 
 def open_device(name: str) -> torch.device:
     """
-    Where to train.
+    The device to train on; `auto` is a GPU if there is one.
 
     Raises:
         ConfigError: a GPU is asked for and there is none.
@@ -29,11 +29,11 @@ def new_network(
     network: NetworkConfig, parameters: Mapping[str, Float32Array], training: TrainingConfig
 ) -> Network:
     """
-    A network with these parameters, as `training` wants it; torch's random numbers begin at its seed.
+    A network on its device and in its precision; torch's random number generators are seeded.
 
     Args:
         network: the shape of the network.
-        parameters: by the names of `parameter_shapes`.
+        parameters: its weights, by the names of `parameter_shapes`.
         training: `seed`, `device` and `precision`.
 
     Raises:

@@ -84,6 +84,7 @@ def test_a_run_says_what_happens_and_writes_its_folder(text: Path, tmp_path: Pat
         "gradient_norm",
         "tokens_per_second",
         "rollbacks",
+        "train_objective",
     ]
 
 
@@ -106,6 +107,7 @@ def test_the_summary_has_the_keys_that_scripts_read(text: Path, tmp_path: Path) 
         "baseline",
         "rollbacks",
         "stopped_by",
+        "train_objective",
     ]
     assert summary["steps"] == 24
     assert summary["valid_perplexity"] == pytest.approx(np.exp(summary["valid_nats_per_token"]))

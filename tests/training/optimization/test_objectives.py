@@ -174,7 +174,7 @@ def test_tokens_are_counted_in_a_text_of_any_length(monkeypatch: pytest.MonkeyPa
 
 
 def test_tokens_that_never_occurred_are_sampled_too() -> None:
-    objective = objective_for(TrainingConfig(objective="sampled", samples=2), network(), np.array([1] * 50))
+    objective = objective_for(TrainingConfig(objective="sampled", samples=2), V, np.array([1] * 50))
     torch.manual_seed(5)
 
     assert isinstance(objective, SampledSoftmax)

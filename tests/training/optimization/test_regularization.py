@@ -257,8 +257,8 @@ class TestActivationPenalty:
         for training in (off, on):
             next(training.run())
 
-        assert on.position.nats == off.position.nats
-        assert on.position.gradient_norm != off.position.gradient_norm
+        assert on.state.position.nats == off.state.position.nats
+        assert on.state.position.gradient_norm != off.state.position.gradient_norm
 
 
 class TestWhereDropoutActs:

@@ -129,6 +129,31 @@ def test_network_and_baseline_are_scored_on_the_same_tokens(text: Path, tmp_path
     assert finished.baseline["valid_perplexity"] == pytest.approx(baseline.perplexity, rel=1e-5)
 
 
+@pytest.mark.parametrize("tokenizer", ["byte", "word", "bpe"])
+def test_bits_per_character_are_those_of_the_tokens_scored(
+    tokenizer: str, text: Path, tmp_path: Path
+) -> None:
+    """Not of the whole validation text, whose second half has other characters a token."""
+    beginning = "ein zwei drei vier ein zwei\n" * 4
+    valid = tmp_path / "valid.txt"
+    valid.write_text(beginning + "fünf fünf fünf\n" * 20, encoding="utf-8")
+    settings: dict[str, Any] = {"tokenizer": tokenizer, "valid": str(valid)}
+    settings |= {"vocab_size": 270} if tokenizer == "bpe" else {}
+    ngram = lmgen.fit_ngram(text, out=tmp_path / "ngram.safetensors", order=1, **settings)
+    tokens = len(ngram.tokenizer.encode(beginning))
+    finished = trained(text, tmp_path / "run", evaluation_tokens=tokens, **settings)[-1]
+    assert isinstance(finished, Finished)
+
+    score = lmgen.load(tmp_path / "run").score(beginning)
+    assert score.tokens == tokens
+    assert finished.valid_bits_per_character == pytest.approx(score.bits_per_character, rel=1e-5)
+    *_, resumed = run.resume(tmp_path / "run", {"steps": 25})
+    assert isinstance(resumed, Finished)
+    assert resumed.valid_bits_per_character == pytest.approx(
+        resumed.valid_nats_per_token * tokens / np.log(2) / score.characters
+    )
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_learns(cell: str, text: Path, tmp_path: Path) -> None:
     trained(text, tmp_path / "run", cell=cell, steps=150, optimizer="adam", learning_rate=0.01)

@@ -23,6 +23,7 @@ from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
 from lmgen.tokenizers.base import IdArray
 from lmgen.training.config import TrainingConfig
+from lmgen.training.events import Stepped
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
 
@@ -76,10 +77,11 @@ def step(
     config = TrainingConfig(steps=steps + 2, evaluations=1, **training)
     trainer = Trainer(made, windows, ids[:WINDOW], config)
     seconds = []
-    for window in windows.epoch(0):
+    begun = process_time()
+    for event in trainer.run():
+        if isinstance(event, Stepped):
+            seconds.append(process_time() - begun)
         begun = process_time()
-        trainer._update(window)
-        seconds.append(process_time() - begun)
     return 1e3 * float(np.median(seconds[2:])), made.parameter_count  # the first two set up
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "lmgen"]
@@ -38,6 +39,22 @@ def run_command(
 def lmgen(*arguments: str, cwd: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run `lmgen` in a folder."""
     return run_command([*COMMAND, *arguments], cwd=cwd, text=text)
+
+
+def on_a_terminal(*arguments: str, cwd: Path) -> str:
+    """Run `lmgen` with its stderr on a terminal; what it shows there, control sequences included."""
+    terminal, end = os.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *arguments], cwd=cwd, stdout=subprocess.DEVNULL, stderr=end, env=ENVIRONMENT
+    ) as process:
+        os.close(end)
+        shown = b""
+        with suppress(OSError):  # Linux's way to say that the other end is closed
+            while block := os.read(terminal, 1 << 16):
+                shown += block
+    os.close(terminal)
+    assert process.returncode == 0, shown.decode()
+    return shown.decode()
 
 
 class Running:

@@ -13,8 +13,12 @@ from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.runs.events import BaselineFitted, Event, Finished, Interrupted, Saved, Started, Unsaved
 from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack, Stepped
 
-HEADINGS = ("step", "epoch", "time", "train", "valid", "perplexity", "bits/char", "tokens/s")
 ROW = "{:>9} {:>7} {:>8} {:>8} {:>8} {:>11} {:>10} {:>10}"
+
+ESTIMATE_NOTE = (
+    "note: with --objective sampled the training loss is an estimate from a sample of the tokens; the "
+    "validation loss is exact"
+)
 
 
 class Display(Protocol):
@@ -149,7 +153,7 @@ class _Shown:
             case Evaluated():
                 assert self._prepared is not None
                 if not self._in_table:
-                    display.line(ROW.format(*HEADINGS))
+                    display.line(_headings(event))
                     self._in_table = True
                 display.line(_row(event, self._prepared))
             case CostMeasured():
@@ -168,6 +172,8 @@ class _Shown:
                     display.line(line)
             case Started():
                 display.line(_opening(event))
+                if event.config.training.objective == "sampled":
+                    display.line(ESTIMATE_NOTE)
                 display.started(event)
             case Prepared():
                 self._prepared = event
@@ -224,10 +230,24 @@ def _megabytes(count: int) -> str:
     return f"{count / 2**20:,.0f} MB"
 
 
+def _headings(evaluated: Evaluated) -> str:
+    """The first line of the table of evaluations."""
+    return ROW.format(
+        "step",
+        "epoch",
+        "time",
+        "estimate" if evaluated.train_objective == "sampled" else "train",
+        "valid",
+        "perplexity",
+        "bits/char",
+        "tokens/s",
+    )
+
+
 def _row(evaluated: Evaluated, prepared: Prepared) -> str:
     """One line of the table of evaluations."""
     nats = evaluated.valid_nats_per_token
-    bits = prepared.valid.bits_per_character(nats)
+    bits = prepared.scored.bits_per_character(nats)
     return ROW.format(
         f"{evaluated.step:,}",
         f"{evaluated.epoch:.2f}",

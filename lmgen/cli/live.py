@@ -33,6 +33,7 @@ class LiveDisplay:
         self._stepped: Stepped | None = None
         self._sample = ""
         self._train: Part | None = None
+        self._loss = "loss"
         self._begun = 0.0
         self._begun_progress: float | None = None
         self._live = Live(console=self._console, get_renderable=self._moving_part, refresh_per_second=4)
@@ -58,6 +59,7 @@ class LiveDisplay:
     def started(self, started: Started) -> None:
         """Note when training begins, to tell how long it will take."""
         self._train = started.prepared.train
+        self._loss = "estimated loss" if started.config.training.objective == "sampled" else "loss"
         self._begun = time.monotonic()
 
     def step(self, stepped: Stepped) -> None:
@@ -87,7 +89,7 @@ class LiveDisplay:
     def _figures(self, stepped: Stepped) -> Text:
         nats = stepped.train_nats_per_token
         bits = self._train.bits_per_character(nats) if self._train else None
-        figures = [f"loss {nats:.4f} nats", f"perplexity {exp_or_infinity(nats):.4g}"]
+        figures = [f"{self._loss} {nats:.4f} nats", f"perplexity {exp_or_infinity(nats):.4g}"]
         if bits is not None:
             figures.append(f"{bits:.4f} bits/char")
         return Text("   ".join([*figures, f"{stepped.tokens_per_second:,.0f} tokens/s"]))

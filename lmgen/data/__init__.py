@@ -5,6 +5,6 @@ A corpus to training windows, by way of token ids on disk.
 - splitting.py: a corpus cut into training, validation and test text
 - token_file.py: ids in a memory-mapped file
 - preparation.py: both together: a corpus to the token files of a run
-- windows.py: the batches that training reads, cut from the ids
+- batches.py: what training reads; windows.py: a text cut into batches
 - run_folder.py: where the files of a run are, and which run is the newest
 """

@@ -14,7 +14,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import log
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from lmgen.data.token_file import write_tokens
 from lmgen.errors import CorpusError, LmgenError, ModelError
 from lmgen.files import checksum, replacing, write_text
 from lmgen.text.corpora import Corpus
-from lmgen.text.counts import TextCounter
-from lmgen.text.sources import Text
+from lmgen.text.counts import TextCounter, count
+from lmgen.text.sources import Text, cut
 from lmgen.tokenizers.base import IdArray, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
@@ -74,6 +74,8 @@ class Prepared:
     tokenizer: Tokenizer
     train: Part
     valid: Part
+    scored: Part
+    """The beginning of the validation text that evaluations during training score."""
     test: Part | None
     notes: tuple[str, ...] = ()
 
@@ -87,6 +89,7 @@ def prepare(
     given: Tokenizer | None = None,
     extend: bool = False,
     needed_tokens: int = 1,
+    scored_tokens: int | None = None,
     check_vocabulary: Callable[[int], object] = lambda _: None,
 ) -> Prepared:
     """
@@ -100,6 +103,7 @@ def prepare(
         given: a tokenizer that is there already, of the kind that `config` names; None: train one.
         extend: give the tokens that it does not know ids of their own, as far as `config` allows.
         needed_tokens: the fewest tokens that can be trained on.
+        scored_tokens: how many tokens of the validation text evaluations score; None: all of them.
         check_vocabulary: is given V, and raises an error if the network cannot be made for it.
 
     Raises:
@@ -133,14 +137,19 @@ def prepare(
         tokenizer=tokenizer,
         train=parts["train"],
         valid=parts["valid"],
+        scored=_beginning(run.valid_text, parts["valid"], tokenizer, scored_tokens),
         test=parts.get("test"),
         notes=tuple(notes),
     )
 
 
-def load_prepared(run: RunFolder) -> Prepared:
+def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
     """
     What `prepare` made of a corpus, read from the run folder.
+
+    Args:
+        run: the run folder.
+        scored_tokens: as for `prepare`.
 
     Raises:
         ModelError: a file is missing or damaged; the message says which.
@@ -156,13 +165,15 @@ def load_prepared(run: RunFolder) -> Prepared:
             tokenizer=tokenizer_from_json(saved["tokenizer"]),
             train=parts["train"],
             valid=parts["valid"],
+            scored=parts["valid"],
             test=parts.get("test"),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError) as error:
         raise ModelError(f"cannot read {run.prepared} ({error}); train again with --overwrite") from error
     if checksums:
         _check_files(_files(run, parts), checksums)
-    return prepared
+    scored = _beginning(run.valid_text, prepared.valid, prepared.tokenizer, scored_tokens)
+    return replace(prepared, scored=scored)
 
 
 def _check_files(files: Iterable[Path], checksums: Mapping[str, int]) -> None:
@@ -259,6 +270,47 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
         bytes=counts.bytes,
         words=counts.words,
     )
+
+
+def _beginning(path: Path, whole: Part, tokenizer: Tokenizer, limit: int | None) -> Part:
+    """
+    How much of a text its first `limit` tokens are: characters up to where the next token begins.
+
+    Args:
+        path: the text, as `prepare` wrote it.
+        whole: all of it.
+        tokenizer: by which its tokens are counted.
+        limit: None: all of it.
+
+    Raises:
+        ModelError: the text cannot be read.
+    """
+    if limit is None or whole.tokens <= limit:
+        return whole
+    tokens = unknown = 0
+    for ids, offsets in tokenizer.encode_stream_with_offsets(_kept(path)):
+        taken = ids[: limit - tokens]
+        tokens += len(taken)
+        unknown += int((taken == tokenizer.unknown).sum()) if tokenizer.unknown is not None else 0
+        if len(taken) < len(ids):
+            counts = count(cut(_kept(path), 0, int(offsets[len(taken)])))
+            return Part(
+                tokens=tokens,
+                unknown_tokens=unknown,
+                characters=counts.characters,
+                bytes=counts.bytes,
+                words=counts.words,
+            )
+    return whole
+
+
+def _kept(path: Path) -> Iterator[str]:
+    """A text that `prepare` wrote, in pieces."""
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield from iter(lambda: file.read(1 << 20), "")
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}; train again with --overwrite") from error
 
 
 @contextmanager

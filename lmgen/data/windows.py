@@ -17,9 +17,8 @@ the end (fewer than B ids) is not used. Windows are cut across all streams at on
 
 Stateful training (`carry`) reads the windows in this order and carries each stream's state from one to the
 next, so that a stream is one long sequence of which only the gradients are cut; but in a long text a stream
-begins from zeros again every so many windows (RESTART_WINDOWS in training/loop.py). Stateless training
-(`reset`) cuts the text into N / T separate windows, shuffles them anew in every epoch, and starts each from
-zeros.
+restarts from zeros now and then (RESTART_WINDOWS in training/state.py). Stateless training (`reset`) cuts the
+text into N / T separate windows, shuffles them anew in every epoch, and starts each from zeros.
 
 Windows read in order may vary in length, so that they are cut at other places in every epoch, and each token
 is at times far enough from a window's start for gradients to reach what it depends on (Merity, Keskar and
@@ -32,29 +31,22 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from lmgen.data.batches import Batch, Int64Array
 from lmgen.errors import CorpusError
 from lmgen.tokenizers.base import IdArray
 
-Int64Array = npt.NDArray[np.int64]
-
 HALVED = 0.05
-"""Share of the windows of varied length that are drawn around half of T instead of T ..."""
+"""Probability that a varied window's mean length is T / 2 instead of T."""
+
 DEVIATION = 5.0
-"""... with this standard deviation, in steps ..."""
+"""Standard deviation of the length of a varied window, in steps."""
+
 SHORTEST = 5
-"""... not below this (or T, where that is less) ..."""
+"""The shortest varied window, in steps (T, where that is less)."""
+
 LONGEST_ABOVE = 10
-"""... nor more than this above T, so that memory is bounded: the paper's 70 steps become at most 80."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Inputs and the targets they are to predict, each int64, (T, B)."""
-
-    inputs: Int64Array
-    targets: Int64Array
+"""How many steps a varied window may be longer than T, to bound memory: 70 steps become at most 80."""
 
 
 def needed_tokens(streams: int, length: int, *, carried: bool) -> int:
@@ -65,7 +57,7 @@ def needed_tokens(streams: int, length: int, *, carried: bool) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
     """
-    How a text is cut into the windows of an epoch.
+    The batches of one text: it is cut into windows of T steps across B streams (see `Batches`).
 
     Raises:
         CorpusError: the text is too short for one window.
@@ -96,7 +88,7 @@ class Windows:
             return len(self._ends(epoch))
         return -(-(len(self.ids) // self.length) // self.streams)
 
-    def epoch(self, epoch: int, first: int = 0) -> Iterator[Window]:
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The windows of an epoch in order, from number `first` on: the same for the same seed and epoch."""
         if self.carried:
             begins = self._stream_begins()
@@ -106,6 +98,15 @@ class Windows:
             begins = self._shuffled_begins(epoch)
             for number in range(first, self.count(epoch)):
                 yield self._window(begins[number * self.streams :][: self.streams], self.length)
+
+    def learning_rate_share(self, batch: Batch) -> float:
+        """
+        In proportion to the steps of a window of varied length, otherwise 1.
+
+        The loss is a mean, so a token in a short window would otherwise weigh more than one in a long window
+        (Merity, Keskar and Socher 2017, section 4.1).
+        """
+        return len(batch.targets) / self.length if self.varied else 1.0
 
     @property
     def _stream_length(self) -> int:
@@ -125,7 +126,7 @@ class Windows:
         begins = np.arange(len(self.ids) // self.length) * self.length
         return np.random.default_rng([self.seed, epoch]).permutation(begins)
 
-    def _window(self, begins: Int64Array, length: int) -> Window:
+    def _window(self, begins: Int64Array, length: int) -> Batch:
         """Targets from each of `begins` on, with the token before each as its input."""
         rows = [self.ids[max(begin - 1, 0) : begin + length].astype(np.int64) for begin in begins.tolist()]
         rows = [
@@ -133,10 +134,10 @@ class Windows:
             for row, begin in zip(rows, begins.tolist(), strict=True)
         ]
         columns = np.stack(rows, axis=1)  # (T + 1, B)
-        return Window(np.ascontiguousarray(columns[:-1]), np.ascontiguousarray(columns[1:]))
+        return Batch(np.ascontiguousarray(columns[:-1]), np.ascontiguousarray(columns[1:]))
 
 
-# Cached, since the same is asked for after every update.
+# Cached, since the number of windows is asked for after every update.
 
 
 @lru_cache(maxsize=2)

@@ -74,11 +74,13 @@ class Finished:
     """Of the best model, which is the one that is kept, on the first `evaluation_tokens` of the text."""
     valid_perplexity: float
     valid_bits_per_character: float | None
-    """None where the validation text has unknown tokens."""
+    """Of the same tokens, per character of theirs; None where some of them are unknown."""
     baseline: dict[str, float] | None
     rollbacks: int
     stopped_by: str
     """`budget`, `patience` or `instability`."""
+    train_objective: str
+    """What `train_nats_per_token` is: `full`, the loss over all tokens, or `sampled`, an estimate of it."""
 
     def to_json(self) -> dict[str, Any]:
         """The summary that programs read; JSON has no infinity."""

@@ -20,6 +20,7 @@ from lmgen.training.events import Evaluated, RolledBack, Stepped
 
 if TYPE_CHECKING:
     from lmgen.training.loop import Trainer
+    from lmgen.training.state import TrainingState
 
 CHECKPOINT_SHARE = 0.02
 """The largest share of the time that checkpoints take, unless the user has said how often to make them."""
@@ -59,7 +60,7 @@ class Keeper:
         self._cut_at: int | None = None
         self._model: tuple[RecurrentModel, dict[str, Any]] | None = None
         self._due = monotonic() + self._wait(0.0)
-        if trainer.improved and not self._run.model.exists():  # the best model is lost; this is the next best
+        if trainer.progress.improved and not self._run.model.exists():
             self._take_model()
 
     def after(self, event: Stepped | Evaluated | RolledBack) -> Iterator[Saved | Unsaved]:
@@ -71,7 +72,7 @@ class Keeper:
         """
         if isinstance(event, Evaluated):
             self._lines.append(json.dumps(event.to_json()) + "\n")
-            if self._trainer.improved:
+            if self._trainer.progress.improved:
                 self._take_model()
         elif isinstance(event, RolledBack):
             self._lines = [line for line in self._lines if _step(line) <= event.step]
@@ -82,19 +83,17 @@ class Keeper:
 
     def _take_model(self) -> None:
         """Copy the model as it is now. It holds no times or dates: the same seed gives the same bytes."""
-        trainer, tokenizer = self._trainer, self._prepared.tokenizer
-        model = RecurrentModel(
-            trainer.network.config, tokenizer.vocabulary_size, tokenizer.start, trainer.result.arrays()
-        )
-        values = trainer.position.validation_nats
+        network, tokenizer = self._trainer.state.result, self._prepared.tokenizer
+        progress = self._trainer.progress
+        model = RecurrentModel(network.config, tokenizer.vocabulary_size, tokenizer.start, network.arrays())
         self._model = (
             model,
             {
                 "corpus": self._prepared.corpus,
                 "train_tokens": self._prepared.train.tokens,
-                "steps": trainer.position.step,
-                "epochs": trainer.epochs,
-                "valid_nats_per_token": values[-1] if values else None,
+                "steps": progress.step,
+                "epochs": progress.epochs,
+                "valid_nats_per_token": progress.last_nats,
             },
         )
 
@@ -104,7 +103,7 @@ class Keeper:
         try:
             yield from self._write()
             if checkpoint:
-                save_checkpoint(self._run, self._trainer, self._files)
+                save_checkpoint(self._run, self._trainer.state, self._files)
         except WriteError as error:
             failure = str(error)
         now = monotonic()
@@ -125,7 +124,7 @@ class Keeper:
             self._take_model()
         try:
             yield from self._write()
-            save_checkpoint(self._run, self._trainer, self._files)
+            save_checkpoint(self._run, self._trainer.state, self._files)
         except WriteError as error:
             raise WriteError(
                 f"{error}, then `lmgen train --resume --out {self._run.folder}` goes on from the last "
@@ -155,13 +154,13 @@ class Keeper:
         return max(60.0, seconds / CHECKPOINT_SHARE)
 
 
-def save_checkpoint(run: RunFolder, trainer: "Trainer", files: Mapping[str, int]) -> None:
+def save_checkpoint(run: RunFolder, state: "TrainingState", files: Mapping[str, int]) -> None:
     """
     Write a checkpoint; the one before it is kept as well.
 
     Args:
         run: the run folder.
-        trainer: between two updates.
+        state: between two updates.
         files: checksums of the run's other files.
 
     Raises:
@@ -169,27 +168,28 @@ def save_checkpoint(run: RunFolder, trainer: "Trainer", files: Mapping[str, int]
     """
     from lmgen.training.checkpoints import save_checkpoint
 
-    save_checkpoint(run, trainer, files)
+    save_checkpoint(run, state, files)
 
 
 def summarized(trainer: "Trainer", run: RunFolder, prepared: Prepared, stopped_by: str) -> Finished:
     """The summary of a run that is over."""
-    position = trainer.position
-    nats = trainer.best_nats
+    progress = trainer.progress
+    nats = progress.best_nats
     return Finished(
         run=str(run.folder),
-        parameters=trainer.network.parameter_count,
-        steps=position.step,
-        epochs=trainer.epochs,
-        seconds=position.seconds,
-        tokens_per_second=position.tokens / max(position.seconds, 1e-9),
+        parameters=trainer.state.network.parameter_count,
+        steps=progress.step,
+        epochs=progress.epochs,
+        seconds=progress.seconds,
+        tokens_per_second=progress.tokens / max(progress.seconds, 1e-9),
         train_nats_per_token=_last_train_nats(run.metrics),
         valid_nats_per_token=nats,
         valid_perplexity=exp_or_infinity(nats),
-        valid_bits_per_character=prepared.valid.bits_per_character(nats),
+        valid_bits_per_character=prepared.scored.bits_per_character(nats),
         baseline=_baseline_summary(run),
-        rollbacks=position.rollbacks,
+        rollbacks=progress.rollbacks,
         stopped_by=stopped_by,
+        train_objective=trainer.config.objective,
     )
 
 

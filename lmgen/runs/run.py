@@ -160,7 +160,7 @@ def _resumed_run(
         if config.training.device == "auto":  # in runs of lmgen 0.1
             config = on_this_machine(config)
         if in_place:
-            prepared = load_prepared(run)
+            prepared = load_prepared(run, config.training.evaluation_tokens)
         else:
             prepared = _prepared_again(run, config, on_note)
             put_in_place(run)
@@ -214,7 +214,7 @@ def _begin(
             yield Interrupted(run.folder, 0)
             return
         files = {run.ngram.name: checksum(run.ngram)} if run.ngram.exists() else {}
-        save_checkpoint(run, trainer, files)
+        save_checkpoint(run, trainer.state, files)
         yield from _train(lock, trainer, call.applied(config), prepared, files, call.should_stop)
 
 
@@ -226,9 +226,9 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
     run = lock.run
     with computing(call.applied(config).training.threads):
         trainer = new_trainer(run, call.applied(config), prepared)
-        files = load_checkpoint(run, trainer, call.on_note)
+        files = load_checkpoint(run, trainer.state, call.on_note)
         write_text(run.config, as_toml(config))
-        evaluated = trainer.position.evaluated_step
+        evaluated = trainer.progress.evaluated_step
         cut_metrics(run.metrics, evaluated)
         if is_damaged(run.ngram, files):
             call.on_note(f"{run.ngram} is damaged: the baseline is fitted again")
@@ -240,7 +240,7 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
                 "writes it anew"
             )
             run.model.unlink(missing_ok=True)
-            trainer.forget_best()
+            trainer.state.forget_best()
         yield from _train(lock, trainer, call.applied(config), prepared, files, call.should_stop)
 
 
@@ -260,9 +260,9 @@ def _train(
         folder=run.folder,
         config=config,
         prepared=prepared,
-        parameters=trainer.network.parameter_count,
-        device=str(trainer.network.device),
-        resumed_step=trainer.position.step or None,
+        parameters=trainer.state.network.parameter_count,
+        device=str(trainer.state.device),
+        resumed_step=trainer.progress.step or None,
     )
     keeper = Keeper(lock, trainer, prepared, config.training.checkpoint_minutes, files)
     meter = CostMeter(trainer)
@@ -273,10 +273,10 @@ def _train(
         yield event
         yield from kept
     yield from keeper.finish()
-    if trainer.stopped_by and trainer.evaluated:
+    if trainer.stopped_by and trainer.progress.evaluated:
         yield summarized(trainer, run, prepared, trainer.stopped_by)
     else:
-        yield Interrupted(run.folder, trainer.position.step)
+        yield Interrupted(run.folder, trainer.progress.step)
 
 
 def _with_found_rate(

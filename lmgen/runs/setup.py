@@ -62,6 +62,7 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
             training.batch_size, training.window_length, carried=training.state == "carry"
         ),
         check_vocabulary=config.network.resolved,
+        scored_tokens=training.evaluation_tokens,
     )
 
 

@@ -1,12 +1,12 @@
 """
-All that a resumed run needs, as one .safetensors file: `last/training.safetensors`.
+A training state as one .safetensors file, `last/training.safetensors`: all that a resumed run needs.
 
-Tensors (see snapshots.py) of where training stands, and of the last good state where that is an earlier one,
-so that a resumed run would go back to the same; the positions as JSON in the header. Never pickle, never
+It holds the tensors of the state (state.py), and those of the last good state where that is an earlier one,
+so that a resumed run would roll back to the same; the positions are JSON in the header. Never pickle, never
 torch.load.
 
 A new checkpoint is written beside the last one, read back, and takes its place; the last one becomes
-`previous.safetensors`. At every moment one of the two is whole: a checksum over all of it tells.
+`previous.safetensors`. At every moment one of the two is whole, which a checksum over its content shows.
 """
 
 import json
@@ -26,15 +26,13 @@ from lmgen.errors import ModelError, WriteError
 from lmgen.files import rename
 from lmgen.models.model_file import load_tensors, save_tensors
 from lmgen.settings import shown
-from lmgen.training import snapshots
-from lmgen.training.loop import Position, Trainer
-from lmgen.training.snapshots import Snapshot
+from lmgen.training.state import Position, Snapshot, TrainingState, under
 
 GOOD = "good."
-"""What the names of the last good state's tensors begin with."""
+"""Prefix of the names of the last good state's tensors."""
 
 CHECKED = ("position", "good", "files")
-"""The parts of the header that the checksum is of, beside all tensors."""
+"""The parts of the header that the checksum covers, besides all tensors."""
 
 LARGEST = 2**63
 """Of the numbers of a position."""
@@ -42,24 +40,23 @@ LARGEST = 2**63
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-def save_checkpoint(run: RunFolder, trainer: Trainer, files: Mapping[str, int]) -> None:
+def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, int]) -> None:
     """
-    Write where training stands, whole or not at all, and keep the checkpoint before.
+    Write a checkpoint, whole or not at all, and keep the one before it.
 
     Args:
-        run: where to.
-        trainer: between two updates.
-        files: checksums of the run's other files, for `load_checkpoint` to give back.
+        run: the run folder to write to.
+        state: between two updates.
+        files: checksums of the run's other files, which `load_checkpoint` returns.
 
     Raises:
         WriteError: the file cannot be written.
     """
-    now = snapshots.view(trainer)
-    header: dict[str, Any] = {"kind": "training", "position": asdict(now.position), "files": dict(files)}
-    tensors = dict(now.tensors)
-    if trainer.good.position.step != now.position.step:
-        header["good"] = asdict(trainer.good.position)
-        tensors |= {GOOD + name: tensor for name, tensor in trainer.good.tensors.items()}
+    header: dict[str, Any] = {"kind": "training", "position": asdict(state.position), "files": dict(files)}
+    tensors = state.tensors()
+    if state.good.position.step != state.position.step:
+        header["good"] = asdict(state.good.position)
+        tensors |= {GOOD + name: tensor for name, tensor in state.good.tensors.items()}
     arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
     new = run.unfinished
     value = _checksum(header, sorted(arrays.items()))
@@ -71,28 +68,28 @@ def save_checkpoint(run: RunFolder, trainer: Trainer, files: Mapping[str, int]) 
     rename(new, run.last)
 
 
-def load_checkpoint(run: RunFolder, trainer: Trainer, tell: Callable[[str], None]) -> dict[str, int]:
+def load_checkpoint(run: RunFolder, state: TrainingState, tell: Callable[[str], None]) -> dict[str, int]:
     """
-    Put a new trainer of the same run where the last whole checkpoint was made.
+    Restore the last undamaged checkpoint of a run, made on this device or another.
 
     Args:
-        run: where the checkpoints are.
-        trainer: before its first update.
-        tell: hears of a damaged checkpoint, which is deleted: the one before it is as good, but older.
+        run: the run folder with the checkpoints.
+        state: of a network of the same run, before its first update.
+        tell: callback for a note that the last checkpoint is damaged; it is deleted, and the one before used.
 
     Returns:
-        The checksums of other files that it was saved with.
+        The checksums of other files that were saved with it.
 
     Raises:
-        ModelError: there is no whole one, or the run had other settings.
+        ModelError: all checkpoints are damaged or missing, or they are of a run with other settings.
     """
     header, arrays = _newest(run, tell)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
-        snapshots.restore(trainer, Snapshot(_position(header["position"]), tensors))
-        trainer.good = snapshots.take(trainer)
+        state.restore(Snapshot(_position(header["position"]), tensors))
+        state.good = state.copy()
         if "good" in header:
-            trainer.good = Snapshot(_position(header["good"]), snapshots.under(GOOD, tensors))
+            state.good = Snapshot(_position(header["good"]), under(GOOD, tensors))
         return dict(header.get("files", {}))
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
@@ -102,10 +99,10 @@ def load_checkpoint(run: RunFolder, trainer: Trainer, tell: Callable[[str], None
 
 def _position(saved: dict[str, Any]) -> Position:
     """
-    Where training stood, every value of the type that it has at the start, and of a size that it can have.
+    A position from JSON, every value of the type that it has at the start and of a possible size.
 
     Raises:
-        TypeError, ValueError: it is something else.
+        TypeError, ValueError: a value is missing, unknown, of another type or out of range.
     """
     position = Position(**saved)
     for name, start in asdict(Position()).items():
@@ -125,8 +122,8 @@ def _position(saved: dict[str, Any]) -> Position:
 
 
 def _newest(run: RunFolder, tell: Callable[[str], None]) -> tuple[dict[str, Any], Arrays]:
-    """Header and arrays of the last checkpoint, or of the one before it."""
-    if not run.last.exists():  # a killed process had just renamed it
+    """Header and arrays of the last checkpoint, or of the one before it if the last is damaged."""
+    if not run.last.exists():  # the process was killed between two renamings
         return _read(run.previous)
     try:
         return _read(run.last)
@@ -153,14 +150,14 @@ def _read(path: Path) -> tuple[dict[str, Any], Arrays]:
         ModelError: it is missing or damaged.
     """
     header, arrays = load_tensors(path)
-    saved = header.get("crc32")  # there is none in runs of the first lmgen
+    saved = header.get("crc32")  # checkpoints of version 0.1 have none
     if saved not in (None, _checksum(header, sorted(arrays.items()))):
         raise ModelError(f"{path} is damaged: its checksum is another; restore it, or train again")
     return header, arrays
 
 
 def _holds(path: Path, header: Mapping[str, Any], value: int) -> bool:
-    """Whether a file has the arrays that it should, looked at one by one: all of them take much memory."""
+    """Whether a file holds what its checksum says; arrays are read one by one, to save memory."""
     try:
         with safe_open(path, framework="np") as file:
             names = sorted(file.keys())
@@ -170,7 +167,7 @@ def _holds(path: Path, header: Mapping[str, Any], value: int) -> bool:
 
 
 def _checksum(header: Mapping[str, Any], arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> int:
-    """The CRC-32 of all that a checkpoint holds, its arrays in the order of their names."""
+    """The CRC-32 of a checkpoint's content, its arrays in the order of their names."""
     checked = {name: header[name] for name in CHECKED if name in header}
     value = zlib.crc32(json.dumps(checked, sort_keys=True).encode())
     for name, array in arrays:

@@ -1,4 +1,4 @@
-"""The settings of training. Imports nothing heavy: the command line reads its flags here."""
+"""The settings of training. It imports nothing slow, since the command line takes its flags from here."""
 
 from dataclasses import dataclass, replace
 
@@ -18,16 +18,16 @@ LEARNING_RATES = {
     "adagrad": 8e-2,
     "adamw-adagrad": 4e-3,
 }
-"""By optimiser, at 256 hidden units; benchmarks/results/defaults.md says what was tried."""
+"""Defaults by optimiser, for 256 hidden units; benchmarks/results/defaults.md has the measurements."""
 
 TOKEN_LEARNING_RATE = 0.2
-"""The default for embedding and output of adamw-adagrad: benchmarks/results/words.md."""
+"""Default for embedding and output with adamw-adagrad; benchmarks/results/words.md has the measurements."""
 
 WEIGHT_DECAYS = {"adamw": 0.1, "adamw-adagrad": 0.1}
-"""By optimiser, where none is given; the others have none."""
+"""Defaults by optimiser; 0 for all others."""
 
 MOST_THREADS = 1_024
-"""A process that asks the system for many more is ended by it."""
+"""The system kills a process that asks for many more."""
 
 MOST_EPOCHS = 1e9
 """Of a budget; with more, the progress that an update makes would vanish in rounding."""
@@ -39,7 +39,7 @@ LARGEST_FACTOR = 1e15
 """Of a learning rate, or of what is added to loss or gradient; far beyond it float32 overflows."""
 
 DEFAULT_EPOCHS = 10.0
-"""The budget when none is given."""
+"""The budget if no limit of any kind is given."""
 
 BUDGET = ("epochs", "steps", "minutes")
 """The settings that say when training ends; a run may be resumed with others."""
@@ -64,12 +64,14 @@ class TrainingConfig:
 
     objective: str = setting(
         "full",
-        "what is minimised: the loss over all tokens, or an estimate of it from a sample of them (--output "
-        "softmax)",
+        "the training loss: over all tokens, or an estimate from a sample of them (--output softmax)",
         choices=OBJECTIVE_NAMES,
     )
     samples: int = setting(
-        1024, "sampled: tokens that each target is compared with", minimum=1, maximum=LARGEST_COUNT
+        1024,
+        "with --objective sampled: how many tokens each target is compared with",
+        minimum=1,
+        maximum=LARGEST_COUNT,
     )
 
     optimizer: str = setting(
@@ -80,8 +82,8 @@ class TrainingConfig:
     )
     learning_rate: float | str | None = setting(
         None,
-        "the highest learning rate, or find: try many and take a good one (by optimizer and hidden size if "
-        "not given)",
+        "the highest learning rate, or find: try many and take a good one (default: by optimizer and hidden "
+        "size)",
         words=("find",),
         above=0.0,
         maximum=LARGEST_FACTOR,
@@ -94,8 +96,8 @@ class TrainingConfig:
     )
     weight_decay: float | None = setting(
         None,
-        "pull of all weights towards zero: decoupled in adamw (of the layers alone in adamw-adagrad), in the "
-        "gradient elsewhere (0.1 for adamw and adamw-adagrad, else 0)",
+        "weight decay: decoupled in adamw (and for the layers in adamw-adagrad), otherwise added to the "
+        "gradient (0.1 for adamw and adamw-adagrad, else 0)",
         minimum=0.0,
         maximum=LARGEST_FACTOR,
     )
@@ -106,51 +108,60 @@ class TrainingConfig:
         minimum=0.0,
         below=1.0,
     )
-    clip: float | None = setting(1.0, "largest norm of all gradients together; none for any", above=0.0)
+    clip: float | None = setting(1.0, "largest joint norm of all gradients; none: no limit", above=0.0)
 
     ema: float | None = setting(
         None,
-        "evaluate and save an exponential moving average of the weights, with this decay an update",
+        "evaluate and save an exponential moving average of the weights, with this decay per update",
         above=0.0,
         below=1.0,
     )
     nt_asgd: int | None = setting(
         None,
-        "evaluate and save the mean of the weights, from the first evaluation on that is worse than the best "
-        "one so many evaluations before (NT-ASGD)",
+        "evaluate and save the mean of the weights, beginning at the first evaluation that is worse than the "
+        "best one more than N evaluations before it (NT-ASGD)",
         minimum=1,
         maximum=LARGEST_COUNT,
     )
     activation_penalty: float = setting(
-        0.0, "weight in the loss of the top layer's mean square (AR)", minimum=0.0, maximum=LARGEST_FACTOR
+        0.0,
+        "weight of the top layer's mean squared activation in the loss (AR)",
+        minimum=0.0,
+        maximum=LARGEST_FACTOR,
     )
     slowness_penalty: float = setting(
         0.0,
-        "weight of the mean square of its change from step to step (TAR)",
+        "weight of the mean squared change of the top layer from step to step in the loss (TAR)",
         minimum=0.0,
         maximum=LARGEST_FACTOR,
     )
 
     epochs: float | None = setting(
-        None, "stop after so many passes over the training text", above=0.0, maximum=MOST_EPOCHS
+        None, "stop after this many passes over the training text", above=0.0, maximum=MOST_EPOCHS
     )
-    steps: int | None = setting(None, "stop after so many updates", minimum=1, maximum=LARGEST_COUNT)
+    steps: int | None = setting(None, "stop after this many updates", minimum=1, maximum=LARGEST_COUNT)
     minutes: float | None = setting(
-        None, "stop after so many minutes of training", above=0.0, maximum=MOST_MINUTES
+        None, "stop after this many minutes of training", above=0.0, maximum=MOST_MINUTES
     )
 
     evaluations: int = setting(
-        10, "how often to evaluate, spread evenly over the budget", minimum=1, maximum=LARGEST_COUNT
+        10, "number of evaluations, spread evenly over the budget", minimum=1, maximum=LARGEST_COUNT
     )
     evaluation_tokens: int = setting(
-        500_000, "evaluate on at most so many tokens of the validation text", minimum=1, maximum=LARGEST_COUNT
+        500_000,
+        "evaluate on at most this many tokens of the validation text",
+        minimum=1,
+        maximum=LARGEST_COUNT,
     )
     patience: int | None = setting(
-        None, "stop early after so many evaluations without a better one", minimum=1, maximum=LARGEST_COUNT
+        None,
+        "stop early after this many evaluations without improvement",
+        minimum=1,
+        maximum=LARGEST_COUNT,
     )
     checkpoint_minutes: float | None = setting(
         None,
-        "save what --resume needs this often (1, or so rarely that it takes 2% of the time)",
+        "how often to save a checkpoint for --resume (1, or less often to take at most 2% of the time)",
         above=0.0,
         maximum=MOST_MINUTES,
     )
@@ -161,7 +172,7 @@ class TrainingConfig:
         maximum=HIGHEST_ORDER,
     )
 
-    seed: int = setting(0, "of initial weights, dropout and shuffling", minimum=0, maximum=2**63 - 1)
+    seed: int = setting(0, "seed of initial weights, dropout and shuffling", minimum=0, maximum=2**63 - 1)
     device: str = setting("auto", "where to train", choices=("auto", "cpu", "cuda"))
     threads: int | None = setting(
         None, "CPU threads (as many as torch finds)", minimum=1, maximum=MOST_THREADS
@@ -180,19 +191,19 @@ class TrainingConfig:
 
     @property
     def budget_epochs(self) -> float | None:
-        """Epochs to stop after, the default where no budget of any kind was given."""
+        """Epochs to stop after: `DEFAULT_EPOCHS` if no limit of any kind is given."""
         if self.steps is None and self.minutes is None and self.epochs is None:
             return DEFAULT_EPOCHS
         return self.epochs
 
     def highest_rate(self, hidden_size: int) -> float:
-        """The learning rate that was given, or the default: for `find`, what it is looked for around."""
+        """The learning rate that was given, or the default; `find` searches around the default."""
         if self.learning_rate is None or isinstance(self.learning_rate, str):
             return default_learning_rate(self.optimizer, hidden_size)
         return self.learning_rate
 
     def at_rate(self, found: float, tried_around: float) -> "TrainingConfig":
-        """The same with the learning rate that was found: all rates were tried in proportion."""
+        """The same with the learning rate that a range test found, and the token rate in proportion."""
         token_rate = self.token_learning_rate
         if self.optimizer == "adamw-adagrad":
             token_rate = self.highest_token_rate * found / tried_around
@@ -205,16 +216,17 @@ class TrainingConfig:
 
     @property
     def decay(self) -> float:
-        """Weight decay, the optimiser's default where none was given."""
+        """The weight decay that was given, or the optimiser's default."""
         return WEIGHT_DECAYS.get(self.optimizer, 0.0) if self.weight_decay is None else self.weight_decay
 
 
 def default_learning_rate(optimizer: str, hidden_size: int) -> float:
     """
-    A learning rate for a network of that width.
+    The default learning rate for a network of a given width.
 
-    The adaptive methods move each weight by about the learning rate whatever its gradient, so what reaches a
-    unit grows with the number of its inputs: the rate falls with the width (Yang et al. 2022, table 3).
+    Adaptive methods change each weight by about the learning rate whatever its gradient, so that the change
+    of a unit's input grows with the number of its inputs: the rate falls with the width (Yang et al. 2022,
+    table 3).
     """
     rate = LEARNING_RATES[optimizer]
     return rate if optimizer == "sgd" else rate * 256 / max(hidden_size, 128)

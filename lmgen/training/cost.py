@@ -1,49 +1,39 @@
 """
-What a run will cost, measured on its own first updates: so it costs nothing and changes nothing.
+What a run will cost, measured on its own first updates, so that measuring costs nothing and changes nothing.
 
-Time is that of updates alone, as everywhere; evaluations come on top of it.
+Time is that of updates alone, without evaluations. The first update, slower than all others, is left out.
 """
 
 import sys
-from dataclasses import dataclass
 
 import torch
 
-from lmgen.training import snapshots
+from lmgen.training.budget import Progress
 from lmgen.training.events import CostMeasured, Evaluated, RolledBack, Stepped
 from lmgen.training.loop import Trainer
+from lmgen.training.state import under
 
 UPDATES, SECONDS = 20, 1.0
-"""Measured are so many updates, and for so long, after a first one that is slower than all others ..."""
+"""The measurement takes at least this many updates and this long."""
 
 MOST_SECONDS = 3.0
-"""... but only for so long where updates are slow."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """How far training was at a moment."""
-
-    step: int
-    epochs: float
-    tokens: int
-    seconds: float
-    progress: float
+"""The measurement ends after this time even if there were fewer updates."""
 
 
 class CostMeter:
-    """Listens to a trainer's events until it knows."""
+    """Follows a trainer's events until the cost of its run is known."""
 
     def __init__(self, trainer: Trainer) -> None:
+        """Args: trainer, before its first update or about to continue."""
         self._trainer = trainer
-        self._begin = self._warm = _mark(trainer)
+        self._begin = self._warm = trainer.progress
         self._known = False
 
     def after(self, event: Stepped | Evaluated | RolledBack) -> CostMeasured | None:
-        """The cost, once: after enough updates, or at the first evaluation if that comes before."""
+        """The cost, once: after enough updates, or at the first evaluation if that comes earlier."""
         if self._known:
             return None
-        now = _mark(self._trainer)
+        now = self._trainer.progress
         if isinstance(event, RolledBack):
             self._begin = self._warm = now
         if now.step == self._begin.step:
@@ -58,17 +48,12 @@ class CostMeter:
         return _cost(self._trainer, self._warm if now.step > self._warm.step else self._begin, now)
 
 
-def _mark(trainer: Trainer) -> _Mark:
-    position = trainer.position
-    return _Mark(position.step, trainer.epochs, position.tokens, position.seconds, trainer.progress)
-
-
-def _cost(trainer: Trainer, before: _Mark, now: _Mark) -> CostMeasured:
-    """All that is left will go as the updates between the two marks."""
+def _cost(trainer: Trainer, before: Progress, now: Progress) -> CostMeasured:
+    """Extrapolate from the updates between two moments to the end of the budget."""
     seconds = now.seconds - before.seconds
-    left = (1 - now.progress) / (now.progress - before.progress)
+    left = (1 - now.spent) / (now.spent - before.spent)
     return CostMeasured(
-        parameters=trainer.network.parameter_count,
+        parameters=trainer.state.network.parameter_count,
         memory_bytes=_memory_bytes(trainer),
         tokens_per_second=(now.tokens - before.tokens) / seconds,
         steps=round(now.step + left * (now.step - before.step)),
@@ -80,19 +65,19 @@ def _cost(trainer: Trainer, before: _Mark, now: _Mark) -> CostMeasured:
 
 def _memory_bytes(trainer: Trainer) -> int | None:
     """
-    The most memory that training will have used: what it has, and what good states are going to take.
+    The peak memory of training: what has been used so far, and what snapshots to roll back to will add.
 
-    Two of them are held for a moment, each as large as a checkpoint; as yet there is one of weights alone.
+    Two snapshots exist for a moment, each as large as a checkpoint; so far there is one, of weights alone.
     """
-    tensors = snapshots.view(trainer).tensors
+    tensors = trainer.state.tensors()
     state = sum(tensor.nbytes for tensor in tensors.values())
-    weights = sum(tensor.nbytes for tensor in snapshots.under("parameters.", tensors).values())
-    used = _used_bytes(trainer.network.device)
+    weights = sum(tensor.nbytes for tensor in under("parameters.", tensors).values())
+    used = _used_bytes(trainer.state.device)
     return None if used is None else used + 2 * state - weights
 
 
 def _used_bytes(device: torch.device) -> int | None:
-    """The most memory used so far: of the GPU, or of this process."""
+    """Peak memory so far, of the GPU or of this process; None where the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

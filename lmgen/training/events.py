@@ -1,4 +1,4 @@
-"""What happens while a network is trained, as it happens. runs/events.py adds what happens around it."""
+"""The events of training a network, in the order they happen. runs/events.py adds those of a whole run."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,12 +11,12 @@ class RangePoint:
     learning_rate: float
     nats_per_token: float
     smoothed_nats: float
-    """Mean over this update and those around it."""
+    """Mean of the loss over this update and its neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
 class RangeTest:
-    """Learning rates were tried (training/range_test.py); this is the curve, and what it suggests."""
+    """The result of a learning-rate range test (training/range_test.py): a curve and a suggestion."""
 
     points: tuple[RangePoint, ...]
     learning_rate: float
@@ -29,27 +29,28 @@ class RangeTest:
 
 @dataclass(frozen=True, slots=True)
 class CostMeasured:
-    """What the run will cost, from its first updates. The fields are those of `lmgen train --estimate`."""
+    """What the run will cost, measured on its first updates; the fields are those of `--estimate --json`."""
 
     parameters: int
     memory_bytes: int | None
-    """The most that will have been used, of the GPU or of this process; None where that is not known."""
+    """Peak memory, of the GPU or of this process; None where it cannot be known."""
     tokens_per_second: float
     steps: int
-    """When the budget is spent; so are `epochs` and `seconds`."""
+    """Updates until the budget is spent."""
     epochs: float
+    """Passes over the training text until the budget is spent."""
     seconds: float
-    """Of training: evaluations come on top."""
+    """Time of all updates until the budget is spent, without evaluations."""
     seconds_left: float
 
     def to_json(self) -> dict[str, Any]:
-        """The estimate that programs read."""
+        """The object that `--estimate --json` prints."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One update was made."""
+    """An update was made."""
 
     step: int
     epoch: float
@@ -57,11 +58,11 @@ class Stepped:
     """Share of the budget that is spent, 0 to 1."""
     seconds: float
     nats_per_token: float
-    """The loss of this update's window."""
+    """The loss of this update's batch; an estimate where the objective is `sampled`."""
     train_nats_per_token: float
-    """A running mean over the last steps."""
+    """A running mean of `nats_per_token`."""
     tokens_per_second: float
-    """A running mean over the last steps."""
+    """A running mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Evaluated:
     epoch: float
     seconds: float
     train_nats_per_token: float | None
-    """Mean since the evaluation before; None if nothing was learned since then."""
+    """Mean training loss since the previous evaluation; None if there were no updates since then."""
     valid_nats_per_token: float
     learning_rate: float
     gradient_norm: float
@@ -80,21 +81,23 @@ class Evaluated:
     tokens_per_second: float
     """Since training began."""
     rollbacks: int
-    """How often training went back to a good state so far, see `RolledBack`."""
+    """How often training was rolled back so far, see `RolledBack`."""
+    train_objective: str
+    """What `train_nats_per_token` is: `full`, the loss over all tokens, or `sampled`, an estimate of it."""
 
-    def to_json(self) -> dict[str, float | None]:
+    def to_json(self) -> dict[str, float | str | None]:
         """The line in `metrics.jsonl`."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """Training had gone wrong and stands at its last good state again; see training/recovery.py."""
+    """An update failed, and training was rolled back to its last good state (training/recovery.py)."""
 
     reason: str
     step: int
-    """The step that it went back to."""
+    """The step that it was rolled back to."""
     learning_rate: float
-    """The highest from here on."""
+    """The highest learning rate from here on."""
     last: bool
-    """Whether it happened once too often: the run ends here."""
+    """Whether this was one rollback too many, so that the run ends here."""

@@ -1,9 +1,9 @@
 """
-How this process computes while it trains a model on a CPU: in how many threads, and in what memory.
+Threads and memory of a process that trains a model on a CPU.
 
-A training step allocates and frees the same large arrays every time. Left to itself the C library returns
-them to the system in between, and the system hands them out again page by page, each cleared and mapped when
-it is first touched: 7% of the time of an LSTM of 256 units.
+A training step allocates and frees the same large arrays every time. By default the C library returns them to
+the system in between, and the system hands them out again page by page, each cleared and mapped when first
+touched. That took 7% of the training time of an LSTM of 256 units.
 """
 
 import ctypes
@@ -27,11 +27,11 @@ _M_MMAP_THRESHOLD = -3
 @contextmanager
 def computing(threads: int | None) -> Iterator[None]:
     """
-    Compute in so many threads; None is as many as torch finds.
+    Compute in this many threads; None: as many as torch finds.
 
-    numpy gets one, unless its library shares them with torch's (MKL): threads of its own would fight with
-    torch's for the same processors, since both go on looking for work for a while when they have none. Freed
-    memory is kept, from now on.
+    numpy gets one thread, unless its library shares them with torch's (MKL): idle threads of the two would
+    compete for the same processors, since both keep polling for work for a while. Freed memory is kept from
+    now on.
 
     Raises:
         MemoryError: there is not enough memory; torch itself raises a RuntimeError.
@@ -58,9 +58,9 @@ def default_threads() -> int:
 
 
 def keep_freed_memory() -> None:
-    """From now on keep memory that is freed for what is allocated next; where the C library is glibc."""
+    """Keep freed memory for later allocations from now on, where the C library is glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
         if not mallopt(_M_MMAP_THRESHOLD, 2**31 - 1):
-            mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most that older versions allow
+            mallopt(_M_MMAP_THRESHOLD, 2**25)  # the largest that older versions accept

@@ -1,10 +1,10 @@
 """
-When training has gone wrong, and when it stands well enough to be gone back to.
+What counts as a failed update, and how training is rolled back from one.
 
 Gradients can grow exponentially with the number of steps they flow back through (Bengio, Simard and Frasconi
-1994). Clipping mends most of it; what it cannot mend is a loss or gradient that is no finite number, and
-weights thrown so far off that the gradient is of another order altogether. The loop (loop.py) then goes back
-to the last good state and goes on from there with half the learning rate.
+1994). Clipping handles most of it. It cannot handle a loss or gradient that is NaN or infinite, nor weights
+thrown so far off that the gradient is of another order of magnitude. Training then returns to its last good
+state and continues with half the learning rate.
 """
 
 from collections.abc import Sequence
@@ -12,25 +12,27 @@ from math import isfinite, log
 from statistics import median
 
 from lmgen.errors import NumericalError
+from lmgen.training.state import Snapshot, TrainingState
 
 MOST_ROLLBACKS = 3
-"""A run that has to be rolled back so often is over: what it has is kept."""
+"""The run ends at this many rollbacks, with the best model it has."""
 
 GOOD_STATE_STEPS = 100
-"""Updates between two states that are kept to go back to: a copy of all weights costs less than an update."""
+"""Updates between two snapshots to roll back to. A snapshot costs less time than an update."""
 
 EXPLODED = 100.0
 """
-How many times its running median, and how large at all, a gradient's norm has to be to have exploded. Over
-300 updates of every cell, at learning rates up to a hundred times the best, no norm of a run that still
+A gradient has exploded if its norm is above this, and above this many times the running median.
+
+Over 300 updates of every cell, at learning rates up to a hundred times the best, no norm of a run that still
 learned was more than 5 times the median.
 """
 
 MEDIAN_NORMS = 100
-"""The running median is that of so many updates."""
+"""How many of the last gradient norms the running median is of."""
 
 FEWEST_NORMS = 20
-"""Before so many, only what is not finite counts: the first norms are larger than those to come."""
+"""Updates before a gradient can count as exploded: the first norms are larger than later ones."""
 
 
 def check_update(nats: float, gradient_norm: float, norms: Sequence[float], place: str) -> None:
@@ -38,10 +40,10 @@ def check_update(nats: float, gradient_norm: float, norms: Sequence[float], plac
     Refuse an update that would do harm.
 
     Args:
-        nats: the loss of a window, nats per token.
+        nats: the loss of a batch, nats per token.
         gradient_norm: before clipping.
         norms: those of the updates before, `MEDIAN_NORMS` at most.
-        place: where training stands, for the message.
+        place: when it happened, for the message.
 
     Raises:
         NumericalError: the loss or the gradient is not finite, or the gradient has exploded.
@@ -58,5 +60,28 @@ def check_update(nats: float, gradient_norm: float, norms: Sequence[float], plac
 
 
 def is_good(nats: float, vocabulary_size: int) -> bool:
-    """Whether a loss, nats per token, is not far above that of knowing nothing, ln V."""
+    """Whether a loss, nats per token, is not far above that of a uniform prediction, ln V."""
     return nats <= 2 * log(vocabulary_size)
+
+
+def snapshot_if_due(state: TrainingState) -> Snapshot | None:
+    """Every `GOOD_STATE_STEPS` updates a snapshot, which is good if the next update goes well."""
+    step = state.position.step
+    if step % GOOD_STATE_STEPS or step == state.good.position.step:
+        return None
+    return state.copy()
+
+
+def rate_after(learning_rate: float, rollbacks: int) -> float:
+    """A learning rate, halved for each rollback."""
+    return learning_rate * 0.5**rollbacks
+
+
+def roll_back(state: TrainingState) -> None:
+    """Restore the last good state and count a rollback; the time and tokens that were undone stay spent."""
+    undone = state.position
+    state.restore(state.good)
+    position = state.position
+    position.seconds, position.tokens = undone.seconds, undone.tokens
+    position.rollbacks = undone.rollbacks + 1
+    position.crossed = False

@@ -13,7 +13,7 @@ from lmgen.training.network import Network
 
 def open_device(name: str) -> torch.device:
     """
-    Where to train.
+    The device to train on; `auto` is a GPU if there is one.
 
     Raises:
         ConfigError: a GPU is asked for and there is none.
@@ -32,12 +32,12 @@ def new_network(
     training: TrainingConfig,
 ) -> Network:
     """
-    A network with these parameters, as `training` wants it; torch's random numbers begin at its seed.
+    A network on its device and in its precision; torch's random number generators are seeded.
 
     Args:
         network: the shape of the network.
         vocabulary_size: V.
-        parameters: by the names of `Layers.parameters`.
+        parameters: its weights, by the names of `Layers.parameters`.
         training: `seed`, `device` and `precision`.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import COMMAND, lmgen, run_command
+from tests.process import COMMAND, lmgen, on_a_terminal, run_command
 
 TINY = [
     *("--steps", "20", "--evaluations", "2", "--baseline-order", "2", "--threads", "1"),
@@ -69,6 +69,28 @@ def test_json_prints_one_object_and_quiet_nothing_else(text: Path, tmp_path: Pat
     assert summary["run"] == "checkpoints/squares"
     assert summary["steps"] == 20
     assert summary["baseline"]["order"] == 2
+
+
+SAMPLED = ["--objective", "sampled", "--samples", "5"]
+
+
+def test_a_sampled_loss_is_called_an_estimate(text: Path, tmp_path: Path) -> None:
+    """In the table and a note, in the metrics and in the summary; a full loss is not."""
+    for flags, heading, objective in ((SAMPLED, "estimate", "sampled"), ([], "train", "full")):
+        result = lmgen("train", text.name, *TINY, *flags, "--overwrite", "--json", cwd=tmp_path)
+        [headings] = [line.split() for line in result.stderr.splitlines() if line.split()[0] == "step"]
+        metrics = (tmp_path / "checkpoints" / "squares" / "metrics.jsonl").read_text()
+
+        assert headings[3] == heading
+        assert ("the training loss is an estimate" in result.stderr) == (objective == "sampled")
+        assert [json.loads(line)["train_objective"] for line in metrics.splitlines()] == [objective] * 2
+        assert json.loads(result.stdout)["train_objective"] == objective
+
+
+def test_the_live_display_calls_a_sampled_loss_an_estimate(text: Path, tmp_path: Path) -> None:
+    shown = on_a_terminal("train", text.name, *TINY[4:], *SAMPLED, "--minutes", "0.03", cwd=tmp_path)
+
+    assert re.search(r"estimated loss \d\.\d{4} nats", shown)
 
 
 @pytest.mark.slow

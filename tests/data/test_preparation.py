@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lmgen.data.config import HeldOutConfig
@@ -46,6 +47,37 @@ def test_the_vocabulary_comes_from_the_training_text_alone(tmp_path: Path) -> No
 
     assert prepared.tokenizer.vocabulary_size == 3
     assert prepared.valid.unknown_tokens == prepared.valid.tokens == 10
+
+
+@pytest.mark.parametrize("name", TOKENIZER_NAMES)
+@pytest.mark.parametrize("limit", [1, 40, 77])
+def test_what_is_scored_is_as_long_as_its_tokens(name: str, limit: int, tmp_path: Path) -> None:
+    """The first tokens of a text whose characters a token change half-way."""
+    run = RunFolder(tmp_path / "run")
+    text = SENTENCE * 200 + "a cat, a mat. " * 40 + "Zoë Zoë Zoë\n" * 40
+    held_out = HeldOutConfig(valid="0.13")
+    prepared = prepare(corpus(text), held_out, TokenizerConfig(tokenizer=name), run, scored_tokens=limit)
+    whole = run.valid_text.read_text(encoding="utf-8")
+    ids = read_tokens(run.valid_tokens, prepared.tokenizer.vocabulary_size)
+    beginning = whole[: prepared.scored.characters]
+
+    assert prepared.scored.tokens == limit
+    again = prepared.tokenizer.encode(beginning)
+    assert limit - len(again) in (0, 1), "a byte may be half a character"
+    assert np.array_equal(again, ids[: len(again)])
+    assert prepared.scored.bytes == len(beginning.encode())
+    assert load_prepared(run, limit).scored == prepared.scored
+    assert load_prepared(run).scored == load_prepared(run, prepared.valid.tokens).scored == prepared.valid
+
+
+def test_unknown_tokens_count_where_they_are_scored(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    text = "ab" * 45 + "abab" + "cc"
+    prepared = prepare(corpus(text), HeldOutConfig(valid="0.06"), TokenizerConfig(), run, scored_tokens=3)
+
+    assert (prepared.valid.unknown_tokens, prepared.scored.unknown_tokens) == (2, 0)
+    assert prepared.valid.bits_per_character(1.0) is None
+    assert prepared.scored.bits_per_character(1.0) == pytest.approx(1 / np.log(2))
 
 
 def test_what_was_prepared_is_read_back(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def test_a_run_says_what_happens_and_writes_its_folder(text: Path, tmp_path: Pat
         "gradient_norm",
         "tokens_per_second",
         "rollbacks",
+        "train_objective",
     ]
 
 
@@ -106,6 +107,7 @@ def test_the_summary_has_the_keys_that_scripts_read(text: Path, tmp_path: Path) 
         "baseline",
         "rollbacks",
         "stopped_by",
+        "train_objective",
     ]
     assert summary["steps"] == 24
     assert summary["valid_perplexity"] == pytest.approx(np.exp(summary["valid_nats_per_token"]))
@@ -125,6 +127,31 @@ def test_network_and_baseline_are_scored_on_the_same_tokens(text: Path, tmp_path
     baseline = lmgen.load(tmp_path / "run" / "ngram.safetensors").score(valid)
     assert finished.valid_perplexity == pytest.approx(network.perplexity, rel=1e-5)
     assert finished.baseline["valid_perplexity"] == pytest.approx(baseline.perplexity, rel=1e-5)
+
+
+@pytest.mark.parametrize("tokenizer", ["byte", "word", "bpe"])
+def test_bits_per_character_are_those_of_the_tokens_scored(
+    tokenizer: str, text: Path, tmp_path: Path
+) -> None:
+    """Not of the whole validation text, whose second half has other characters a token."""
+    beginning = "ein zwei drei vier ein zwei\n" * 4
+    valid = tmp_path / "valid.txt"
+    valid.write_text(beginning + "fünf fünf fünf\n" * 20, encoding="utf-8")
+    settings: dict[str, Any] = {"tokenizer": tokenizer, "valid": str(valid)}
+    settings |= {"vocab_size": 270} if tokenizer == "bpe" else {}
+    ngram = lmgen.fit_ngram(text, out=tmp_path / "ngram.safetensors", order=1, **settings)
+    tokens = len(ngram.tokenizer.encode(beginning))
+    finished = trained(text, tmp_path / "run", evaluation_tokens=tokens, **settings)[-1]
+    assert isinstance(finished, Finished)
+
+    score = lmgen.load(tmp_path / "run").score(beginning)
+    assert score.tokens == tokens
+    assert finished.valid_bits_per_character == pytest.approx(score.bits_per_character, rel=1e-5)
+    *_, resumed = run.resume(tmp_path / "run", {"steps": 25})
+    assert isinstance(resumed, Finished)
+    assert resumed.valid_bits_per_character == pytest.approx(
+        resumed.valid_nats_per_token * tokens / np.log(2) / score.characters
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)

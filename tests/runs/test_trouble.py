@@ -17,7 +17,7 @@ from lmgen.runs import records, run
 from lmgen.runs.events import Event, Finished, Interrupted, Unsaved
 from lmgen.training.checkpoints import save_checkpoint
 from lmgen.training.events import Evaluated, Stepped
-from lmgen.training.loop import Trainer
+from lmgen.training.state import TrainingState
 from tests.runs.test_run import config, metrics, stop_after, text, trained, without_times
 
 __all__ = ["text"]  # a fixture
@@ -211,10 +211,10 @@ class TestBeginnings:
     ) -> None:
         """Killed when its line and its model were written; the checkpoint is of the moment before."""
 
-        def save_or_be_killed(folder: RunFolder, trainer: Trainer, files: dict[str, int]) -> None:
-            if trainer.position.evaluated_step == 6:
+        def save_or_be_killed(folder: RunFolder, state: TrainingState, files: dict[str, int]) -> None:
+            if state.position.evaluated_step == 6:
                 raise Killed
-            save_checkpoint(folder, trainer, files)
+            save_checkpoint(folder, state, files)
 
         with monkeypatch.context() as patch:
             patch.setattr(records, "save_checkpoint", save_or_be_killed)

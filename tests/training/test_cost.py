@@ -18,10 +18,10 @@ __all__ = ["text"]  # a fixture
 def measured(training: Trainer, seconds: float, events: int) -> CostMeasured | None:
     """The cost by events of updates that are made to take so long each, the first one ten times as long."""
     meter = CostMeter(training)
-    spent = training.position.seconds
+    spent = training.state.position.seconds
     for number, event in enumerate(training.run()):
         spent += seconds * (10 if number == 0 else 1)
-        training.position.seconds = spent
+        training.state.position.seconds = spent
         if cost := meter.after(event):
             return cost
         if number == events:
@@ -34,12 +34,12 @@ def test_the_first_update_does_not_count_and_the_rest_go_on_as_they_began() -> N
     cost = measured(training, 0.05, 100)
 
     assert cost is not None
-    assert training.position.step == 21
+    assert training.state.position.step == 21
     assert cost.steps == 1000
-    assert cost.tokens_per_second == pytest.approx((training.position.tokens - 4 * 16) / (20 * 0.05))
+    assert cost.tokens_per_second == pytest.approx((training.state.position.tokens - 4 * 16) / (20 * 0.05))
     assert cost.seconds_left == pytest.approx(0.05 * 979)
     assert cost.seconds == pytest.approx(0.05 * 1009)
-    assert cost.parameters == training.network.parameter_count
+    assert cost.parameters == training.state.network.parameter_count
 
 
 @pytest.mark.parametrize(("seconds", "steps"), [(0.001, None), (0.02, 51), (0.5, 7), (60.0, 2)])
@@ -50,7 +50,7 @@ def test_it_is_known_after_twenty_updates_and_a_second_or_after_three(
     cost = measured(training, seconds, 100)
 
     assert (cost is None) == (steps is None)
-    assert steps in (None, training.position.step)
+    assert steps in (None, training.state.position.step)
 
 
 def test_a_limit_of_minutes_says_how_many_updates_there_will_be() -> None:
@@ -68,12 +68,12 @@ def test_a_rollback_begins_the_measurement_anew() -> None:
     meter = CostMeter(training)
     undone = RolledBack(reason="", step=0, learning_rate=1.0, last=False)
     for number, event in enumerate(training.run()):
-        training.position.seconds = 0.1 * number
+        training.state.position.seconds = 0.1 * number
         happened: Stepped | Evaluated | RolledBack = undone if number == 15 else event
         if meter.after(happened):
             break
 
-    assert training.position.step == 37, "the 16 until then, a first one, and 20 more"
+    assert training.state.position.step == 37, "the 16 until then, a first one, and 20 more"
 
 
 def test_a_run_says_it_once_before_its_first_evaluation(text: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
-from lmgen.training import loop
+from lmgen.training import state
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.loop import Trainer
@@ -54,37 +54,38 @@ def test_carried_windows_have_the_losses_of_one_long_sequence(cell: str) -> None
 def test_reset_forgets(cell: str) -> None:
     """Each window has the loss that it has on its own, from zeros."""
     training = trainer(cell, state="reset", **NOT_AT_ALL)
-    network = training.network
-    for window in training.windows.epoch(0):
-        before = training.position.nats
-        training._update(window)
-        scores, _ = network(torch.from_numpy(window.inputs), network.initial_state(1))
+    network = training.state.network
+    steps = (event for event in training.run() if isinstance(event, Stepped))
+    for batch, step in zip(training.batches.epoch(0), steps, strict=True):
+        scores, _ = network(torch.from_numpy(batch.inputs), network.initial_state(1))
         alone = torch.nn.functional.cross_entropy(
-            scores.flatten(0, 1), torch.from_numpy(window.targets).flatten(), reduction="sum"
+            scores.flatten(0, 1), torch.from_numpy(batch.targets).flatten()
         )
-        assert training.position.nats - before == pytest.approx(alone.item(), rel=1e-5)
+        assert step.nats_per_token == pytest.approx(alone.item(), rel=1e-5)
 
 
 def test_a_carried_state_starts_each_epoch_from_zeros() -> None:
     training = trainer(streams=4, epochs=2.0)
     steps = (event for event in training.run() if isinstance(event, Stepped))
-    carried = [any(bool(part.any()) for layer in training.carried for part in layer) for _ in steps]
+    carried = [any(bool(part.any()) for layer in training.state.carried for part in layer) for _ in steps]
 
     assert all(carried)
-    assert training.position.epoch == 2
-    assert not any(bool(part.any()) for layer in training.carried for part in layer)
+    assert training.state.position.epoch == 2
+    assert not any(bool(part.any()) for layer in training.state.carried for part in layer)
 
 
 def test_long_streams_begin_anew_each_at_windows_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "RESTART_WINDOWS", 4)
+    monkeypatch.setattr(state, "RESTART_WINDOWS", 4)
     training = trainer(streams=2)  # 13 windows
     begun: dict[int, list[int]] = {0: [], 1: []}
-    for window in training.windows.epoch(0):
-        [h, _], _ = training._state_before(2)
+    steps = (event for event in training.run() if isinstance(event, Stepped))
+    for window in range(13):
+        assert training.state.position.window == window
+        [h, _], _ = training.state.starting_state(2, carried=True)
         for stream in begun:
             if not h[stream].any():
-                begun[stream].append(training.position.window)
-        training._update(window)
+                begun[stream].append(window)
+        next(steps)
 
     assert begun == {0: [0, 4, 8, 12], 1: [0, 6, 10]}
 
@@ -95,26 +96,28 @@ def test_evaluation_leaves_training_as_it_was() -> None:
     events = training.run()
     for _ in range(3):
         next(events)
-    state = [part.clone() for layer in training.carried for part in layer]
-    weights = training.network.arrays()
+    carried = [part.clone() for layer in training.state.carried for part in layer]
+    weights = training.state.network.arrays()
     random = torch.get_rng_state()
     training.evaluate()
 
     assert all(
         torch.equal(before, part)
-        for before, part in zip(state, (p for layer in training.carried for p in layer), strict=True)
+        for before, part in zip(carried, (p for layer in training.state.carried for p in layer), strict=True)
     )
-    assert all(np.array_equal(weights[name], array) for name, array in training.network.arrays().items())
+    assert all(
+        np.array_equal(weights[name], array) for name, array in training.state.network.arrays().items()
+    )
     assert torch.equal(random, torch.get_rng_state())
-    assert training.network.training
+    assert training.state.network.training
 
 
 def test_gradients_are_clipped_to_their_norm() -> None:
     training = trainer(clip=1e-3, optimizer="sgd", learning_rate=1.0, warmup=0.0)
-    before = training.network.arrays()
+    before = training.state.network.arrays()
     next(training.run())
     moved = np.concatenate(
-        [(array - before[name]).ravel() for name, array in training.network.arrays().items()]
+        [(array - before[name]).ravel() for name, array in training.state.network.arrays().items()]
     )
 
     assert np.linalg.norm(moved) == pytest.approx(1e-3, rel=1e-3)
@@ -124,10 +127,10 @@ def test_the_learning_rate_of_a_varied_window_is_in_proportion_to_its_length() -
     training = trainer(
         vary_window_length=True, optimizer="sgd", learning_rate=1.0, schedule="constant", warmup=0.0
     )
-    lengths = [len(window.targets) for window in training.windows.epoch(0)]
+    lengths = [len(window.targets) for window in training.batches.epoch(0)]
     steps = (event for event in training.run() if isinstance(event, Stepped))
     for length, _ in zip(lengths, steps, strict=True):
-        assert training.optimizer.param_groups[0]["lr"] == length / 16
+        assert training.state.optimizer.param_groups[0]["lr"] == length / 16
     assert len(set(lengths)) > 3
 
 
@@ -135,8 +138,8 @@ def test_varied_windows_make_whole_epochs() -> None:
     training = trainer(vary_window_length=True, streams=4, epochs=2.0)
     list(training.run())
 
-    assert training.position.epoch == 2
-    assert training.position.tokens == 2 * len(IDS)
+    assert training.state.position.epoch == 2
+    assert training.state.position.tokens == 2 * len(IDS)
 
 
 def test_lengths_vary_only_where_the_state_is_carried() -> None:
@@ -149,13 +152,13 @@ def test_progress_goes_by_the_limit_that_is_nearest() -> None:
     for event in training.run():
         if isinstance(event, Stepped):
             assert event.progress == pytest.approx(event.step / 5)
-    assert training.position.step == 5
+    assert training.state.position.step == 5
 
 
 def test_float64_trains_in_float64() -> None:
     training = trainer(**NOT_AT_ALL)
-    training.network.double()
-    training.carried = training.network.initial_state(1)
+    training.state.network.double()
+    training.state.carried = training.state.network.initial_state(1)
     next(training.run())
 
-    assert training.carried[0][0].dtype == torch.float64
+    assert training.state.carried[0][0].dtype == torch.float64

@@ -11,6 +11,7 @@ import torch
 from lmgen.errors import NumericalError
 from lmgen.training.events import Evaluated, RolledBack, Stepped
 from lmgen.training.loop import Trainer
+from lmgen.training.optimization.schedules import scheduled
 from lmgen.training.recovery import GOOD_STATE_STEPS, check_update
 from tests.training.test_loop import trainer
 
@@ -18,7 +19,7 @@ from tests.training.test_loop import trainer
 def poison(training: Trainer, value: float) -> None:
     """As if an update had gone wrong."""
     with torch.no_grad():
-        training.network.get_parameter("output.bias").fill_(value)
+        training.state.network.get_parameter("output.bias").fill_(value)
 
 
 def fault_at(
@@ -34,7 +35,7 @@ def fault_at(
 
 
 def weights(training: Trainer) -> dict[str, np.ndarray]:
-    return training.network.arrays()
+    return training.state.network.arrays()
 
 
 def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
@@ -70,7 +71,7 @@ def test_a_fault_goes_back_to_the_last_evaluation_with_half_the_rate() -> None:
     assert isinstance(event, RolledBack)
     assert event.reason == "the loss is no longer a finite number after 17 updates"
     assert (event.step, event.learning_rate, event.last) == (10, training.highest_rate / 2, False)
-    assert training.position.step == 10
+    assert training.state.position.step == 10
     assert same(kept, weights(training))
 
 
@@ -93,11 +94,12 @@ def test_what_follows_a_rollback_is_what_half_the_rate_gives_from_there(optimize
     torch.manual_seed(1)
     for event in clean.run():
         if isinstance(event, Evaluated) and event.step == 10:
-            clean.highest_rate /= 2
+            break
+    list(clean.planned(scheduled(clean.config, clean.highest_rate / 2)).run())
 
-    assert faulty.position.rollbacks == 1
+    assert faulty.state.position.rollbacks == 1
     assert same(weights(faulty), weights(clean))
-    assert faulty.position.validation_nats == clean.position.validation_nats
+    assert faulty.state.position.validation_nats == clean.state.position.validation_nats
 
 
 @pytest.mark.slow
@@ -125,7 +127,7 @@ def test_a_gradient_that_explodes_counts_though_it_is_finite() -> None:
     for event in events:
         if isinstance(event, Stepped) and event.step == 30:
             with torch.no_grad():  # the loss sees 1e4 times the hidden state
-                training.network.get_parameter("output.weight").mul_(1e4)
+                training.state.network.get_parameter("output.weight").mul_(1e4)
         if isinstance(event, RolledBack):
             break
 
@@ -139,8 +141,8 @@ def test_the_third_fault_ends_the_run_at_its_last_good_state() -> None:
 
     assert [event.last for event in events if isinstance(event, RolledBack)] == [False, False, True]
     assert training.stopped_by == "instability"
-    assert training.position.step == training.position.evaluated_step == 20
-    assert np.isfinite(training.best_nats)
+    assert training.state.position.step == training.state.position.evaluated_step == 20
+    assert np.isfinite(training.progress.best_nats)
 
 
 def test_an_evaluation_that_is_not_finite_is_a_fault() -> None:
@@ -149,16 +151,16 @@ def test_an_evaluation_that_is_not_finite_is_a_fault() -> None:
 
     assert undone.reason == "the validation loss is no longer a finite number after 20 updates"
     assert undone.step == 10
-    assert training.position.step == 40
+    assert training.state.position.step == 40
 
 
 def test_time_that_was_undone_stays_spent() -> None:
     training = trainer(streams=4, epochs=99.0, steps=40, evaluations=4)
     seconds, tokens = 0.0, 0
     for _ in fault_at(training, {17}):
-        assert training.position.seconds >= seconds
-        assert training.position.tokens >= tokens
-        seconds, tokens = training.position.seconds, training.position.tokens
+        assert training.state.position.seconds >= seconds
+        assert training.state.position.tokens >= tokens
+        seconds, tokens = training.state.position.seconds, training.state.position.tokens
     untroubled = trainer(streams=4, epochs=99.0, steps=40, evaluations=4)
     list(untroubled.run())
-    assert tokens > untroubled.position.tokens
+    assert tokens > untroubled.state.position.tokens

@@ -1,7 +1,8 @@
 """
-From a loss to changed weights.
+From the network's hidden states to new weights, step by step of an update.
 
-- objectives.py: what is minimised; regularization.py: what training drops and penalises
-- optimizers.py, rows.py: how gradients become updates; schedules.py: the learning rate over the budget
-- averaging.py: averages of the weights that training passes through
+- objectives.py: the loss; regularization.py: dropout and penalties
+- clipping.py: gradients that are too long
+- optimizers.py, rows.py: the optimisers; schedules.py: the learning rate over the budget
+- averaging.py: averages of the weights of many updates
 """

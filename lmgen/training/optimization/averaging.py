@@ -1,13 +1,12 @@
 """
-Means of the weights that training passes through, evaluated and saved in place of the last ones.
+Averages of the weights over many updates, evaluated and saved in place of the last weights.
 
-Late in training with a constant learning rate the weights wander around a minimum; their mean is nearer to it
-(Polyak and Juditsky 1992). Two kinds:
+With a constant learning rate the weights end up wandering around a minimum; their mean is nearer to it
+(Polyak and Juditsky 1992). There are two kinds:
 
-- all weights from some update on, each counting the same (averaged stochastic gradient descent). Where that
-  begins is decided by the evaluations: NT-ASGD, Merity, Keskar and Socher 2017, section 3, algorithm 1
-- the latest ones counting most: an exponential moving average, corrected for having no past at its beginning
-  (Kingma and Ba 2015, section 7.2)
+- averaged stochastic gradient descent: the plain mean of the weights from some update on. Evaluations decide
+  when it begins: NT-ASGD, Merity, Keskar and Socher 2017, section 3, algorithm 1
+- an exponential moving average, with the bias correction of Kingma and Ba 2015, section 7.2
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +19,11 @@ from lmgen.training.network import Network
 
 def begin_average(network: Network, decay: float | None) -> AveragedModel:
     """
-    An average of weights whose first are those of the network now; `update_parameters(network)` adds to it.
+    Start an average with the network's present weights; `update_parameters(network)` adds later ones.
 
     Args:
         network: left as it is. The average is a network of its own, `module`.
-        decay: of an exponential moving average; None: all weights count the same.
+        decay: of an exponential moving average; None: a plain mean.
     """
 
     def move(
@@ -43,24 +42,28 @@ def begin_average(network: Network, decay: float | None) -> AveragedModel:
 
 def newest_share(count: int, decay: float | None) -> float:
     """
-    What the newest of `count` weights counts in their mean, all together being 1.
+    The share of the newest of `count` weights in their average.
 
-    1 / n where all count the same; (1 - d) / (1 - dⁿ) where each counts d times as much as the one after it.
+    1 / n in a plain mean; (1 - d) / (1 - dⁿ) where each counts d times as much as the one after it.
     """
     return 1 / count if decay is None else (1 - decay) / (1 - decay**count)
 
 
-def averaging_begins(validation_nats: Sequence[float], patience: int) -> bool:
+def averaging_begins(validation_nats: Sequence[float], patience: int | None) -> bool:
     """
-    Whether the last evaluation triggers averaging: it is worse than the best of those that had been made
-    `patience` evaluations before it.
+    Whether the last evaluation triggers averaging.
+
+    It does if it is worse than the best of all that were made more than `patience` evaluations before it.
+    None: evaluations do not trigger averaging.
     """
+    if patience is None:
+        return False
     *before, last = validation_nats
     return len(before) > patience and last > min(before[: len(before) - patience])
 
 
 def average_tensors(average: AveragedModel | None) -> dict[str, Tensor]:
-    """What a checkpoint keeps of an average, by name; nothing if there is none."""
+    """The tensors of an average by name, for a checkpoint; empty if there is no average."""
     return {} if average is None else average.state_dict()
 
 
@@ -68,11 +71,11 @@ def restored_average(
     tensors: Mapping[str, Tensor], network: Network, decay: float | None
 ) -> AveragedModel | None:
     """
-    The average whose tensors a checkpoint kept.
+    Rebuild an average from its tensors.
 
     Args:
         tensors: as `average_tensors` gave them.
-        network: which they are averages of.
+        network: the network whose weights were averaged.
         decay: as for `begin_average`.
     """
     if not tensors:

@@ -1,18 +1,20 @@
 """
-What training minimises: how surprised the network is by each target, or an estimate that costs less.
+The loss that training minimises: the cross-entropy of the targets, or an estimate of it that costs less.
 
-`full` is the loss itself, in nats per token: the cross-entropy over all V tokens, clusters of an adaptive
-output included.
+`full` is the cross-entropy over all V tokens, in nats per token; also for an adaptive output.
 
-`sampled` compares each target with K tokens of the vocabulary alone, drawn anew for every window and shared
-by all its targets (importance sampling: Bengio and Senécal 2003; Jean, Cho, Memisevic and Bengio 2015,
-section 3). With s the scores, and S the sample, which has token v with probability π_v,
+`sampled` is an estimate: it compares each target with only K tokens of the vocabulary, drawn anew for every
+batch and shared by its targets (importance sampling: Bengio and Senécal 2003; Jean, Cho, Memisevic and Bengio
+2015, section 3). With scores s, and a sample S that contains token v with probability π_v,
 
     loss = log(exp s_target + Σ_{v in S, v ≠ target} exp(s_v) / π_v) - s_target
 
-The sum estimates that of the softmax without bias (Horvitz and Thompson 1952). π is in proportion to how
-often a token occurs in the training text, but not above 1: so the frequent tokens are always in the sample,
-and with K = V the loss is the full one. Only training is sampled: a model is always scored by all V tokens.
+The sum is an unbiased estimate of the softmax's normaliser (Horvitz and Thompson 1952). π is proportional to
+a token's frequency in the training text, but at most 1: frequent tokens are always in the sample, and for
+K = V the loss is the full one. Only training samples: validation always uses all V tokens.
+
+The loss of a batch is the mean over its scored positions, by their weights if it has any (data/batches.py).
+Positions of weight 0 are left out before the output layer, so that they cost nothing there.
 """
 
 from collections.abc import Callable
@@ -26,9 +28,15 @@ from torch import Tensor
 from lmgen.tokenizers.base import IdArray
 from lmgen.training.config import TrainingConfig
 from lmgen.training.network import Network
+from lmgen.training.optimization.weighting import scored_positions, weighted_mean
 
-Objective = Callable[[Network, Tensor, Tensor], Tensor]
-"""A network, what its output layer reads, (T, B, H), and the targets, (T, B) -> mean loss in nats a token."""
+Objective = Callable[[Network, Tensor, Tensor, Tensor | None], Tensor]
+"""
+The mean loss of a batch in nats per scored token.
+
+Arguments: the network; what its output layer reads, (T, B, H); the targets, (T, B); their weights, (T, B),
+not all of them 0, or None where every position counts 1.
+"""
 
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
@@ -37,56 +45,60 @@ COUNTED_IDS = 1_000_000
 """Ids of the training text that are counted at once."""
 
 
-def objective_for(config: TrainingConfig, network: Network, training_ids: IdArray) -> Objective:
+def objective_for(config: TrainingConfig, vocabulary_size: int, training_ids: IdArray) -> Objective:
     """
     The objective that the settings name.
 
     Args:
         config: `objective` and `samples`.
-        network: the one to be trained.
+        vocabulary_size: V.
         training_ids: the training text, (N,); a memory map will do.
     """
     if config.objective == "full":
         return full
-    counts = token_counts(training_ids, network.vocabulary_size)
-    return SampledSoftmax(inclusion_probabilities(counts + 1, config.samples))  # + 1: none is left out
+    counts = token_counts(training_ids, vocabulary_size)
+    return SampledSoftmax(inclusion_probabilities(counts + 1, config.samples))  # + 1: no token is left out
 
 
-def full(network: Network, hidden: Tensor, targets: Tensor) -> Tensor:
-    """The cross-entropy over all tokens."""
-    return -network.predict_only(targets.flatten(), hidden.flatten(0, 1)).mean()
+def full(network: Network, hidden: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The cross-entropy over all tokens; an `Objective`."""
+    hidden, targets, weights = scored_positions(hidden, targets, weights)
+    return -weighted_mean(network.predict_only(targets, hidden), weights)
 
 
 class SampledSoftmax:
     """
-    The cross-entropy over the target and K sampled tokens.
+    The cross-entropy over the target and K sampled tokens; an `Objective`.
 
-    A sample is drawn with a single random number u: on a line on which token v takes up a length of π_v, in
-    the order of the ids, it has the tokens at u, u + 1, ..., u + K - 1 (systematic sampling: Madow 1949). So
-    it has exactly K tokens, none of them twice, and each with probability π_v.
+    A sample takes a single random number u. Lay the tokens on a line in the order of their ids, token v with
+    length π_v: the sample is the tokens at u, u + 1, ..., u + K - 1 (systematic sampling: Madow 1949). So it
+    has exactly K different tokens, and token v with probability π_v.
     """
 
     def __init__(self, inclusion: Float64Array) -> None:
-        """Args: inclusion, the π of each token, (V,), that sum to K."""
+        """Args: inclusion, π of each token, (V,), at most 1 and K in sum."""
         self._size = round(inclusion.sum())
         self._ends = torch.from_numpy(inclusion.cumsum())
         self._corrections = torch.from_numpy(-np.log(inclusion))
 
-    def __call__(self, network: Network, hidden: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of a window."""
-        read, correct = network.projected(hidden).flatten(0, 1), targets.flatten()  # (N, E), (N,)
+    def __call__(
+        self, network: Network, hidden: Tensor, targets: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
+        """The mean loss of a batch."""
+        hidden, correct, counted = scored_positions(hidden, targets, weights)
+        read = network.projected(hidden)  # (N, E)
         sample = self.draw()
         corrections = self._corrections[sample].to(read)
         sample = sample.to(correct.device)
-        weights, biases = network.output_rows(sample)
-        others = torch.addmm(biases + corrections, read, weights.T)  # (N, K)
+        rows, biases = network.output_rows(sample)
+        others = torch.addmm(biases + corrections, read, rows.T)  # (N, K)
         others[_hits(correct, sample)] = -torch.inf
-        weights, biases = network.output_rows(correct)
-        of_targets = (read * weights).sum(1) + biases  # (N,)
-        return (torch.logaddexp(others.logsumexp(1), of_targets) - of_targets).mean()
+        rows, biases = network.output_rows(correct)
+        of_targets = (read * rows).sum(1) + biases  # (N,)
+        return weighted_mean(torch.logaddexp(others.logsumexp(1), of_targets) - of_targets, counted)
 
     def draw(self) -> Tensor:
-        """K ids, ascending."""
+        """A sample: K ids, ascending."""
         points = torch.arange(self._size, dtype=torch.float64) + torch.rand(())
         return torch.searchsorted(self._ends, points, right=True).clamp_max(len(self._ends) - 1)
 
@@ -108,7 +120,7 @@ def inclusion_probabilities(weights: npt.NDArray[Any], samples: int) -> Float64A
         samples: K, what the probabilities sum to; for V or more all are 1.
     """
     inclusion = np.ones(len(weights))
-    rest = np.arange(len(weights))  # the tokens that are not in every sample
+    rest = np.arange(len(weights))  # tokens with a probability below 1
     while (left := samples - (len(weights) - len(rest))) < len(rest):
         inclusion[rest] = weights[rest] * (left / weights[rest].sum())
         above = inclusion[rest] >= 1
@@ -120,7 +132,7 @@ def inclusion_probabilities(weights: npt.NDArray[Any], samples: int) -> Float64A
 
 
 def _hits(targets: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
-    """Which of N targets are in the sample, and where: two index arrays of the same length."""
+    """Which of N targets are in the sample, and where in it: two index arrays of the same length."""
     places = torch.searchsorted(sample, targets).clamp_max(len(sample) - 1)
     [hits] = torch.where(sample[places] == targets)
     return hits, places[hits]

@@ -10,7 +10,7 @@ from lmgen.training.config import TrainingConfig
 from lmgen.training.optimization.rows import AdamWAdagrad
 
 MOMENTUM_DECAYS = (0.9, 0.99)
-"""Adam's β1 and β2. β2 is lower than the usual 0.999: runs of minutes have only a few thousand updates."""
+"""Adam's β1 and β2; β2 below the usual 0.999, since runs of minutes have only a few thousand updates."""
 
 
 def optimizer_for(
@@ -23,14 +23,14 @@ def optimizer_for(
     The optimiser that the settings name.
 
     Weight decay is decoupled in AdamW (Loshchilov and Hutter 2019): an update first shrinks each weight by
-    the learning rate times the decay. In the others the decay times the weight is added to its gradient,
-    after clipping; for plain SGD that is the same thing.
+    the learning rate times the decay. The other optimisers add the decay times the weight to its gradient,
+    after clipping; for plain SGD that amounts to the same.
 
     Args:
-        parameters: all that it is to change.
+        parameters: of the whole network.
         config: which optimiser, and its settings.
         learning_rate: the highest.
-        tokens: those of the parameters that belong to embedding and output.
+        tokens: the parameters of embedding and output, which adamw-adagrad treats differently.
     """
     shared: dict[str, Any] = {"lr": learning_rate, "weight_decay": config.decay}
     match config.optimizer:

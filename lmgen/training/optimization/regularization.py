@@ -1,16 +1,18 @@
 """
-What keeps a network from learning its training text by heart. Where each acts stands in network.py.
+Dropout of several kinds and penalties on activations, against overfitting. network.py applies the dropout.
 
-All of it draws from torch's own random numbers, whose state a checkpoint keeps, or from others that these
-seed; and nothing at a rate of zero: training without it is the same to the last bit.
+Random numbers come from torch's generator, whose state a checkpoint holds, or from generators seeded by it.
+A rate of zero draws none, so that training without dropout is the same to the last bit.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lmgen.training.optimization.weighting import weighted_mean
+
 _CHANCES = 1 << 16
-"""A rate is so fine: a mask takes 16 random bits for each number."""
+"""A rate is rounded to a multiple of 1 / _CHANCES: a mask uses 16 random bits for each number."""
 
 
 def dropout(values: Tensor, rate: float) -> Tensor:
@@ -38,7 +40,7 @@ def locked_dropout(values: Tensor, rate: float) -> Tensor:
 
 def embedding_dropout(vectors: Tensor, ids: Tensor, vocabulary_size: int, rate: float) -> Tensor:
     """
-    Drop the whole vector of some tokens, wherever in the window they stand.
+    Drop the whole vector of some tokens, wherever they stand in the window.
 
     Args:
         vectors: the embedding of each of `ids`, (T, B, E).
@@ -62,33 +64,42 @@ def weight_drop(weights: Tensor, rate: float) -> Tensor:
     return weights * _mask(weights, rate) if rate else weights
 
 
-def activation_penalty(dropped: Tensor, hidden: Tensor, alpha: float, beta: float) -> Tensor | float:
+def activation_penalty(
+    dropped: Tensor, hidden: Tensor, alpha: float, beta: float, weights: Tensor | None = None
+) -> Tensor | float:
     """
-    What is added to the loss in training, for hidden states that are large or that change fast.
+    A term of the training loss that penalises hidden states which are large or change fast.
 
-    α mean(d²) + β mean((h_t+1 - h_t)²), the means over all steps, streams and units.
+    α mean(d²) + β mean((h_t+1 - h_t)²), the means over all scored steps, streams and units.
 
     Args:
         dropped: d, what the output reads of the top layer's hidden states after dropout, (T, B, H).
         hidden: h, the same before dropout.
         alpha: weight of the first, activation regularisation (AR).
-        beta: weight of the second, temporal activation regularisation (TAR); a single step has none.
+        beta: weight of the second, temporal activation regularisation (TAR); 0 for a single step.
+        weights: of the positions, (T, B); a change counts with that of its later step. None: all count 1.
 
     Merity, McCann and Socher 2017; its L2 is the mean of squares, as in the published code of AWD-LSTM.
     """
     penalty: Tensor | float = 0.0
     if alpha:
-        penalty = penalty + alpha * dropped.square().mean()
+        penalty = penalty + alpha * _mean_over_positions(dropped.square(), weights)
     if beta and len(hidden) > 1:
-        penalty = penalty + beta * (hidden[1:] - hidden[:-1]).square().mean()
+        changes = (hidden[1:] - hidden[:-1]).square()
+        penalty = penalty + beta * _mean_over_positions(changes, None if weights is None else weights[1:])
     return penalty
 
 
+def _mean_over_positions(values: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of values, (T, B, H), over units and over positions by their weights, (T, B)."""
+    return weighted_mean(values if weights is None else values.mean(-1), weights)
+
+
 def _mask(like: Tensor, rate: float) -> Tensor:
-    """A mask of that shape, drawn anew: 0 with probability `rate`, else 1 / (1 - rate)."""
+    """A random mask of the shape of `like`: 0 with probability `rate`, else 1 / (1 - rate)."""
     if like.device.type != "cpu":
         return torch.empty_like(like).bernoulli_(1 - rate) / (1 - rate)
-    # torch's generator makes one number after the other, which took up to a tenth of training: it only seeds.
+    # torch's generator is slow (up to a tenth of the training time), so it only seeds a faster one.
     seed = int(torch.randint(2**63 - 1, ()))
     words = np.random.SFC64(seed).random_raw(-(-like.numel() // 4))
     kept = words.view(np.uint16)[: like.numel()] >= round(rate * _CHANCES)

@@ -13,7 +13,6 @@ from lmgen.errors import ConfigError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
-from lmgen.training import snapshots
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Stepped
 from lmgen.training.loop import Trainer
@@ -39,7 +38,7 @@ def weights(network: Network) -> torch.Tensor:
 
 def iterates(training: Trainer) -> list[torch.Tensor]:
     """The weights after each update."""
-    return [weights(training.network).clone() for event in training.run() if isinstance(event, Stepped)]
+    return [weights(training.state.network).clone() for event in training.run() if isinstance(event, Stepped)]
 
 
 class TestMovingAverage:
@@ -49,7 +48,7 @@ class TestMovingAverage:
         shares = 0.8 ** torch.arange(len(passed) - 1, -1, -1.0, dtype=torch.float64)
 
         expected = (shares[:, None] * passed).sum(0) / shares.sum()
-        torch.testing.assert_close(weights(training.result), expected)
+        torch.testing.assert_close(weights(training.state.result), expected)
 
     def test_it_leaves_training_alone(self) -> None:
         assert all(map(torch.equal, iterates(trainer(ema=0.9)), iterates(trainer())))
@@ -65,20 +64,20 @@ class TestTriggeredAverage:
         passed: list[torch.Tensor] = []
         for event in training.run():
             if isinstance(event, Stepped):
-                passed.append(weights(training.network).clone())
-            elif training.average is None or training.average.n_averaged == 1:
+                passed.append(weights(training.state.network).clone())
+            elif training.state.average is None or training.state.average.n_averaged == 1:
                 passed = passed[-1:]  # those at the evaluation that triggers it are the first
-        assert training.average is not None
-        assert len(passed) == training.average.n_averaged > 2
+        assert training.state.average is not None
+        assert len(passed) == training.state.average.n_averaged > 2
 
-        torch.testing.assert_close(weights(training.result), torch.stack(passed).mean(0))
+        torch.testing.assert_close(weights(training.state.result), torch.stack(passed).mean(0))
 
     def test_until_then_the_weights_themselves_are_evaluated(self) -> None:
         training = trainer(nt_asgd=1, **RISING)
         for event in training.run():
-            assert (training.average is None) == (training.result is training.network)
-            if not isinstance(event, Stepped) and training.average is None:
-                assert not averaging_begins(training.position.validation_nats, 1)
+            assert (training.state.average is None) == (training.state.result is training.state.network)
+            if not isinstance(event, Stepped) and training.state.average is None:
+                assert not averaging_begins(training.state.position.validation_nats, 1)
 
     @pytest.mark.parametrize(
         ("values", "patience", "begins"),
@@ -104,28 +103,28 @@ class TestTriggeredAverage:
 def test_the_average_is_what_is_evaluated(settings: dict[str, Any]) -> None:
     training = trainer(**settings)
     list(training.run())
-    assert training.average is not None
+    assert training.state.average is not None
 
     nats, _ = mean_nats(training.model, IDS[:50])
     assert training.evaluate().valid_nats_per_token == nats
-    assert not torch.equal(weights(training.result), weights(training.network))
+    assert not torch.equal(weights(training.state.result), weights(training.state.network))
 
 
 def test_going_back_to_a_snapshot_goes_back_to_its_average() -> None:
     training = trainer(ema=0.9)
-    before = snapshots.take(training)
+    before = training.state.copy()
     steps = (event for event in training.run() if isinstance(event, Stepped))
     for _ in range(3):
         next(steps)
-    later, kept = snapshots.take(training), weights(training.result).clone()
+    later, kept = training.state.copy(), weights(training.state.result).clone()
     next(steps)
 
-    snapshots.restore(training, later)
-    assert torch.equal(weights(training.result), kept)
-    assert training.average is not None
-    assert training.average.n_averaged == 3
-    snapshots.restore(training, before)
-    assert training.average is None
+    training.state.restore(later)
+    assert torch.equal(weights(training.state.result), kept)
+    assert training.state.average is not None
+    assert training.state.average.n_averaged == 3
+    training.state.restore(before)
+    assert training.state.average is None
 
 
 @given(st.integers(1, 50), st.one_of(st.none(), st.floats(0.01, 0.999)))

@@ -75,6 +75,67 @@ def test_a_sample_of_all_tokens_gives_the_full_objective(settings: dict[str, Any
         torch.testing.assert_close(found, expected)
 
 
+WEIGHTED: list[tuple[dict[str, Any], int | None]] = [
+    ({}, None),
+    ({"tied": True, "embedding_size": 3}, None),
+    ({"output": "adaptive", "cutoffs": "4,12"}, None),
+    ({}, 9),
+    ({"tied": True, "embedding_size": 3}, 9),
+]
+"""Networks, and sampled tokens (None: the full objective)."""
+
+
+def loss_and_gradients(
+    settings: dict[str, Any], samples: int | None, places: torch.Tensor | None, weights: torch.Tensor | None
+) -> list[torch.Tensor]:
+    """Of a window, or of some of its positions as a window of one step; with the same sample each time."""
+    made, (hidden, targets) = network(**settings), window()
+    if places is not None:
+        hidden, targets = hidden.flatten(0, 1)[places][None], targets.flatten()[places][None]
+    hidden.requires_grad_()
+    torch.manual_seed(6)
+    loss = (full if samples is None else sampled(samples))(made, hidden, targets, weights)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert hidden.grad is not None
+    of_hidden = hidden.grad.flatten(0, 1)
+    return [loss.detach(), of_hidden, *(p.grad for p in made.parameters() if p.grad is not None)]
+
+
+@pytest.mark.parametrize(("settings", "samples"), WEIGHTED)
+def test_weights_of_one_are_no_weights(settings: dict[str, Any], samples: int | None) -> None:
+    expected = loss_and_gradients(settings, samples, None, None)
+    found = loss_and_gradients(settings, samples, None, torch.ones(5, 4, dtype=torch.float64))
+
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("settings", "samples"), WEIGHTED)
+def test_positions_of_weight_zero_are_as_if_they_were_not_there(
+    settings: dict[str, Any], samples: int | None
+) -> None:
+    """The loss is the mean over the others, and no gradient reaches what is not scored."""
+    places = torch.tensor([0, 3, 4, 11, 17, 19])
+    weights = torch.zeros(20, dtype=torch.float64)
+    weights[places] = 1.0
+    loss, hidden, *rest = loss_and_gradients(settings, samples, None, weights.view(5, 4))
+    expected, of_places, *expected_rest = loss_and_gradients(settings, samples, places, None)
+
+    torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0.0)
+    torch.testing.assert_close(hidden[places], of_places, rtol=1e-12, atol=1e-15)
+    assert not hidden[weights == 0].any()
+    for found, wanted in zip(rest, expected_rest, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-14)
+
+
+def test_a_position_counts_by_its_weight() -> None:
+    made, (hidden, targets) = network(), window(1, 2)
+    single = [full(made, hidden[:, [b]], targets[:, [b]]) for b in (0, 1)]
+    weights = torch.tensor([[0.5, 1.5]], dtype=torch.float64)
+
+    torch.testing.assert_close(full(made, hidden, targets, weights), (single[0] + 3 * single[1]) / 4)
+
+
 def test_the_estimated_sum_is_right_on_average() -> None:
     """exp(loss) is the sum over the tokens divided by the target's part; the sum of a sample is unbiased."""
     made, (hidden, targets) = network(), window(1, 1)
@@ -174,7 +235,7 @@ def test_tokens_are_counted_in_a_text_of_any_length(monkeypatch: pytest.MonkeyPa
 
 
 def test_tokens_that_never_occurred_are_sampled_too() -> None:
-    objective = objective_for(TrainingConfig(objective="sampled", samples=2), network(), np.array([1] * 50))
+    objective = objective_for(TrainingConfig(objective="sampled", samples=2), V, np.array([1] * 50))
     torch.manual_seed(5)
 
     assert isinstance(objective, SampledSoftmax)

@@ -253,6 +253,22 @@ class TestActivationPenalty:
     def test_a_window_of_one_step_has_no_change(self) -> None:
         assert activation_penalty(self.DROPPED[:1], self.HIDDEN[:1], 0.0, 1.0) == 0
 
+    def test_steps_that_are_not_scored_cost_nothing(self) -> None:
+        """Padding after the first two steps; a change counts with its later step."""
+        weights = torch.tensor([[1.0], [1.0], [0.0]])
+        both = activation_penalty(self.DROPPED, self.HIDDEN, 2.0, 0.5, weights)
+
+        assert float(both) == pytest.approx(
+            float(activation_penalty(self.DROPPED[:2], self.HIDDEN[:2], 2.0, 0.5))
+        )
+        ones = activation_penalty(self.DROPPED, self.HIDDEN, 2.0, 0.5, torch.ones(3, 1))
+        assert float(ones) == pytest.approx(float(activation_penalty(self.DROPPED, self.HIDDEN, 2.0, 0.5)))
+
+    def test_a_change_to_nothing_scored_is_no_change(self) -> None:
+        weights = torch.tensor([[1.0], [0.0], [0.0]])
+
+        assert float(activation_penalty(self.DROPPED, self.HIDDEN, 0.0, 0.5, weights)) == 0
+
     @pytest.mark.parametrize("name", ["activation_penalty", "slowness_penalty"])
     def test_the_update_follows_the_penalty_but_the_reported_loss_does_not(self, name: str) -> None:
         settings: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1.0, "steps": 1}
@@ -260,8 +276,8 @@ class TestActivationPenalty:
         for training in (off, on):
             next(training.run())
 
-        assert on.position.nats == off.position.nats
-        assert on.position.gradient_norm != off.position.gradient_norm
+        assert on.state.position.nats == off.state.position.nats
+        assert on.state.position.gradient_norm != off.state.position.gradient_norm
 
 
 class TestWhereDropoutActs:

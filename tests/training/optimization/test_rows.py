@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lmgen.training.optimization.rows import AdamWAdagrad, clip_gradients
+from lmgen.training.optimization.rows import AdamWAdagrad
 
 
 @pytest.fixture(autouse=True)
@@ -97,22 +97,6 @@ def test_a_saved_state_goes_on_as_it_would_have() -> None:
         optimizer.step()
 
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(first, second, strict=True))
-
-
-@pytest.mark.parametrize("limit", [1e-3, 1.0, 1e9, float("inf")])
-def test_sparse_gradients_are_clipped_as_whole_ones(limit: float) -> None:
-    """A row that was used twice counts once, with the sum of its two gradients."""
-    whole, sparse = parameters(), parameters()
-    lose(*whole, [1, 2, 1, 7], sparse=False)
-    lose(*sparse, [1, 2, 1, 7], sparse=True)
-    expected = nn.utils.clip_grad_norm_(whole, limit)
-    norm = clip_gradients(sparse, limit)
-
-    torch.testing.assert_close(norm, expected)
-    for wanted, found in zip(whole, sparse, strict=True):
-        assert wanted.grad is not None
-        assert found.grad is not None
-        torch.testing.assert_close(found.grad.to_dense(), wanted.grad)
 
 
 def test_a_parameter_without_a_gradient_is_left_alone() -> None:

@@ -1,0 +1,118 @@
+"""When training ends and when it evaluates: limits on epochs, updates and time, and patience."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from lmgen.training.config import TrainingConfig
+from lmgen.training.recovery import MOST_ROLLBACKS
+from lmgen.training.state import Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far training has come, for whoever watches it."""
+
+    step: int
+    """Updates made."""
+    epochs: float
+    """Passes over the training text, with the part of the one under way."""
+    seconds: float
+    """Time spent on updates."""
+    tokens: int
+    """Scored tokens trained on."""
+    spent: float
+    """Share of the budget, 0 to 1."""
+    rollbacks: int
+    evaluated_step: int
+    """The step of the last evaluation; below 0 before the first."""
+    last_nats: float | None
+    """Validation loss of the last evaluation, nats per token."""
+    best_nats: float
+    """The lowest validation loss of a model that still exists; infinite if there is none."""
+    improved: bool
+    """Whether the last evaluation is the best one."""
+
+    evaluated: bool
+    """Whether there has been an evaluation since the last update."""
+
+    @classmethod
+    def of(cls, position: Position, epochs: float, spent: float) -> Self:
+        """The progress at a position; `epochs` and `spent` are as above."""
+        return cls(
+            step=position.step,
+            epochs=epochs,
+            seconds=position.seconds,
+            tokens=position.tokens,
+            spent=spent,
+            rollbacks=position.rollbacks,
+            evaluated_step=position.evaluated_step,
+            evaluated=position.evaluated,
+            last_nats=position.validation_nats[-1] if position.validation_nats else None,
+            best_nats=position.best_nats,
+            improved=position.improved,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Limits of a training; whichever is reached first ends it. None: no limit of that kind."""
+
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    patience: int | None = None
+    """Evaluations without a better one."""
+    evaluations: int = 0
+    """How many to make, spread evenly over the budget; 0: only one at the end."""
+
+    @classmethod
+    def of(cls, config: TrainingConfig) -> Self:
+        """The budget that the settings give."""
+        return cls(
+            epochs=config.budget_epochs,
+            steps=config.steps,
+            minutes=config.minutes,
+            patience=config.patience,
+            evaluations=config.evaluations,
+        )
+
+    def spent(self, position: Position, epochs: float) -> float:
+        """Share of the budget that is spent, 0 to 1, by the nearest limit; `epochs` as in `Progress`."""
+        shares = [
+            used / limit
+            for used, limit in (
+                (epochs, self.epochs),
+                (position.step, self.steps),
+                (position.seconds / 60, self.minutes),
+            )
+            if limit is not None
+        ]
+        return min(1.0, max(shares, default=0.0))
+
+    def crosses_evaluation(self, before: float, after: float) -> bool:
+        """Whether an evaluation falls between two shares of the budget."""
+        return int(after * self.evaluations) > int(before * self.evaluations)
+
+    def evaluation_due(self, position: Position) -> bool:
+        """Whether the last update calls for an evaluation that has not been made yet."""
+        return self.evaluations > 0 and position.crossed and not position.evaluated
+
+    def stopped_by(self, position: Position, epochs: float) -> str | None:
+        """
+        What ends training here, if anything.
+
+        `instability` (too many rollbacks), `budget` (a limit is reached) or `patience`.
+        """
+        if position.rollbacks >= MOST_ROLLBACKS:
+            return "instability"
+        if self.spent(position, epochs) >= 1:
+            return "budget"
+        return "patience" if _out_of_patience(position.validation_nats, self.patience) else None
+
+
+def _out_of_patience(values: Sequence[float], patience: int | None) -> bool:
+    """Whether the last `patience` evaluations brought nothing better than those before."""
+    if patience is None or len(values) <= patience:
+        return False
+    return min(values[-patience:]) >= min(values[:-patience])

@@ -1,0 +1,292 @@
+"""
+All there is to know between two updates: what a checkpoint writes down and what a rollback restores.
+
+Weights, the optimiser's moments, averaged weights, the hidden state carried from batch to batch, the position
+in the text with its running sums, and the state of the random number generators. Continuing from a snapshot
+of it gives, bit for bit, what continuing gave when it was taken.
+
+The names of its tensors, which are also those in `last/training.safetensors`:
+
+    parameters.NAME         weights
+    optimizer.INDEX.NAME    moments of the parameter with that index
+    average.NAME            averaged weights and how many were averaged, once averaging has begun
+    carried.LAYER.PART      hidden state
+    random.cpu, random.cuda state of torch's generators; the second only where the network trains on a GPU
+"""
+
+import zlib
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from lmgen.models.network.layer import NetworkState
+from lmgen.training.network import Network
+from lmgen.training.optimization.averaging import average_tensors, begin_average, restored_average
+
+RESTART_WINDOWS = 1000
+"""
+After this many batches a carried stream restarts from zeros, as every text does that a model is used on.
+
+The end of an epoch restarts all streams, but in a long text it may never come. A network that has not seen
+the start of a text for thousands of updates can fail at one: its cells saturate in a way that they never did
+in training, and stay saturated for thousands of tokens.
+"""
+
+
+@dataclass(slots=True)
+class Position:
+    """How far training has come, with its running sums and the results of its evaluations."""
+
+    step: int = 0
+    """Updates made."""
+    epoch: int = 0
+    window: int = 0
+    """The next batch of this epoch."""
+    seconds: float = 0.0
+    """Time spent on updates; evaluation is not counted."""
+    tokens: int = 0
+    """Scored tokens trained on."""
+    gradient_norm: float = 0.0
+    """Of the last update, before clipping."""
+    gradient_norms: list[float] = field(default_factory=list)
+    """Of the last `recovery.MEDIAN_NORMS` updates."""
+    rollbacks: int = 0
+    """How often training was rolled back; each time the learning rate was halved."""
+    nats: float = 0.0
+    """Training loss summed over `summed_tokens`."""
+    summed_tokens: int = 0
+    """Scored tokens since the last evaluation."""
+    crossed: bool = False
+    """Whether the last update calls for an evaluation."""
+    evaluated_step: int = -1
+    """The step of the last evaluation."""
+    validation_nats: list[float] = field(default_factory=list)
+    """Nats per token of each evaluation so far."""
+    lost: int = 0
+    """How many of the first evaluations are of models that no longer exist, their file being damaged."""
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether there has been an evaluation since the last update."""
+        return self.evaluated_step == self.step
+
+    @property
+    def best_nats(self) -> float:
+        """The lowest validation loss of a model that still exists; infinite if there is none."""
+        return min(self.validation_nats[self.lost :], default=inf)
+
+    @property
+    def improved(self) -> bool:
+        """Whether the last evaluation is the best one."""
+        values = self.validation_nats[self.lost :]
+        return bool(values) and values[-1] < min(values[:-1], default=inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A copy of a training state."""
+
+    position: Position
+    tensors: Mapping[str, Tensor]
+    """By the names at the top of state.py."""
+
+
+class TrainingState:
+    """
+    Everything that an update changes.
+
+    A trainer (loop.py) advances it; checkpoints.py saves and loads it.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: torch.optim.Optimizer,
+        streams: int,
+        average_decay: float | None = None,
+    ) -> None:
+        """
+        Start before the first update.
+
+        Args:
+            network: trained in place, on the device it is on.
+            optimizer: of the network's parameters.
+            streams: B, of the hidden state that is carried.
+            average_decay: of a moving average of the weights, which begins with the first update; None: none.
+        """
+        self.network = network
+        self.optimizer = optimizer
+        self.average: AveragedModel | None = None
+        self.carried = network.initial_state(streams)
+        self.position = Position()
+        self._streams = streams
+        self._average_decay = average_decay
+        self.good = self.copy()
+        """What a rollback restores (recovery.py)."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network trains."""
+        return next(self.network.parameters()).device
+
+    @property
+    def result(self) -> Network:
+        """The network to evaluate and save: with averaged weights once averaging has begun."""
+        return self.network if self.average is None else cast(Network, self.average.module)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors by name, shared: those of the network and optimiser change with the next update."""
+        tensors: dict[str, Tensor] = {}
+        tensors |= {f"parameters.{name}": value.detach() for name, value in self.network.named_parameters()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {
+                f"optimizer.{index}.{name}": value
+                for name, value in moments.items()
+                if isinstance(value, Tensor)
+            }
+        tensors |= {f"average.{name}": value for name, value in average_tensors(self.average).items()}
+        for layer, parts in enumerate(self.carried):
+            tensors |= {f"carried.{layer}.{part}": value for part, value in enumerate(parts)}
+        return tensors | random_states(self.device)
+
+    def copy(self) -> Snapshot:
+        """A snapshot that later updates leave alone, its tensors on the device where they are."""
+        return Snapshot(deepcopy(self.position), _clones(self.tensors()))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """
+        Return to where a snapshot was taken, on this machine's device or another; it can be used again.
+
+        Raises:
+            KeyError, IndexError, ValueError, RuntimeError: the snapshot is of a run with other settings.
+        """
+        tensors = _clones(snapshot.tensors)  # an optimiser updates the very tensors that it is given
+        self.position = deepcopy(snapshot.position)
+        self.network.load_state_dict(under("parameters.", tensors))
+        _restore_optimizer(self.optimizer, under("optimizer.", tensors))
+        self.average = restored_average(under("average.", tensors), self.network, self._average_decay)
+        self.carried = tuple(
+            tuple(_fitting(tensors[f"carried.{layer}.{part}"], zeros) for part, zeros in enumerate(parts))
+            for layer, parts in enumerate(self.network.initial_state(self._streams))
+        )
+        restore_random_states(tensors, self.device)
+
+    def starting_state(self, streams: int, *, carried: bool) -> NetworkState:
+        """
+        The hidden state that the next batch starts from.
+
+        Args:
+            streams: B of that batch.
+            carried: whether it continues the batch before; otherwise it starts from zeros.
+        """
+        if not carried:
+            return self.network.initial_state(streams)
+        restarting = torch.tensor([self._restarts(stream) for stream in range(streams)])
+        if not restarting.any():
+            return self.carried
+        restarting = restarting.to(self.device)
+        return tuple(
+            tuple(part.masked_fill(restarting.view(-1, *[1] * (part.ndim - 1)), 0.0) for part in layer)
+            for layer in self.carried
+        )
+
+    def begin_epoch(self) -> None:
+        """Go to the next epoch's first batch, from zeros: the end of a text says nothing of its start."""
+        self.position.epoch += 1
+        self.position.window = 0
+        self.carried = self.network.initial_state(self._streams)
+
+    def begin_average(self) -> None:
+        """Average the weights from here on."""
+        self.average = begin_average(self.network, self._average_decay)
+
+    def update_average(self) -> None:
+        """Add the weights after an update to their average; a moving average begins with the first."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        elif self._average_decay is not None:
+            self.begin_average()
+
+    def forget_best(self) -> None:
+        """Compare later evaluations no more with those so far: the best model is lost."""
+        self.position.lost = len(self.position.validation_nats) - self.position.evaluated
+        self.good.position.lost = len(self.good.position.validation_nats)
+
+    def _restarts(self, stream: int) -> bool:
+        """Whether a stream restarts from zeros within the epoch; each stream does at batches of its own."""
+        since = self.position.window - stream * RESTART_WINDOWS // self._streams
+        return since >= RESTART_WINDOWS and since % RESTART_WINDOWS == 0
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of the generators that training on a device draws from, by name."""
+    states = {"random.cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["random.cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def restore_random_states(tensors: Mapping[str, Tensor], device: torch.device) -> None:
+    """
+    Restore what `random_states` gave, on a machine with a GPU or without.
+
+    A run that comes from a CPU has no state for the GPU's generator, which is then seeded from the CPU's.
+
+    Raises:
+        KeyError: there is no state of the CPU's generator.
+    """
+    torch.set_rng_state(tensors["random.cpu"])
+    if device.type != "cuda":
+        return
+    if "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    else:
+        torch.cuda.manual_seed(zlib.crc32(tensors["random.cpu"].numpy().tobytes()))
+
+
+def _clones(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """
+    Give an optimiser its moments, named `INDEX.NAME`; `load_state_dict` moves them to its parameters' device.
+
+    Raises:
+        IndexError, ValueError: they are of other parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    moments: dict[int, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition(".")
+        if tensor.ndim and tensor.shape != parameters[int(index)].shape:  # fused kernels would not notice
+            raise ValueError(f"{key} of parameter {index} has shape {tuple(tensor.shape)}")
+        moments.setdefault(int(index), {})[key] = tensor
+    saved = optimizer.state_dict()
+    saved["state"] = moments
+    optimizer.load_state_dict(saved)
+
+
+def _fitting(tensor: Tensor, like: Tensor) -> Tensor:
+    """
+    The tensor on the device of `like`.
+
+    Raises:
+        ValueError: their shapes differ.
+    """
+    if tensor.shape != like.shape:
+        raise ValueError(
+            f"a carried state has shape {tuple(tensor.shape)} where {tuple(like.shape)} is needed"
+        )
+    return tensor.to(like)

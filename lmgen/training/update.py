@@ -1,0 +1,81 @@
+"""One update: forward, loss, backward, clip, step, average."""
+
+from dataclasses import dataclass
+from math import inf
+
+import torch
+from torch import Tensor
+
+from lmgen.data.batches import Batch
+from lmgen.models.network.layer import NetworkState
+from lmgen.training.config import TrainingConfig
+from lmgen.training.network import detached
+from lmgen.training.optimization.clipping import clip_gradients
+from lmgen.training.optimization.objectives import Objective
+from lmgen.training.optimization.regularization import activation_penalty
+from lmgen.training.recovery import MEDIAN_NORMS, check_update
+from lmgen.training.state import TrainingState
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """Changes a training state by one batch at a time."""
+
+    state: TrainingState
+    objective: Objective
+    config: TrainingConfig
+    carried: bool
+    """Whether each batch continues the one before."""
+
+    def learn(self, batch: Batch, learning_rate: float) -> float:
+        """
+        Update the weights by a batch with at least one scored position.
+
+        Returns:
+            Its mean loss in nats per scored token, without penalties.
+
+        Raises:
+            NumericalError: as `check_update`; the weights have not been changed.
+        """
+        state, config, network = self.state, self.config, self.state.network
+        hidden, after = self._forward(batch)
+        targets = torch.from_numpy(batch.targets).to(hidden.device)
+        weights = None if batch.weights is None else torch.from_numpy(batch.weights).to(hidden)
+        dropped = network.drop_output(hidden)
+        loss = self.objective(network, dropped, targets, weights)
+        penalty = activation_penalty(
+            dropped, hidden, config.activation_penalty, config.slowness_penalty, weights
+        )
+        state.optimizer.zero_grad()
+        (loss + penalty).backward()  # type: ignore[no-untyped-call]
+        norm = clip_gradients(network.parameters(), config.clip or inf)
+        nats = loss.item()
+        self._check(nats, norm.item())
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate
+        state.optimizer.step()
+        state.update_average()
+        if self.carried:
+            state.carried = detached(after)
+        return nats
+
+    def read(self, batch: Batch) -> None:
+        """Only move the carried state on, over a batch with no scored position."""
+        if self.carried:
+            with torch.no_grad():
+                _, self.state.carried = self._forward(batch)
+
+    def _forward(self, batch: Batch) -> tuple[Tensor, NetworkState]:
+        """What the output layer reads at each step, (T, B, H), and the hidden state after the last."""
+        network = self.state.network
+        network.train()
+        inputs = torch.from_numpy(batch.inputs).to(self.state.device)
+        before = self.state.starting_state(inputs.shape[1], carried=self.carried)
+        return network.read(inputs, before)
+
+    def _check(self, nats: float, norm: float) -> None:
+        """Note the gradient's norm, unless it or the loss shows that training has failed."""
+        position = self.state.position
+        check_update(nats, norm, position.gradient_norms, f"after {position.step:,} updates")
+        position.gradient_norm = norm
+        position.gradient_norms = [*position.gradient_norms, norm][-MEDIAN_NORMS:]

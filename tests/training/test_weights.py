@@ -1,0 +1,144 @@
+"""Batches with weights: what is not scored is read, but nothing is learned from it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lmgen.data.batches import Batch, Batches
+from lmgen.errors import CorpusError
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.tokenizers.base import IdArray
+from lmgen.training.config import TrainingConfig
+from lmgen.training.events import Evaluated, Stepped
+from lmgen.training.loop import Trainer
+from lmgen.training.network import Network
+
+V = 7
+IDS = np.random.default_rng(0).integers(0, V, 400)
+
+
+@dataclass
+class ListedBatches:
+    """The same batches in every epoch."""
+
+    batches: Sequence[Batch]
+    carried: bool = False
+    streams: int = 3
+    start_token: int = 0
+    ids: IdArray = field(default_factory=lambda: IDS)
+
+    def count(self, epoch: int) -> int:
+        return len(self.batches)
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        return iter(self.batches[first:])
+
+    def learning_rate_share(self, batch: Batch) -> float:
+        return 1.0
+
+
+def trainer(batches: Batches, **settings: Any) -> Trainer:
+    shape = NetworkConfig(hidden_size=8, embedding_size=4, layers=2)
+    torch.manual_seed(0)
+    network = Network(shape, initial_parameters(shape, V, None, 0)).double()
+    return Trainer(network, batches, IDS[:50], TrainingConfig(**{"steps": 12, "evaluations": 3, **settings}))
+
+
+def random_batch(steps: int, seed: int) -> Batch:
+    inputs, targets = np.random.default_rng(seed).integers(0, V, (2, steps, 3))
+    return Batch(inputs, targets)
+
+
+def padded(batch: Batch, steps: int, streams: int) -> Batch:
+    """The same batch with steps and streams after its own that are not scored."""
+    around = ((0, steps), (0, streams))
+    weights = np.pad(np.ones(batch.targets.shape, np.float32), around)
+    return Batch(
+        np.pad(batch.inputs, around, constant_values=1),
+        np.pad(batch.targets, around, constant_values=2),
+        weights,
+    )
+
+
+UNSCORED = Batch(random_batch(4, 9).inputs, random_batch(4, 9).targets, np.zeros((4, 3), np.float32))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"optimizer": "sgd", "learning_rate": 1.0},
+        {"optimizer": "adamw-adagrad", "ema": 0.9},
+        {"objective": "sampled", "samples": 4},
+        {"activation_penalty": 2.0, "slowness_penalty": 1.0},
+    ],
+)
+def test_padding_that_is_not_scored_changes_no_weight(settings: dict[str, Any]) -> None:
+    plain = [random_batch(steps, seed) for seed, steps in enumerate((5, 2, 8, 1, 6))]
+    with_padding = [padded(batch, seed % 3, seed % 2) for seed, batch in enumerate(plain)]
+    first, second = (trainer(ListedBatches(each), **settings) for each in (plain, with_padding))
+    events = []
+    for training in (first, second):
+        torch.manual_seed(1)
+        events.append(list(training.run()))
+
+    theirs = dict(second.state.network.named_parameters())
+    for name, parameter in first.state.network.named_parameters():
+        torch.testing.assert_close(theirs[name], parameter, rtol=1e-9, atol=1e-12)
+    for one, other in zip(*events, strict=True):
+        if isinstance(one, Evaluated):
+            assert isinstance(other, Evaluated)
+            assert other.train_nats_per_token == pytest.approx(one.train_nats_per_token, rel=1e-9)
+            assert other.valid_nats_per_token == pytest.approx(one.valid_nats_per_token, rel=1e-9)
+    assert first.progress.tokens == second.progress.tokens
+
+
+def test_the_mean_training_loss_counts_scored_tokens() -> None:
+    """Batches of 6 and of 2 scored tokens weigh as 3 to 1."""
+    weights = np.zeros((4, 3), np.float32)
+    weights[3, :2] = 1.0
+    answers = Batch(UNSCORED.inputs, UNSCORED.targets, weights)
+    training = trainer(ListedBatches([random_batch(2, 0), answers]), steps=2, evaluations=1)
+    *steps, evaluated = training.run()
+
+    losses = [step.nats_per_token for step in steps if isinstance(step, Stepped)]
+    assert isinstance(evaluated, Evaluated)
+    assert evaluated.train_nats_per_token == pytest.approx((6 * losses[0] + 2 * losses[1]) / 8)
+    assert training.progress.tokens == 8
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_a_batch_without_a_scored_position_changes_nothing_but_the_carried_state(carried: bool) -> None:
+    training = trainer(ListedBatches([UNSCORED, random_batch(5, 1)], carried=carried), steps=1)
+    weights = training.state.network.arrays()
+    expected, after = training.state.network.read(
+        torch.from_numpy(UNSCORED.inputs), training.state.network.initial_state(3)
+    )
+    training.learner.read(UNSCORED)
+
+    assert all(np.array_equal(weights[name], each) for name, each in training.state.network.arrays().items())
+    [h, _], _ = training.state.carried
+    assert torch.equal(h, after[0][0] if carried else torch.zeros_like(h))
+    assert not h.requires_grad
+    assert expected.isfinite().all()
+
+
+def test_batches_without_a_scored_position_are_no_updates() -> None:
+    plain = [random_batch(5, seed) for seed in range(4)]
+    mixed = [UNSCORED, plain[0], plain[1], UNSCORED, UNSCORED, plain[2], plain[3], UNSCORED]
+    first, second = (trainer(ListedBatches(each)) for each in (plain, mixed))
+    kinds = [[type(event) for event in training.run()] for training in (first, second)]
+
+    assert kinds[0] == kinds[1]
+    ours, theirs = first.state.network.arrays(), second.state.network.arrays()
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_text_of_which_nothing_is_scored_is_refused() -> None:
+    with pytest.raises(CorpusError, match="no position of the training text is scored"):
+        list(trainer(ListedBatches([UNSCORED])).run())

@@ -193,12 +193,11 @@ class TextModel:
 
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""
-        from lmgen.models.description import describe
-
         return {
             "model": str(self.path),
             "bytes": self.path.stat().st_size,
             "tokenizer": self.tokenizer.name,
-            **describe(self.model, self.weights),
+            "weights": self.weights,
+            **self.model.describe(),
             "training": self.training,
         }

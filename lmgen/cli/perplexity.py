@@ -314,10 +314,7 @@ class _Scored:
 
 def _parameters(model: "LanguageModel") -> int:
     """How many numbers were estimated: an n-gram model's n-grams, a network's weights."""
-    from lmgen.models.description import describe
-
-    described = describe(model)
-    return int(described["parameters"] if "parameters" in described else sum(described["ngrams"]))
+    return int(model.describe()["parameters"])
 
 
 def _values(score: Any) -> Row:

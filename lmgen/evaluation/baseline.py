@@ -45,8 +45,9 @@ def open_baseline(run: RunFolder, tokenizer: Tokenizer, order: int | None = None
         saved = load_model(run.ngram)
         if saved.tokenizer.to_json() != tokenizer.to_json():
             raise ModelError(f"{run.ngram} has another tokenizer than {run.model}; was one of them copied?")
-        if isinstance(saved.model, NgramModel) and order in (None, saved.model.order):
-            return saved.model
+        stored = saved.model.as_ngrams()
+        if stored is not None and order in (None, stored.order):
+            return stored
     if order is None:
         raise ModelError(f"the run {run.folder} was trained without an n-gram baseline; fit one with --order")
     return fit_on_run(run, tokenizer, order)

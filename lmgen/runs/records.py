@@ -181,7 +181,8 @@ def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
     nats = saved.training.get("valid_nats_per_token")
     if not isinstance(nats, float):
         return None
-    return {"order": getattr(saved.model, "order", 0), "valid_perplexity": exp_or_infinity(nats)}
+    ngrams = saved.model.as_ngrams()
+    return {"order": ngrams.order if ngrams else 0, "valid_perplexity": exp_or_infinity(nats)}
 
 
 def _last_train_nats(metrics: Path) -> float | None:

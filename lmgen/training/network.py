@@ -5,17 +5,18 @@ How a layer is computed is in layers.py, what is dropped in training in regulari
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmgen.models.base import FloatArray, IdArray
+from lmgen.models.base import FloatArray, IdArray, Tensors
 from lmgen.models.network import outputs
 from lmgen.models.network.cells import LayerStates, cell_named
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.model import Float32Array
+from lmgen.models.network.model import Float32Array, RecurrentModel
 from lmgen.training.layers.fastest import run_layer
 from lmgen.training.optimization.regularization import dropout, embedding_dropout, locked_dropout, weight_drop
 
@@ -157,6 +158,9 @@ class TorchLanguageModel:
     `lmgen perplexity`. Dropout is off for each call and the mode restored after.
     """
 
+    kind = "recurrent"
+    reads_in_order = False
+
     def __init__(self, network: Network, start_token: int) -> None:
         """Args: network, shared and not copied; start_token, the id that a text is taken to follow."""
         self.network = network
@@ -198,6 +202,23 @@ class TorchLanguageModel:
         """The state of the listed streams."""
         chosen = list(streams)
         return tuple(tuple(part[chosen] for part in layer) for layer in state)
+
+    def describe(self) -> dict[str, Any]:
+        """What the network in use says of itself."""
+        return self.as_network().describe()
+
+    def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
+        """What a model file keeps: that of the network in use."""
+        return self.as_network().to_tensors()
+
+    def as_network(self) -> RecurrentModel:
+        """The same network in use, without torch: a copy of the weights as they are now."""
+        return RecurrentModel(
+            self.network.config, self.vocabulary_size, self.start_token, self.network.arrays()
+        )
+
+    def as_ngrams(self) -> None:
+        """None: it has no tables of n-grams."""
 
     def _read(self, ids: IdArray, state: LayerStates) -> tuple[Tensor, LayerStates]:
         was_training = self.network.training

@@ -180,7 +180,7 @@ REFUSED_STARTS = [
     (
         ["--from", "old/ngram.safetensors"],
         1,
-        "old/ngram.safetensors is an n-gram model, which cannot be trained on; fit another one on the new "
+        "old/ngram.safetensors is ngram-7, from which training cannot go on; fit an n-gram model on the new "
         "text (lmgen ngram), or give --from a network",
     ),
     (

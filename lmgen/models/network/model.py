@@ -126,6 +126,9 @@ class RecurrentModel:
     the token that a text is taken to follow, from zeros.
     """
 
+    kind = "recurrent"
+    reads_in_order = False
+
     def __init__(
         self, config: NetworkConfig, vocabulary_size: int, start_token: int, parameters: Parameters
     ) -> None:
@@ -202,6 +205,32 @@ class RecurrentModel:
         chosen = list(streams)
         layers = tuple(tuple(part[:, chosen] for part in layer) for layer in _joined(state))
         return _split(layers, alone=state.alone and len(chosen) == 1)
+
+    def describe(self) -> dict[str, Any]:
+        """Its settings, `network`, and `layers`: name, shape, formula and size of every trainable array."""
+        shapes = parameter_shapes(self.config, self.vocabulary_size)
+        return {
+            "name": self.name,
+            "vocabulary_size": self.vocabulary_size,
+            "network": to_mapping(self.config),
+            "parameters": sum(shape.count for shape in shapes),
+            "layers": [
+                {
+                    "name": shape.name,
+                    "shape": list(shape.shape),
+                    "formula": shape.formula,
+                    "parameters": shape.count,
+                }
+                for shape in shapes
+            ],
+        }
+
+    def as_network(self) -> "RecurrentModel":
+        """Itself: training can go on from it."""
+        return self
+
+    def as_ngrams(self) -> None:
+        """None: it has no tables of n-grams."""
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
         """What a model file keeps: JSON values, and arrays by name."""

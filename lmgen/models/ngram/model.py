@@ -1,10 +1,11 @@
 """
 The n-gram model in use: P(next token | the last N - 1 tokens), from tables of probabilities.
 
-What the tables hold comes from kneser_ney.py or an ARPA file (arpa.py), how n-grams are found in them from
-ngram_table.py. For a token w after a context h, and h' the context without its first token:
+The tables are estimated by kneser_ney.py or read from an ARPA file (arpa.py); table.py finds n-grams in them.
+For a token w after a context h, and h' the context without its first token:
 
-    P(w | h) = the table's, where it has h w;   backoff(h) P(w | h') otherwise
+    P(w | h) = the table's value where it has the n-gram h w
+               backoff(h) P(w | h') otherwise
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +46,9 @@ class NgramModel:
 
     notes: tuple[str, ...] = ()
     """What a user should know about the estimation, a sentence each."""
+
+    kind = "ngram"
+    reads_in_order = False
 
     @classmethod
     def fit(
@@ -118,8 +122,25 @@ class NgramModel:
         """The state of the listed streams, in that order."""
         return state[list(streams)]
 
+    def describe(self) -> dict[str, Any]:
+        """Its `order`, and `ngrams`: how many it has of each order."""
+        return {
+            "name": self.name,
+            "vocabulary_size": self.vocabulary_size,
+            "order": self.order,
+            "ngrams": list(self.counts),
+            "parameters": sum(self.counts),
+        }
+
+    def as_network(self) -> None:
+        """None: it is fitted in one go, and training cannot go on from it."""
+
+    def as_ngrams(self) -> Self:
+        """Itself."""
+        return self
+
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """What a model file keeps: JSON values, and arrays by name (see ngram_tensors.py)."""
+        """What a model file keeps: JSON values, and arrays by name (tensors.py)."""
         config = {
             "order": self.order,
             "vocabulary_size": self.vocabulary_size,

@@ -382,9 +382,18 @@ class TextModel:
         """The tokens of a text as they are spelled, `▁` for a blank, as `lmgen tokenize --pieces` does."""
         return [self.tokenizer.escaped_piece(token) for token in self.tokenize(text)]
 
-    def detokenize(self, ids: Iterable[int]) -> str:
-        """The text of token ids."""
-        return self.tokenizer.decode(ids)
+    def detokenize(self, tokens: Iterable[int] | Iterable[str]) -> str:
+        """
+        The text of tokens: what `tokenize` gave, or `pieces`.
+
+        Raises:
+            CorpusError: one of them is no token of this model.
+        """
+        from lmgen.tokenizers.streams import text_of_tokens
+
+        written = list(tokens)
+        pieces = bool(written) and isinstance(written[0], str)
+        return "".join(text_of_tokens(self.tokenizer, [f"{token} " for token in written], pieces=pieces))
 
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""

@@ -119,10 +119,12 @@ class TextModel:
         Raises:
             ModelError: the model is not in a run folder, or its run has no baseline.
         """
+        from lmgen.evaluation.mixing import weights_of
         from lmgen.models.mixture import MixtureModel
 
-        weights = self.mixing_weights().whole
-        return replace(self, model=MixtureModel([self.model, self.baseline()], weights))
+        baseline = self.baseline()
+        weights = weights_of(self.path, self.model, baseline).whole
+        return replace(self, model=MixtureModel([self.model, baseline], weights))
 
     def sample(
         self, prompt: str = "", *, stop: Sequence[str] = (), echo: bool = True, **settings: Any

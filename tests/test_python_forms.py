@@ -155,6 +155,8 @@ def test_arguments_that_contradict_each_other_are_refused_before_anything_is_rea
         model.perplexity("one.txt", mix=True, baseline=False)
     with pytest.raises(CorpusError, match=r"cannot read gone\.txt"):
         model.perplexity("gone.txt")
+    with pytest.raises(ConfigError, match="by is 'word', but has to be one of document, line, token"):
+        model.perplexity("one.txt", by="word")  # type: ignore[call-overload]
 
 
 def test_a_mixture_is_saved_and_opened_as_a_model_of_its_own() -> None:

@@ -7,4 +7,5 @@ A corpus to training windows, by way of token ids on disk.
 - preparation.py: both together: a corpus to the token files of a run
 - windows.py: the batches that training reads, cut from the ids
 - run_folder.py: where the files of a run are, and which run is the newest
+- named_corpora.py: corpora by name, to be printed, fetched and made
 """

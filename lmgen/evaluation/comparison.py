@@ -13,7 +13,7 @@ All of them read a text at the same time, a part at a time, so memory does not g
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from lmgen.data.run_folder import run_of
 from lmgen.errors import ConfigError, ModelError
@@ -180,6 +180,8 @@ class Comparison:
 def _check(by: Unit, orders: Sequence[int], baseline: bool | None, order: int | None, *, mix: bool) -> None:
     """Refuse arguments that contradict each other."""
     problems = []
+    if by not in get_args(Unit):
+        problems.append(f"by is {by!r}, but has to be one of {', '.join(get_args(Unit))}")
     if orders and by != "document":
         problems.append("--orders compares whole texts, so it goes with --by document only")
     if orders and (order is not None or baseline is not None):

@@ -90,7 +90,7 @@ def export_arpa(saved: SavedModel, path: Path, out: Path) -> ExportedNgrams:
         run = run_of(path)
         beside = run.ngram if run and run.ngram.exists() else None
         advice = f"its n-gram baseline is {beside}" if beside else "`lmgen ngram` makes one"
-        raise ModelError(f"{path} is {saved.model.name}, but an ARPA file holds an n-gram model; {advice}")
+        raise ModelError(f"{path} ({saved.model.name}) has no n-grams to write to an ARPA file; {advice}")
     return ExportedNgrams(str(path), "arpa", str(out), write_arpa(out, ngrams, saved.tokenizer))
 
 
@@ -121,8 +121,8 @@ def export_weights(
     """
     if all(array.ndim != 2 for array in saved.model.to_tensors()[1].values()):
         raise ModelError(
-            f"{path} is {saved.model.name}, but {to} is for the weights of a recurrent network; the tables "
-            "of an n-gram model are compact already"
+            f"{path} ({saved.model.name}) has no weights to store as {to}; the tables of an n-gram model are "
+            "compact already"
         )
     before = path.stat().st_size
     save_model(out, saved.model, saved.tokenizer, saved.training, to)

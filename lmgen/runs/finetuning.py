@@ -71,8 +71,8 @@ def open_origin(name: str) -> Origin:
     network = saved.model.as_network()
     if network is None:
         raise ModelError(
-            f"{path} is {saved.model.name}, from which training cannot go on; fit an n-gram model on the new "
-            "text (lmgen ngram), or give --from a network"
+            f"{path} ({saved.model.name}) is no network that training can go on from; fit an n-gram model on "
+            "the new text (lmgen ngram), or give --from a network"
         )
     return Origin(path, network, saved.tokenizer)
 

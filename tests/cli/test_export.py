@@ -80,7 +80,7 @@ def test_a_recurrent_run_names_its_baseline(ngram: Path, tmp_path: Path) -> None
 
     assert (alone.returncode, beside.returncode) == (1, 1)
     assert alone.stderr == (
-        "error: run/model.safetensors is rnn, but an ARPA file holds an n-gram model; "
+        "error: run/model.safetensors (rnn) has no n-grams to write to an ARPA file; "
         "`lmgen ngram` makes one\n"
     )
     assert beside.stderr.endswith("its n-gram baseline is run/ngram.safetensors\n")
@@ -176,8 +176,8 @@ def test_an_int8_file_can_become_a_float16_file(run: Path, tmp_path: Path) -> No
         (
             ["ngram.safetensors", "--to", "int8"],
             1,
-            "ngram.safetensors is ngram-3, but int8 is for the weights of a recurrent network; the tables of "
-            "an n-gram model are compact already",
+            "ngram.safetensors (ngram-3) has no weights to store as int8; the tables of an n-gram model are "
+            "compact already",
         ),
         (
             ["ngram.safetensors", "--text", "x"],

@@ -180,8 +180,8 @@ REFUSED_STARTS = [
     (
         ["--from", "old/ngram.safetensors"],
         1,
-        "old/ngram.safetensors is ngram-7, from which training cannot go on; fit an n-gram model on the new "
-        "text (lmgen ngram), or give --from a network",
+        "old/ngram.safetensors (ngram-2) is no network that training can go on from; fit an n-gram model on "
+        "the new text (lmgen ngram), or give --from a network",
     ),
     (
         ["--extend-vocabulary"],

@@ -162,7 +162,6 @@ def test_the_torch_network_saves_and_describes_itself_as_the_numpy_network() -> 
     theirs = TorchLanguageModel(Network(config, parameters), 0)
 
     assert (theirs.kind, theirs.describe()) == (ours.kind, ours.describe())
-    assert theirs.as_ngrams() is None
     (our_config, our_arrays), (their_config, their_arrays) = ours.to_tensors(), theirs.to_tensors()
     assert their_config == our_config
     assert their_arrays.keys() == our_arrays.keys()

@@ -17,11 +17,13 @@ from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, Numer
 
 TYPE_CHECKING = False  # what type checkers take to be true; `typing` itself takes a while to import
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
-    from typing import Any
+    from typing import Any, Literal
 
+    from lmgen.data.named_corpora import MadeCorpus
     from lmgen.runs.events import Event
+    from lmgen.text.corpora import Listing
     from lmgen.text_model import TextModel
     from lmgen.training.events import CostMeasured, RangeTest
 
@@ -35,7 +37,12 @@ __all__ = [
     "estimate_cost",
     "find_learning_rate",
     "fit_ngram",
+    "get_corpus",
+    "list_corpora",
     "load",
+    "make_corpus",
+    "read_arpa",
+    "read_corpus",
     "resume",
     "train",
 ]
@@ -67,8 +74,8 @@ def fit_ngram(
         corpus: files, folders or corpus names; none: the built-in default.
         order: tokens of an n-gram.
         out: the model file.
-        overwrite: replace a file that is there.
-        settings: those of `lmgen ngram --help`, by the names of the flags.
+        overwrite: replace an existing file.
+        settings: those of `lmgen ngram --help`, by the names of the flags; `prune` is a list: `[0, 0, 1]`.
 
     Raises:
         ConfigError: a setting is unknown or out of range.
@@ -80,8 +87,88 @@ def fit_ngram(
     from lmgen.runs import ngram
     from lmgen.text_model import TextModel
 
-    ngram.fit_ngram([str(name) for name in corpus], order, Path(out), overwrite=overwrite, **settings)
+    ngram.fit_ngram(order=order, out=Path(out), overwrite=overwrite, **_settings(corpus, None, settings))
     return TextModel.load(out)
+
+
+def read_arpa(
+    path: str | Path,
+    *,
+    out: str | Path = "ngram.safetensors",
+    tokenizer: str | None = None,
+    overwrite: bool = False,
+) -> TextModel:
+    """
+    Make a model file of an ARPA file (of KenLM, SRILM, IRSTLM or lmgen), and open it. Never imports torch.
+
+    `TextModel.export(path, to="arpa")` writes an ARPA file.
+
+    Args:
+        path: the ARPA file; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed.
+        out: the model file.
+        tokenizer: how to take its words, `word` or `char`; None: as lmgen wrote them, otherwise `word`.
+        overwrite: replace an existing file.
+
+    Raises:
+        ConfigError: the tokenizer is something else.
+        CorpusError: the file cannot be read.
+        ModelError: it is no ARPA file, or damaged; or `out` exists.
+    """
+    from pathlib import Path
+
+    from lmgen.runs.ngram import convert_arpa
+    from lmgen.text_model import TextModel
+
+    convert_arpa(Path(path), Path(out), tokenizer=tokenizer, overwrite=overwrite)
+    return TextModel.load(out)
+
+
+def list_corpora() -> list[Listing]:
+    """The corpora that have a name: where each is, its length, split and licence."""
+    from lmgen.text.corpora import listed_corpora
+
+    return listed_corpora()
+
+
+def read_corpus(name: str | Path, *, split: Literal["train", "valid", "test"] | None = None) -> Iterator[str]:
+    """
+    The text of a corpus in pieces cut anywhere: `"".join(lmgen.read_corpus("unicode-names"))`.
+
+    Args:
+        name: a name, a file or a folder.
+        split: only this part, cut as `train` cuts it by default.
+
+    Raises:
+        CorpusError: there is no such corpus, or it has no such split.
+    """
+    from lmgen.data.named_corpora import corpus_text
+
+    return corpus_text(str(name), split)
+
+
+def get_corpus(name: str) -> list[Path]:
+    """
+    Download a corpus, or find it where it is; the paths of its files. A built-in corpus has none.
+
+    Raises:
+        CorpusError: there is no such corpus; or a file cannot be downloaded, or has another checksum.
+    """
+    from lmgen.data import named_corpora
+
+    return named_corpora.get_corpus(name)
+
+
+def make_corpus(name: str, out: str | Path, *, characters: int = 1_000_000, seed: int = 0) -> MadeCorpus:
+    """
+    Write a synthetic corpus to a file; the result has the best possible score on it.
+
+    Raises:
+        CorpusError: the corpus is not synthetic.
+        WriteError: the file cannot be written.
+    """
+    from lmgen.data import named_corpora
+
+    return named_corpora.make_corpus(name, out, characters=characters, seed=seed)
 
 
 def train(

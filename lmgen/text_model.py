@@ -1,36 +1,49 @@
 """
 A language model with its tokenizer: text in, text and figures out. What `lmgen.load` gives.
 
-The work is in models/, evaluation/ and generation/; each method here is one call of theirs, imported with it.
+The work is done in models/, evaluation/ and generation/. Each method here is one call of theirs, and imports
+them only when it is called.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from lmgen.data.run_folder import RunFolder, find_model
-from lmgen.errors import ModelError
+from lmgen.data.run_folder import RunFolder, find_model, run_of
+from lmgen.errors import ConfigError, CorpusError
+from lmgen.files import refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
-from lmgen.models.model_file import load_model, save_model
-from lmgen.models.network.compression import Weights
-from lmgen.models.network.model import RecurrentModel
+from lmgen.models.model_file import SavedModel, load_model, save_model
+from lmgen.text.sources import Text, open_text
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
+    from lmgen.evaluation.comparison import Score, Unit
+    from lmgen.evaluation.exporting import ExportedNgrams, ExportedWeights
     from lmgen.evaluation.mixing import FittedWeights
-    from lmgen.evaluation.perplexity import TextScore
+    from lmgen.evaluation.perplexity import LineScore, TextScore, TokenScore
     from lmgen.generation.completion import Completion
     from lmgen.generation.next import NextToken
     from lmgen.models.ngram.model import NgramModel
 
 
+class Compared(TypedDict, total=False):
+    """The keyword arguments of `TextModel.perplexity` beside `by`."""
+
+    baseline: bool | None
+    order: int | None
+    orders: Iterable[int]
+    mix: bool
+    exact: bool
+    field: str | None
+    on_note: Callable[[str], None]
+
+
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """
-    A model in use: `model.sample("def ")`, `model.score(text)`, `model.next("To be or not to")`.
-    """
+    """A model in use: `model.sample("def ")`, `model.score(text)`, `model.next("To be or not to")`."""
 
     model: LanguageModel
     tokenizer: Tokenizer
@@ -38,10 +51,10 @@ class TextModel:
     """The model file."""
 
     training: dict[str, Any]
-    """What the file says of the training: corpus, steps, losses."""
+    """The file's summary of the training: corpus, steps, losses."""
 
     weights: str = "float32"
-    """How the file stores a network's weights; they are float32 once it is open."""
+    """How the file stores weights (models/network/compression.py); the model's own are float32."""
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "TextModel":
@@ -57,49 +70,61 @@ class TextModel:
 
     @property
     def run(self) -> RunFolder | None:
-        """The run folder that the model lies in; None for a model file on its own."""
-        folder = RunFolder(self.path.parent)
-        return folder if folder.config.exists() and self.path == folder.model else None
+        """The run folder that the model is in; None for a model file on its own."""
+        return run_of(self.path)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> "TextModel":
+        """
+        Save the model as one file, and open that: `model.mixed().save("mixture.safetensors")`.
+
+        Args:
+            path: the file.
+            overwrite: replace an existing file.
+
+        Raises:
+            ModelError: the file exists.
+            WriteError: the file cannot be written.
+        """
+        out = Path(path)
+        refuse_existing(out, overwrite=overwrite)
+        save_model(out, self.model, self.tokenizer, self.training, self.weights)
+        return TextModel.load(out)
 
     def baseline(self, order: int | None = None) -> "NgramModel":
         """
-        The n-gram baseline of the model's run; one of another order is fitted anew on the same tokens.
+        The n-gram baseline of the model's run; a baseline of another order is fitted on the same tokens.
 
         Raises:
             ModelError: the model is not in a run folder, or its run has no baseline and no order is given.
         """
-        from lmgen.evaluation.baseline import open_baseline
+        from lmgen.evaluation.baseline import baseline_of
 
-        if self.run is None:
-            raise ModelError(
-                f"there is no n-gram baseline: {self.path} is not in a run folder; name the folder"
-            )
-        return open_baseline(self.run, self.tokenizer, order)
+        return baseline_of(self.path, self.tokenizer, order)
 
     def mixing_weights(self) -> "FittedWeights":
         """
-        The weights of this model and the stored baseline of its run, fitted on the run's validation text.
+        The weights of this model and its run's own baseline, fitted on the run's validation text.
 
         Raises:
             ModelError: the model is not in a run folder, or its run has no baseline.
         """
-        from lmgen.evaluation.mixing import fitted_weights
+        from lmgen.evaluation.mixing import weights_of
 
-        baseline = self.baseline()
-        assert self.run is not None
-        return fitted_weights(self.run, [self.model, baseline], [self.path, self.run.ngram])
+        return weights_of(self.path, self.model, self.baseline())
 
     def mixed(self) -> "TextModel":
         """
-        This model mixed with the stored baseline of its run.
+        This model mixed with its run's own baseline.
 
         Raises:
-            ModelError: there is no such baseline.
+            ModelError: the model is not in a run folder, or its run has no baseline.
         """
+        from lmgen.evaluation.mixing import weights_of
         from lmgen.models.mixture import MixtureModel
 
-        weights = self.mixing_weights().whole
-        return replace(self, model=MixtureModel([self.model, self.baseline()], weights))
+        baseline = self.baseline()
+        weights = weights_of(self.path, self.model, baseline).whole
+        return replace(self, model=MixtureModel([self.model, baseline], weights))
 
     def sample(
         self, prompt: str = "", *, stop: Sequence[str] = (), echo: bool = True, **settings: Any
@@ -108,8 +133,8 @@ class TextModel:
         Complete a text: `model.sample("def ", length=200, temperature=0.8)`.
 
         Args:
-            prompt: the unfinished text; none: from scratch.
-            stop: texts to end before.
+            prompt: the text to complete; empty: from scratch.
+            stop: end before any of these texts.
             echo: begin the result with the prompt.
             settings: `length`, `temperature`, `top_k`, `top_p`, `min_p`, `repetition_penalty`, `seed`, as in
                 generation/config.py.
@@ -128,10 +153,16 @@ class TextModel:
         **settings: Any,
     ) -> "Iterator[Completion]":
         """
-        Complete each of many texts `num` times, many side by side; results come in order.
+        Complete each of many prompts `num` times, many side by side; completions are yielded in order.
 
-        With `lines`, a completion also ends at the end of its line. `first` is how many completions earlier
-        calls have given that this one, with the same seed, goes on from.
+        Args:
+            prompts: the texts to complete; they are taken as they are needed.
+            num: completions per prompt.
+            lines: end a completion at the end of its line, too.
+            stop: end before any of these texts.
+            first: number of completions that earlier calls with the same seed have given, if this one
+                continues them.
+            settings: as for `sample`.
         """
         from lmgen.generation.sampler import complete
 
@@ -158,7 +189,7 @@ class TextModel:
 
         Args:
             text: at least one token.
-            exact: one stream from first to last token, where long texts are otherwise read in parallel ones.
+            exact: read the text as one stream; otherwise a long text is read as parallel streams.
 
         Raises:
             CorpusError: the text is empty.
@@ -167,38 +198,212 @@ class TextModel:
 
         return score_text(self.model, self.tokenizer, [text], "text", exact=exact)
 
-    def export(self, path: str | Path, *, to: Weights = "int8", overwrite: bool = False) -> "TextModel":
+    @overload
+    def perplexity(
+        self, *texts: str | Path | Text, by: Literal["document"] = "document", **compared: Unpack[Compared]
+    ) -> "Iterator[TextScore]": ...
+
+    @overload
+    def perplexity(
+        self, *texts: str | Path | Text, by: Literal["line"], **compared: Unpack[Compared]
+    ) -> "Iterator[LineScore]": ...
+
+    @overload
+    def perplexity(
+        self, *texts: str | Path | Text, by: Literal["token"], **compared: Unpack[Compared]
+    ) -> "Iterator[TokenScore]": ...
+
+    @overload
+    def perplexity(
+        self, *texts: str | Path | Text, by: "Unit", **compared: Unpack[Compared]
+    ) -> "Iterator[Score]": ...
+
+    def perplexity(
+        self,
+        *texts: str | Path | Text,
+        by: "Unit" = "document",
+        baseline: bool | None = None,
+        order: int | None = None,
+        orders: Iterable[int] = (),
+        mix: bool = False,
+        exact: bool = False,
+        field: str | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "Iterator[Score]":
         """
-        Write a network with its weights in 2 bytes each (`float16`) or 1 (`int8`), and open that file.
+        Score texts by this model and others beside it, as `lmgen perplexity` does.
+
+            for score in model.perplexity("book.txt", orders=range(1, 9)):
+                print(score.model, score.perplexity)
+
+        Scores are yielded as the texts are read; memory does not grow with a text.
 
         Args:
-            path: the file; it is a model like any other.
-            to: how the weights are stored (models/network/compression.py).
-            overwrite: replace a file that is there.
+            texts: files, folders, `-` (standard input), or opened texts; none: the run's held-out text.
+            by: what one score covers: a `document`, a `line` (a text of its own) or a `token`.
+            baseline: the run's n-gram baseline beside the model. None: if there is one, by document only.
+            order: fit a baseline of this order on the run's training text instead.
+            orders: fit baselines of all these orders; each score has the number of `parameters` too.
+            mix: add the mixture of model and baseline, weighted on the run's validation text.
+            exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as
+                parallel streams that each warm up on the tokens before them.
+            field: the field that holds the text in JSON Lines; standard input is JSON Lines if it is given.
+            on_note: called with what a reader of the scores should know, a sentence each.
 
         Raises:
-            ConfigError: `to` is something else.
-            ModelError: this is no network, the file exists, or a weight is too large for float16.
+            ConfigError: the arguments contradict each other.
+            CorpusError: a text cannot be read, or is empty.
+            ModelError: a baseline was asked for, but there is none.
         """
-        if not isinstance(self.model, RecurrentModel):
-            raise ModelError(
-                f"{self.path} is {self.model.name}, but {to} is for the weights of a recurrent network; the "
-                "tables of an n-gram model are compact already"
+        from lmgen.evaluation.comparison import Comparison
+
+        opened = self.texts(*texts, field=field, on_note=on_note)
+        comparison = Comparison(
+            self.model,
+            self.tokenizer,
+            self.path,
+            by=by,
+            baseline=baseline,
+            order=order,
+            orders=orders,
+            mix=mix,
+            exact=exact,
+            on_note=on_note,
+        )
+        return comparison.scores(opened)
+
+    def texts(
+        self,
+        *texts: str | Path | Text,
+        field: str | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> list[Text]:
+        """
+        Open texts to be read once, decoded as the tokenizer needs it. Arguments are those of `perplexity`.
+
+        Raises:
+            CorpusError: a text cannot be read; or none is given, and the model is in no run with a held-out
+                text.
+        """
+        wanted = texts or [self._held_out(on_note)]
+        opened = [self._opened(text, field, on_note) for text in wanted]
+        names = [text.name if isinstance(text, Text) else str(text) for text in wanted]
+        return [replace(text, name=name) for text, name in zip(opened, names, strict=True)]
+
+    def _held_out(self, on_note: Callable[[str], None]) -> Path:
+        text = None if self.run is None else self.run.held_out_text
+        if text is None:
+            raise CorpusError(
+                f"{self.path} is not in a run folder with a held-out text; name a text to score"
             )
+        on_note(f"scoring the run's own held-out text, {text}")
+        return text
+
+    def _opened(self, text: str | Path | Text, field: str | None, on_note: Callable[[str], None]) -> Text:
+        if isinstance(text, Text):
+            return text
+        opened = open_text(str(text), field=field, errors=self.tokenizer.reading_errors, once=True)
+        for note in opened.notes:
+            on_note(note)
+        return opened
+
+    @overload
+    def export(
+        self, path: str | Path, *, to: Literal["arpa"], overwrite: bool = False
+    ) -> "ExportedNgrams": ...
+
+    @overload
+    def export(
+        self,
+        path: str | Path,
+        *,
+        to: Literal["float16", "int8"] = "int8",
+        text: str | Path | Text | None = None,
+        overwrite: bool = False,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "ExportedWeights": ...
+
+    @overload
+    def export(
+        self,
+        path: str | Path,
+        *,
+        to: Literal["arpa", "float16", "int8"],
+        text: str | Path | Text | None = None,
+        overwrite: bool = False,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "ExportedNgrams | ExportedWeights": ...
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        to: Literal["arpa", "float16", "int8"] = "int8",
+        text: str | Path | Text | None = None,
+        overwrite: bool = False,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "ExportedNgrams | ExportedWeights":
+        """
+        Write an n-gram model as an ARPA file, or a network with its weights in fewer bytes.
+
+        Args:
+            path: the file to write. An ARPA file is compressed if its name ends in `.gz`; a network's file is
+                a model like any other.
+            to: `arpa`; or 2 bytes for each weight (`float16`), or 1 (`int8`).
+            text: score the network before and after on the first 500,000 characters of this text. None: of
+                the run's held-out text, if there is one.
+            overwrite: replace an existing file.
+            on_note: called with what a reader of the scores should know, a sentence each.
+
+        Raises:
+            ConfigError: `to` is something else, or a text is given for an ARPA file.
+            CorpusError: the text cannot be read.
+            ModelError: the model has no n-grams, or no weights; the file exists; or a weight is too large for
+                float16.
+            WriteError: the file cannot be written.
+        """
+        from lmgen.evaluation.exporting import export_arpa, export_weights
+
+        if to == "arpa" and text is not None:
+            raise ConfigError("--text goes with --to float16 or int8; leave it out, or give --to")
         out = Path(path)
-        if out.exists() and not overwrite:
-            raise ModelError(f"{out} is there already; replace it (overwrite) or give another name")
-        save_model(out, self.model, self.tokenizer, self.training, to)
-        return TextModel.load(out)
+        refuse_existing(out, overwrite=overwrite)
+        saved = SavedModel(self.model, self.tokenizer, self.training, self.weights)
+        if to == "arpa":
+            return export_arpa(saved, self.path, out)
+        if text is None and self.run is not None:
+            text = self.run.held_out_text
+        opened = None if text is None else self._opened(text, None, on_note)
+        return export_weights(saved, self.path, out, to, opened, on_note)
+
+    def tokenize(self, text: str) -> list[int]:
+        """The token ids of a text."""
+        return self.tokenizer.encode(text).tolist()  # type: ignore[no-any-return]
+
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of a text as they are spelled, `▁` for a blank, as `lmgen tokenize --pieces` does."""
+        return [self.tokenizer.escaped_piece(token) for token in self.tokenize(text)]
+
+    def detokenize(self, tokens: Iterable[int] | Iterable[str]) -> str:
+        """
+        The text of tokens: what `tokenize` gave, or `pieces`.
+
+        Raises:
+            CorpusError: one of them is no token of this model.
+        """
+        from lmgen.tokenizers.streams import text_of_tokens
+
+        written = list(tokens)
+        pieces = bool(written) and isinstance(written[0], str)
+        return "".join(text_of_tokens(self.tokenizer, [f"{token} " for token in written], pieces=pieces))
 
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""
-        from lmgen.models.description import describe
-
         return {
             "model": str(self.path),
             "bytes": self.path.stat().st_size,
             "tokenizer": self.tokenizer.name,
-            **describe(self.model, self.weights),
+            "weights": self.weights,
+            **self.model.describe(),
             "training": self.training,
         }

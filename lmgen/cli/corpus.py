@@ -1,7 +1,6 @@
 """`lmgen corpus`: the corpora that have a name. What they are and how they are found is in lmgen/text."""
 
 import json as json_format
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -64,23 +63,12 @@ def show(
 
     lmgen corpus show wikitext-2 --split test > test.txt
     """
-    from lmgen.errors import CorpusError
-    from lmgen.text.corpora import open_corpus
+    from lmgen.data.named_corpora import corpus_text
 
     with report.reported_errors():
-        opened = open_corpus([name], errors="surrogateescape", tell=report.note)
-        for note in opened.notes:
-            report.note(note)
-        texts = [opened.train, opened.valid, opened.test]
-        if split:
-            from lmgen.data.config import HeldOutConfig
-            from lmgen.data.splitting import split_corpus
-
-            texts = [split_corpus(opened, HeldOutConfig()).get(split)]
-        if not any(texts):
-            raise CorpusError(f"{name} has no {split} split")
+        chunks = corpus_text(name, split, on_note=report.note)
         with TextOutput() as output:
-            for chunk in chain.from_iterable(text.chunks() for text in filter(None, texts)):
+            for chunk in chunks:
                 output.write(chunk)
 
 
@@ -92,23 +80,11 @@ def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001
 
     lmgen corpus get tiny-shakespeare
     """
-    from lmgen.text.built_in import BUILT_IN
-    from lmgen.text.corpora import unknown_corpus
-    from lmgen.text.corpus_files import fetch, find, sha256_of
-    from lmgen.text.recipes import load_recipes
-    from lmgen.text.synthetic import SYNTHETIC
+    from lmgen.data.named_corpora import get_corpus
+    from lmgen.text.corpus_files import sha256_of
 
     with report.reported_errors():
-        recipe = load_recipes().get(name)
-        if recipe is None:
-            if name not in BUILT_IN and name not in SYNTHETIC:
-                raise unknown_corpus(name)
-            report.note(f"{name} comes with lmgen: there is nothing to fetch")
-            return
-        found = find(recipe) or fetch(recipe, report.note)
-        for note in found.verify():
-            report.note(note)
-        for path in found.files():
+        for path in get_corpus(name, on_note=report.note):
             print_result(f"{sha256_of(path)}  {path}\n")
 
 
@@ -135,22 +111,16 @@ def make(
 
     lmgen corpus make synthetic-markov --characters 200000 --out markov.txt
     """
-    from lmgen.errors import CorpusError
-    from lmgen.files import replacing
+    from lmgen.data.named_corpora import make_corpus
     from lmgen.text.synthetic import SYNTHETIC
 
     with report.reported_errors():
-        if name not in SYNTHETIC:
-            raise CorpusError(f"{name} is not synthetic; those that can be made are {', '.join(SYNTHETIC)}")
-        made = SYNTHETIC[name]
-        with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(made.text(characters, seed).chunks())
+        made = make_corpus(name, out, characters=characters, seed=seed)
         if json:
-            nats = made.best_nats_per_character
-            result = {"corpus": name, "path": str(out), "characters": characters, "seed": seed}
-            print_result(json_format.dumps({**result, "best_nats_per_character": nats}) + "\n")
+            print_result(json_format.dumps(made.to_json()) + "\n")
         else:
-            print_result(f"{out}: {characters} characters; the best possible score is {made.best_score()}\n")
+            best = SYNTHETIC[name].best_score()
+            print_result(f"{out}: {characters} characters; the best possible score is {best}\n")
 
 
 def _table(listings: "list[Listing]") -> list[str]:

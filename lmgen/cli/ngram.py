@@ -1,4 +1,4 @@
-"""`lmgen ngram`: fit an n-gram model alone, or read one from an ARPA file."""
+"""`lmgen ngram`: fit an n-gram model, or read one from an ARPA file."""
 
 import json as json_format
 from math import exp
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmgen.runs.ngram import FittedNgram
 
 ORDER = 5
-"""Unless another is asked for."""
+"""The order if --order is not given."""
 
 
 @settings_as_options(HeldOutConfig, TokenizerConfig)
@@ -89,7 +89,7 @@ def ngram(
 
 
 def _refuse_with_arpa(settings: dict[str, Any]) -> None:
-    """An ARPA file is what it is: only how its words are taken can be chosen."""
+    """Refuse flags that have no effect on an ARPA file: all but --tokenizer."""
     wrong = [
         "CORPUS" if name == "corpus" else "--" + name.replace("_", "-")
         for name in given(settings)

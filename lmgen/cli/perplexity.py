@@ -1,26 +1,20 @@
 """`lmgen perplexity`: how well a model predicts texts, and the n-gram baseline beside it."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, exists, is_model, open_model
 from lmgen.cli.output import flushing, visible
-from lmgen.cli.scores import Row, Unit, print_json, print_tables, print_tsv
-from lmgen.errors import ConfigError, CorpusError, ModelError
+from lmgen.cli.scores import Unit, print_json, print_tables, print_tsv
+from lmgen.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from lmgen.evaluation.mixing import Mixture
-    from lmgen.evaluation.perplexity import LineScore, TokenScore
-    from lmgen.models.base import LanguageModel
     from lmgen.text.sources import Text
-    from lmgen.text_model import TextModel
-    from lmgen.tokenizers.base import Tokenizer
 
 Format = Literal["table", "json", "tsv"]
 
@@ -66,7 +60,7 @@ def perplexity(
             show_default=False,
         ),
     ] = None,
-    mixed: Annotated[
+    mix: Annotated[
         bool,
         typer.Option(
             "--mix", help="Also the mixture of model and baseline, weighted on the run's validation text."
@@ -104,22 +98,23 @@ def perplexity(
         output = _chosen_format(output_format, json)
         path, names = _model_and_texts([] if model is None else [model, *(texts or [])])
         opened = open_model(path)
-        opened_texts = [_open_text(name, opened.tokenizer, field) for name in names or [_held_out(opened)]]
-        _check_orders(by, orders, baseline, order, mixed=mixed)
-        models = [
-            *(opened.baseline(each) for each in _range(orders)),
-            opened.model,
-            *([] if orders else _baseline(opened, by, True if mixed else baseline, order)),
-        ]
-        scored = _Scored(opened, models, by, exact=exact, mixed=mixed, counted=orders is not None)
-        rows = chain.from_iterable(map(scored.rows, opened_texts))
-        names_models = by == "document" or len(models) + mixed > 1
+        scores = opened.perplexity(
+            *map(_flushing, opened.texts(*names, field=field, on_note=report.note)),
+            by=by,
+            baseline=baseline,
+            order=order,
+            orders=_range(orders),
+            mix=mix,
+            exact=exact,
+            on_note=report.note,
+        )
+        names_models = by == "document" or bool(baseline) or order is not None or mix
         if output == "json":
-            print_json(rows)
+            print_json(scores)
         elif output == "tsv":
-            print_tsv(rows, names_models)
+            print_tsv(scores, names_models)
         else:
-            print_tables(rows, by, names_models)
+            print_tables(scores, by, names_models)
         sys.stdout.flush()
 
 
@@ -153,64 +148,9 @@ def _model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
     return model, texts
 
 
-def _held_out(opened: "TextModel") -> str:
-    """The run's own test text, or its validation text."""
-    if opened.run is None:
-        raise CorpusError(f"{opened.path} is not in a run folder with a held-out text; name a text to score")
-    text = opened.run.test_text if opened.run.test_text.exists() else opened.run.valid_text
-    report.note(f"scoring the run's own held-out text, {text}")
-    return str(text)
-
-
-def _open_text(name: str, tokenizer: "Tokenizer", field: str | None) -> "Text":
-    """Open a text to be read once; what has been printed is flushed before more of it is waited for."""
-    from lmgen.text.sources import Text, open_text
-
-    text = open_text(name, field=field, errors=tokenizer.reading_errors, once=True)
-    for note in text.notes:
-        report.note(note)
-    return Text(name, lambda: flushing(text.chunks()))
-
-
-def _baseline(opened: "TextModel", by: Unit, wanted: bool | None, order: int | None) -> "list[LanguageModel]":
-    """
-    The n-gram model to show beside the model, if there is to be one.
-
-    Raises:
-        ModelError: it was asked for, but there is none.
-        ConfigError: an order was given for a baseline that is not wanted.
-    """
-    if wanted is False and order is not None:
-        raise ConfigError("--order and --no-baseline contradict each other; give one of them")
-    asked_for = bool(wanted) or order is not None
-    if not asked_for and (wanted is False or by != "document"):
-        return []
-    run = opened.run
-    if run is None or (order is None and not run.ngram.exists()):
-        why = "not in a run folder" if run is None else "of a run that was trained without one"
-        if asked_for:
-            advice = "name the run folder" if run is None else "fit one with --order"
-            raise ModelError(f"there is no n-gram baseline: {opened.path} is {why}; {advice}")
-        report.note(f"no n-gram baseline: {opened.path} is {why}")
-        return []
-    return [opened.baseline(order)]
-
-
-def _check_orders(
-    by: Unit, orders: str | None, baseline: bool | None, order: int | None, *, mixed: bool
-) -> None:
-    """Refuse flags about baselines that contradict each other."""
-    problems = []
-    if orders is not None and by != "document":
-        problems.append("--orders compares whole texts, so it goes with --by document only")
-    if orders is not None and (order is not None or baseline is not None):
-        problems.append("--orders says which baselines there are: leave --order and --baseline out")
-    if mixed and (order is not None or baseline is False):
-        problems.append(
-            "--mix mixes the model with its run's own baseline: leave --order and --no-baseline out"
-        )
-    if problems:
-        raise ConfigError("; ".join(problems))
+def _flushing(text: "Text") -> "Text":
+    """The same text; what has been printed is flushed before more of the text is waited for."""
+    return replace(text, chunks=lambda: flushing(text.chunks()))
 
 
 def _range(orders: str | None) -> range:
@@ -225,100 +165,3 @@ def _range(orders: str | None) -> range:
     if not asked or asked[0] < 1:
         raise ConfigError(f"--orders is {orders!r}, but orders go from 1 on, the lowest first")
     return asked
-
-
-class _Scored:
-    """The models beside each other on one text after another."""
-
-    def __init__(
-        self,
-        opened: "TextModel",
-        models: "Sequence[LanguageModel]",
-        by: Unit,
-        *,
-        exact: bool,
-        mixed: bool,
-        counted: bool,
-    ) -> None:
-        self._opened = opened
-        self._models = models
-        self._by = by
-        self._exact = exact
-        self._mixed = mixed
-        self._counted = counted
-
-    def rows(self, text: "Text") -> Iterator[Row]:
-        """The results of all models for a text; or for its first line or token, then for the next."""
-        if self._by == "document":
-            return self._of_document(text)
-        return self._of_parts(text)
-
-    def _of_document(self, text: "Text") -> Iterator[Row]:
-        from lmgen.evaluation.perplexity import compare_models
-
-        models, mixture = list(self._models), None
-        if self._mixed:
-            models, mixture = self._mixture(text)
-        tokenizer = self._opened.tokenizer
-        scores = compare_models(
-            models, tokenizer, text.chunks(), text.name, exact=self._exact, mixture=mixture
-        )
-        if scores[0].note:
-            report.note(scores[0].note)
-        for number, score in enumerate(scores):
-            row = _values(score)
-            if self._counted:
-                row["parameters"] = _parameters(models[number]) if number < len(models) else None
-            yield row
-
-    def _of_parts(self, text: "Text") -> Iterator[Row]:
-        from lmgen.evaluation.perplexity import readings, score_lines, score_tokens
-
-        score: Callable[..., Iterator[LineScore | TokenScore]]
-        score = score_lines if self._by == "line" else score_tokens
-        models = list(self._models)
-        if self._mixed:
-            if self._is_validation(text):
-                raise ConfigError(
-                    f"--mix by {self._by} needs a TEXT: the weights were fitted on {text.name} itself"
-                )
-            models.append(self._opened.mixed().model)
-        copies = readings(text.chunks(), len(models))
-        scored = [
-            score(model, self._opened.tokenizer, chunks, text.name, exact=self._exact)
-            for model, chunks in zip(models, copies, strict=True)
-        ]
-        for side_by_side in zip(*scored, strict=True):
-            for model, result in zip(models, side_by_side, strict=True):
-                yield {"model": model.name, **_values(result)}
-
-    def _mixture(self, text: "Text") -> "tuple[list[LanguageModel], Mixture]":
-        """The models, the run's own baseline among them, and how it is mixed with the network."""
-        from lmgen.evaluation.mixing import Mixture
-
-        models = list(self._models)
-        stored = self._opened.baseline()
-        names = [model.name for model in models]
-        if stored.name not in names:
-            models.append(stored)
-            names.append(stored.name)
-        members = (models.index(self._opened.model), names.index(stored.name))
-        fitted = self._opened.mixing_weights()
-        return models, Mixture.of(members, fitted, validation=self._is_validation(text))
-
-    def _is_validation(self, text: "Text") -> bool:
-        """Whether it is the very text that the weights were fitted on, by whatever path."""
-        run = self._opened.run
-        return run is not None and Path(text.name).resolve() == run.valid_text.resolve()
-
-
-def _parameters(model: "LanguageModel") -> int:
-    """How many numbers were estimated: an n-gram model's n-grams, a network's weights."""
-    from lmgen.models.description import describe
-
-    described = describe(model)
-    return int(described["parameters"] if "parameters" in described else sum(described["ngrams"]))
-
-
-def _values(score: Any) -> Row:
-    return {name: getattr(score, name) for name in score.__dataclass_fields__}

@@ -1,36 +1,34 @@
-"""How scores are printed: JSON Lines, tab-separated values, and tables for people."""
+"""Printing scores: as JSON Lines, as tab-separated values, and as tables for people."""
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from json import dumps
-from math import isfinite
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lmgen.cli.output import TextOutput, visible
 
+if TYPE_CHECKING:
+    from lmgen.evaluation.comparison import Score
+
 Unit = Literal["document", "line", "token"]
-"""What a result covers."""
+"""What one score covers: evaluation.comparison.Unit, without its imports."""
 
 Row = dict[str, Any]
-"""A result: its keys are the JSON's, in their order; `model` and `text` come first."""
+"""The values of a score by their names; `model` and `text` come first."""
 
 
-def print_json(rows: Iterable[Row]) -> None:
-    """An object a line; JSON has no infinity."""
+def print_json(scores: "Iterable[Score]") -> None:
+    """Print a JSON object a line."""
     with TextOutput() as output:
-        for row in rows:
-            finite = {
-                key: None if isinstance(value, float) and not isfinite(value) else value
-                for key, value in row.items()
-            }
-            output.write(dumps(finite) + "\n")
+        for score in scores:
+            output.write(dumps(score.to_json()) + "\n")
 
 
-def print_tsv(rows: Iterable[Row], names_models: bool) -> None:
-    """A line of column names, then a line for each result; `names_models`: the model has a column."""
+def print_tsv(scores: "Iterable[Score]", names_models: bool) -> None:
+    """Print a line of column names, then a line for each score; `names_models`: with a column `model`."""
     columns: list[str] = []
     with TextOutput() as output:
-        for row in rows:
+        for row in (score.values() for score in scores):
             if not columns:
                 columns = [key for key in row if key != "model" or names_models]
                 output.write("\t".join(columns) + "\n")
@@ -38,7 +36,7 @@ def print_tsv(rows: Iterable[Row], names_models: bool) -> None:
 
 
 def _tsv_cell(value: object) -> str:
-    """No exponents, which `sort -n` does not understand; nothing for what is not known."""
+    """A value without exponents, which `sort -n` does not understand; empty for None."""
     match value:
         case None:
             return ""
@@ -50,8 +48,9 @@ def _tsv_cell(value: object) -> str:
             return visible(str(value))
 
 
-def print_tables(rows: Iterable[Row], by: Unit, names_models: bool) -> None:
-    """A table for each text, under a line that names it; its rows are printed as they come."""
+def print_tables(scores: "Iterable[Score]", by: Unit, names_models: bool) -> None:
+    """Print a table for each text, under a line with its name, row by row as the scores come."""
+    rows = (score.values() for score in scores)
     between = ""
     with TextOutput() as output:
         for name, table in groupby(rows, key=lambda row: str(row["text"])):
@@ -66,7 +65,7 @@ def print_tables(rows: Iterable[Row], by: Unit, names_models: bool) -> None:
 
 
 def _table_columns(row: Row, by: Unit, names_models: bool) -> list[str]:
-    """The keys whose values a table shows, those that say nothing in it left out."""
+    """The keys that a table shows, without those that would be empty in it."""
     left_out = set() if names_models else {"model"}
     if not row.get("unknown_tokens"):
         left_out.add("perplexity_without_unknown")
@@ -76,7 +75,7 @@ def _table_columns(row: Row, by: Unit, names_models: bool) -> list[str]:
 
 
 def _length(row: Row) -> str:
-    """How long a text is, in all the units that its figures are given per."""
+    """The length of a text, in all units of its figures: `: 4 tokens, 4 characters, ...`."""
     if "characters" not in row:
         return ""
     units = [f"{row[unit]:,} {unit}" for unit in ("tokens", "characters", "bytes", "words")]
@@ -86,7 +85,7 @@ def _length(row: Row) -> str:
 
 
 def _table_line(columns: list[str], cells: list[str]) -> str:
-    """Cells under each other: words to the left, figures to the right."""
+    """A line of a table: words aligned to the left, numbers to the right."""
     padded = []
     for key, cell in zip(columns, cells, strict=True):
         width = max(len(_COLUMNS[key][0]), 9)
@@ -107,7 +106,7 @@ def _four_decimals(value: float) -> str:
 
 
 def _perplexity(value: float) -> str:
-    """Four digits or more, unless it is out of all proportion: 3.271, 812.3, 12,345, 1.23e+12."""
+    """At least four digits; an exponent only for very large numbers: 3.271, 812.3, 12,345, 1.23e+12."""
     if value >= 1e9:
         return f"{value:.2e}"
     decimals = 4 - len(str(int(value)))
@@ -132,7 +131,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "rank": ("rank", _count),
     "token": ("token", str),
 }
-"""What stands over a column, and how its values are written."""
+"""The heading of each column, and the function that formats its values."""
 
 _TABLES: dict[Unit, tuple[str, ...]] = {
     "document": (
@@ -148,4 +147,4 @@ _TABLES: dict[Unit, tuple[str, ...]] = {
     "line": ("model", "line", "tokens", "nats", "perplexity", "bits_per_character"),
     "token": ("model", "index", "offset", "surprisal_bits", "rank", "token"),
 }
-"""The columns of each table; tokens come last, since some scripts are wide."""
+"""The columns of each table; `token` is last, since the characters of some scripts are wide."""

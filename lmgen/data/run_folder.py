@@ -101,12 +101,23 @@ class RunFolder:
         """The test text, where one was held out."""
         return self.data / "test.txt"
 
+    @property
+    def held_out_text(self) -> Path | None:
+        """The text to evaluate on if no other is named: the test text, else the validation text."""
+        return next((text for text in (self.test_text, self.valid_text) if text.exists()), None)
+
     def files_of(self, part: str) -> tuple[Path, Path | None]:
         """
         Where the ids and the text of `train`, `valid` or `test` are; the training text itself is not kept.
         """
         ids = self.data / f"{part}.npy"
         return ids, None if part == "train" else ids.with_suffix(".txt")
+
+
+def run_of(model: Path) -> RunFolder | None:
+    """The run folder that a model file is the model of; None for a model file on its own."""
+    folder = RunFolder(model.parent)
+    return folder if folder.config.exists() and model == folder.model else None
 
 
 def find_model(path: Path | None, checkpoints: Path = CHECKPOINTS) -> Path:

@@ -1,7 +1,9 @@
 """
-How surprised a model is by a text: nats, perplexity, bits.
+How well a model predicts a text: nats, perplexity, bits.
 
-- scoring.py: token ids to nats, in parallel streams or one after another
-- perplexity.py: texts, lines and tokens to the figures that people compare
-- baseline.py: the n-gram model of a run; mixing.py: the weights with which it is mixed with the network
+- scoring.py: nats of token ids, read in parallel streams or in order
+- perplexity.py: scores of texts, lines and tokens
+- baseline.py: the n-gram model of a run; mixing.py: the weights that mix it with the run's model
+- comparison.py: models, baselines and their mixture side by side, as `lmgen perplexity` shows them
+- exporting.py: ARPA files and smaller weights, with the scores before and after
 """

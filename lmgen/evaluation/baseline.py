@@ -1,8 +1,9 @@
 """The n-gram baseline of a run: fitted on the run's training tokens, kept in the run folder."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from lmgen.data.run_folder import RunFolder
+from lmgen.data.run_folder import RunFolder, run_of
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import ModelError
 from lmgen.models.model_file import load_model
@@ -12,13 +13,17 @@ from lmgen.tokenizers.base import Tokenizer
 
 def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int, prune: Sequence[int] = ()) -> NgramModel:
     """
-    Fit an n-gram model on a run's training tokens: lines are sentences where the tokenizer reads lines.
+    Fit an n-gram model on a run's training tokens. Lines are sentences if the tokenizer reads lines.
 
-    `order` and `prune` are those of `NgramModel.fit`.
+    Args:
+        run: the run folder.
+        tokenizer: the one that made the tokens.
+        order: tokens of an n-gram, at least 1.
+        prune: leave out n-grams that occur at most this often, for order 1, 2, ... (`NgramModel.fit`).
 
     Raises:
         CorpusError: the token file is missing or damaged.
-        ConfigError: the order is not at least 1.
+        ConfigError: the order or the thresholds are out of range.
     """
     return NgramModel.fit(
         read_tokens(run.train_tokens, tokenizer.vocabulary_size),
@@ -29,24 +34,29 @@ def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int, prune: Sequence
     )
 
 
-def open_baseline(run: RunFolder, tokenizer: Tokenizer, order: int | None = None) -> NgramModel:
+def baseline_of(path: Path, tokenizer: Tokenizer, order: int | None = None) -> NgramModel:
     """
-    The baseline of a run; one of another order is fitted anew.
+    The n-gram baseline of a model's run; a baseline of another order is fitted on the same tokens.
 
     Args:
-        run: the run folder.
-        tokenizer: of the model that it stands beside.
+        path: the model's file, in its run folder.
+        tokenizer: the model's.
         order: None for that of the stored baseline.
 
     Raises:
-        ModelError: there is no stored one and no order was given, or it has another tokenizer.
+        ModelError: the model is not in a run folder; or no baseline is stored and no order was given; or the
+            stored one has another tokenizer.
     """
+    run = run_of(path)
+    if run is None:
+        raise ModelError(f"there is no n-gram baseline: {path} is not in a run folder; name the folder")
     if run.ngram.exists():
         saved = load_model(run.ngram)
         if saved.tokenizer.to_json() != tokenizer.to_json():
             raise ModelError(f"{run.ngram} has another tokenizer than {run.model}; was one of them copied?")
-        if isinstance(saved.model, NgramModel) and order in (None, saved.model.order):
-            return saved.model
+        stored = saved.model.as_ngrams()
+        if stored is not None and order in (None, stored.order):
+            return stored
     if order is None:
         raise ModelError(f"the run {run.folder} was trained without an n-gram baseline; fit one with --order")
     return fit_on_run(run, tokenizer, order)

@@ -2,8 +2,8 @@
 The weights with which a run's network and its n-gram baseline are mixed.
 
 They are fitted by EM (models/mixture.py) on the run's validation text, and kept in `mixture.json` until one
-of the models changes. Where the validation text itself is to be scored, weights fitted on all of it would
-have seen what they are judged by: then each half is scored with the weights fitted on the other half.
+of the models changes. Weights fitted on all of the validation text would be evaluated on their own training
+data if that text itself is scored. So then each half is scored with the weights fitted on the other half.
 """
 
 import json
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lmgen.data.run_folder import RunFolder
+from lmgen.data.run_folder import RunFolder, run_of
 from lmgen.data.token_file import read_tokens
-from lmgen.errors import CorpusError, WriteError
+from lmgen.errors import CorpusError, ModelError, WriteError
 from lmgen.evaluation.scoring import score_ids
 from lmgen.files import write_text
 from lmgen.models.base import Float64Array, LanguageModel
@@ -29,7 +29,7 @@ Weights = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class FittedWeights:
-    """What EM found on a run's validation text, one weight a model."""
+    """The weights that EM found on a run's validation text, one for each model."""
 
     whole: Weights
     first_half: Weights
@@ -37,32 +37,32 @@ class FittedWeights:
     half: int
     """Where the second half begins, in tokens."""
     models: tuple[str, ...]
-    """The sha256 of each model's file; other models need other weights."""
+    """The sha256 of each model's file: the weights are for these models only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """How some of several models are mixed while a text is scored by all of them."""
+    """How to mix the scores of some of several models, while all of them score the same text."""
 
     members: tuple[int, ...]
-    """Which of the models, by their places."""
+    """The places of the mixed models among all models."""
     spans: tuple[tuple[float, Weights], ...]
-    """In turn, a token's place in the text and the weights of its members up to there."""
+    """(end, weights) of each span of the text, in order: `weights` hold for tokens before the place `end`."""
 
     @classmethod
     def of(cls, members: tuple[int, ...], fitted: FittedWeights, *, validation: bool) -> "Mixture":
-        """For any text, or for the very validation text that the weights were fitted on."""
+        """The mixture for a text; `validation` if it is the very text that the weights were fitted on."""
         if validation:
             return cls(members, ((fitted.half, fitted.second_half), (inf, fitted.first_half)))
         return cls(members, ((inf, fitted.whole),))
 
     def nats(self, begin: int, nats: Sequence[Float64Array]) -> Float64Array:
         """
-        Mix what models say of consecutive tokens.
+        Mix the scores of consecutive tokens.
 
         Args:
-            begin: the first one's place in the text.
-            nats: of every model the negative log-probabilities, (N,).
+            begin: the first token's place in the text.
+            nats: the negative log-probabilities under every model, (N,) each.
 
         Returns:
             The negative log-probabilities under the mixture, (N,).
@@ -77,14 +77,33 @@ class Mixture:
         return mixed
 
 
+def weights_of(path: Path, model: LanguageModel, baseline: LanguageModel) -> FittedWeights:
+    """
+    The weights that mix a model with its run's own baseline.
+
+    Args:
+        path: the model's file, in its run folder.
+        model: the model.
+        baseline: what `baseline_of` gives for it.
+
+    Raises:
+        ModelError: the model is not in a run folder.
+        CorpusError, NumericalError: as `fitted_weights`.
+    """
+    run = run_of(path)
+    if run is None:
+        raise ModelError(f"nothing to fit a mixture on: {path} is not in a run folder; name the folder")
+    return fitted_weights(run, [model, baseline], [run.model, run.ngram])
+
+
 def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Sequence[Path]) -> FittedWeights:
     """
     The weights of a run's mixture: those kept in the run folder, or fitted anew and kept there if possible.
 
     Args:
-        run: whose validation text they are fitted on.
-        models: to be mixed.
-        files: where each of them is saved.
+        run: the run whose validation text they are fitted on.
+        models: the models to mix.
+        files: the file of each model.
 
     Raises:
         CorpusError: the validation tokens are missing, damaged or too few.
@@ -107,13 +126,13 @@ def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Seque
         half=half,
         models=digests,
     )
-    with suppress(WriteError):  # in a folder that is not ours to write in they are fitted anew each time
+    with suppress(WriteError):  # in a read-only folder they are fitted anew each time
         write_text(run.mixture, json.dumps(asdict(fitted)) + "\n")
     return fitted
 
 
 def _kept(path: Path, models: int) -> FittedWeights | None:
-    """The weights of so many models in a file; None where none make sense: they can be fitted again."""
+    """The weights for this many models in a file; None if they are damaged, for they can be fitted again."""
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -132,6 +151,6 @@ def _kept(path: Path, models: int) -> FittedWeights | None:
 
 
 def _are_weights(values: list[object]) -> bool:
-    """Whether numbers are not negative and sum to 1."""
+    """Whether values are numbers, not negative, of sum 1."""
     numbers = [value for value in values if isinstance(value, float) and value >= 0]
     return len(numbers) == len(values) and abs(sum(numbers) - 1) < 1e-6

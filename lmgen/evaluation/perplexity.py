@@ -4,10 +4,10 @@ How well a language model predicts a text: for the whole of it, line by line, or
 With N tokens scored and the sum of their negative log-probabilities in nats:
 
     perplexity           exp(nats / N)
-    bits per character   nats / ln 2 / characters        so that models with other tokens compare
-    word perplexity      exp(nats / words)               a line end is a word
+    bits per character   nats / ln 2 / characters        comparable between models with other tokens
+    word perplexity      exp(nats / words)               a line end counts as a word
 
-Scoring token ids is for scoring.py; here is what the ids are of.
+scoring.py scores token ids; this module adds up their nats over texts, lines and tokens.
 """
 
 import math
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count, pairwise
-from typing import NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -32,43 +32,62 @@ from lmgen.tokenizers.base import Tokenizer
 NATS_PER_BIT = math.log(2)
 
 FIRST_LINES, MOST_LINES = 64, 1024
-"""So many lines are scored first and passed on; then twice as many each time, up to the second number."""
+"""Lines scored together: 64 at first, then twice as many each time, up to 1,024."""
 
 Item = TypeVar("Item")
 
 
+class _Row:
+    """A dataclass of results that can be printed."""
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def values(self) -> dict[str, Any]:
+        """The values by their names, in order."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON values; JSON has no infinity, so an infinite value is None."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in self.values().items()
+        }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextScore:
-    """What a model makes of a text."""
+class TextScore(_Row):
+    """How well a model predicts a text."""
 
     model: str
+    """The model's name."""
     text: str
     """The text's name."""
     tokens: int
-    """How many were predicted: all of them."""
+    """Tokens of the text; all of them were scored."""
     characters: int
     bytes: int
-    """Of the text in UTF-8."""
+    """Length of the text in UTF-8."""
     words: int
-    """What stands between white space, and line ends."""
+    """Words between white space, and line ends."""
     unknown_tokens: int
-    """How many tokens the vocabulary lacks; they are scored as the unknown token."""
+    """Tokens that are not in the vocabulary; they are scored as the unknown token."""
     nats: float
-    """Of all tokens together."""
+    """Sum of the negative log-probabilities of all tokens."""
     nats_per_token: float
     perplexity: float
     perplexity_without_unknown: float | None
-    """Over the known tokens alone, the unknown ones still being context; None where there are none."""
+    """Perplexity of the known tokens, with unknown ones as context only; None if all are unknown."""
     bits_per_character: float | None
-    """None where tokens are unknown: what was predicted is then less than the text."""
+    """None if tokens are unknown, for then less than the text was predicted."""
     bits_per_byte: float | None
-    """None where tokens are unknown."""
+    """None if tokens are unknown."""
     word_perplexity: float | None
-    """None where there are no words; infinite where it is too large for a float."""
+    """None if there are no words; infinite if it is too large for a float."""
 
     @property
     def note(self) -> str | None:
-        """What a reader of the figures has to know, if anything."""
+        """What a reader of these figures should know; None if there is nothing."""
         if not self.unknown_tokens:
             return None
         return (
@@ -78,41 +97,55 @@ class TextScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineScore:
-    """What a model makes of a line, taken as a text of its own; the fields mean what TextScore's do."""
+class CountedTextScore(TextScore):
+    """A TextScore beside the size of the model, to compare n-gram models of several orders."""
 
+    parameters: int | None
+    """Numbers that were estimated: a network's weights, an n-gram model's n-grams; None for a mixture."""
+
+    @classmethod
+    def of(cls, score: TextScore, parameters: int | None) -> Self:
+        """The same score with the number of parameters."""
+        return cls(**score.values(), parameters=parameters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineScore(_Row):
+    """How well a model predicts one line, scored as a text of its own. Fields are those of TextScore."""
+
+    model: str
     text: str
     line: int
-    """Counted from 1."""
+    """The line's number in the text, from 1."""
     tokens: int
-    """The line end among them, where the line has one or the tokenizer reads lines."""
+    """Tokens of the line. The line end is one if the line has one, or if the tokenizer reads lines."""
     nats: float
     perplexity: float | None
     bits_per_character: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenScore:
-    """How surprising a token is where it stands."""
+class TokenScore(_Row):
+    """How surprising one token of a text is."""
 
+    model: str
     text: str
     index: int
-    """Counted from 0, in tokens."""
+    """The token's place in the text, in tokens from 0."""
     offset: int
-    """Where the token begins, counted from 0, in characters."""
+    """Where the token begins in the text, in characters from 0."""
     token: str
-    """How it is spelled, without white space and control characters (tokenizers/pieces.py)."""
+    """The token's spelling, white space and control characters escaped (tokenizers/pieces.py)."""
     surprisal_bits: float
+    """Its negative log-probability, to base 2."""
     rank: int
-    """1 where no other token was more likely."""
+    """1 if no other token was more likely here."""
 
 
 def score_text(
     model: LanguageModel, tokenizer: Tokenizer, chunks: Iterable[str], name: str, *, exact: bool = False
 ) -> TextScore:
-    """
-    Score a text from its first token to its last; see `compare_models`.
-    """
+    """Score a whole text by one model. Args and Raises are those of `compare_models`."""
     return compare_models([model], tokenizer, chunks, name, exact=exact)[0]
 
 
@@ -129,12 +162,12 @@ def compare_models(
     Score one text by several models that share a tokenizer; the text is read once.
 
     Args:
-        models: each with the tokenizer's vocabulary.
+        models: models over the tokenizer's vocabulary.
         tokenizer: turns the text into ids.
         chunks: the text in pieces cut anywhere; memory does not grow with its length.
-        name: what the text is called in the results.
-        exact: read the text as one stream; otherwise a long one as parallel streams, see scoring.py.
-        mixture: of some of the models, to be scored too.
+        name: the text's name in the results.
+        exact: read the text as one stream; otherwise a long text is read as parallel streams (scoring.py).
+        mixture: a mixture of some of the models, to score too.
 
     Returns:
         The models' scores in their order, then the mixture's.
@@ -149,7 +182,7 @@ def compare_models(
     names = [model.name for model in models] + (["mixture"] if mixture else [])
     totals = [_Total(tokenizer.unknown) for _ in names]
     with _naming(name):
-        for blocks in zip(*scored, strict=True):  # side by side, so that no copy of the ids grows long
+        for blocks in zip(*scored, strict=True):  # in step, so that no model's copy of the ids piles up
             nats = [block.nats for block in blocks]
             if mixture:
                 nats.append(mixture.nats(totals[0].tokens, nats))
@@ -170,10 +203,9 @@ def score_lines(
     """
     Score each line of a text as a text of its own, its line end included where it has one.
 
-    The lines that a chunk completes are scored side by side, those of similar length together, so that lines
-    that arrive slowly are scored as they arrive, and many at once if they come fast. The first are scored a
-    few at a time: their scores come out while the others still wait. Memory does not grow with the text, nor
-    with a line.
+    All lines that a chunk completes are scored side by side, lines of similar length together. So lines that
+    arrive slowly are scored as they arrive, and many at once if they come fast. The first are scored a few at
+    a time, to give the first scores early. Memory does not grow with the text, nor with a line.
 
     Args and Raises are those of `compare_models`.
 
@@ -183,7 +215,7 @@ def score_lines(
     number = 0
     try:
         for number, line in enumerate(_lines(model, tokenizer, chunks, exact), 1):
-            yield _line_score(name, number, line)
+            yield _line_score(model.name, name, number, line)
     except NumericalError as error:
         raise NumericalError(f"{name}, after line {number}: {error}") from error
     if not number:
@@ -194,10 +226,10 @@ def score_tokens(
     model: LanguageModel, tokenizer: Tokenizer, chunks: Iterable[str], name: str, *, exact: bool = False
 ) -> Iterator[TokenScore]:
     """
-    Score a text, token by token, in order.
+    Score a text token by token, in order.
 
-    Args and Raises are those of `compare_models`. With `exact` the tokens come as the text does; otherwise
-    a segment of parallel streams at a time.
+    Args and Raises are those of `compare_models`. With `exact`, scores are yielded as the text arrives;
+    otherwise when a segment of parallel streams is complete.
     """
     for_ids, for_offsets = readings(tokenizer.encode_stream_with_offsets(chunks), 2)
     offsets = chain.from_iterable(block.tolist() for _, block in for_offsets)
@@ -208,6 +240,7 @@ def score_tokens(
             assert block.ranks is not None
             for token, nats, rank in zip(block.ids.tolist(), block.nats, block.ranks.tolist(), strict=True):
                 yield TokenScore(
+                    model=model.name,
                     text=name,
                     index=next(indices),
                     offset=next(offsets),
@@ -221,9 +254,9 @@ def score_tokens(
 
 def readings(items: Iterable[Item], count: int) -> list[Iterator[Item]]:
     """
-    Several readings of one stream. What all have read is let go at once.
+    Independent iterators over one stream. An item is freed as soon as all have read it.
 
-    (`itertools.tee` lets go of 57 items at a time, and an item here is a quarter of a million characters.)
+    (`itertools.tee` frees 57 items at a time, and an item here is a quarter of a million characters.)
     """
     source = iter(items)
     waiting: list[deque[Item]] = [deque() for _ in range(count)]
@@ -244,7 +277,7 @@ def readings(items: Iterable[Item], count: int) -> list[Iterator[Item]]:
 
 
 class _Total:
-    """Sums of what has been scored so far."""
+    """Running totals of a text: tokens, nats, and those of unknown tokens."""
 
     def __init__(self, unknown: int | None) -> None:
         self._unknown = unknown
@@ -261,7 +294,7 @@ class _Total:
 
 
 class _Line(NamedTuple):
-    """Sums of what has been scored of a line."""
+    """Totals of a line."""
 
     characters: int
     tokens: int
@@ -270,7 +303,7 @@ class _Line(NamedTuple):
 
 
 def _text_score(model: str, text: str, total: _Total, counts: TextCounts, words: int) -> TextScore:
-    """The figures of a whole text; it has at least one token and one character."""
+    """The score of a whole text, which has at least one token and one character."""
     bits = None if total.unknown_tokens else total.nats / NATS_PER_BIT
     known_tokens = total.tokens - total.unknown_tokens
     return TextScore(
@@ -291,9 +324,10 @@ def _text_score(model: str, text: str, total: _Total, counts: TextCounts, words:
     )
 
 
-def _line_score(text: str, number: int, line: _Line) -> LineScore:
+def _line_score(model: str, text: str, number: int, line: _Line) -> LineScore:
     bits = None if line.unknown_tokens else line.nats / NATS_PER_BIT / line.characters
     return LineScore(
+        model=model,
         text=text,
         line=number,
         tokens=line.tokens,
@@ -304,12 +338,12 @@ def _line_score(text: str, number: int, line: _Line) -> LineScore:
 
 
 def _perplexity(nats: float, count: int) -> float | None:
-    """exp(nats / count); None where there is nothing to take the mean of."""
+    """exp(nats / count); None if the count is 0."""
     return exp_or_infinity(nats / count) if count else None
 
 
 def exp_or_infinity(nats: float) -> float:
-    """The perplexity of a loss; infinite where the number is too large to be written."""
+    """exp(nats); infinite if the result is too large for a float."""
     try:
         return math.exp(nats)
     except OverflowError:
@@ -317,12 +351,12 @@ def exp_or_infinity(nats: float) -> float:
 
 
 def _words(counts: TextCounts, tokenizer: Tokenizer) -> int:
-    """Words between white space and line ends; the end of an open last line where it is predicted."""
+    """Words and line ends, with the end of an unfinished last line if the tokenizer predicts one."""
     return counts.words + counts.line_ends + (counts.open_lines if tokenizer.reads_lines else 0)
 
 
 def _lines(model: LanguageModel, tokenizer: Tokenizer, chunks: Iterable[str], exact: bool) -> Iterator[_Line]:
-    """The sums of each line."""
+    """The totals of each line."""
     blocks = line_blocks(chunks)
     most = FIRST_LINES
     for block in blocks:

@@ -1,5 +1,5 @@
 """
-How surprised any LanguageModel is by each token of a text, on token ids alone.
+The negative log-probability of each token of a text under any LanguageModel; token ids only, no text.
 
 A recurrent model reads 64 streams side by side several times faster than one stream as long as all of them.
 So a long text is read in segments of S parallel streams, each a contiguous part of L tokens:
@@ -13,46 +13,45 @@ So a long text is read in segments of S parallel streams, each a contiguous part
     stream 1            e f    g h i j           its context, and is scored on its own L tokens alone;
     stream 2            i j    k l m n           the next segment goes on after the last stream
 
-    stream 0            m n    o p q · ·         the last segment has fewer streams or shorter ones: what
-                                                 is missing is padded, and the padding not counted
+    stream 0            m n    o p q · ·         the last segment has fewer or shorter streams; short ones
+                                                 are padded, and the padding is not scored
 
-So every token is scored exactly once, in the order of the text, and memory does not grow with the text.
+Every token is scored exactly once, in the order of the text, and memory does not grow with the text.
 
-The first stream of a text is exact: its warm-up is all there is before it. The others begin with a state
-that does not know what is more than W tokens back: exact for an n-gram model, and for recurrent models with
-W = 256 so near that the mean over a text differs by far less than 0.1% (a one-layer LSTM and a GRU on
-tinyshakespeare: by less than 0.001%). At L = 4,096 the warm-up adds a sixteenth to the recurrent work and
-nothing to that of the output layer.
+The first stream of a text is exact: its warm-up is the whole text before it. The state of the others lacks
+everything more than W tokens back. That is exact for an n-gram model; for recurrent models with W = 256 the
+mean over a text changes by far less than 0.1% (a one-layer LSTM and a GRU on tinyshakespeare: less than
+0.001%). At L = 4,096 the warm-up adds a sixteenth to the recurrent work and nothing to the output layer's.
+
+A model that adapts while it reads (`LanguageModel.reads_in_order`) is given one stream, which carries its
+state from segment to segment.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.models.base import Float64Array, IdArray, LanguageModel, State, nats_of
+from lmgen.models.base import Float64Array, IdArray, Int64Array, LanguageModel, State, nats_of
 
 STREAMS = 64
-"""S: parallel streams of a segment. Many more would gain little and cost a warm-up each."""
+"""S: parallel streams of a segment. More would gain little, and each costs a warm-up."""
 
 STREAM_LENGTH = 4096
 """L: tokens of each stream in a full segment."""
 
 SHORTEST_STREAM = 1024
-"""A segment has as many streams as leave each so many tokens: for fewer a warm-up is not worth its time."""
+"""The fewest tokens of a stream in a segment of several: a shorter one is not worth its warm-up."""
 
 WARM_UP = 256
 """W: tokens that a stream reads before those it is scored on. S * L has to hold the head and two streams."""
 
 BLOCK_TOKENS = 4096
-"""Tokens of all streams that a model is given at once (T * B)."""
+"""The most tokens, of all streams together, that a model is given at once (T * B)."""
 
 BLOCK_FLOATS = 4_000_000
-"""Log-probabilities that a model may have to hold at once (T * B * V)."""
-
-Int64Array = npt.NDArray[np.int64]
+"""The most log-probabilities that a model may have to hold at once (T * B * V)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class ScoredBlock:
     nats: Float64Array
     """Negative log-probability of each token given all before it."""
     ranks: Int64Array | None
-    """1 for the token that was most likely at its place; tokens equally likely share the better rank."""
+    """1 for the most likely token at its place; equally likely tokens share the better rank."""
 
 
 def score_ids(
@@ -82,14 +81,14 @@ def score_ids(
         ids: the whole text as one array, (N,), which may be a memory map; or block by block.
         exact: read the text as one stream that carries its state from the first token to the last. Blocks
             of ids that are passed in are then scored as they come. Otherwise long texts are read as parallel
-            streams, see above; a text of less than two streams and a warm-up is always read exactly.
-        state: of one stream, where the text goes on from it; None for the start of a text. Parallel streams
-            beyond the first W tokens do not know what is in it.
+            streams (top of this file); a text shorter than two streams and a warm-up is always read exactly.
+        state: of one stream, if the text is a continuation; None for the start of a text. Parallel streams
+            beyond the first W tokens do not use it.
         ranks: find each token's rank too. Slower: it needs all V probabilities of every token.
 
     Yields:
-        Blocks that join into the text. Where they are cut depends on the text and on `exact` alone, so the
-        blocks of two models go side by side.
+        Consecutive blocks of the text. Where they are cut depends only on the text and on `exact`, not on
+        the model, so the blocks of two models can be zipped.
 
     Raises:
         NumericalError: a score is not a finite number; the message gives the token's place in the text.
@@ -105,9 +104,9 @@ def score_ids(
 
 def score_each(model: LanguageModel, texts: Sequence[IdArray], *, exact: bool = False) -> list[Float64Array]:
     """
-    Score texts that have nothing to do with each other, such as the lines of a file, many side by side.
+    Score independent texts, such as the lines of a file, many side by side.
 
-    Texts of similar length are read together; their order does not matter to the result.
+    Texts of similar length are read together; their order does not affect the result.
 
     Returns:
         For each of `texts` the nats of its tokens, (N,), the same as `score_ids` gives for it alone.
@@ -134,10 +133,10 @@ def mean_nats(model: LanguageModel, ids: IdArray, limit: int | None = None) -> t
     Args:
         model: any language model.
         ids: the text, (N,); a memory map will do.
-        limit: score only so many tokens from its start.
+        limit: score only this many tokens, from its start.
 
     Raises:
-        CorpusError: there is no token, so no mean.
+        CorpusError: there are no tokens to take the mean of.
         NumericalError: as `score_ids`.
     """
     nats, tokens = 0.0, 0
@@ -166,15 +165,20 @@ def _read_exactly(
 def _read_in_parallel(
     model: LanguageModel, state: State, ids: IdArray | Iterable[IdArray], ranks: bool
 ) -> Iterator[ScoredBlock]:
-    """The head, then segments of parallel streams."""
+    """The head, then segments of parallel streams; of one stream for a model that reads in order."""
     context = None
     for segment in _regrouped(_pieces(ids, STREAMS * STREAM_LENGTH), STREAMS * STREAM_LENGTH):
         if context is None:
             head = segment if _fits_one_stream(segment) else segment[:WARM_UP]
-            [scored], _ = _score_side_by_side(model, state, [head], ranks)
+            [scored], state = _score_side_by_side(model, state, [head], ranks)
             yield scored
             context, segment = head, segment[len(head) :]
-        if len(segment):
+        if not len(segment):
+            continue
+        if model.reads_in_order:
+            [scored], state = _score_side_by_side(model, state, [segment], ranks)
+            yield scored
+        else:
             yield _score_segment(model, context, segment, ranks)
             context = np.concatenate([context, segment])[-WARM_UP:]
 
@@ -204,8 +208,8 @@ def _score_side_by_side(
     Args:
         model: any language model.
         state: of the B streams, each before its first token.
-        streams: the ids of each, longest first. A stream that has ended is padded to the end of the T
-            tokens, then left out.
+        streams: the ids of each, longest first. A stream that ends is padded to the end of the T tokens,
+            then dropped.
         ranks: find each token's rank too.
 
     Returns:
@@ -256,7 +260,7 @@ def _advance(model: LanguageModel, state: State, ids: IdArray) -> State:
 
 
 def _padded(streams: Sequence[IdArray]) -> Int64Array:
-    """Streams as the columns of one array, (T, B), T being the longest's length; id 0 fills the others up."""
+    """Streams as the columns of one array, (T, B), T the longest's length; others are padded with id 0."""
     block = np.zeros((len(streams[0]), len(streams)), np.int64)
     for stream, ids in enumerate(streams):
         block[: len(ids), stream] = ids
@@ -264,7 +268,9 @@ def _padded(streams: Sequence[IdArray]) -> Int64Array:
 
 
 def _most_streams(model: LanguageModel) -> int:
-    """S, or fewer where a single step of S streams would be too many log-probabilities."""
+    """S, or fewer if one step of S streams would be too many log-probabilities; 1 if read in order."""
+    if model.reads_in_order:
+        return 1
     return max(min(STREAMS, BLOCK_FLOATS // model.vocabulary_size), 1)
 
 
@@ -291,7 +297,7 @@ def _regrouped(blocks: Iterable[IdArray], size: int) -> Iterator[IdArray]:
 
 
 def _check_finite(block: ScoredBlock, before: int) -> None:
-    """Refuse scores that are no numbers; `before` tokens of the text came before the block."""
+    """Refuse NaN and infinite scores; `before` tokens of the text came before the block."""
     wrong = np.flatnonzero(~np.isfinite(block.nats))
     if len(wrong):
         raise NumericalError(

@@ -1,4 +1,4 @@
-"""One completion, while it grows and when it is done. Which token comes next is decided in sampler.py."""
+"""One completion, while it grows and when it is finished. sampler.py draws its tokens."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -17,23 +17,23 @@ LINE_END = "\n"
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A text that went on."""
+    """A finished completion. The fields are those of `lmgen sample --json`."""
 
     prompt: str
     text: str
-    """What was generated: without the prompt, and without the stop text or line end that ended it."""
+    """The generated text, without the prompt and without the stop text or line end that ended it."""
     tokens: int
-    """How many were drawn, those of the stop text or line end too."""
+    """Number of tokens drawn, with those of the stop text or line end."""
     nats: float
-    """-Σ log p of these tokens under the model as it is, without filters."""
+    """-Σ log p of these tokens under the model's own distribution, before filters and temperature."""
     stopped_by: str
     """`length`, `stop` (a stop text) or `end` (the end of the line)."""
     seed: int
-    """The seed of the whole run; its n-th completion draws from the n-th random stream of that seed."""
+    """The seed of the whole call; the n-th completion draws from the n-th random stream of it."""
 
 
 class Continuation:
-    """A completion that grows: what of its prompt is still unread, and what has been generated."""
+    """A growing completion: the unread rest of its prompt, and the text generated so far."""
 
     def __init__(
         self,
@@ -47,22 +47,20 @@ class Continuation:
         random: np.random.Generator,
     ) -> None:
         """
-        Stand behind a prompt.
-
         Args:
-            prompt: the text that goes on.
+            prompt: the text to complete.
             ids: its tokens.
             tokenizer: turns tokens into text.
-            length: tokens to generate; 0 is endless.
-            stop: texts to end before.
+            length: tokens to generate; 0: without end.
+            stop: end before any of these texts.
             lines: end at the end of the line, too.
-            random: this completion's own random numbers.
+            random: the random numbers of this completion.
         """
         self.prompt = prompt
         self.unread = ids
         """The tokens of the prompt that the model has not read yet."""
         self.recent = deque(ids[-RECENT_TOKENS:].tolist(), maxlen=RECENT_TOKENS)
-        """The last tokens, of the prompt and generated."""
+        """The last tokens of the prompt and the completion, for the repetition penalty."""
         self.random = random
         self.stopped_by: str | None = None
         self._length = length
@@ -72,7 +70,7 @@ class Continuation:
         self._decoder = decoder_after(tokenizer, self.recent)
         self._drop_blank = ends_in_separator(tokenizer, prompt, ids)
         self._pending: list[int] = []
-        """Tokens taken whose text nobody has asked for yet: many are decoded faster at once."""
+        """Tokens that are not decoded yet; many are decoded faster at once."""
         self._text: list[str] = []
         self._tokens = 0
         self._nats = 0.0
@@ -83,7 +81,7 @@ class Continuation:
         return ids
 
     def take(self, token: int, nats: float) -> None:
-        """Go on by a token that was drawn; `nats` is its negative log-probability."""
+        """Append a drawn token; `nats` is its negative log-probability."""
         self._tokens += 1
         self._nats += nats
         self.recent.append(token)
@@ -99,19 +97,19 @@ class Continuation:
             self._end("length")
 
     def release(self) -> str:
-        """The text that has become certain since the last call."""
+        """The new text since the last call, as far as no stop text can begin in it."""
         self._decode()
         text = "".join(self._text)
         self._text.clear()
         return text
 
     def completion(self, seed: int) -> Completion:
-        """The result, once `stopped_by` is set and if nothing has been released."""
+        """The finished completion. `stopped_by` has to be set, and `release` never called."""
         assert self.stopped_by is not None
         return Completion(self.prompt, self.release(), self._tokens, self._nats, self.stopped_by, seed)
 
     def _decode(self) -> None:
-        """Turn pending tokens into text, without a blank that the prompt ends in already."""
+        """Decode pending tokens; drop a leading blank if the prompt already ends in one."""
         text = self._decoder.push(self._pending)
         self._pending.clear()
         if self._drop_blank and text:
@@ -120,7 +118,7 @@ class Continuation:
         self._text.append(self._stops.push(text))
 
     def _end(self, reason: str) -> None:
-        """Take what was held back; a stop text may still turn up in it."""
+        """Decode and release everything held back; a stop text may still turn up in it."""
         self._decode()
         self._text.append(self._stops.finish(self._decoder.finish()))
         self.stopped_by = reason
@@ -128,5 +126,5 @@ class Continuation:
             self._stop()
 
     def _stop(self) -> None:
-        """A stop text was found: say what it means."""
+        """Set `stopped_by` after a stop text was found."""
         self.stopped_by = "end" if self._lines and self._stops.found == LINE_END else "stop"

@@ -1,4 +1,4 @@
-"""The settings of sampling. Imports nothing heavy: the command line reads its flags here."""
+"""The settings of sampling. Imports nothing heavy, since the command line makes its flags of them."""
 
 from dataclasses import dataclass
 from math import inf
@@ -8,7 +8,7 @@ from lmgen.settings import check, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingConfig:
-    """How a text goes on."""
+    """How a text is completed."""
 
     length: int = setting(500, "tokens to generate, the prompt not counted; 0 is endless", minimum=0)
     top_k: int | None = setting(None, "keep the K tokens of largest p", minimum=1)
@@ -37,6 +37,6 @@ class SamplingConfig:
 
     @property
     def plain(self) -> bool:
-        """Whether tokens are drawn as the model predicts them: no filter, temperature 1."""
+        """Whether tokens are drawn from the model's own distribution: no filter, temperature 1."""
         filters = (self.top_k, self.top_p, self.min_p, self.repetition_penalty)
         return self.temperature == 1 and not any(filters)

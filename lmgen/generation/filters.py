@@ -1,25 +1,24 @@
 """
-Which tokens may come next, and how likely they are.
+The controls of sampling: which tokens may come next, and with what probability.
 
 With p the model's probabilities and l = log p, `candidates` applies, in this order:
 
     0. without             the unknown token is never generated
     1. top_k               keep the k likeliest
-    2. top_p               of these, keep the fewest that have a share P of their probability together
+    2. top_p               of these, keep the fewest whose probabilities sum to a share P of the total
     3. min_p               of these, keep those with p >= M max p
     4. repetition_penalty  l becomes θ l for tokens among the last 256, so p becomes p^θ
-    5. temperature         l becomes l / T; T = 0 leaves the likeliest alone
+    5. temperature         l becomes l / T; T = 0 keeps only the likeliest
 
-The first four drop tokens and the last two reweigh those that are left. Temperature comes last, so that
-what a filter drops does not depend on it, and so that greedy choice is the limit of a low temperature.
+The first four drop tokens and the last two reweight the rest. Temperature comes last, so that what a filter
+drops does not depend on it, and so that greedy decoding is the limit of a low temperature.
 Penalty and temperature together are CTRL's l / (T I), with I = 1 / θ since l is negative.
 
-Arrays are (B, V), natural logarithms. Results are not normalised again: the differences between log-weights
-are what counts. One token always survives; where tokens are equally likely and not all may stay, the lower
-ids do.
+Arrays are (B, V), natural logarithms. Results are not normalised again: only differences between log-weights
+matter. One token always survives; of equally likely tokens that cannot all be kept, those of lower ids are.
 
-Of a large vocabulary most tokens are dropped for good: from the first filter on there are only the few that
-are left, (B, K), each with its id beside it. So a token costs a few passes over V and no sort of it.
+Filters that drop most of a large vocabulary leave a small array, (B, K), with the tokens' ids beside it. So a
+token costs a few passes over V and no sort of it.
 """
 
 from dataclasses import dataclass
@@ -33,25 +32,27 @@ from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import FloatArray, IdArray
 
 RECENT_TOKENS = 256
-"""How far back the repetition penalty looks, prompt included; so its memory does not grow with the text."""
+"""Tokens that the repetition penalty looks back, prompt included; a bound keeps memory constant."""
 
 NO_TOKEN = -1
-"""Stands in a row of recent tokens for those that are not there yet."""
+"""Padding of a row of recent tokens."""
 
 FIRST_NUCLEUS = 64
-"""How many of the likeliest tokens `top_p` looks at first, and by how many times more it then tries again."""
+"""Number of the likeliest tokens that `top_p` sorts first."""
+
 NUCLEUS_GROWTH = 8
+"""Factor by which `top_p` sorts more tokens if these do not suffice."""
 
 GROUP = 16
-"""Tokens of which only the likeliest is looked at first when many are searched for few."""
+"""Size of the groups of tokens whose maxima bound the k-th likeliest token of a large vocabulary."""
 
 FEW = 256
-"""So few columns are not worth being gathered: what is dropped of them stays, as -inf."""
+"""Up to this many columns, dropped tokens stay in the array as -inf instead of being removed."""
 
 NOTHING_TO_DRAW = "the model gives no known token a probability: it may be damaged, train it again"
 
 COLDEST = 1e-100
-"""No temperature is lower, other than 0; at this one tokens are equal or out of all reach."""
+"""The lowest temperature above 0: here tokens are equally likely, or their probability is 0."""
 
 
 @dataclass(slots=True)
@@ -62,17 +63,17 @@ class Candidates:
     """(B, K); -inf for a token that is dropped, and where a stream has fewer candidates than others."""
 
     most: FloatArray
-    """The largest log-weight of each row, (B, 1)."""
+    """The largest log-weight of each stream, (B, 1)."""
 
     ids: IdArray | None = None
-    """(B, K): which token each is, in ascending order; None where they are 0 .. V - 1."""
+    """Ids of the tokens, ascending, (B, K); None if they are 0 .. V - 1."""
 
     def tokens(self, columns: IdArray) -> IdArray:
         """The token in one column of each row, (B,)."""
         return columns if self.ids is None else self.ids[np.arange(len(columns)), columns]
 
     def where(self, marked: npt.NDArray[np.bool_]) -> "Candidates":
-        """Those that are marked, (B, K); the others are dropped."""
+        """The marked candidates, (B, K); the others are dropped."""
         B, K = marked.shape
         if K <= FEW:
             return Candidates(np.where(marked, self.log_weights, -np.inf), self.most, self.ids)
@@ -97,8 +98,8 @@ def candidates(
 
     Args:
         log_probabilities: the model's, (B, V).
-        config: None, or a repetition penalty of 1, leaves a filter out.
-        recent: the last tokens of each stream for the repetition penalty, (B, W), filled up with `NO_TOKEN`;
+        config: a filter of None is not applied.
+        recent: the last tokens of each stream for the repetition penalty, (B, W), padded with `NO_TOKEN`;
             None if there is no penalty.
         unknown: the id that must not be generated, or None.
 
@@ -106,7 +107,7 @@ def candidates(
         The candidates, the largest log-weight of each row being 0; in double precision.
 
     Raises:
-        NumericalError: a probability is not a number, or no token but `unknown` has any.
+        NumericalError: a probability is NaN, or that of every token but `unknown` is 0.
     """
     known = without(log_probabilities, unknown)
     kept = Candidates(known, known.max(axis=-1, keepdims=True))
@@ -136,8 +137,8 @@ def top_k(kept: Candidates, k: int) -> Candidates:
     """
     Keep the k likeliest tokens (Fan, Lewis and Dauphin 2018, section 5.1).
 
-    Selects instead of sorting. Where V is many times k, all that is less likely than the k-th likeliest of
-    V / 16 tokens, each the likeliest of a group, goes first: at least k are not.
+    Selects instead of sorting. If V is many times k, tokens less likely than the k-th largest of V / 16 group
+    maxima are dropped first: at least k tokens are as likely as that.
     """
     if k >= kept.log_weights.shape[-1]:
         return kept
@@ -151,8 +152,8 @@ def top_p(kept: Candidates, p: float) -> Candidates:
     """
     Keep the nucleus: the smallest set of tokens with Σ p(v) >= P (Holtzman et al. 2020, equation 2).
 
-    The sum is relative to what earlier filters left. Only the likeliest tokens are sorted, more of them
-    until they suffice; the result is that of sorting all.
+    The sum is relative to what earlier filters left. Only the likeliest tokens are sorted, and more of them
+    until they suffice; the result is the same as of sorting all.
     """
     if p >= 1:
         return kept
@@ -186,7 +187,7 @@ def repetition_penalty(kept: Candidates, recent: IdArray, penalty: float) -> Can
 
     Args:
         kept: the candidates.
-        recent: the tokens to penalise, each once however often it is listed, (B, W); `NO_TOKEN` is no token.
+        recent: the tokens to penalise, (B, W), each only once; `NO_TOKEN` is padding.
         penalty: θ; above 1 they become less likely.
     """
     B, K = kept.log_weights.shape
@@ -201,9 +202,9 @@ def repetition_penalty(kept: Candidates, recent: IdArray, penalty: float) -> Can
 
 def temperature(kept: Candidates, degree: float) -> Candidates:
     """
-    Divide log-probabilities by T, so that p becomes p^(1/T); at T = 0 the likeliest token is left alone.
+    Divide log-probabilities by T, so that p becomes p^(1/T); T = 0 keeps only the likeliest token.
 
-    The largest becomes 0 first: then no temperature, however low or high, overflows or gives a NaN.
+    The largest is subtracted first, so that no temperature overflows or gives a NaN.
     """
     nothing = np.zeros((len(kept.most), 1))
     if degree == 0:

@@ -16,7 +16,7 @@ class NextToken:
     """A token that may come next."""
 
     token: str
-    """How it is spelled: the tokenizer's piece."""
+    """The token's spelling, as the tokenizer's `piece` gives it."""
     probability: float
     log10: float
     """log10 of the probability."""
@@ -30,16 +30,19 @@ def next_tokens(model: LanguageModel, tokenizer: Tokenizer, text: str, top: int 
     Args:
         model: any `LanguageModel`.
         tokenizer: the one that the model was trained with.
-        text: what comes before; an empty one is the start of a text.
-        top: how many, at least 1; all if there are no more. The unknown token is one of them.
+        text: the text so far; empty: the start of a text.
+        top: number of tokens, at least 1; all if the vocabulary is smaller. The unknown token may be among
+            them.
 
     Raises:
-        NumericalError: the model gives probabilities that are not such.
+        NumericalError: the model gives NaN, or probabilities above 1.
     """
     state = read(model, model.start(1), tokenizer.encode(text)[:, None])
     nats = nats_of(model.predict(state)[0])
     if np.isnan(nats).any():
-        raise NumericalError("the model gives probabilities that are none: it may be damaged, train it again")
+        raise NumericalError(
+            "the model gives NaN or probabilities above 1: it may be damaged, train it again"
+        )
     best = np.argsort(nats, kind="stable")[:top]
     return [
         NextToken(tokenizer.piece(token), exp(log_p), log_p / log(10), token)

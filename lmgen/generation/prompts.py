@@ -1,4 +1,4 @@
-"""How a completion takes over from its prompt: the model's state, the decoder, and what was unknown."""
+"""From a prompt to the start of its completion: model state, decoder, unknown parts."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from lmgen.models.base import IdArray, LanguageModel, State
 from lmgen.tokenizers.base import Decoder, Tokenizer
 
 BLOCK_STEPS = 256
-"""Steps that a model reads at once: enough to be fast, few enough to need little memory."""
+"""Steps that a model reads at once: many enough to be fast, few enough to need little memory."""
 
 
 def read(model: LanguageModel, state: State, ids: IdArray) -> State:
-    """The state after reading `ids`, (T, B), however long."""
+    """The state after reading `ids`, (T, B), of any length."""
     for step in range(0, len(ids), BLOCK_STEPS):
         state = model.advance(state, ids[step : step + BLOCK_STEPS])
     return state
@@ -20,27 +20,27 @@ def read(model: LanguageModel, state: State, ids: IdArray) -> State:
 
 def decoder_after(tokenizer: Tokenizer, ids: Iterable[int]) -> Decoder:
     """
-    A decoder that stands behind some tokens and will not repeat any of their text.
+    A decoder that continues after some tokens and does not repeat their text.
 
-    The last few hundred tokens of a text are enough: they show what the next one is joined to.
+    The last few hundred tokens of a text suffice: they determine how the next token is joined to it.
     """
     decoder = tokenizer.decoder()
     decoder.push(ids)
-    decoder.finish()  # the prompt has shown all of it, even where it ends in half a character
+    decoder.finish()  # all of it is in the prompt, even if that ends in half a character
     return decoder
 
 
 def ends_in_separator(tokenizer: Tokenizer, prompt: str, ids: IdArray) -> bool:
     """
-    Whether a prompt ends in white space that only separates words and is not itself in its tokens, `ids`.
+    Whether a prompt ends in white space that only separates words, and so is in none of its tokens `ids`.
 
-    Where it does, the decoder of a word tokenizer would write another blank before the next word.
+    The decoder of a word tokenizer would then write another blank before the next word.
     """
     return prompt[-1:].isspace() and len(tokenizer.encode(prompt.rstrip())) == len(ids)
 
 
 def unknown_parts(tokenizer: Tokenizer, prompt: str) -> list[str]:
-    """The characters or words of a prompt that the model never saw, each once, in order of appearance."""
+    """The characters or words of a prompt that are not in the vocabulary, each once, in order."""
     if tokenizer.unknown is None:
         return []
     ids, offsets = tokenizer.encode_with_offsets(prompt)

@@ -1,9 +1,9 @@
 """
-Texts that go on: drawing one token after the other from any language model.
+Sampling: drawing one token after the other from any language model.
 
-What may be drawn is the business of filters.py, where a text ends that of completion.py and stops.py. Each
-completion draws from a random stream of its own, one number a token, so that its text depends on the seed
-and on its place in the order of completions, and not on which others are drawn beside it.
+filters.py decides which tokens may be drawn, completion.py and stops.py where a text ends. Each completion
+has a random stream of its own and takes one number a token. So its text depends on the seed and on its place
+in the order of completions, not on the completions drawn beside it.
 """
 
 import secrets
@@ -13,22 +13,23 @@ from itertools import islice
 from math import inf
 
 import numpy as np
-import numpy.typing as npt
 
 from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import NO_TOKEN, NOTHING_TO_DRAW, RECENT_TOKENS, candidates
 from lmgen.generation.prompts import read
-from lmgen.models.base import FloatArray, IdArray, LanguageModel, State
+from lmgen.models.base import Float64Array, FloatArray, IdArray, LanguageModel, State
 from lmgen.tokenizers.base import Tokenizer
 
 FEW_WEIGHTS = 2000
-"""So many weights are summed one by one; of more, blocks are summed first, which is several times faster."""
+"""Up to this many weights are summed one by one; with more, blocks are summed first, which is faster."""
+
 BLOCK = 256
+"""Weights in such a block."""
 
 STREAMS = 64
-"""Completions drawn side by side: a model takes little longer for 64 than for a few."""
+"""The most completions drawn side by side: 64 take a model little longer than a few."""
 
 
 def complete(
@@ -45,23 +46,24 @@ def complete(
     """
     Complete each prompt `num` times, in order.
 
-    Prompts are taken as they are needed, as many as make up to 64 completions, so there may be any number of
-    them. A prompt is read once for all its completions. Prompts of one group are read side by side; when the
-    shortest has been read, its completions begin, while the others go on reading theirs token by token.
+    Prompts are taken as they are needed, in groups of up to 64 completions, so there may be any number of
+    them. A prompt is read once for all its completions. Prompts of a group are read side by side. Once the
+    shortest has been read, its completions begin while longer prompts are still read token by token.
 
     Args:
         model: any `LanguageModel`.
         tokenizer: the one that the model was trained with.
-        prompts: the texts that go on; an empty one starts from scratch.
-        config: how much is drawn, and how.
+        prompts: the texts to complete; an empty one starts from scratch.
+        config: length, seed and controls of sampling.
         num: completions per prompt, at least 1.
         lines: a completion also ends at the end of its line.
-        stop: texts to end before, wherever tokens are cut.
-        first: how many completions earlier calls have given that this one, of the same seed, goes on from.
+        stop: end before any of these texts, wherever tokens are cut.
+        first: number of completions that earlier calls with the same seed have given, if this one continues
+            them.
 
     Raises:
-        ConfigError: `length` is 0, which never ends, `num` is below 1 or a stop text is empty.
-        NumericalError: the model gives probabilities that are not numbers.
+        ConfigError: `length` is 0, which never ends; `num` is below 1; or a stop text is empty.
+        NumericalError: the model gives NaN.
     """
     if config.length == 0:
         raise ConfigError("length 0 is endless: it goes with one completion alone, printed while it grows")
@@ -85,14 +87,14 @@ def stream(
     stop: Sequence[str] = (),
 ) -> Iterator[str]:
     """
-    Complete one prompt and yield its text piece by piece, each as soon as it is certain.
+    Complete one prompt and yield its text piece by piece, as it is generated.
 
-    Joined, the pieces are the text of the first completion that `complete` gives. With `length` 0 they never
-    end, and memory does not grow.
+    The pieces join to the text of the first completion that `complete` gives. With `length` 0 they never end,
+    and memory does not grow.
 
     Raises:
         ConfigError: a stop text is empty.
-        NumericalError: the model gives probabilities that are not numbers.
+        NumericalError: the model gives NaN.
     """
     drawing = _Drawing(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
     only = drawing.continuation(prompt, tokenizer.encode(prompt), 0)
@@ -102,24 +104,24 @@ def stream(
 
 
 def new_seed() -> int:
-    """A seed that nobody has chosen, short enough to be typed."""
+    """A random seed, short enough to be typed."""
     return secrets.randbits(32)
 
 
 def draw(weights: FloatArray, uniforms: Sequence[float]) -> list[int]:
     """
-    Draw a token a stream by inverting its cumulative distribution.
+    Draw a token for each stream by inverting its cumulative distribution.
 
     Args:
         weights: (B, V), not negative, of any sum.
         uniforms: a number in [0, 1) for each stream.
 
     Returns:
-        For each the first id up to which there is more than the given share of all weight. One without
-        weight is never drawn.
+        For each stream the first id whose cumulative weight exceeds the given share of the sum. An id of
+        weight 0 is never drawn.
 
     Raises:
-        NumericalError: a row has no weight, or one that is not a number.
+        NumericalError: the weights of a stream are all 0, or one is NaN or infinite.
     """
     if weights.shape[-1] > FEW_WEIGHTS:
         return [_drawn_of_many(row, uniform) for row, uniform in zip(weights, uniforms, strict=True)]
@@ -128,7 +130,7 @@ def draw(weights: FloatArray, uniforms: Sequence[float]) -> list[int]:
 
 
 def _drawn_of_many(weights: FloatArray, uniform: float) -> int:
-    """The same for one stream, (V,): first the block of tokens is found, then the token in it."""
+    """A token drawn by many weights, (V,): first its block is found, then the token in the block."""
     sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK))
     before = sums.cumsum(dtype=np.float64)
     share = uniform * before.item(-1)
@@ -138,19 +140,19 @@ def _drawn_of_many(weights: FloatArray, uniform: float) -> int:
     return block * BLOCK + _inverted(inside, min(share - begin, inside.item(-1)))
 
 
-def _inverted(cumulative: npt.NDArray[np.float64], share: float) -> int:
-    """Where cumulative weights, (V,), first exceed a share of them."""
+def _inverted(cumulative: Float64Array, share: float) -> int:
+    """The first place where cumulative weights, (V,), exceed a value."""
     total = cumulative.item(-1)
     if not 0 < total < inf:
         raise NumericalError(NOTHING_TO_DRAW)
     index = int(cumulative.searchsorted(share, "right"))
-    # A share may be rounded up to the total: then it is the last one that has any weight.
+    # Rounding may put the share at the total: then it is the last id that has any weight.
     return index if index < len(cumulative) else int(cumulative.searchsorted(total))
 
 
 @dataclass(frozen=True, slots=True)
 class _Drawing:
-    """What all completions of one call have in common."""
+    """The model and settings that all completions of one call share."""
 
     model: LanguageModel
     tokenizer: Tokenizer
@@ -159,18 +161,18 @@ class _Drawing:
     lines: bool
     seed: int
     plain: bool
-    """Tokens are drawn as the model predicts them: no filter, temperature 1."""
+    """Draw from the model's own distribution: no filter, temperature 1."""
 
     def group(self, prompts: Sequence[str], num: int, first: int, *, alone: bool) -> Iterator[Completion]:
         """
         Complete a few prompts `num` times each.
 
         Args:
-            prompts: as many as `STREAMS` holds.
-            num: completions of each.
+            prompts: prompts with up to `STREAMS` completions together.
+            num: completions of each prompt.
             first: the number of the first random stream.
-            alone: there is only this one completion; otherwise none is computed as one stream alone, which
-                is rounded in another way (models/network/model.py).
+            alone: there is only one completion in all. If there are more, none is computed as a single
+                stream, whose numbers are rounded in another way (models/network/model.py).
         """
         encoded = [self.tokenizer.encode(prompt) for prompt in prompts]
         common = min(map(len, encoded))
@@ -203,7 +205,7 @@ class _Drawing:
         )
 
     def steps(self, state: State, streams: Sequence[Continuation]) -> Iterator[None]:
-        """Draw a token a step until all streams have ended, pausing after each; those that end make room."""
+        """Draw a token for each stream, yield, and repeat until all have ended; ended streams are dropped."""
         live = list(streams)
         reading = True
         while live:
@@ -222,7 +224,7 @@ class _Drawing:
                 state = self.model.advance(state, ids[None])
 
     def _next_ids(self, state: State, live: Sequence[Continuation]) -> IdArray:
-        """The next token of each stream, (B,): of its prompt while there is more of that, then drawn."""
+        """The next token of each stream, (B,): from its prompt as long as that lasts, then drawn."""
         ids = np.zeros(len(live), np.intp)
         drawing = []
         for row, stream in enumerate(live):
@@ -234,7 +236,7 @@ class _Drawing:
         return ids
 
     def _drawn(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
-        """A token for each stream, (B,), which take it; log-probabilities are (B, V)."""
+        """Draw a token for each stream and append it; (B,), from log-probabilities (B, V)."""
         drawn = self._draw(log_probabilities, streams)
         for stream, row, token in zip(streams, log_probabilities, drawn.tolist(), strict=True):
             stream.take(token, -row.item(token))
@@ -255,7 +257,7 @@ class _Drawing:
 
 
 def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:
-    """The last tokens of each stream, (B, W), filled up with `NO_TOKEN`."""
+    """The last tokens of each stream, (B, W), padded with `NO_TOKEN`."""
     recent = np.full((len(streams), RECENT_TOKENS), NO_TOKEN)
     for row, stream in zip(recent, streams, strict=True):
         row[: len(stream.recent)] = stream.recent
@@ -263,14 +265,14 @@ def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:
 
 
 def _checked(stop: Sequence[str]) -> Sequence[str]:
-    """Refuse what would end every text at once."""
+    """Refuse an empty stop text, which would end every completion at once."""
     if isinstance(stop, str) or not all(stop):
         raise ConfigError(f"stop is {stop!r}, but has to be a list of texts of at least one character")
     return stop
 
 
 def _seed(config: SamplingConfig) -> int:
-    """The seed asked for, or a new one."""
+    """The given seed, or a new one."""
     return new_seed() if config.seed is None else config.seed
 
 

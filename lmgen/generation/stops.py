@@ -1,14 +1,14 @@
-"""Stop texts: a text ends before the first of them, and no part of one is ever shown."""
+"""Stop texts: a completion ends before the first of them, and no part of one is ever shown."""
 
 from collections.abc import Sequence
 
 
 class StopWatch:
     """
-    Passes a growing text on as far as it is certain that no stop text begins there.
+    Passes on a growing text, up to where a stop text may begin.
 
-    What counts is the stop text that begins first (the shorter of two that begin together), so the result
-    does not depend on how the text comes in pieces. Memory is bounded by the longest stop text and a piece.
+    The text ends at the stop text that begins first (the shorter of two that begin together), so the result
+    does not depend on where pieces are cut. Memory is bounded by the longest stop text and one piece.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -16,7 +16,7 @@ class StopWatch:
         self._longest = max(map(len, stops), default=0)
         self._held = ""
         self.found: str | None = None
-        """The stop text that ends the text; what came after it is gone."""
+        """The stop text that ended the text; None if there was none yet."""
 
     @property
     def watching(self) -> bool:
@@ -24,14 +24,14 @@ class StopWatch:
         return bool(self._stops)
 
     def push(self, text: str) -> str:
-        """Take more text; return what can be shown now."""
+        """Add a piece of text; return what can be shown now."""
         if not self._stops:
             return text
         self._held += text
         return self._show(self._beginning())
 
     def finish(self, text: str) -> str:
-        """Take the last of the text; return all that was held back: what has only begun is no stop text."""
+        """Add the last piece; return everything held back, since an incomplete stop text is none."""
         self._held += text
         return self._show(len(self._held))
 
@@ -44,7 +44,7 @@ class StopWatch:
         return shown
 
     def _beginning(self) -> int:
-        """Where the first beginning of a stop text stands that the text to come may complete."""
+        """The first place where a stop text may have begun that is not complete yet."""
         end = len(self._held)
         for position in range(max(0, end - self._longest + 1), end):
             if any(stop.startswith(self._held[position:]) for stop in self._stops):

@@ -6,7 +6,6 @@ Language models: (ids, state) -> log-probabilities. numpy only, never torch.
 - ngram/: the n-gram model
 - mixture.py: several models, linearly interpolated
 - model_file.py: a model as one file
-- description.py: what a model is, in figures
 
 Shapes are written with these letters, here and to the right:
 T steps, B streams (the batch), V ids in the vocabulary, E embedding, H hidden, L layers, G gates of a cell.

@@ -1,30 +1,39 @@
 """
-The protocol that evaluation and generation are written against, whatever the model is.
+The protocol that evaluation, generation and everything to their right are written against.
 
-A state stands between two tokens: it is all that a model remembers of the tokens before, for each of B
-streams. What is inside is the model's own business.
+A state stands between two tokens. It is all that a model remembers of the tokens before, for each of B
+streams; only the model that made it knows what is inside.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from lmgen.tokenizers.base import IdArray as IdArray
 
+if TYPE_CHECKING:
+    from lmgen.models.network.model import RecurrentModel
+    from lmgen.models.ngram.model import NgramModel
+
 State = Any
-"""Opaque outside the model that made it. A state is never changed in place: it may be kept and used again."""
+"""Opaque to everyone but its model. A state is never changed in place, so it can be kept and used again."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
+Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
+Int64Array = npt.NDArray[np.int64]
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+"""Arrays by name, as a model file holds them."""
 
 ROUNDING = 0.01
 """
-No log-probability is above 0 by more, unless the model is damaged.
+The largest log-probability above 0 that is taken for a rounding error instead of a damaged model.
 
-Rounding to float32 adds far less. An n-gram file with three decimals of each log10 may be wrong by 0.00115 in
-each number, and adds up one for each order: below this up to order 8.
+Rounding to float32 adds far less. An ARPA file that gives each log10 with three decimals may be wrong by
+0.00115 in each number, and a log-probability adds up one number for each order: below 0.01 up to order 8.
 """
 
 
@@ -32,12 +41,29 @@ class LanguageModel(Protocol):
     """P(next token | all tokens before), for B streams side by side. All logarithms are natural."""
 
     @property
+    def kind(self) -> str:
+        """What sort of model it is, the `kind` in its file's header: `recurrent`, `ngram`, `mixture`."""
+
+    @property
+    def name(self) -> str:
+        """A word or two for tables and messages: `lstm`, `ngram-5`."""
+
+    @property
     def vocabulary_size(self) -> int:
         """V: ids are 0 .. V - 1."""
 
     @property
-    def name(self) -> str:
-        """A word or two that say what it is: `lstm`, `ngram-5`."""
+    def reads_in_order(self) -> bool:
+        """
+        Whether a text has to be read as one stream, from its first token to its last.
+
+        True for a model that adapts while it reads: it needs the whole text before a token, not only the last
+        few hundred tokens. A text is otherwise read faster in parallel pieces.
+        """
+
+    @property
+    def format_version(self) -> int:
+        """The oldest version of the file format that can hold it (model_file.py)."""
 
     def start(self, streams: int) -> State:
         """The state before the first token of a text, for B = `streams` streams."""
@@ -59,12 +85,34 @@ class LanguageModel(Protocol):
     def select(self, state: State, streams: Sequence[int]) -> State:
         """The state of the listed streams, in that order; one may be listed twice, or left out."""
 
+    def describe(self) -> dict[str, Any]:
+        """
+        What the model is, as JSON values: `name`, `vocabulary_size`, `parameters`, and what its kind adds.
+
+        `parameters` counts the numbers that were estimated: a network's weights, an n-gram model's n-grams.
+        """
+
+    def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
+        """
+        What a model file keeps: the configuration, as JSON values, and the arrays.
+
+        The `from_tensors` of the same kind (model_file.py lists them) makes the model of it again. Arrays of
+        two dimensions are weights, which a file may store in fewer bytes.
+        """
+
+    def as_network(self) -> "RecurrentModel | None":
+        """The network that training can go on from; None for a model that is none."""
+
+    def as_ngrams(self) -> "NgramModel | None":
+        """The model as tables of n-grams, which an ARPA file can hold; None for a model that has none."""
+
 
 def nats_of(log_probabilities: FloatArray) -> Float64Array:
     """
     Negative log-probabilities, in double precision.
 
-    What rounding has put just above a probability of 1 is 1; what is far above it, or no number, is a NaN.
+    A log-probability slightly above 0 is a rounding error and counts as 0. One further above 0, or NaN, gives
+    NaN.
     """
     nats = np.maximum(0.0 - log_probabilities.astype(np.float64), 0.0)
     nats[log_probabilities > ROUNDING] = np.nan

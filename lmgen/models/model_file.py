@@ -1,9 +1,17 @@
 """
 A model is one .safetensors file: arrays, and JSON in its header. It cannot run code and needs no other file.
 
-The header's one entry, `lmgen`, is a JSON object: `format_version`, `kind` (which class), `config`,
-`tokenizer`, `training`, and `weights` where they are compressed (compression.py). One entry, because the
-library writes several in random order and the same training has to give the same bytes.
+The header has one entry, `lmgen`, a JSON object with the keys
+
+    format_version
+    kind            what sort of model it is, one of MODELS
+    config          what the model needs to know beside its arrays
+    tokenizer
+    training        a summary for people; nothing depends on it
+    weights         how matrices are stored, only where that is not float32 (network/compression.py)
+
+It is a single entry because the library writes several in random order, and the same training has to give the
+same bytes.
 """
 
 import json
@@ -20,7 +28,8 @@ from safetensors.numpy import save_file
 
 from lmgen.errors import LmgenError, ModelError
 from lmgen.files import replacing
-from lmgen.models.base import LanguageModel
+from lmgen.models.base import LanguageModel, Tensors
+from lmgen.models.mixture import MixtureModel
 from lmgen.models.network.compression import compress, expand
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.model import NgramModel
@@ -31,17 +40,12 @@ FORMAT = "lmgen"
 FORMAT_VERSION = 3
 """
 The newest that is read. A file says the oldest that can read it, so that an older lmgen asks for an upgrade
-instead of calling the file damaged: 3 with dense layers or one-hot input, 2 with compressed weights, else 1.
+instead of calling the file damaged: 3 for mixtures, dense layers and
+one-hot input, 2 for compressed weights, else 1.
 """
 
 DEEPEST_SUMMARY = 8
-"""Objects and lists within each other in what a file says of the training."""
-
-MODELS: dict[str, Callable[..., RecurrentModel | NgramModel]] = {
-    "recurrent": RecurrentModel.from_tensors,
-    "ngram": NgramModel.from_tensors,
-}
-"""What the header's `kind` stands for."""
+"""The deepest nesting of objects and lists in a file's summary of the training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,12 @@ class SavedModel:
     training: Mapping[str, Any] = field(default_factory=dict)
     """A summary of the training: corpus, steps, losses. For people; nothing depends on it."""
     weights: str = "float32"
-    """How the file stores the weights, one of compression.WEIGHTS; the model's own are float32."""
+    """How the file stores matrices, one of compression.WEIGHTS; the model's own are float32."""
 
 
 def save_model(
     path: Path,
-    model: RecurrentModel | NgramModel,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     training: Mapping[str, Any] | None = None,
     weights: str = "float32",
@@ -68,10 +72,10 @@ def save_model(
 
     Args:
         path: the file.
-        model: a network, or an n-gram model, which has no weights to compress.
-        tokenizer: the model's own.
+        model: of one of the kinds in MODELS.
+        tokenizer: the one that the model was trained with.
         training: a summary of it.
-        weights: how they are stored, one of compression.WEIGHTS.
+        weights: how matrices are stored, one of compression.WEIGHTS.
 
     Raises:
         ConfigError: `weights` is something else.
@@ -81,7 +85,7 @@ def save_model(
     config, parameters = model.to_tensors()
     tensors = compress(parameters, weights)
     header: dict[str, Any] = {
-        "kind": "recurrent" if isinstance(model, RecurrentModel) else "ngram",
+        "kind": model.kind,
         "config": config,
         "tokenizer": tokenizer.to_json(),
         "training": dict(training or {}),
@@ -113,7 +117,8 @@ def load_model(path: Path) -> SavedModel:
         case _:
             raise ModelError(f"{path} is not a model, or damaged: its header lacks kind, config or tokenizer")
     if kind not in MODELS:
-        raise ModelError(f"{path} holds a model of kind {kind!r}; known here are {', '.join(MODELS)}")
+        known = ", ".join(MODELS)
+        raise ModelError(f"{path} holds a model of kind {kind!r}; known here are {known}: upgrade lmgen")
     try:
         tokenizer = tokenizer_from_json(tokens)
         weights = header.get("weights", "float32")
@@ -129,8 +134,32 @@ def load_model(path: Path) -> SavedModel:
     return SavedModel(model, tokenizer, training, weights)
 
 
+def _mixture(config: Mapping[str, Any], tensors: Tensors) -> LanguageModel:
+    return MixtureModel.from_tensors(config, tensors, _member)
+
+
+def _member(kind: str, config: Mapping[str, Any], tensors: Tensors) -> LanguageModel:
+    """
+    One of the models of a mixture.
+
+    Raises:
+        ModelError: its kind is unknown, or it is damaged.
+    """
+    if kind not in MODELS:
+        raise ModelError(f"it mixes a model of kind {kind!r}; known here are {', '.join(MODELS)}")
+    return MODELS[kind](config, tensors)
+
+
+MODELS: dict[str, Callable[[Mapping[str, Any], Tensors], LanguageModel]] = {
+    "recurrent": RecurrentModel.from_tensors,
+    "ngram": NgramModel.from_tensors,
+    "mixture": _mixture,
+}
+"""How a model of each kind is made of its configuration and its arrays."""
+
+
 def _check_summary(values: object, levels: int = DEEPEST_SUMMARY) -> None:
-    """Refuse what was read but could not be written as JSON again: too deep, or a number without end."""
+    """Refuse a summary that could not be written as JSON again: too deep, or with an infinite number."""
     if levels < 0 or (isinstance(values, float) and not isfinite(values)):
         raise ModelError("its summary of the training is nested too deep, or holds an infinite number")
     if isinstance(values, dict | list):
@@ -138,11 +167,11 @@ def _check_summary(values: object, levels: int = DEEPEST_SUMMARY) -> None:
             _check_summary(value, levels - 1)
 
 
-def save_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:
+def save_tensors(path: Path, tensors: Tensors, header: Mapping[str, Any]) -> None:
     """
     Write arrays and a JSON header as one .safetensors file, whole or not at all.
 
-    Its format version is 1 unless the header has another.
+    The format version is 1 unless the header gives another one.
 
     Raises:
         WriteError: the file cannot be written.
@@ -158,10 +187,10 @@ def save_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], header: Ma
 
 def load_tensors(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """
-    Read header and arrays of a file that `save_tensors` wrote.
+    Read the header and the arrays of a file that `save_tensors` wrote.
 
     Raises:
-        ModelError: it is missing, cut short, something else, or of a newer format.
+        ModelError: it is missing, cut short, of another program, or of a newer format.
     """
     try:
         with safe_open(path, framework="np") as file:

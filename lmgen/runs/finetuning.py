@@ -90,12 +90,13 @@ def open_origin(name: str) -> Origin:
     """
     path = find_model(Path(name))
     saved = load_model(path)
-    if not isinstance(saved.model, RecurrentModel):
+    network = saved.model.as_network()
+    if network is None:
         raise ModelError(
-            f"{path} is an n-gram model, which cannot be trained on; fit another one on the new text (lmgen "
-            "ngram), or give --from a network"
+            f"{path} ({saved.model.name}) is no network that training can go on from; fit an n-gram model on "
+            "the new text (lmgen ngram), or give --from a network"
         )
-    return Origin(path, saved.model, saved.tokenizer)
+    return Origin(path, network, saved.tokenizer)
 
 
 def refuse_contradictions(given: Mapping[str, Any], origin: Origin) -> None:

@@ -60,7 +60,7 @@ class Keeper:
         self._cut_at: int | None = None
         self._model: tuple[RecurrentModel, dict[str, Any]] | None = None
         self._due = monotonic() + self._wait(0.0)
-        if trainer.progress.improved and not self._run.model.exists():
+        if trainer.progress.improved and not self._run.model.exists():  # the best one is lost
             self._take_model()
 
     def after(self, event: Stepped | Evaluated | RolledBack) -> Iterator[Saved | Unsaved]:
@@ -200,7 +200,8 @@ def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
     nats = saved.training.get("valid_nats_per_token")
     if not isinstance(nats, float):
         return None
-    return {"order": getattr(saved.model, "order", 0), "valid_perplexity": exp_or_infinity(nats)}
+    ngrams = saved.model.as_ngrams()
+    return {"order": ngrams.order if ngrams else 0, "valid_perplexity": exp_or_infinity(nats)}
 
 
 def _last_train_nats(metrics: Path) -> float | None:

@@ -8,5 +8,5 @@ Text to token ids and back, from the simplest to the most involved.
 - registry.py: the tokenizers by name; loading a saved one
 
 What they share is in base.py, their settings in config.py; pieces.py spells tokens so that they can be shown,
-sentencepiece_model.py reads SentencePiece's own file.
+sentencepiece_model.py reads SentencePiece's own file; streams.py writes long texts as tokens, and back.
 """

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmgen.models.base import FloatArray, IdArray
+from lmgen.models.base import FloatArray, IdArray, Tensors
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layer import Layer, NetworkState, arrays_of
 from lmgen.models.network.layers import network_layers
-from lmgen.models.network.model import Float32Array
+from lmgen.models.network.model import Float32Array, RecurrentModel
 from lmgen.models.network.output import Softmax
 from lmgen.models.network.recurrent import Recurrent
 from lmgen.training.layers.fastest import run_window
@@ -184,6 +184,9 @@ class TorchLanguageModel:
     A state is what the hidden layers remember, and what the output reads next, (B, n).
     """
 
+    kind = "recurrent"
+    reads_in_order = False
+
     def __init__(self, network: Network, start_token: int) -> None:
         """Args: network, shared and not copied; start_token, the id that a text is taken to follow."""
         self.network = network
@@ -230,6 +233,28 @@ class TorchLanguageModel:
         layers, unread = state
         chosen = list(streams)
         return tuple(tuple(part[chosen] for part in layer) for layer in layers), unread[chosen]
+
+    @property
+    def format_version(self) -> int:
+        """That of the network in use."""
+        return self.as_network().format_version
+
+    def describe(self) -> dict[str, Any]:
+        """What the network in use says of itself."""
+        return self.as_network().describe()
+
+    def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
+        """What a model file keeps: that of the network in use."""
+        return self.as_network().to_tensors()
+
+    def as_network(self) -> RecurrentModel:
+        """The same network in use, without torch: a copy of the weights as they are now."""
+        return RecurrentModel(
+            self.network.config, self.vocabulary_size, self.start_token, self.network.arrays()
+        )
+
+    def as_ngrams(self) -> None:
+        """None: it has no tables of n-grams."""
 
     def _read(self, ids: IdArray, state: NetworkState) -> tuple[Tensor, NetworkState]:
         was_training = self.network.training

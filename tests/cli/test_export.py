@@ -81,7 +81,7 @@ def test_a_recurrent_run_names_its_baseline(ngram: Path, tmp_path: Path) -> None
 
     assert (alone.returncode, beside.returncode) == (1, 1)
     assert alone.stderr == (
-        "error: run/model.safetensors is a recurrent network, but an ARPA file holds an n-gram model; "
+        "error: run/model.safetensors (rnn) has no n-grams to write to an ARPA file; "
         "`lmgen ngram` makes one\n"
     )
     assert beside.stderr.endswith("its n-gram baseline is run/ngram.safetensors\n")
@@ -179,8 +179,8 @@ def test_an_int8_file_can_become_a_float16_file(run: Path, tmp_path: Path) -> No
         (
             ["ngram.safetensors", "--to", "int8"],
             1,
-            "ngram.safetensors is ngram-3, but int8 is for the weights of a recurrent network; the tables of "
-            "an n-gram model are compact already",
+            "ngram.safetensors (ngram-3) has no weights to store as int8; the tables of an n-gram model are "
+            "compact already",
         ),
         (
             ["ngram.safetensors", "--text", "x"],
@@ -211,16 +211,18 @@ def test_what_cannot_be_exported_is_one_line(
 
 def test_a_network_is_exported_from_python(run: Path, tmp_path: Path) -> None:
     model = load(run)
-    small = model.export(tmp_path / "small.safetensors", to="float16")
+    exported = model.export(tmp_path / "small.safetensors", to="float16")
+    small = load(exported.out)
 
     assert (small.path, small.weights) == (tmp_path / "small.safetensors", "float16")
     assert small.describe()["weights"] == "float16"
-    change = small.score(TEXT).nats - model.score(TEXT).nats
-    assert abs(change) < 0.1
-    with pytest.raises(ModelError, match=r"small\.safetensors is there already; replace it \(overwrite\)"):
-        model.export(tmp_path / "small.safetensors")
+    assert exported.scores is not None
+    assert [score.nats for score in exported.scores] == [model.score(TEXT).nats, small.score(TEXT).nats]
+    assert exported.bytes_after < exported.bytes_before == model.path.stat().st_size
+    with pytest.raises(ModelError, match=r"there is a file .*small\.safetensors already; replace it"):
+        model.export(str(tmp_path / "small.safetensors"))
     with pytest.raises(ConfigError, match="not as 'int4'"):
-        model.export(tmp_path / "other.safetensors", to="int4")  # type: ignore[arg-type]
+        model.export(tmp_path / "other.safetensors", to="int4")  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(

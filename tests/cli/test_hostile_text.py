@@ -178,7 +178,7 @@ def odd(tmp_path: Path) -> Path:
     path = tmp_path / "odd\x1b[2J.safetensors"
     save_bigram_model(path, tokenizer, chain(tokenizer, "".join(dict.fromkeys(ESCAPES))))
     model = load_model(path).model
-    save_model(path, model, tokenizer, {"corpus\x1b[3m": ESCAPES, "parents": [{"corpus": ESCAPES}]})  # type: ignore[arg-type]
+    save_model(path, model, tokenizer, {"corpus\x1b[3m": ESCAPES, "parents": [{"corpus": ESCAPES}]})
     (tmp_path / "text\x1b[2J\u202e[bold].txt").write_text(ESCAPES, newline="")
     (tmp_path / "latin1\x1b[2J.txt").write_bytes(b"\xe9\n")
     return tmp_path

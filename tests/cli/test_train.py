@@ -208,8 +208,8 @@ REFUSED_STARTS = [
     (
         ["--from", "old/ngram.safetensors"],
         1,
-        "old/ngram.safetensors is an n-gram model, which cannot be trained on; fit another one on the new "
-        "text (lmgen ngram), or give --from a network",
+        "old/ngram.safetensors (ngram-2) is no network that training can go on from; fit an n-gram model on "
+        "the new text (lmgen ngram), or give --from a network",
     ),
     (
         ["--extend-vocabulary"],

@@ -15,7 +15,7 @@ from lmgen.evaluation import scoring
 from lmgen.evaluation.scoring import ScoredBlock, mean_nats, score_each, score_ids
 from lmgen.models.base import FloatArray, IdArray, LanguageModel
 from lmgen.models.network.output import log_softmax
-from tests.fakes import BigramModel, random_bigram_model, uniform_model
+from tests.fakes import BigramModel, CountingModel, FakeModel, random_bigram_model, uniform_model
 
 V = 7
 texts = st.lists(st.integers(0, V - 1), min_size=1, max_size=120).map(np.array)
@@ -58,7 +58,7 @@ def by_hand(model: LanguageModel, ids: IdArray) -> FloatArray:
 
 
 @dataclass
-class FadingModel:
+class FadingModel(FakeModel):
     """
     Remembers the sum of all tokens, each counting half of the one after it: like a recurrent network it
     never quite forgets. The state is that sum.
@@ -116,6 +116,29 @@ def test_a_model_that_never_forgets_is_all_but_exact_after_a_long_warm_up(
     with layout(streams, stream_length, shortest_stream, warm_up=30):
         _, nats = joined(score_ids(model, ids))
     np.testing.assert_allclose(nats, by_hand(model, ids), atol=1e-6)
+
+
+@given(texts, st.booleans())
+def test_a_model_that_adapts_while_it_reads_gets_one_stream(ids: IdArray, exact: bool) -> None:
+    model = CountingModel(V)
+    with layout(streams=4, stream_length=16, shortest_stream=3, warm_up=5):
+        scored_ids, nats = joined(score_ids(model, ids, exact=exact))
+        others = [block.ids for block in score_ids(random_bigram_model(V), ids, exact=exact)]
+        blocks = [block.ids for block in score_ids(model, ids, exact=exact)]
+
+    assert model.most_streams <= 1
+    np.testing.assert_array_equal(scored_ids, ids)
+    np.testing.assert_allclose(nats, by_hand(model, ids), atol=1e-12)
+    assert [len(block) for block in blocks] == [len(block) for block in others], "so models can be compared"
+
+
+def test_lines_are_not_read_side_by_side_by_a_model_that_adapts() -> None:
+    model = CountingModel(V)
+    each = score_each(model, [np.array([0, 0]), np.array([0])])
+
+    assert model.most_streams == 1
+    np.testing.assert_allclose(np.exp(-each[0]), [1 / V, 2 / (V + 1)])
+    np.testing.assert_allclose(np.exp(-each[1]), [1 / V])
 
 
 @given(texts, st.booleans(), st.integers(1, 50), st.integers(4 * V, 500))

@@ -23,7 +23,6 @@ from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens, write_tokens
 from lmgen.evaluation.mixing import fitted_weights
 from lmgen.models.base import LanguageModel
-from lmgen.models.description import describe
 from lmgen.models.mixture import MixtureModel
 from lmgen.models.model_file import load_model, save_model
 from lmgen.models.network.config import NetworkConfig
@@ -63,7 +62,7 @@ class Subject:
 
 def subjects(folder: Path) -> list[Subject]:
     """All of them; they are made in the folder."""
-    models = [*_networks(folder), *_ngrams(folder)]
+    models = [*_networks(folder), *_ngrams(folder), _mixture(folder)]
     others = [model.data for model in models]
 
     def exchange(data: bytes, random: Random) -> Mutation:
@@ -116,6 +115,14 @@ def _ngrams(folder: Path) -> Iterator[Subject]:
         yield Subject(f"n-gram {tokenizer.name}", path.suffix, path.read_bytes(), TENSOR_FILE, use_model)
 
 
+def _mixture(folder: Path) -> Subject:
+    tokenizer, path = _tokenizer("char"), folder / "mixture.safetensors"
+    config, V = NetworkConfig(cell="gru", hidden_size=3, embedding_size=2), tokenizer.vocabulary_size
+    network = RecurrentModel(config, V, tokenizer.start, initial_parameters(config, V, None, seed=0))
+    save_model(path, MixtureModel([network, _ngram(tokenizer, 2)], [0.25, 0.75]), tokenizer)
+    return Subject("mixture", path.suffix, path.read_bytes(), TENSOR_FILE, use_model)
+
+
 def _ngram(tokenizer: Tokenizer, order: int) -> NgramModel:
     return NgramModel.fit(
         tokenizer.encode(CORPUS),
@@ -134,7 +141,7 @@ def use_model(path: Path) -> None:
 def use(opened: TextModel) -> None:
     """Describe a model, and have it predict, score, list and write a few tokens."""
     check_shapes(opened.model, opened.tokenizer)
-    json.dumps(describe(opened.model, opened.weights))
+    json.dumps(opened.model.describe())
     repr(opened.training)
     opened.next("the c", 3)
     opened.score("the cat\n")
@@ -160,9 +167,12 @@ def check_shapes(model: LanguageModel, tokenizer: Tokenizer) -> None:
 
 def _grows(model: LanguageModel) -> bool:
     """Whether a network may overflow: then what scores and draws refuses it, not what loads."""
-    if not isinstance(model, RecurrentModel):
+    if isinstance(model, MixtureModel):
+        return any(map(_grows, model.models))
+    network = model.as_network()
+    if network is None:
         return False
-    return model.name == "rnn-relu" or any(np.abs(array).max() > 1e6 for array in model.parameters.values())
+    return model.name == "rnn-relu" or any(np.abs(array).max() > 1e6 for array in network.parameters.values())
 
 
 def _change_pieces(data: bytes, random: Random) -> Mutation:

@@ -56,7 +56,7 @@ class TestModelFiles:
 
         with pytest.raises(NumericalError, match="its weights are damaged"):
             model.score("bbbabab\n\n")
-        with pytest.raises(NumericalError, match="gives probabilities that are none"):
+        with pytest.raises(NumericalError, match="gives NaN or probabilities above 1"):
             model.next("b")
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38, -3e38])

@@ -42,5 +42,5 @@ def test_probabilities_that_are_none_are_refused(bad: float) -> None:
     table = uniform_model(4).table.copy()
     table[1, 2] = bad
 
-    with pytest.raises(NumericalError, match="probabilities that are none"):
+    with pytest.raises(NumericalError, match="NaN or probabilities above 1"):
         next_tokens(BigramModel(table), TOKENIZER, "a", top=1)

@@ -31,6 +31,7 @@ TEXT = "the cat sat on a mat\n"
         ("network-1-lstm-layernorm", 1, 21.202595, "</s>", 0.158026),
         ("network-1-unigram", 1, 53.256550, " ", 0.118483),
         ("ngram-1-word", 1, 10.107416, "quick", 0.331142),
+        ("mixture-3", 3, 18.757656, "l", 0.165968),
         ("network-2-float16", 2, 25.831103, "</s>", 0.251071),
         ("network-2-int8", 2, 25.905219, "</s>", 0.251297),
         ("network-3-dense", 3, 46.698459, "a", 0.116729),

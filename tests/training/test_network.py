@@ -167,3 +167,17 @@ def test_arrays_are_the_parameters_by_name() -> None:
 
     assert arrays.keys() == parameters.keys()
     assert all(np.array_equal(arrays[name], parameters[name]) for name in parameters)
+
+
+def test_the_torch_network_saves_and_describes_itself_as_the_numpy_network() -> None:
+    config = NetworkConfig(hidden_size=6, embedding_size=4)
+    parameters = random_parameters(config)
+    ours = RecurrentModel(config, V, 0, parameters)
+    theirs = TorchLanguageModel(Network(config, V, parameters), 0)
+
+    assert (theirs.kind, theirs.describe()) == (ours.kind, ours.describe())
+    (our_config, our_arrays), (their_config, their_arrays) = ours.to_tensors(), theirs.to_tensors()
+    assert their_config == our_config
+    assert their_arrays.keys() == our_arrays.keys()
+    for name, array in our_arrays.items():
+        np.testing.assert_array_equal(their_arrays[name], array)

@@ -45,7 +45,7 @@ class ListedBatches:
 def trainer(batches: Batches, **settings: Any) -> Trainer:
     shape = NetworkConfig(hidden_size=8, embedding_size=4, layers=2)
     torch.manual_seed(0)
-    network = Network(shape, initial_parameters(shape, V, None, 0)).double()
+    network = Network(shape, V, initial_parameters(shape, V, None, 0)).double()
     return Trainer(network, batches, IDS[:50], TrainingConfig(**{"steps": 12, "evaluations": 3, **settings}))
 
 

@@ -67,6 +67,9 @@ class RecurrentModel:
     `start` is the state after reading the token that a text is taken to follow, from zeros.
     """
 
+    kind = "recurrent"
+    reads_in_order = False
+
     def __init__(
         self, config: NetworkConfig, vocabulary_size: int, start_token: int, parameters: Parameters
     ) -> None:
@@ -171,6 +174,22 @@ class RecurrentModel:
         ]
         turned = tuple(tuple(np.ascontiguousarray(part.T) for part in layer) for layer in states)
         return readings, split((*turned, (np.ascontiguousarray(values.T),)), alone=state.alone)
+
+    def describe(self) -> dict[str, Any]:
+        """Its settings as `network`, and its parameters as `Layers.describe` lists them."""
+        return {
+            "name": self.name,
+            "vocabulary_size": self.vocabulary_size,
+            "network": to_mapping(self.config),
+            **self.layers.describe(),
+        }
+
+    def as_network(self) -> "RecurrentModel":
+        """Itself: training can go on from it."""
+        return self
+
+    def as_ngrams(self) -> None:
+        """None: it has no tables of n-grams."""
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
         """What a model file keeps: JSON values, and arrays by name."""

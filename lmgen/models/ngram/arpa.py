@@ -1,20 +1,20 @@
 r"""
-Models as ARPA files, the text that KenLM, SRILM and IRSTLM exchange.
+n-gram models as ARPA files, the text format that KenLM, SRILM and IRSTLM exchange.
 
-Written is what lmplz would write: log10 of probabilities and backoffs, here with nine digits, so that reading
-them back gives the same float32. Read is what any of them writes; arpa_text.py takes the file apart.
+Files are written as lmplz does: log10 of probabilities and backoffs, here with nine digits, so that reading
+them back gives the same float32. Files of all three toolkits are read; arpa_text.py parses them.
 
 An ARPA word has no white space, and `<s>`, `</s>`, `<unk>` are not words:
 
-- Words stand as they are; those spelled like the three have a backslash before them: `\<unk>`.
+- Words are written as they are; a word that is spelled like one of the three gets a backslash: `\<unk>`.
 - Characters, bytes, sub-words and marks split from words are written as `lmgen tokenize --pieces` prints them
-  (see tokenizers/pieces.py): `▁` is a blank, `\n` a line end. Where two tokens of a tokenizer are spelled
-  alike, the less probable ends in `\1`.
-- These tokenizers take a text for one sentence: it has `<s>`, but `</s>` is never predicted. It gets a log10
-  probability of -99, since KenLM insists on it.
+  (tokenizers/pieces.py): `▁` is a blank, `\n` a line end. If two tokens of a tokenizer are spelled alike, the
+  less probable one ends in `\1`.
+- For these tokenizers a text is one sentence: it has `<s>`, but `</s>` is never predicted. It gets a log10
+  probability of -99, since KenLM requires it.
 
-The tokenizer itself stands before `\data\` in lines that begin with `# lmgen`, which the others skip, so that
-a model comes back with it. A file without such lines makes a word model, or one of characters if asked for.
+The tokenizer is kept before `\data\` in lines that begin with `# lmgen`, which other programs skip. A file
+without such lines is read as a word model, or as a character model if asked for.
 """
 
 import gzip
@@ -27,11 +27,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-import numpy.typing as npt
 
 from lmgen.errors import ConfigError, ModelError
 from lmgen.files import replacing
-from lmgen.models.base import IdArray
+from lmgen.models.base import Float32Array, IdArray, Int64Array
 from lmgen.models.ngram.arpa_text import LOG10_OF_ZERO, MARK, MARK_CHARACTERS, ArpaText, Entries, parse_arpa
 from lmgen.models.ngram.model import NgramModel
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
@@ -40,25 +39,25 @@ from lmgen.tokenizers.pieces import SPECIAL_PIECES, escape, unescape
 from lmgen.tokenizers.registry import tokenizer_from_json
 
 BLOCK_ROWS = 1 << 14
-"""How many n-grams are written at a time."""
+"""n-grams that are written at a time."""
 
 LOG10_OF_ABSENT = -100.0
-"""What `<unk>` and `</s>` get that a file does not list; for `<unk>` KenLM takes the same."""
+"""log10 probability of `<unk>` and `</s>` if a file lacks them; KenLM uses the same for `<unk>`."""
 
 CONTEXTS_ADDED = 10_000
-"""To a file that lacks contexts, at least; it gets twice as many as it has n-grams, and no more."""
+"""Contexts that are added to any file that lacks some; beyond this, at most twice its number of n-grams."""
 
 FOREIGN_TOKENIZERS: dict[str, dict[str, Any]] = {
     "word": {"tokenizer": "word", "lowercase": False, "split_punctuation": False},
     "char": {"tokenizer": "char", "lowercase": False},
 }
-"""How a file that lmgen did not write can be read, and what its tokenizer is apart from the vocabulary."""
+"""The ways to read a file of another program, and the tokenizer of each without its vocabulary."""
 
 _VOCABULARY_KEYS = {"word": "words", "char": "characters"}
-"""Tokenizers whose vocabulary the 1-grams list, and what it is called where they are saved."""
+"""Tokenizers whose vocabulary is listed by the 1-grams, with its key in the saved tokenizer."""
 
 ALIKE = r"\1"
-"""Ends the spelling of a token that would otherwise be spelled like another; no escape looks like this."""
+"""Added to a token that would be spelled like another; no escape looks like this."""
 
 _NOT_A_TOKEN = -1
 
@@ -69,14 +68,15 @@ def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int
     """
     Write a model as an ARPA file, compressed if its name ends in `.gz`; whole or not at all.
 
-    Highest orders without any n-gram are left out; no score depends on them.
+    The highest orders are left out if they have no n-grams; no score depends on them.
 
     Returns:
-        How many n-grams were written of order 1, 2, ...
+        Number of n-grams that were written of order 1, 2, ...
 
     Raises:
         ConfigError: the name asks for another compression.
-        ModelError: the model's sentences are not its tokenizer's, or two of its tokens cannot be told apart.
+        ModelError: the model ends sentences at another token than its tokenizer, or two of its tokens would
+            be spelled alike.
         WriteError: the file cannot be written.
     """
     if path.suffix.lower() in (".bz2", ".xz", ".zst"):
@@ -103,21 +103,21 @@ def read_arpa(path: Path, tokenizer: str | None = None) -> tuple[NgramModel, Tok
     """
     Read an ARPA file of any order, from any toolkit; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed.
 
-    What files may lack or have too much of:
+    Irregular files are read as follows:
 
-    - no `<unk>` (SRILM's closed vocabulary): unknown words get log10 P = -100, as in KenLM. A perplexity with
-      such words in it is huge; the one without them is what SRILM prints. `<UNK>` is taken for `<unk>`.
-    - no `</s>`: -100 as well. No `<s>`: a text begins without context.
-    - an n-gram without its context, its first n - 1 words, which SRILM's pruning leaves behind: the context
-      is added with the probability that backing off gives it. No score changes.
-    - `<s>` within an n-gram, or at its end (IRSTLM): left out, since nothing can ask for it.
-    - `-inf`: -99, as SRILM writes it. Of the highest order, backoffs mean nothing.
+    - No `<unk>` (SRILM's closed vocabulary): unknown words get log10 P = -100, as in KenLM. Perplexity with
+      unknown words is then huge; SRILM prints the one without them. `<UNK>` is read as `<unk>`.
+    - No `</s>`: -100 as well. No `<s>`: a text begins without context.
+    - An n-gram whose context (its first n - 1 words) is missing, as after SRILM's pruning: the context is
+      added with its backed-off probability. No score changes.
+    - `<s>` within an n-gram, or at its end (IRSTLM): the n-gram is left out, since no text contains it.
+    - `-inf` is read as -99, which SRILM writes. Backoffs of the highest order are ignored.
 
     Args:
         path: the file.
-        tokenizer: how to take its words: "word", or "char" for a file whose words are single characters,
-            written as they are or as `lmgen tokenize --pieces` prints them. None: with the tokenizer that
-            lmgen wrote into the file, else "word".
+        tokenizer: how to read its words: "word", or "char" for a file whose words are single characters,
+            written as they are or as `lmgen tokenize --pieces` prints them. None: by the tokenizer that lmgen
+            wrote into the file, otherwise "word".
 
     Returns:
         The model, with notes on what was added or left out; and its tokenizer.
@@ -159,8 +159,8 @@ def _without_empty_orders(tables: Sequence[NgramTable]) -> Sequence[NgramTable]:
     return tables[: max(n for n, table in enumerate(tables, start=1) if len(table))]
 
 
-def _spellings(tokenizer: Tokenizer, log_probs: npt.NDArray[np.float32]) -> list[str]:
-    """How each token is written; of two that are spelled alike the more probable one keeps the spelling."""
+def _spellings(tokenizer: Tokenizer, log_probs: Float32Array) -> list[str]:
+    """The spelling of each token; of two that are spelled alike, the more probable one keeps it."""
     saved = tokenizer.to_json()
     spell = _spell_word if _has_plain_words(saved) else escape
     spellings = [
@@ -182,14 +182,14 @@ def _has_plain_words(saved: Mapping[str, Any]) -> bool:
 
 
 def _spell_word(word: str) -> str:
-    """The word itself, but for those that are spelled like a special one, and for NUL, which ends KenLM's."""
+    """The word, with a backslash if it is spelled like a special one; NUL, which ends KenLM's, is escaped."""
     if word.lstrip("\\") in SPECIAL_PIECES:
         return "\\" + word
     return escape(word) if "\0" in word else word
 
 
 def _mark(tokenizer: Tokenizer) -> Iterator[str]:
-    """The lines that keep the tokenizer, without the vocabulary if the 1-grams list it."""
+    """The lines with the tokenizer, without its vocabulary if the 1-grams list it."""
     saved = tokenizer.to_json()
     saved.pop(_VOCABULARY_KEYS.get(tokenizer.name, ""), None)
     text = json.dumps(saved, separators=(",", ":"))
@@ -199,7 +199,7 @@ def _mark(tokenizer: Tokenizer) -> Iterator[str]:
 
 @contextmanager
 def _opened(path: Path, suffix: str) -> Iterator[TextIO]:
-    """A file to write UTF-8 text to; the same text always makes the same bytes."""
+    """A UTF-8 file to write, compressed for `.gz`; the same text always gives the same bytes."""
     with ExitStack() as stack:
         file: Any = stack.enter_context(path.open("wb"))
         if suffix.lower() == ".gz":
@@ -208,7 +208,7 @@ def _opened(path: Path, suffix: str) -> Iterator[TextIO]:
 
 
 def _blocks(tables: Sequence[NgramTable], spellings: list[str], *, has_backoffs: bool) -> Iterator[str]:
-    """The lines of the n-grams of the last of these tables, many at a time."""
+    """The lines of the last table's n-grams, many at a time."""
     table = tables[-1]
     template = "%.9g\t" + " ".join(["%s"] * len(tables)) + ("\t%.9g\n" if has_backoffs else "\n")
     for first in range(0, len(table), BLOCK_ROWS):
@@ -221,7 +221,7 @@ def _blocks(tables: Sequence[NgramTable], spellings: list[str], *, has_backoffs:
 
 
 def _tokens(tables: Sequence[NgramTable], rows: RowArray) -> list[list[int]]:
-    """The first tokens of the n-grams in these rows of the last table, the second ones, and so on."""
+    """Columns of tokens of the n-grams in rows of the last table: all first tokens, all second tokens, ..."""
     columns = []
     for table in reversed(tables[1:]):
         rows, last = np.divmod(table.keys[rows], table.vocabulary_size)
@@ -229,17 +229,17 @@ def _tokens(tables: Sequence[NgramTable], rows: RowArray) -> list[list[int]]:
     return [rows.tolist(), *reversed(columns)]
 
 
-def _log10(natural: npt.NDArray[np.float32]) -> list[float]:
-    """Of doubles, of which nine digits suffice to find the float32 again; 0 rather than -0."""
+def _log10(natural: Float32Array) -> list[float]:
+    """log10 in double precision, for nine digits to give the same float32 again; 0 instead of -0."""
     return (natural / np.log(10) + 0.0).tolist()  # type: ignore[no-any-return]
 
 
 # Reading
 
 
-def _tokenizer(text: ArpaText, asked: str | None) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+def _tokenizer(text: ArpaText, asked: str | None) -> tuple[Tokenizer, Int64Array]:
     """
-    The tokenizer of a file, and the id of each of its words: V for `<s>`, _NOT_A_TOKEN for what is left out.
+    The tokenizer of a file, and the id of each of its words: V for `<s>`, _NOT_A_TOKEN for ignored words.
     """
     saved = FOREIGN_TOKENIZERS[asked] if asked else text.tokenizer or FOREIGN_TOKENIZERS["word"]
     if saved.get("tokenizer") == "word":
@@ -251,7 +251,7 @@ def _tokenizer(text: ArpaText, asked: str | None) -> tuple[Tokenizer, npt.NDArra
 
 def _word_tokenizer(
     words: list[str], saved: Mapping[str, Any], *, written_here: bool
-) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+) -> tuple[Tokenizer, Int64Array]:
     """Words get ids in the order of the file."""
     unknown = "<UNK>" if "<UNK>" in words and "<unk>" not in words and not written_here else "<unk>"
     ordinary = [word for word in words if word not in (unknown, "<s>", "</s>")]
@@ -268,13 +268,11 @@ def _word(written: str, saved: Mapping[str, Any]) -> str:
 
 
 def _possible(word: str) -> str:
-    """A word as a text can have it: others may have kinds of white space within, which then is escaped."""
+    """The word, escaped if it has white space of any kind in it, which no word of a text has."""
     return word if word.split() == [word] else escape(word)
 
 
-def _character_tokenizer(
-    words: list[str], saved: Mapping[str, Any]
-) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
+def _character_tokenizer(words: list[str], saved: Mapping[str, Any]) -> tuple[Tokenizer, Int64Array]:
     """Characters get ids by their code points."""
     characters = {word: _character(word) for word in words if word not in SPECIAL_PIECES}
     in_order = sorted(characters.values())
@@ -298,8 +296,8 @@ def _unescaped(written: str) -> str:
         raise ModelError(f"{error}; was the file changed by another program?") from error
 
 
-def _fixed_tokenizer(words: list[str], saved: dict[str, Any]) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
-    """The tokens stand in the order of their ids, and are all there."""
+def _fixed_tokenizer(words: list[str], saved: dict[str, Any]) -> tuple[Tokenizer, Int64Array]:
+    """The tokenizer in the file; its tokens have to be the file's words, in the order of their ids."""
     tokenizer = tokenizer_from_json(saved)
     ordinary = [word for word in words if word not in ("<s>", "</s>")]
     expected = [tokenizer.escaped_piece(token) for token in range(tokenizer.vocabulary_size)]
@@ -312,14 +310,12 @@ def _fixed_tokenizer(words: list[str], saved: dict[str, Any]) -> tuple[Tokenizer
     return tokenizer, _ids(words, specials | {word: token for token, word in enumerate(ordinary)})
 
 
-def _ids(words: list[str], ids: Mapping[str, int]) -> npt.NDArray[np.int64]:
+def _ids(words: list[str], ids: Mapping[str, int]) -> Int64Array:
     return np.fromiter(map(ids.__getitem__, words), np.int64, len(words))
 
 
-def _unigrams(
-    entries: Entries, ids: npt.NDArray[np.int64], tokenizer: Tokenizer, notes: list[str]
-) -> Entries:
-    """A row for each token, and for `<s>`, of which only the backoff matters."""
+def _unigrams(entries: Entries, ids: Int64Array, tokenizer: Tokenizer, notes: list[str]) -> Entries:
+    """The 1-grams: a row for each token, and one for `<s>`, of which only the backoff is used."""
     size = tokenizer.vocabulary_size
     lacking = np.setdiff1d(np.arange(size), ids)
     notes.extend(
@@ -339,8 +335,8 @@ def _unigrams(
     return Entries(rows[:, None], log_probs, backoffs, rows)
 
 
-def _reachable(entries: Entries, ids: npt.NDArray[np.int64], size: int, notes: list[str]) -> Entries:
-    """The n-grams of tokens, with `<s>` nowhere but in front."""
+def _reachable(entries: Entries, ids: Int64Array, size: int, notes: list[str]) -> Entries:
+    """The n-grams that a text can contain: those of tokens, with `<s>` only as the first."""
     tokens = ids[entries.ids]
     kept = (tokens != _NOT_A_TOKEN).all(axis=1) & (tokens[:, 1:] < size).all(axis=1)
     if kept.all():
@@ -353,7 +349,7 @@ def _reachable(entries: Entries, ids: npt.NDArray[np.int64], size: int, notes: l
 
 
 def _tables(path: Path, orders: list[Entries], size: int, notes: list[str]) -> tuple[NgramTable, ...]:
-    """Put the tables together from below; begin again with the contexts added if some are lacking."""
+    """The tables of all orders, from 1 up; if contexts are missing, adds them and starts again."""
     tables: list[NgramTable] = []
     while len(tables) < len(orders):
         entries = _with_probabilities(tables, orders[len(tables)])
@@ -370,7 +366,7 @@ def _tables(path: Path, orders: list[Entries], size: int, notes: list[str]) -> t
 
 
 def _rows(tables: Sequence[NgramTable], ids: IdArray) -> RowArray:
-    """Where n-grams of the order of the last table stand in it; with no tables, the one empty context."""
+    """Rows of n-grams in the last table, whose order they have; without tables, 0 for the empty context."""
     if not tables:
         return np.zeros(len(ids), np.int64)
     rows: RowArray = ids[:, 0].astype(np.int64)
@@ -380,7 +376,7 @@ def _rows(tables: Sequence[NgramTable], ids: IdArray) -> RowArray:
 
 
 def _table(path: Path, entries: Entries, contexts: RowArray, size: int, *, is_highest: bool) -> NgramTable:
-    """The table of one order; all its contexts are there."""
+    """The table of one order, given the rows of all contexts."""
     keys = contexts * size + entries.ids[:, -1]
     by_key = np.argsort(keys, kind="stable")
     keys = keys[by_key]
@@ -399,7 +395,7 @@ def _table(path: Path, entries: Entries, contexts: RowArray, size: int, *, is_hi
 
 
 def _add_contexts(path: Path, orders: list[Entries]) -> int:
-    """Give each order the contexts of the one above that it lacks, as yet without probability; how many."""
+    """Add to each order the missing contexts of the order above, with NaN probabilities; return how many."""
     added = 0
     most = CONTEXTS_ADDED + 2 * sum(map(len, orders))
     for n in range(len(orders) - 1, 0, -1):
@@ -422,7 +418,7 @@ def _add_contexts(path: Path, orders: list[Entries]) -> int:
 
 
 def _with_probabilities(below: Sequence[NgramTable], entries: Entries) -> Entries:
-    """Entries that were added get the probability that backing off gives them."""
+    """The entries, with backed-off probabilities for those that were added."""
     new = np.isnan(entries.log_probs)
     if not new.any():
         return entries
@@ -431,9 +427,9 @@ def _with_probabilities(below: Sequence[NgramTable], entries: Entries) -> Entrie
     return replace(entries, log_probs=log_probs)
 
 
-def _backed_off(tables: Sequence[NgramTable], ids: IdArray) -> npt.NDArray[np.float32]:
-    """Log-probability of the last token of n-grams one order above these tables, whatever they hold of it."""
-    log_probs: npt.NDArray[np.float32] = tables[0].log_probs[ids[:, -1]]
+def _backed_off(tables: Sequence[NgramTable], ids: IdArray) -> Float32Array:
+    """Backed-off log-probability of the last token of n-grams, one order above the highest table."""
+    log_probs: Float32Array = tables[0].log_probs[ids[:, -1]]
     for n, table in enumerate(tables, start=1):
         if n > 1:
             rows = _rows(tables[:n], ids[:, -n:])

@@ -1,5 +1,5 @@
 r"""
-An ARPA file taken apart: the words and numbers in it, and what is wrong with it, by line.
+The parser of ARPA files: words and numbers, or an error that names the line.
 
     \data\
     ngram 1=13
@@ -11,8 +11,8 @@ An ARPA file taken apart: the words and numbers in it, and what is wrong with it
     log10 P(w | v)      v w
     \end\
 
-Columns stand between blanks or tabs. A backoff may be missing, which is 0. What stands before `\data\` is for
-people, but for the lines in which lmgen keeps the tokenizer. Making a model of it is the business of arpa.py.
+Columns are separated by blanks or tabs. A missing backoff is 0. Text before `\data\` is a comment, except for
+the lines in which lmgen keeps the tokenizer. arpa.py makes a model of the result.
 """
 
 import json
@@ -26,32 +26,32 @@ import numpy as np
 import numpy.typing as npt
 
 from lmgen.errors import ModelError
-from lmgen.models.base import IdArray
+from lmgen.models.base import Float32Array, Float64Array, IdArray, Int64Array
 from lmgen.text.raw import file_blocks
 
 LOG10_OF_ZERO = -99.0
-"""How SRILM writes the logarithm of 0; IRSTLM's `-inf` is read as this."""
+"""SRILM's log10 of 0; IRSTLM's `-inf` is read as this too."""
 
 MARK = "# lmgen "
-"""Begins the lines in which lmgen keeps the tokenizer; KenLM allows lines that begin with #, SRILM any."""
+"""Begins the lines with the tokenizer. KenLM skips lines that begin with #, SRILM any before `\\data\\`."""
 
 MARK_CHARACTERS = 1000
-"""Of the tokenizer in one line: some toolkits have a longest line."""
+"""The most characters of the tokenizer in one line: some toolkits limit the length of lines."""
 
 PREAMBLE_BYTES = 1 << 24
-"""A file without `\\data\\` in so many bytes is not read on."""
+"""The most bytes that are searched for `\\data\\`."""
 
 LONGEST_LINE_BYTES = 1 << 24
-"""A file with a longer line is not read on."""
+"""The longest line that is read."""
 
 HIGHEST_ORDER = 100
-"""The work of adding contexts that a file lacks grows with the third power of it."""
+"""The highest order that is read: the work of adding missing contexts grows with its third power."""
 
 LARGEST = 1e5
-"""No log10 is further from 0: smaller ones are that of 0, larger ones are a mistake."""
+"""A log10 below the negative of this is read as that of 0; one above it is an error."""
 
 _END_OF_LINE = b"\0"
-"""Put in for line ends, to see whether all lines of a block have the same columns."""
+"""Replaces line ends, to check that all lines of a block have the same number of columns."""
 
 _COUNT = re.compile(rb"ngram\s+(\d{1,4})\s*=\s*(\d{1,15})")
 
@@ -72,7 +72,7 @@ _WHAT_ELSE = {
     b"<!doctype": "it is an HTML page; was a web page saved in place of the file?",
     b"<html": "it is an HTML page; was a web page saved in place of the file?",
 }
-"""What a file that is no ARPA file probably is, by how it begins (letters of HTML in lower case)."""
+"""What another file probably is, by its first bytes (HTML in lower case)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ class Entries:
     """The n-grams of one order, R of them, as the file lists them."""
 
     ids: IdArray
-    """(R, n); a word's id is its place among the 1-grams."""
-    log_probs: npt.NDArray[np.float32]
-    """Natural logarithms, as all others here, (R,)."""
-    backoffs: npt.NDArray[np.float32]
-    """(R,)"""
-    lines: npt.NDArray[np.int64]
-    """Where each stands in the file, the first line being 1, (R,)."""
+    """(R, n); the id of a word is its place among the 1-grams."""
+    log_probs: Float32Array
+    """Natural logarithms, (R,)."""
+    backoffs: Float32Array
+    """Natural logarithms, (R,)."""
+    lines: Int64Array
+    """Line number of each in the file, from 1, (R,)."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -94,14 +94,14 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class ArpaText:
-    """All that a file says."""
+    """The contents of an ARPA file."""
 
     words: list[str]
-    """As the 1-grams spell them, in their order."""
+    """The words of the 1-grams, in their order."""
     orders: list[Entries]
     """The n-grams of order 1 .. N."""
     tokenizer: dict[str, Any] | None
-    """What lmgen kept of a tokenizer in a file that it wrote."""
+    """The saved tokenizer, if lmgen wrote the file; without a vocabulary that the 1-grams list."""
 
 
 def parse_arpa(path: Path) -> ArpaText:
@@ -110,7 +110,7 @@ def parse_arpa(path: Path) -> ArpaText:
 
     Raises:
         CorpusError: it cannot be read, or is compressed and damaged.
-        ModelError: it is something else, cut short, or says what cannot be; the message gives the line.
+        ModelError: it is another kind of file, cut short, or damaged; the message gives the line.
     """
     lines = _Lines(path)
     tokenizer = _read_preamble(lines)
@@ -136,18 +136,18 @@ def parse_arpa(path: Path) -> ArpaText:
 
 
 class _Lines:
-    """A file line by line, or many lines at a time."""
+    """Reads a file line by line, or many lines at a time, and counts lines."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.number = 0
-        """Of the line that was given out last."""
+        """Number of the last line that was read."""
         self._blocks = file_blocks(path)
         self._text = b""
         self._position = 0
 
     def head(self, size: int) -> bytes:
-        """The file's first bytes; asked for before any line is."""
+        """The first bytes of the file; to be called before any line is read."""
         while len(self._text) < size and self._read_on():
             pass
         return self._text[:size]
@@ -173,7 +173,7 @@ class _Lines:
         return None
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
-        """The lines up to the next that begins with a backslash, many at a time, and the first's number."""
+        """Blocks of lines up to the next that begins with a backslash, with the number of the first."""
         while self._position < len(self._text) or self._read_on():
             if self._text.startswith(b"\\", self._position):
                 return
@@ -190,7 +190,7 @@ class _Lines:
             yield first, block
 
     def fail(self, what: str, line: int | None = None) -> NoReturn:
-        """Raise the error that names the file and a line, the last one read if none is given."""
+        """Raise an error that names the file and a line; None: the last line that was read."""
         raise ModelError(f"{self.path}, line {self.number if line is None else line}: {what}")
 
     def _read_on(self) -> bool:
@@ -203,7 +203,7 @@ class _Lines:
 
 
 def _read_preamble(lines: _Lines) -> dict[str, Any] | None:
-    r"""Find `\data\`; return what lmgen wrote before it."""
+    r"""Read up to `\data\`; return the tokenizer that lmgen wrote before it, if any."""
     _check_head(lines.path, lines.head(512))
     marks: list[bytes] = []
     read = 0
@@ -293,16 +293,16 @@ def _read_entries(lines: _Lines, n: int, words: list[str], word_ids: dict[bytes,
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Some lines, column by column, each as long as `lines`."""
+    """The columns of some lines, all of the same length."""
 
     log_probs: list[bytes]
     words: list[list[bytes]]
     backoffs: list[bytes] | None
-    lines: npt.NDArray[np.int64]
+    lines: Int64Array
 
 
 def _split(lines: _Lines, first: int, block: bytes, n: int) -> _Columns | None:
-    """Take lines apart, all at once where all have the same number of columns; None if all are blank."""
+    """Split lines into columns, at once if all have the same number of columns; None if all are blank."""
     if _END_OF_LINE in block:
         lines.fail("there is a NUL byte in or after it: this is not text", first)
     block = block.rstrip()
@@ -325,9 +325,7 @@ def _split(lines: _Lines, first: int, block: bytes, n: int) -> _Columns | None:
     )
 
 
-def _split_one_by_one(
-    lines: _Lines, first: int, block: bytes, n: int
-) -> tuple[list[bytes], npt.NDArray[np.int64]]:
+def _split_one_by_one(lines: _Lines, first: int, block: bytes, n: int) -> tuple[list[bytes], Int64Array]:
     """As if each line had a backoff, and lines that are blank were not there."""
     fields: list[bytes] = []
     numbers = []
@@ -386,8 +384,8 @@ def _entries(lines: _Lines, columns: _Columns, word_ids: dict[bytes, int]) -> En
     return Entries(ids, _natural(log_probs), _natural(backoffs), columns.lines)
 
 
-def _numbers(lines: _Lines, column: list[bytes], numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """A column of numbers; minus infinity, and what is as good as that, becomes SRILM's."""
+def _numbers(lines: _Lines, column: list[bytes], numbers: Int64Array) -> Float64Array:
+    """A column of numbers; minus infinity and values below -LARGEST become SRILM's log10 of 0."""
     try:
         values = np.fromiter(map(float, column), np.float64, len(column))
     except ValueError:
@@ -416,8 +414,8 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _natural(log10: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    natural: npt.NDArray[np.float32] = (log10 * np.log(10)).astype(np.float32)
+def _natural(log10: Float64Array) -> Float32Array:
+    natural: Float32Array = (log10 * np.log(10)).astype(np.float32)
     return natural
 
 
@@ -434,5 +432,5 @@ def _joined(parts: Sequence[Entries], n: int) -> Entries:
 
 
 def _shown(text: bytes) -> str:
-    """What stands in a file, fit for a message in one line."""
+    """Bytes of a file, quoted and shortened for a one-line message."""
     return repr(text.decode("utf-8", "replace").strip()[:60])

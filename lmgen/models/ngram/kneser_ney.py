@@ -1,9 +1,9 @@
 """
-Interpolated modified Kneser-Ney: from a training text to the probabilities of all its n-grams.
+Interpolated modified Kneser-Ney: the probabilities of all n-grams of a training text.
 
-The discounts are those of Chen and Goodman, "An Empirical Study of Smoothing Techniques for Language
-Modeling" (1998), equation 26; what is counted, and where, follows Heafield et al., "Scalable Modified
-Kneser-Ney Language Model Estimation" (2013), as KenLM's lmplz does it, so that the figures agree with it.
+Discounts are those of Chen and Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling"
+(1998), equation 26. Counts follow Heafield et al., "Scalable Modified Kneser-Ney Language Model Estimation"
+(2013), as KenLM's lmplz implements it, so that results agree with lmplz.
 
 With a(g) the adjusted count of an n-gram g = h w, h' the context h without its first token, and D the
 discounts of g's order (D(1), D(2), and D(3) for all counts from 3 up):
@@ -11,10 +11,10 @@ discounts of g's order (D(1), D(2), and D(3) for all counts from 3 up):
     P(w | h) = (a(h w) - D(a(h w))) / sum_v a(h v)  +  weight(h) P(w | h')
     weight(h) = sum_v D(a(h v)) / sum_v a(h v)
 
-and below the unigrams lies the uniform distribution, 1 / V.
+Unigrams are interpolated with the uniform distribution, 1 / V.
 
-Of n-grams that are pruned all is taken off: their D(a(g)) is a(g), and goes to the order below. The discounts
-of the others come from the counts of all n-grams, pruned or not.
+A pruned n-gram gives its whole count to the order below: D(a(g)) = a(g). Discounts of the other n-grams are
+estimated from the counts of all n-grams, pruned or not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,20 +25,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lmgen.errors import ConfigError, CorpusError
-from lmgen.models.base import FloatArray, IdArray
+from lmgen.models.base import Float32Array, FloatArray, IdArray, Int64Array
 from lmgen.models.ngram.config import HIGHEST_ORDER
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
 
 Discounts = tuple[float, float, float]
-"""What is taken off an adjusted count of 1, of 2, and of 3 or more."""
+"""D(1), D(2), D(3): subtracted from an adjusted count of 1, of 2, and of 3 or more."""
 
 FALLBACK_DISCOUNTS: Discounts = (0.5, 1.0, 1.5)
-"""Used for an order whose counts of counts give none that are valid; lmplz's --discount_fallback."""
+"""Used for an order whose counts give no valid discounts, as by lmplz's --discount_fallback."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An n-gram model's tables, for orders 1 .. N, and how they came about."""
+    """The tables of an n-gram model for orders 1 .. N, with the discounts used and notes for the user."""
 
     tables: tuple[NgramTable, ...]
     discounts: tuple[Discounts, ...]
@@ -58,18 +58,19 @@ def estimate(
     Args:
         ids: the text, (T,), of any integer type; may be memory-mapped.
         order: N, 1 to 100; may be larger than the text is long.
-        vocabulary_size: V; ids are 0 .. V - 1. Those that the text lacks share what the unigrams leave over.
-        sentence_end: `<s>` stands before the first token and after each token of this id, as context only;
-            None: before the first token alone.
-        prune: thresholds as for lmplz's `--prune`: of order n, what occurs at most `prune[n - 1]` times in
-            the text (its plain count, not the adjusted one) is left out. The last threshold is that of all
-            higher orders too. They must not fall, and the first is 0: all unigrams are kept.
+        vocabulary_size: V; ids are 0 .. V - 1. Ids that are not in the text share the discounted mass of the
+            unigrams.
+        sentence_end: `<s>` precedes the first token, and every token after one of this id, as context only;
+            None: it precedes the first token alone.
+        prune: thresholds as for lmplz's `--prune`: n-grams of order n that occur at most `prune[n - 1]` times
+            in the text (plain counts, not adjusted ones) are left out. The last threshold holds for higher
+            orders too. Thresholds must not decrease, and the first is 0: all unigrams are kept.
 
     Raises:
         ConfigError: the order or a threshold is out of range.
         CorpusError: the text is empty.
 
-    Takes some 110 bytes a token while it works, and 16 bytes an n-gram for the result.
+    Needs about 110 bytes of memory a token while it works, and 16 bytes an n-gram for the result.
     """
     thresholds = _thresholds(prune, order)
     if not len(ids):
@@ -104,28 +105,28 @@ def _thresholds(prune: Sequence[int], order: int) -> list[int]:
 class CountedNgrams:
     """The distinct n-grams of one order, R of them, sorted as in an `NgramTable`."""
 
-    keys: npt.NDArray[np.int64]
+    keys: Int64Array
     contexts: RowArray
     """The row of the first n - 1 tokens, one order below, (R,)."""
     suffixes: RowArray
     """The row of the last n - 1 tokens, one order below, (R,)."""
     occurrences: RowArray
-    """How often each stands in the text, (R,)."""
+    """Number of times each occurs in the text, (R,)."""
     sentence_starts: int
-    """The first row of those that begin with `<s>`; they come last, for `<s>` has the highest id."""
+    """First row of the n-grams that begin with `<s>`; they are last, since `<s>` has the highest id."""
 
 
 def count_ngrams(
     ids: IdArray, order: int, vocabulary_size: int, sentence_end: int | None
 ) -> Iterator[CountedNgrams]:
-    """Count the n-grams of orders 1 .. `order`; of order 1 all ids are listed, and `<s>`, seen or not."""
+    """Count the n-grams of orders 1 .. `order`. Order 1 lists all ids and `<s>`, seen or not."""
     yield _count_unigrams(ids, vocabulary_size)
     starts = sentence_starts(ids, sentence_end)
     rows: RowArray = ids
     first_row = vocabulary_size
     row_type: type[np.signedinteger] = np.int32 if len(ids) + vocabulary_size < 2**31 else np.int64
     for n in range(2, order + 1):
-        # The n-gram that ends at a token is the one before it, of order n - 1, and the token.
+        # The n-gram that ends at a token is the (n - 1)-gram that ends before it, plus the token.
         contexts = np.empty(len(ids), row_type)
         contexts[1:] = rows[:-1]
         contexts[starts] = vocabulary_size if n == 2 else NO_ROW
@@ -135,7 +136,7 @@ def count_ngrams(
 
 
 def sentence_starts(ids: IdArray, sentence_end: int | None) -> RowArray:
-    """The places of the tokens that `<s>` stands before."""
+    """The places of the tokens that `<s>` precedes."""
     if sentence_end is None:
         return np.zeros(1, np.intp)
     return np.concatenate([[0], np.flatnonzero(ids[:-1] == sentence_end) + 1])
@@ -158,13 +159,13 @@ def _count_longer(
 
     Args:
         ids: the text, (T,).
-        contexts: the row of the n-gram before each token, one order below; NO_ROW: none in its sentence.
-        rows: the row of the n-gram that ends at each token, one order below.
+        contexts: row of the n-gram before each token, one order below; NO_ROW if its sentence has none.
+        rows: row of the n-gram that ends at each token, one order below.
         vocabulary_size: V.
-        first_row: where the n-grams that begin with `<s>` start, one order below.
+        first_row: first row of the n-grams that begin with `<s>`, one order below.
 
     Returns:
-        The n-grams; and the row of the one that ends at each token, NO_ROW if there is none, (T,).
+        The n-grams; and the row of the n-gram that ends at each token, NO_ROW if there is none, (T,).
     """
     places = np.flatnonzero(contexts != NO_ROW)
     # Before numpy 2 an int32 array times an int64 number stays int32, and would overflow.
@@ -190,9 +191,9 @@ def _count_longer(
 
 def _left_extensions(ngrams: CountedNgrams, longer: CountedNgrams) -> RowArray:
     """
-    The adjusted counts of all orders but the highest: how many distinct tokens stand before each n-gram.
+    The adjusted counts of all orders but the highest: the number of distinct tokens that precede each n-gram.
 
-    Nothing stands before `<s>`: n-grams that begin with it keep their number of occurrences.
+    Nothing precedes `<s>`: n-grams that begin with it keep their number of occurrences.
     """
     counts = np.bincount(longer.suffixes, minlength=len(ngrams.keys))
     counts[ngrams.sentence_starts :] = ngrams.occurrences[ngrams.sentence_starts :]
@@ -200,31 +201,31 @@ def _left_extensions(ngrams: CountedNgrams, longer: CountedNgrams) -> RowArray:
 
 
 class _Smoothing:
-    """Turns adjusted counts into probabilities, order by order from 1 up."""
+    """Estimates probabilities from adjusted counts, order by order from 1 up."""
 
     def __init__(self, vocabulary_size: int) -> None:
         self.vocabulary_size = vocabulary_size
         self.discounts: list[Discounts] = []
         self.fallback_orders: list[int] = []
-        self.keys: list[npt.NDArray[np.int64]] = []
-        self.log_probs: list[npt.NDArray[np.float32]] = []
-        self.backoffs: list[npt.NDArray[np.float32]] = []  # of order 0, the empty context, and up
-        # P(last token | context) of each n-gram one order below; under the unigrams, the uniform one.
+        self.keys: list[Int64Array] = []
+        self.log_probs: list[Float32Array] = []
+        self.backoffs: list[Float32Array] = []  # of order 0, the empty context, and up
+        # P(last token | context) of each n-gram one order below; below the unigrams, 1 / V.
         self.lower: FloatArray = np.array([1 / vocabulary_size])
         # Which n-grams one order below are kept; None: all.
         self.kept: npt.NDArray[np.bool_] | None = None
 
     def add(self, ngrams: CountedNgrams, counts: RowArray, threshold: int = 0) -> None:
-        """Estimate one order more, from its adjusted counts; keep what occurs more often than `threshold`."""
-        taken_off = np.array([0.0, *self._discounts(counts)])[np.minimum(counts, 3)]
+        """Estimate the next order from its adjusted counts; keep n-grams with counts above `threshold`."""
+        subtracted = np.array([0.0, *self._discounts(counts)])[np.minimum(counts, 3)]
         kept = ngrams.occurrences > threshold if threshold else None
         if kept is not None:
-            taken_off = np.where(kept, taken_off, counts)
+            subtracted = np.where(kept, subtracted, counts)
         totals = np.bincount(ngrams.contexts, weights=counts, minlength=len(self.lower))
-        weights = np.bincount(ngrams.contexts, weights=taken_off, minlength=len(self.lower))
-        # Where nothing follows the context, all is left to the order below: a weight of 1.
+        weights = np.bincount(ngrams.contexts, weights=subtracted, minlength=len(self.lower))
+        # A context that nothing follows leaves all probability to the order below: a weight of 1.
         weights = np.divide(weights, totals, out=np.ones(len(self.lower)), where=totals > 0)
-        probabilities = (counts - taken_off) / totals[ngrams.contexts]
+        probabilities = (counts - subtracted) / totals[ngrams.contexts]
         probabilities += weights[ngrams.contexts] * self.lower[ngrams.suffixes]
         self.keys.append(self._keys(ngrams) if kept is None else self._keys(ngrams)[kept])
         self.log_probs.append(_log(probabilities if kept is None else probabilities[kept]))
@@ -233,15 +234,15 @@ class _Smoothing:
         self.kept = kept
 
     def finish(self) -> Estimate:
-        """Put the tables together."""
-        self.log_probs[0][-1] = 0  # <s> is never predicted; ARPA files give it this
+        """The tables of all orders that were added."""
+        self.log_probs[0][-1] = 0  # <s> is never predicted; in ARPA files its log-probability is 0
         backoffs = [*self.backoffs[1:], np.empty(0, np.float32)]
         columns = zip(self.keys, self.log_probs, backoffs, strict=True)
         tables = tuple(NgramTable(self.vocabulary_size, *column) for column in columns)
         return Estimate(tables, tuple(self.discounts), self._notes())
 
-    def _keys(self, ngrams: CountedNgrams) -> npt.NDArray[np.int64]:
-        """The keys with the contexts' rows among those that are kept; a kept n-gram's context is kept too."""
+    def _keys(self, ngrams: CountedNgrams) -> Int64Array:
+        """Keys by the rows that contexts have after pruning; the context of a kept n-gram is kept too."""
         if self.kept is None:
             return ngrams.keys
         rows = np.cumsum(self.kept) - 1
@@ -263,7 +264,7 @@ class _Smoothing:
 
 
 def _ranges(numbers: list[int]) -> str:
-    """Rising numbers, three or more that follow each other as a range: `[1, 2, 4, 5, 6]` -> "1, 2, 4-6"."""
+    """Ascending numbers with runs of three or more as ranges: `[1, 2, 4, 5, 6]` -> "1, 2, 4-6"."""
     ranges: list[list[int]] = []
     for number in numbers:
         if ranges and number == ranges[-1][-1] + 1:
@@ -277,10 +278,10 @@ def _ranges(numbers: list[int]) -> str:
 
 def discounts_of(counts: RowArray) -> Discounts | None:
     """
-    The discounts that the adjusted counts of one order suggest; None if they suggest none that are valid.
+    The discounts estimated from the adjusted counts of one order; None if they are not valid.
 
-    Valid is above 0 and at most k for D(k). lmplz allows 0 as well, but then a context all of whose counts
-    are k would leave nothing to the tokens not seen after it: their probability would be 0.
+    D(k) has to be above 0 and at most k. lmplz allows 0 too, but then a context whose counts are all k would
+    give probability 0 to the tokens not seen after it.
     """
     _, n1, n2, n3, n4 = np.bincount(np.minimum(counts, 5), minlength=6)[:5].tolist()
     if not (n1 and n2 and n3):
@@ -292,6 +293,6 @@ def discounts_of(counts: RowArray) -> Discounts | None:
     return float(one), float(two), float(three)
 
 
-def _log(probabilities: FloatArray) -> npt.NDArray[np.float32]:
-    """Natural logarithms; what rounding pushed above 1 is taken for 1."""
+def _log(probabilities: FloatArray) -> Float32Array:
+    """Natural logarithms; a probability that rounding has put above 1 counts as 1."""
     return np.log(np.minimum(probabilities, 1)).astype(np.float32)

@@ -1,10 +1,11 @@
 """
 The n-gram model in use: P(next token | the last N - 1 tokens), from tables of probabilities.
 
-What the tables hold comes from kneser_ney.py or an ARPA file (arpa.py), how n-grams are found in them from
-ngram_table.py. For a token w after a context h, and h' the context without its first token:
+The tables are estimated by kneser_ney.py or read from an ARPA file (arpa.py); table.py finds n-grams in them.
+For a token w after a context h, and h' the context without its first token:
 
-    P(w | h) = the table's, where it has h w;   backoff(h) P(w | h') otherwise
+    P(w | h) = the table's value where it has the n-gram h w
+               backoff(h) P(w | h') otherwise
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lmgen.errors import ModelError
-from lmgen.models.base import FloatArray, IdArray
+from lmgen.models.base import FloatArray, IdArray, Tensors
 from lmgen.models.ngram.kneser_ney import Discounts, estimate
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
-from lmgen.models.ngram.tensors import Tensors, pack_tables, unpack_tables
+from lmgen.models.ngram.tensors import pack_tables, unpack_tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,24 +28,27 @@ class NgramModel:
     """
     An n-gram language model of order N.
 
-    A text is taken to follow `<s>`, which is context only. The state of a stream is where its last n tokens
-    stand in the table of order n, for n = 1 .. N - 1: rows, (B, N - 1), NO_ROW for what the table lacks.
+    Every text begins after `<s>`, which is context only. The state of a stream is the row of its last n
+    tokens in the table of order n, for n = 1 .. N - 1: (B, N - 1), NO_ROW where the table lacks them.
     """
 
     vocabulary_size: int
-    """V: the ids that are predicted; V itself is the row of `<s>` in the first table."""
+    """V, the number of ids that are predicted; row V of the first table is `<s>`."""
 
     sentence_end: int | None
-    """The id after which a sentence begins anew, after `<s>`; None where the text is one long sentence."""
+    """The id that ends a sentence: the next begins after `<s>`. None if a text is one long sentence."""
 
     tables: tuple[NgramTable, ...]
     """The n-grams of order 1 .. N."""
 
     discounts: tuple[Discounts, ...]
-    """Kneser-Ney discounts of order 1 .. N; none for a model that was not estimated here."""
+    """Kneser-Ney discounts of order 1 .. N; empty for a model from an ARPA file."""
 
     notes: tuple[str, ...] = ()
-    """What a user should know about the estimation, a sentence each."""
+    """What a user should know about the estimation or the ARPA file, a sentence each."""
+
+    kind = "ngram"
+    reads_in_order = False
 
     @classmethod
     def fit(
@@ -56,7 +60,7 @@ class NgramModel:
         sentence_end: int | None = None,
         prune: Sequence[int] = (),
     ) -> Self:
-        """Estimate a model from a whole training text; see `kneser_ney.estimate` for all that matters."""
+        """Estimate a model from a training text. Arguments and errors are those of `kneser_ney.estimate`."""
         result = estimate(ids, order, vocabulary_size, sentence_end, prune)
         return cls(
             vocabulary_size=vocabulary_size,
@@ -73,7 +77,7 @@ class NgramModel:
 
     @property
     def name(self) -> str:
-        """What it is called in results: `ngram-5`."""
+        """The name in results: `ngram-5`."""
         return f"ngram-{self.order}"
 
     @property
@@ -83,7 +87,7 @@ class NgramModel:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many n-grams there are of order 1 .. N, counted as in ARPA files: `<s>` is one of order 1."""
+        """Number of n-grams of order 1 .. N, counted as in ARPA files: `<s>` is a 1-gram."""
         return tuple(len(table) for table in self.tables)
 
     def start(self, streams: int) -> RowArray:
@@ -105,7 +109,7 @@ class NgramModel:
         """The state after reading T more tokens a stream; `ids` is (T, B)."""
         if not len(ids) or self.order == 1:
             return state
-        recent = ids[-(self.order - 1) :]  # what comes before cannot matter any more
+        recent = ids[-(self.order - 1) :]  # earlier tokens are out of every context
         return np.stack([contexts[-1] for contexts, _ in self._walk(state, recent)], axis=1)
 
     def score(self, state: RowArray, ids: IdArray) -> tuple[FloatArray, RowArray]:
@@ -123,8 +127,25 @@ class NgramModel:
         """The state of the listed streams, in that order."""
         return state[list(streams)]
 
+    def describe(self) -> dict[str, Any]:
+        """Its `order`, and `ngrams`: how many it has of each order."""
+        return {
+            "name": self.name,
+            "vocabulary_size": self.vocabulary_size,
+            "order": self.order,
+            "ngrams": list(self.counts),
+            "parameters": sum(self.counts),
+        }
+
+    def as_network(self) -> None:
+        """None: it is fitted in one go, and training cannot go on from it."""
+
+    def as_ngrams(self) -> Self:
+        """Itself."""
+        return self
+
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """What a model file keeps: JSON values, and arrays by name (see ngram_tensors.py)."""
+        """What a model file keeps: JSON values, and arrays by name (tensors.py)."""
         config = {
             "order": self.order,
             "vocabulary_size": self.vocabulary_size,
@@ -137,7 +158,7 @@ class NgramModel:
     @classmethod
     def from_tensors(cls, config: Mapping[str, Any], tensors: Tensors) -> Self:
         """
-        Rebuild a model from what `to_tensors` gave.
+        Make a model of what `to_tensors` gave.
 
         Raises:
             ModelError: something is missing or does not fit.
@@ -153,11 +174,11 @@ class NgramModel:
 
     def _walk(self, state: RowArray, ids: IdArray) -> Iterator[tuple[RowArray, RowArray]]:
         """
-        Find the n-grams of a block of tokens, order by order from 2 up.
+        Find the n-grams that end at each of the tokens, order by order from 2 up.
 
         Yields:
-            contexts: the row of the n - 1 tokens before each token, and after the last one, (T + 1, B).
-            rows: the row of these n - 1 tokens and the token, (T, B).
+            contexts: row of the n - 1 tokens before each token, and of the last n - 1 tokens, (T + 1, B).
+            rows: row of the n-gram that ends at each token, (T, B).
         """
         rows = ids = np.asarray(ids, np.int64)
         ends = None if self.sentence_end is None else np.nonzero(ids == self.sentence_end)
@@ -170,7 +191,7 @@ class NgramModel:
 
 
 def _checked_sizes(config: Mapping[str, Any]) -> tuple[int, int, int | None]:
-    """The order, V and sentence end that a file claims; V is checked further against the tensors."""
+    """Order, V and sentence end of an untrusted file; V is still to be checked against the tensors."""
     match config:
         case {"order": int(order), "vocabulary_size": int(size), "sentence_end": int() | None as end}:
             fits = order >= 1 and size >= 1 and (end is None or 0 <= end < size)
@@ -182,7 +203,7 @@ def _checked_sizes(config: Mapping[str, Any]) -> tuple[int, int, int | None]:
 
 
 def _checked_discounts(config: Mapping[str, Any], order: int) -> tuple[Discounts, ...]:
-    """Of each order, or none at all: those of a model that was read from an ARPA file nobody knows."""
+    """The discounts of every order; or none, as of a model that was read from an ARPA file."""
     rows = config.get("discounts")
     if not isinstance(rows, list) or len(rows) not in (0, order) or not all(map(_are_discounts, rows)):
         raise ModelError(f"its configuration lacks discounts, three numbers for each of the {order} orders")
@@ -198,7 +219,7 @@ def _are_discounts(row: object) -> bool:
 
 
 def _checked_notes(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Notes are shown on terminals: no control characters."""
+    """The notes, without control characters, for they are shown on terminals."""
     notes = config.get("notes")
     if not isinstance(notes, list) or not all(isinstance(note, str) and note.isprintable() for note in notes):
         raise ModelError("its configuration lacks notes, a list of lines of text")

@@ -1,9 +1,9 @@
 """
-The n-grams of one order with their probabilities: how they are kept, and found by the million.
+The n-grams of one order with their probabilities, stored so that millions are found at once.
 
-The tables of orders 1 .. N are a trie that reads from left to right. An n-gram is a row of its table; its
-first n - 1 tokens, the context, are a row of the table one order below. Where the probabilities come from
-is the business of kneser_ney.py, what they are used for that of ngram.py.
+The tables of orders 1 .. N are a trie, read from left to right. An n-gram is a row of its table; its first
+n - 1 tokens, the context, are a row of the table one order below. kneser_ney.py and arpa.py make tables,
+model.py uses them.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.models.base import Float32Array, Int64Array
+
 RowArray = npt.NDArray[np.integer[Any]]
-"""Rows of a table; NO_ROW where there is no such n-gram."""
+"""Rows of a table; NO_ROW for an n-gram that is not in it."""
 
 NO_ROW = -1
 
@@ -29,23 +31,24 @@ class NgramTable:
     vocabulary_size: int
     """V. `<s>` is not one of the ids: no n-gram ends in it."""
 
-    keys: npt.NDArray[np.int64]
-    """context's row * V + last token, (R,), strictly ascending."""
+    keys: Int64Array
+    """row of the context * V + last token, (R,), strictly ascending."""
 
-    log_probs: npt.NDArray[np.float32]
+    log_probs: Float32Array
     """log P(last token | context), (R,)."""
 
-    backoffs: npt.NDArray[np.float32]
+    backoffs: Float32Array
     """
-    (R + 1,): what is added to the log-probability of a token that does not follow this n-gram; the last, 0,
-    is what NO_ROW meets. Of the highest order there are none, (0,).
+    log backoff(n-gram), (R + 1,): added to the log-probability of a token that does not follow the n-gram.
+
+    The last value, 0, is for NO_ROW. The table of the highest order has no backoffs: (0,).
     """
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def find(self, contexts: RowArray, ids: RowArray) -> RowArray:
-        """The rows of the n-grams made of a context, a row of the table below, and a last token."""
+        """The rows of n-grams, given by the row of the context in the table below and the last token."""
         if not len(self.keys):
             return np.full(ids.shape, NO_ROW)
         # A context of NO_ROW makes a negative key, which no n-gram has.
@@ -55,16 +58,16 @@ class NgramTable:
 
     def followers(self, contexts: RowArray) -> tuple[RowArray, RowArray, RowArray]:
         """
-        Every n-gram that goes on from one of the contexts, (B,).
+        Every n-gram that begins with one of the contexts, (B,).
 
         Returns:
-            Three arrays of one length: which of the contexts (0 .. B - 1), the last token, the row.
+            For each such n-gram: the index of its context (0 .. B - 1), its last token, its row.
         """
         first, end = np.searchsorted(
             self.keys, [contexts * self.vocabulary_size, (contexts + 1) * self.vocabulary_size]
         )
         lengths = end - first
         streams = np.repeat(np.arange(len(contexts)), lengths)
-        # Count on within each run of rows: the run's first row, then one more each.
+        # The rows of a context are consecutive: its first row, plus 0, 1, 2, ...
         rows = np.arange(len(streams)) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
         return streams, self.keys[rows] % self.vocabulary_size, rows

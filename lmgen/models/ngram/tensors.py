@@ -1,8 +1,8 @@
 """
-The tables of an n-gram model as tensors for a file, small, and back, trusting nothing.
+The tables of an n-gram model packed into small tensors for a file; and read back from untrusted ones.
 
-Of an n-gram the file keeps its last token; the context follows from how many n-grams go on from each
-row of the table below. For n = 1 .. N, with R rows of order n:
+For each n-gram the file stores only the last token. Its context follows from the number of n-grams that
+begin with each row of the table below. For n = 1 .. N, with R rows of order n:
 
     order.n.log_probs   float32, (R,)
     order.n.last_ids    unsigned, (R,); not for n = 1, whose rows are the ids themselves and `<s>`
@@ -10,7 +10,7 @@ row of the table below. For n = 1 .. N, with R rows of order n:
     order.n.backoffs    float32, (R,); not for n = N
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,19 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lmgen.errors import ModelError
+from lmgen.models.base import Int64Array, Tensors
 from lmgen.models.ngram.table import NgramTable
-
-Tensors = Mapping[str, npt.NDArray[Any]]
 
 UNSIGNED = (np.uint8, np.uint16, np.uint32)
 FLOAT32 = (np.float32,)
 
 LARGEST = 1e6
-"""No logarithm is further from 0."""
+"""The largest absolute value of a logarithm that is read."""
 
 
 def pack_tables(tables: Sequence[NgramTable]) -> dict[str, npt.NDArray[Any]]:
-    """Turn the tables of orders 1 .. N into tensors."""
+    """The tables of orders 1 .. N as tensors."""
     tensors: dict[str, npt.NDArray[Any]] = {"order.1.log_probs": tables[0].log_probs}
     for n, (lower, table) in enumerate(pairwise(tables), start=1):
         contexts, last_ids = np.divmod(table.keys, table.vocabulary_size)
@@ -44,12 +43,12 @@ def pack_tables(tables: Sequence[NgramTable]) -> dict[str, npt.NDArray[Any]]:
 
 def unpack_tables(tensors: Tensors, order: int, vocabulary_size: int) -> tuple[NgramTable, ...]:
     """
-    Rebuild the tables of orders 1 .. `order`.
+    The tables of orders 1 .. `order` from tensors.
 
     Raises:
-        ModelError: a tensor is missing, of a wrong type or shape, or holds impossible values.
+        ModelError: a tensor is missing, has another type or shape, or holds impossible values.
     """
-    _tensor(tensors, "order.1.log_probs", FLOAT32, vocabulary_size + 1)  # before that size is believed
+    _tensor(tensors, "order.1.log_probs", FLOAT32, vocabulary_size + 1)  # checked before V is allocated
     keys = np.arange(vocabulary_size + 1)
     tables = []
     for n in range(1, order + 1):
@@ -65,20 +64,25 @@ def unpack_tables(tensors: Tensors, order: int, vocabulary_size: int) -> tuple[N
     return tuple(tables)
 
 
-def _longer_keys(tensors: Tensors, n: int, rows: int, vocabulary_size: int) -> npt.NDArray[np.int64]:
-    """The keys of the n-grams that go on from the `rows` n-grams of order n."""
+def _longer_keys(tensors: Tensors, n: int, rows: int, vocabulary_size: int) -> Int64Array:
+    """The keys of the n-grams of order n + 1; `rows` is the number of n-grams of order n."""
     followers = _tensor(tensors, f"order.{n}.followers", UNSIGNED, rows)
     longer = int(followers.sum(dtype=np.uint64))
     last_ids = _tensor(tensors, f"order.{n + 1}.last_ids", UNSIGNED, longer)
-    _tensor(tensors, f"order.{n + 1}.log_probs", FLOAT32, longer)  # before so many keys are made
-    keys: npt.NDArray[np.int64] = np.repeat(np.arange(rows), followers) * vocabulary_size + last_ids
+    _tensor(tensors, f"order.{n + 1}.log_probs", FLOAT32, longer)  # checked before keys are allocated
+    keys: Int64Array = np.repeat(np.arange(rows), followers) * vocabulary_size + last_ids
     if (last_ids >= vocabulary_size).any() or (keys[1:] <= keys[:-1]).any():
         raise ModelError(f"its tensor order.{n + 1}.last_ids is out of order, or holds ids that do not exist")
     return keys
 
 
 def _tensor(tensors: Tensors, name: str, types: tuple[type, ...], rows: int) -> npt.NDArray[Any]:
-    """A tensor of one of these types, (rows,), whose values are numbers that can be added up."""
+    """
+    A tensor of one of the types, (rows,).
+
+    Raises:
+        ModelError: it is missing, has another type or shape, or a logarithm is NaN or too large.
+    """
     if name not in tensors:
         raise ModelError(f"its tensor {name} is missing")
     tensor = tensors[name]

@@ -1,0 +1,196 @@
+"""
+A model, n-gram baselines and their mixture scored side by side on the same texts.
+
+What `TextModel.perplexity` gives and `lmgen perplexity` prints. Which models there are:
+
+    by document     the model and its run's n-gram baseline, if there is one
+    by line, token  the model alone; with `baseline` or `order` an n-gram model beside it
+    orders          n-gram models of several orders, then the model
+    mix             the mixture of the model and its run's own baseline, after the others
+
+All of them read a text at the same time, a part at a time, so memory does not grow with it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from lmgen.data.run_folder import run_of
+from lmgen.errors import ConfigError, ModelError
+from lmgen.evaluation.baseline import baseline_of
+from lmgen.evaluation.mixing import FittedWeights, Mixture, weights_of
+from lmgen.evaluation.perplexity import (
+    CountedTextScore,
+    LineScore,
+    TextScore,
+    TokenScore,
+    compare_models,
+    readings,
+    score_lines,
+    score_tokens,
+)
+from lmgen.models.base import LanguageModel
+from lmgen.models.mixture import MixtureModel
+from lmgen.text.sources import Text
+from lmgen.tokenizers.base import Tokenizer
+
+Unit = Literal["document", "line", "token"]
+"""What one score covers. A line is scored as a text of its own."""
+
+Score = TextScore | LineScore | TokenScore
+
+
+class Comparison:
+    """Models that are scored side by side on one text after another."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        tokenizer: Tokenizer,
+        path: Path,
+        *,
+        by: Unit = "document",
+        baseline: bool | None = None,
+        order: int | None = None,
+        orders: Iterable[int] = (),
+        mix: bool = False,
+        exact: bool = False,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """
+        Open or fit the models to compare.
+
+        Args:
+            model: the model in question.
+            tokenizer: its own.
+            path: its file; the baselines belong to the run folder that the file is in.
+            by: what one score covers.
+            baseline: the run's n-gram baseline beside the model. None: if there is one, by document only.
+            order: fit a baseline of this order on the run's training text instead.
+            orders: fit baselines of all these orders, and count what each model estimated.
+            mix: add the mixture of the model and its run's own baseline, with weights fitted on the run's
+                validation text. Where that text itself is scored, each half gets the weights fitted on the
+                other.
+            exact: read a text as one stream, and score it as it arrives (scoring.py).
+            on_note: called with what a reader of the scores should know, a sentence each.
+
+        Raises:
+            ConfigError: the arguments contradict each other.
+            ModelError: a baseline was asked for, but there is none.
+        """
+        asked = list(orders)
+        _check(by, asked, baseline, order, mix=mix)
+        self._tokenizer, self._path, self._run = tokenizer, path, run_of(path)
+        self._by: Unit = by
+        self._exact = exact
+        self._counted = bool(asked)
+        self._on_note = on_note
+        self._models = [*(self._baseline(each) for each in asked), model]
+        if not asked and self._wants_baseline(True if mix else baseline, order):
+            self._models.append(self._baseline(order))
+        self._mixed = self._mix(place=len(asked)) if mix else None
+
+    def scores(self, texts: Iterable[Text]) -> Iterator[Score]:
+        """
+        Score texts, in order. Every model's score of a text, line or token comes before the next one's.
+
+        Raises:
+            ConfigError: the mixture is to score lines or tokens of the text that its weights were fitted on.
+            CorpusError: a text cannot be read, or is empty.
+            NumericalError: a model's score is not a finite number.
+        """
+        for text in texts:
+            yield from self._documents(text) if self._by == "document" else self._parts(text)
+
+    def _documents(self, text: Text) -> Iterator[TextScore]:
+        """Every model's score of a whole text."""
+        mixture = self._mixed and Mixture.of(*self._mixed, validation=self._is_validation(text))
+        scores = compare_models(
+            self._models, self._tokenizer, text.chunks(), text.name, exact=self._exact, mixture=mixture
+        )
+        if scores[0].note:
+            self._on_note(scores[0].note)
+        if not self._counted:
+            yield from scores
+            return
+        counts = [model.describe()["parameters"] for model in self._models] + [None] * bool(mixture)
+        yield from map(CountedTextScore.of, scores, counts)
+
+    def _parts(self, text: Text) -> Iterator[LineScore | TokenScore]:
+        """Every model's score of the first line or token, then of the next, and so on."""
+        models = list(self._models)
+        if self._mixed:
+            if self._is_validation(text):
+                raise ConfigError(
+                    f"--mix by {self._by} needs a TEXT: the weights were fitted on {text.name} itself"
+                )
+            members, weights = self._mixed
+            models.append(MixtureModel([models[place] for place in members], weights.whole))
+        score: Callable[..., Iterator[LineScore | TokenScore]]
+        score = score_lines if self._by == "line" else score_tokens
+        copies = readings(text.chunks(), len(models))
+        scored = [
+            score(model, self._tokenizer, chunks, text.name, exact=self._exact)
+            for model, chunks in zip(models, copies, strict=True)
+        ]
+        for side_by_side in zip(*scored, strict=True):
+            yield from side_by_side
+
+    def _baseline(self, order: int | None) -> LanguageModel:
+        return baseline_of(self._path, self._tokenizer, order)
+
+    def _wants_baseline(self, wanted: bool | None, order: int | None) -> bool:
+        """
+        Whether one n-gram model is shown beside the model.
+
+        Raises:
+            ModelError: it was asked for, but there is none.
+        """
+        asked_for = bool(wanted) or order is not None
+        if not asked_for and (wanted is False or self._by != "document"):
+            return False
+        if self._run is not None and (order is not None or self._run.ngram.exists()):
+            return True
+        why = "not in a run folder" if self._run is None else "of a run that was trained without one"
+        if asked_for:
+            advice = "name the run folder" if self._run is None else "fit one with --order"
+            raise ModelError(f"there is no n-gram baseline: {self._path} is {why}; {advice}")
+        self._on_note(f"no n-gram baseline: {self._path} is {why}")
+        return False
+
+    def _mix(self, place: int) -> tuple[tuple[int, int], FittedWeights]:
+        """
+        The places of the mixture's two members among the models, and their weights.
+
+        One is the model, at `place`; the other is its run's own baseline, added if it is not there yet.
+        """
+        stored = self._baseline(None)
+        names = [model.name for model in self._models]
+        if stored.name not in names:
+            self._models.append(stored)
+            names.append(stored.name)
+        weights = weights_of(self._path, self._models[place], stored)
+        return (place, names.index(stored.name)), weights
+
+    def _is_validation(self, text: Text) -> bool:
+        """Whether this is the file that the weights were fitted on, by whatever path."""
+        return self._run is not None and Path(text.name).resolve() == self._run.valid_text.resolve()
+
+
+def _check(by: Unit, orders: Sequence[int], baseline: bool | None, order: int | None, *, mix: bool) -> None:
+    """Refuse arguments that contradict each other."""
+    problems = []
+    if by not in get_args(Unit):
+        problems.append(f"by is {by!r}, but has to be one of {', '.join(get_args(Unit))}")
+    if orders and by != "document":
+        problems.append("--orders compares whole texts, so it goes with --by document only")
+    if orders and (order is not None or baseline is not None):
+        problems.append("--orders says which baselines there are: leave --order and --baseline out")
+    if mix and (order is not None or baseline is False):
+        problems.append(
+            "--mix mixes the model with its run's own baseline: leave --order and --no-baseline out"
+        )
+    if baseline is False and order is not None and not mix:
+        problems.append("--order and --no-baseline contradict each other; give one of them")
+    if problems:
+        raise ConfigError("; ".join(problems))

@@ -1,7 +1,8 @@
 """
 Gradients of a cell's equations through a window of steps. numpy only.
-
-- formulas.py: equations as formulas, and the formulas of their gradients
-- programs.py: formulas computed by numpy, in memory that is set aside once
-- cell_programs.py: the programs of a cell: a step forward, and a step back
 """
+
+from lmgen.autodiff.cell_programs import CellPrograms, programs_of
+from lmgen.autodiff.window import BackwardPass, Window, multiplier
+
+__all__ = ["BackwardPass", "CellPrograms", "Window", "multiplier", "programs_of"]

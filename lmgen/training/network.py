@@ -16,7 +16,7 @@ from lmgen.models.network import outputs
 from lmgen.models.network.cells import LayerStates, cell_named
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.model import Float32Array
-from lmgen.training.layers.fastest import run_layer
+from lmgen.training.layers import run_recurrent
 from lmgen.training.optimization.regularization import dropout, embedding_dropout, locked_dropout, weight_drop
 
 
@@ -61,8 +61,8 @@ class Network(nn.Module):
         values, rate = self._embed(ids), self.config.dropout_input
         after = []
         for number, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
-            hidden, last = run_layer(
-                self.config.cell, self._layer_parameters(layer), self._drop(values, rate), before
+            hidden, last = run_recurrent(
+                self.cell, self._layer_parameters(layer), self._drop(values, rate), before
             )
             values = hidden + values if self.config.adds_input(number) else hidden
             rate = self.config.dropout_between

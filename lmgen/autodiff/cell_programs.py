@@ -12,7 +12,7 @@ cut into stages where a gradient goes back through a matrix: with respect to the
 that with respect to the product, times the matrix.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple

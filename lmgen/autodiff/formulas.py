@@ -216,8 +216,8 @@ class Formula:
 
     def clamp(self, min: float | None = None, max: float | None = None) -> "Formula":  # noqa: A002 - torch's
         """The array with what is below `min` or above `max` set to that number."""
-        clamped = self if min is None else _formula(np.maximum, self, _number_of(min))
-        return clamped if max is None else _formula(np.minimum, clamped, _number_of(max))
+        clamped = self if min is None else _formula(maximum, self, _number_of(min))
+        return clamped if max is None else _formula(minimum, clamped, _number_of(max))
 
     def logaddexp(self, other: "Formula") -> "Formula":
         """log(exp(a) + exp(b)), without overflow."""
@@ -415,6 +415,16 @@ def relu(values: Array, result: Array) -> None:
     np.maximum(values, _ZERO, out=result)
 
 
+def maximum(values: Array, bound: Array, result: Array) -> None:
+    """The larger of two; numpy deprecates to say without a keyword where the result goes."""
+    np.maximum(values, bound, out=result)
+
+
+def minimum(values: Array, bound: Array, result: Array) -> None:
+    """The smaller of two, likewise."""
+    np.minimum(values, bound, out=result)
+
+
 def mean(values: Array, result: Array) -> None:
     """Of the last axis."""
     np.matmul(values, _column(values.shape[-1], 1 / values.shape[-1], values.dtype), result)
@@ -479,8 +489,8 @@ _DERIVATIVES: dict[Any, Callable[..., tuple[Formula | float, ...]]] = {
     np.exp: lambda y, _a: (y,),
     np.expm1: lambda y, _a: (y + 1.0,),
     np.logaddexp: lambda _y, a, b: ((a - b).sigmoid(), (b - a).sigmoid()),
-    np.maximum: lambda _y, a, b: (_formula(np.greater_equal, a, b), 0.0),
-    np.minimum: lambda _y, a, b: (_formula(np.less_equal, a, b), 0.0),
+    maximum: lambda _y, a, b: (_formula(np.greater_equal, a, b), 0.0),
+    minimum: lambda _y, a, b: (_formula(np.less_equal, a, b), 0.0),
     np.tanh: lambda y, _a: (1.0 - y * y,),
     sigmoid: lambda y, _a: (y - y * y,),
     relu: lambda y, _a: (_formula(np.sign, y),),

@@ -189,14 +189,14 @@ class BackwardPass:
         What the gradients with respect to the matrices are made of.
 
         Of each product the name of its matrix, the gradient with respect to it, (T, B, O), and its operand,
-        (T, B, H). The matrix has the sum of their outer products as its gradient.
+        (T, B, H); T is 1 for an operand that is the same at all steps. The gradient with respect to the
+        matrix is the sum of the outer products.
         """
-        window = self._window
         for p in self._programs.products:
-            (operand,) = p.operands
-            values = window.array(operand)
-            steps = np.broadcast_to(values, (window.length, *values.shape)) if operand.is_fixed else values
-            yield matrix_of(p), self._written[self._programs.gradient_of(p)], steps
+            gradient, values = self._written[self._programs.gradient_of(p)], self._window.array(p.operands[0])
+            if values.ndim == 2:
+                gradient, values = gradient.sum(0, keepdims=True), values[None]
+            yield matrix_of(p), gradient, values
 
     def matrices(self) -> dict[str, FloatArray]:
         """The gradient with respect to each matrix that was used, by numpy."""

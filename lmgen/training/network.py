@@ -139,8 +139,8 @@ class Network(nn.Module):
         """A layer's arrays by name, the recurrent weights as this window sees them."""
         parameters: dict[str, Tensor] = dict(layer.named_parameters())
         if self.training:
-            name = "weight_recurrent"
-            parameters[name] = weight_drop(parameters[name], self.config.weight_drop)
+            for name in self.cell.recurrent:
+                parameters[name] = weight_drop(parameters[name], self.config.weight_drop)
         return parameters
 
 

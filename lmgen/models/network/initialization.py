@@ -19,7 +19,7 @@ The weights a network starts from, drawn with numpy: the same on every device fo
 import numpy as np
 
 from lmgen.models.base import FloatArray
-from lmgen.models.network.cells import cell_named
+from lmgen.models.network.cells import Cell, cell_named
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.model import Float32Array, ParameterShape, parameter_shapes
 
@@ -43,9 +43,9 @@ def initial_parameters(
         float32 arrays by the names of `parameter_shapes`.
     """
     random = np.random.default_rng([seed, 0x1517])  # a stream of its own: other uses of the seed differ
-    gates = cell_named(config.cell).gates
+    cell = cell_named(config.cell)
     drawn = {
-        shape.name: _draw(shape, gates, random).astype(np.float32)
+        shape.name: _draw(shape, cell, random).astype(np.float32)
         for shape in parameter_shapes(config, vocabulary_size)
     }
     if config.tied or vocabulary_size >= LARGE_VOCABULARY:
@@ -55,16 +55,18 @@ def initial_parameters(
     return drawn
 
 
-def _draw(shape: ParameterShape, gates: tuple[str, ...], random: np.random.Generator) -> FloatArray:
+def _draw(shape: ParameterShape, cell: Cell, random: np.random.Generator) -> FloatArray:
     """One array, by the rule for its name."""
+    gates = cell.gates
     match shape.name.rpartition(".")[2]:
+        case name if shape.name.startswith("layers.") and name in cell.recurrent:
+            blocks = cell.recurrent[name].blocks
+            return np.concatenate([_orthogonal(shape.shape[1], random) for _ in range(blocks)])
         case "embedding":
             return random.normal(0, 1, shape.shape)
         case "weight_input":
             rows, width = shape.shape
             return np.concatenate([_glorot((rows // len(gates), width), random) for _ in gates])
-        case "weight_recurrent":
-            return np.concatenate([_orthogonal(shape.shape[1], random) for _ in gates])
         case "gain_input" | "gain_recurrent" | "gain_cell":
             return np.ones(shape.shape)
         case "weight" | "projection":

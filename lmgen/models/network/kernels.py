@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.models.network.cells import Cell
+from lmgen.models.network import cells
+from lmgen.models.network.cells import Cell, Step
 
 Float32Array = npt.NDArray[np.float32]
 ColumnState = tuple[Float32Array, ...]
@@ -224,24 +225,24 @@ class _Equations:
         return product
 
 
-KERNELS: dict[str, Callable[[Cell, Mapping[str, Float32Array]], Kernel]] = {
-    "lstm": _Lstm,
-    "gru": _Gru,
-    "rnn": _Rnn,
-    "rnn-relu": _RnnRelu,
+KERNELS: dict[Step, Callable[[Cell, Mapping[str, Float32Array]], Kernel]] = {
+    cells.lstm: _Lstm,
+    cells.gru: _Gru,
+    cells.rnn: _Rnn,
+    cells.rnn_relu: _RnnRelu,
 }
+"""By the equations that they compute."""
 
 
-def kernel(name: str, cell: Cell, layer: Mapping[str, Float32Array]) -> Kernel:
+def kernel(cell: Cell, layer: Mapping[str, Float32Array]) -> Kernel:
     """
     The kernel of a layer.
 
     Args:
-        name: the cell's name in `CELLS`.
-        cell: the cell of that name.
+        cell: whose equations to compute.
         layer: its arrays by the names of `parameter_shapes`, without their prefix.
     """
-    return KERNELS.get(name, _Equations)(cell, layer)
+    return KERNELS.get(cell.step, _Equations)(cell, layer)
 
 
 def _arranged(array: Float32Array, order: Sequence[int], logistic: int, count: int) -> Float32Array:

@@ -73,7 +73,14 @@ def parameter_shapes(config: NetworkConfig, vocabulary_size: int) -> list[Parame
         h = "H" if config.hidden_size == H else "H'"  # a last layer of its own size
         shapes += [
             ParameterShape(f"layers.{layer}.weight_input", (G * H, width), f"{gates}{h} {letter}"),
-            ParameterShape(f"layers.{layer}.weight_recurrent", (G * H, H), f"{gates}{h} {h}"),
+            *(
+                ParameterShape(
+                    f"layers.{layer}.{name}",
+                    (matrix.blocks * H, H),
+                    f"{h} {h}" if matrix.blocks == 1 else f"{matrix.blocks} {h} {h}",
+                )
+                for name, matrix in cell.recurrent.items()
+            ),
             ParameterShape(f"layers.{layer}.bias", (G * H,), f"{gates}{h}"),
         ]
         shapes += [
@@ -239,9 +246,7 @@ class RecurrentModel:
     @cached_property
     def _kernels(self) -> list[Kernel]:
         """Of each layer; made at first use, for not every command uses a model."""
-        return [
-            kernel(self.config.cell, self._cell, self._layer(layer)) for layer in range(self.config.layers)
-        ]
+        return [kernel(self._cell, self._layer(layer)) for layer in range(self.config.layers)]
 
     @cached_property
     def _projected(self) -> Float32Array | None:

@@ -24,7 +24,7 @@ def test_a_kernel_computes_its_cells_equations(name: str, projected: bool, strea
     values, state = array(E, streams), tuple(array(H, streams) for _ in cell.states)
     before = [part.copy() for part in state]
 
-    ready = kernel(name, cell, layer)
+    ready = kernel(cell, layer)
     given = np.ascontiguousarray(ready.project(values.T).T) if projected else values
     after = ready.step(given, projected, state, ready.workspace(streams))
 

@@ -90,7 +90,7 @@ class Equations(NamedTuple):
     after: Sequence[Formula]
 
 
-def trace(cell: Cell, hidden_size: int, vectors: Iterable[tuple[str, int]]) -> Equations:
+def trace(cell: Cell, hidden_size: int, vectors: Iterable[tuple[str, int]] = ()) -> Equations:
     """
     Follow a cell's step with formulas in place of arrays.
 
@@ -129,7 +129,8 @@ class CellPrograms:
         """Derive the gradients, and cut both directions into stages."""
         self.x, self.before, self.vectors, self.after = equations
         self.products = [formula for formula in parts_of(self.after) if formula.is_product]
-        self._names = Names({p: f"r{number or ''}" for number, p in enumerate(self.products)})
+        self._names = Names([self.x, *self.before, *self.vectors])
+        self._names |= {p: f"r{number or ''}" for number, p in enumerate(self.products)}
         self._derive()
         self._plan_backward()
         self._plan_forward()

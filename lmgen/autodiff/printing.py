@@ -15,18 +15,17 @@ OPERATORS: dict[Any, str] = {np.add: "+", np.subtract: "-", np.multiply: "*", np
 class Names(dict[Formula, str]):
     """What formulas are called. One that is asked for without having a name gets the next free letter."""
 
-    def __init__(self, names: Mapping[Formula, str] | None = None) -> None:
-        super().__init__(names or {})
-        self._letters = (
-            "".join(letters) for length in count(1) for letters in product(ascii_lowercase, repeat=length)
-        )
+    def __init__(self, arrays: Iterable[Formula] = ()) -> None:
+        """Keep the names of arrays free."""
+        super().__init__({array: array.operands[0] for array in arrays})
+        self._letters = map("".join, (pair for n in count(1) for pair in product(ascii_lowercase, repeat=n)))
 
     def __missing__(self, formula: Formula) -> str:
         if isinstance(formula.function, Columns):
             return f"{self[formula.operands[0]]}[{formula.function.first}:{formula.function.end}]"
         if formula.function is None:
             (name,) = formula.operands
-            return f"{name:g}" if formula.is_number else name
+            return f"{name:g}" if formula.is_number else str(name)
         taken = set(self.values())
         self[formula] = next(letter for letter in self._letters if letter not in taken)
         return self[formula]
@@ -34,11 +33,11 @@ class Names(dict[Formula, str]):
 
 def assignments(computed: Iterable[Formula], results: Mapping[str, Formula], names: Names) -> Iterator[str]:
     """
-    A line for each formula that a call computes, and for each result that is a copy.
+    A line for each formula that is computed, and for each result that is a copy.
 
     Args:
         computed: in order, operands first.
-        results: what some of them are called, by whoever wants them.
+        results: what some formulas are to be called.
         names: of all formulas; those of the results are added.
     """
     computed = [formula for formula in computed if not (formula.is_number or formula.is_slice)]
@@ -53,7 +52,7 @@ def assignments(computed: Iterable[Formula], results: Mapping[str, Formula], nam
 
 
 def expression(formula: Formula, names: Names) -> str:
-    """One call: its function and the names of its operands."""
+    """The function of a formula, and the names of its operands: `x + r`, `tanh(a)`, `weight @ h`."""
     operands = [names[operand] for operand in formula.operands]
     if isinstance(formula.function, Product):
         return f"{formula.function.matrix} @ {operands[0]}"

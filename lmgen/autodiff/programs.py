@@ -51,7 +51,7 @@ class Program:
         """
         self.given = given
         self.written = written
-        self.names = Names() if names is None else names
+        self.names = Names(f.root for f in given if f.root.function is None) if names is None else names
         self.results = results or {}
         known = set(given)
         self.kept = set(kept)

@@ -129,7 +129,7 @@ class BackwardPass:
             if gradient is not None:
                 part[:] = gradient
         self._direct = [np.zeros_like(part) for part in self.state]
-        """The same, but for what comes through products of the state."""
+        """The same without what comes through products of the state."""
         self._vectors = [
             np.zeros((window.streams, vector.width), window.x.dtype) for vector in self._programs.vectors
         ]
@@ -146,17 +146,16 @@ class BackwardPass:
         step = _Step(programs.backward, self._window.streams, self._window.x.dtype, multiplier)
         sums = list(_pairs(self._vectors, programs.vector_gradients))
         direct = list(_pairs(self._direct, programs.state_gradients))
-        states = list(zip(self.state, self._direct, strict=True))
-        # Of each part of the state the first product is added to the direct gradient, others to the sum.
-        joined: list[tuple[int, Multiply, tuple[FloatArray, FloatArray]]] = []
-        added: list[tuple[int, Multiply, FloatArray]] = []
-        for place, (p, number) in enumerate(programs.into_states, len(step.products)):
-            through, multiply = states[number], multiplier(matrix_of(p))
-            if any(through is other for _, _, other in joined):
-                added.append((place, multiply, through[0]))
+        first: dict[int, tuple[int, Multiply]] = {}
+        further: list[tuple[int, Multiply, FloatArray]] = []
+        for place, (p, part) in enumerate(programs.into_states, len(step.products)):
+            multiply = multiplier(matrix_of(p))
+            if part in first:
+                further.append((place, multiply, self.state[part]))
             else:
-                joined.append((place, multiply, through))
-        alone = [pair for pair in states if all(pair is not other for _, _, other in joined)]
+                first[part] = place, multiply
+        joined = [(*first[part], self._direct[part], self.state[part]) for part in first]
+        alone = [pair for n, pair in enumerate(zip(self._direct, self.state, strict=True)) if n not in first]
         above = repeat(0.0) if hidden is None else hidden[::-1]
         for from_above, (values, *row) in zip(above, self._rows(step), strict=False):
             self.state[0] += from_above
@@ -165,12 +164,12 @@ class BackwardPass:
                 total += step[formula]
             for gradient, formula in direct:
                 gradient[:] = step[formula]
-            for place, multiply, (gradient, beside) in joined:
-                np.add(multiply(values[place]), beside, gradient)
-            for place, multiply, gradient in added:
+            for place, multiply, unmultiplied, gradient in joined:
+                np.add(multiply(values[place]), unmultiplied, gradient)
+            for place, multiply, gradient in further:
                 gradient += multiply(values[place])
-            for gradient, beside in alone:
-                gradient[:] = beside
+            for unmultiplied, gradient in alone:
+                gradient[:] = unmultiplied
         step.forget()
 
     @property
@@ -202,8 +201,8 @@ class BackwardPass:
         """The gradient with respect to each matrix that was used, by numpy."""
         found: dict[str, FloatArray] = {}
         for name, gradient, values in self.products:
-            of_product = gradient.reshape(-1, gradient.shape[-1]).T @ values.reshape(-1, values.shape[-1])
-            found[name] = found[name] + of_product if name in found else of_product
+            outer = gradient.reshape(-1, gradient.shape[-1]).T @ values.reshape(-1, values.shape[-1])
+            found[name] = found[name] + outer if name in found else outer
         return found
 
     def _rows(self, step: "_Step") -> Iterator[tuple[Any, ...]]:

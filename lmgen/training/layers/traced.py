@@ -77,8 +77,8 @@ class _Recurrence(torch.autograd.Function):
             matrices: dict[str, Tensor] = {}
             for name, gradient, operand in back.products:
                 rows = (torch.from_numpy(array).flatten(0, 1) for array in (gradient, operand))
-                of_product = weight_gradient(*rows)
-                matrices[name] = matrices[name] + of_product if name in matrices else of_product
+                outer = weight_gradient(*rows)
+                matrices[name] = matrices[name] + outer if name in matrices else outer
             others = [torch.from_numpy(array) for array in (*back.state, *back.vectors)]
             return (None, None, torch.from_numpy(back.x), *map(matrices.get, ctx.names), *others)
 

@@ -4,9 +4,9 @@ How fast recurrent layers train, beside torch's own and beside the machine's mat
     python benchmarks/cells.py [SECONDS] [CELL ...]
 
 For each cell and size: one layer over a window of 64 steps, forward and back, with as many inputs as units.
-Ours and torch's run in turns, and a ratio is the median of the turns' ratios, so that it holds on a machine
-that has other work too. SECONDS (2) go to each row. One thread is timed by the processor time of the process,
-all threads by the clock.
+Ours, torch's and autograd through the cell's equations run in turns, and a ratio is the median of the turns'
+ratios, so that it holds on a machine that has other work too. SECONDS (2) go to each row. One thread is timed
+by the processor time of the process, all threads by the clock.
 """
 
 import os
@@ -21,10 +21,11 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from lmgen.models.network.cells import CELLS
+from lmgen.models.network.cells import CELLS, CellState
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layers import network_layers
-from lmgen.training.layers.fastest import run_layer
+from lmgen.models.network.recurrent import run_equations
+from lmgen.training.layers import run_recurrent
 from lmgen.training.layers.products import product
 from lmgen.training.process import computing
 
@@ -51,6 +52,8 @@ class Row:
     """For a window, the median."""
     to_stock: float | None
     """How many times as fast as torch's layer of that name, if there is one."""
+    to_autograd: float
+    """How many times as fast as autograd through the equations."""
     to_lstm: float
     """Multiply-adds a second, as a part of those of torch's LSTM."""
     to_product: float
@@ -79,13 +82,17 @@ def main() -> None:
 
 def print_table(rows: Iterator[Row]) -> None:
     """Row by row, as they come."""
-    print("| cell | units | batch | tokens/s | GFLOP/s | of a product | to torch's layer | to LSTM |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "| cell | units | batch | tokens/s | GFLOP/s | of a product "
+        "| to torch's layer | to autograd | to LSTM |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for row in rows:
         to_stock = "" if row.to_stock is None else f"{row.to_stock:.2f} x"
         print(
             f"| {row.cell} | {row.units} | {row.streams} | {row.tokens_per_second:,.0f} "
-            f"| {row.gigaflops:.0f} | {row.to_product:.2f} | {to_stock} | {row.to_lstm:.2f} |",
+            f"| {row.gigaflops:.0f} | {row.to_product:.2f} | {to_stock} | {row.to_autograd:.2f} x "
+            f"| {row.to_lstm:.2f} |",
             flush=True,
         )
 
@@ -96,7 +103,8 @@ def measured(cells: list[str], seconds: float, clock: Callable[[], float]) -> It
     for cell in cells:
         for units, streams in SIZES:
             ways: dict[str, Run] = {
-                "ours": window(our_layer(cell, units, streams), units, streams),
+                "ours": window(our_layer(cell, units, streams, run_recurrent), units, streams),
+                "autograd": window(our_layer(cell, units, streams, run_equations), units, streams),
                 "lstm": window(stock_layer("lstm", units), units, streams),
                 "product": lambda: product(left, right),
             }
@@ -110,6 +118,7 @@ def measured(cells: list[str], seconds: float, clock: Callable[[], float]) -> It
                 streams=streams,
                 seconds=median(times["ours"]),
                 to_stock=ratio(times["stock"], times["ours"]) if cell in STOCK else None,
+                to_autograd=ratio(times["autograd"], times["ours"]),
                 to_lstm=ratio(times["lstm"], times["ours"]) * work / flops("lstm", units, streams),
                 to_product=ratio(times["product"], times["ours"]) * work / (2 * 1024**3),
             )
@@ -145,7 +154,10 @@ Layer = tuple[Callable[[Tensor], Tensor], list[Tensor]]
 """A function of the input, and its parameters."""
 
 
-def our_layer(cell: str, units: int, streams: int) -> Layer:
+def our_layer(
+    cell: str, units: int, streams: int, run_layer: Callable[..., tuple[Tensor, CellState]]
+) -> Layer:
+    """A layer with random parameters, computed one way or another."""
     config = NetworkConfig(cell=cell, layers=1, embedding_size=units, hidden_size=units)
     parameters = {
         shape.name.removeprefix("layers.0."): (torch.randn(shape.shape) / units**0.5).requires_grad_()
@@ -153,7 +165,7 @@ def our_layer(cell: str, units: int, streams: int) -> Layer:
         if shape.name.startswith("layers.0.")
     }
     state = tuple(torch.zeros(streams, units) for _ in CELLS[cell].states)
-    return lambda values: run_layer(cell, parameters, values, state)[0], list(parameters.values())
+    return lambda values: run_layer(CELLS[cell], parameters, values, state)[0], list(parameters.values())
 
 
 def stock_layer(cell: str, units: int) -> Layer:

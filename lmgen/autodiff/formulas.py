@@ -7,10 +7,11 @@ Speelpenning 1980). How formulas are computed is up to programs.py; when, and of
 cell_programs.py.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import count, pairwise
-from typing import Any, NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -23,6 +24,10 @@ _HALF, _ZERO = np.float32(0.5), np.float32(0.0)
 """numpy's own numbers start faster than Python's, and leave float64 what it is."""
 
 
+class CannotTrace(Exception):  # noqa: N818 - it is no fault: such equations are left to others
+    """Equations do something to an array that has no formula here."""
+
+
 class Columns(NamedTuple):
     """A slice of the last axis."""
 
@@ -30,8 +35,28 @@ class Columns(NamedTuple):
     end: int
 
     def of(self, array: Array) -> Array:
-        """Take it."""
+        """These columns of an array, as a view."""
         return array[..., self.first : self.end]
+
+
+class Product(NamedTuple):
+    """A recurrent matrix times its operand, for each stream: computed between programs, not in them."""
+
+    matrix: str
+
+
+Blocks = Mapping[Columns, "Formula"]
+"""The gradient with respect to an array, by blocks of its columns. Columns in no block have no influence."""
+
+
+class _StreamCount:
+    """The number of streams in the shape of a formula, which no equation may depend on."""
+
+    def __repr__(self) -> str:
+        return "B"
+
+
+_STREAMS = _StreamCount()
 
 
 class Formula:
@@ -45,7 +70,11 @@ class Formula:
     that holds all else, so that factors can be computed before any gradient is known.
     """
 
-    def __init__(self, function: "Function | Columns | None", operands: tuple[Any, ...], width: int) -> None:
+    __array_ufunc__ = None  # numpy leaves arithmetic with its numbers to the operators below
+
+    def __init__(
+        self, function: "Function | Columns | Product | None", operands: tuple[Any, ...], width: int
+    ) -> None:
         """Without a function it is a number, or an array of some name: the only operand."""
         self.function = function
         self.operands = operands
@@ -58,9 +87,9 @@ class Formula:
         """Whether it is a vector or a slice of one, and so the same at all steps."""
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The last axis alone; equations ask for no other."""
-        return (self.width,)
+    def shape(self) -> tuple[Any, ...]:
+        """A vector's length, or a number of streams that nobody knows yet and the width."""
+        return (self.width,) if self.is_fixed else (_STREAMS, self.width)
 
     @property
     def root(self) -> "Formula":
@@ -71,6 +100,11 @@ class Formula:
     def is_slice(self) -> bool:
         """Whether it is columns of another."""
         return isinstance(self.function, Columns)
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a recurrent matrix times another."""
+        return isinstance(self.function, Product)
 
     @property
     def is_number(self) -> bool:
@@ -92,6 +126,9 @@ class Formula:
     def __rsub__(self, other: float) -> "Formula":
         return _as_formula(other) - self
 
+    def __neg__(self) -> "Formula":
+        return self * -1.0
+
     def __mul__(self, other: "Formula | float") -> "Formula":
         other = _as_formula(other)
         if self is ONE or other is ONE:
@@ -104,36 +141,92 @@ class Formula:
             return _formula(np.multiply, gradient, factor * second)
         return _formula(np.multiply, first, second)
 
-    def __truediv__(self, other: "Formula") -> "Formula":
-        return self * _formula(np.reciprocal, other)
+    def __truediv__(self, other: "Formula | float") -> "Formula":
+        other = _as_formula(other)
+        if not other.is_number:
+            return self * _formula(np.reciprocal, other)
+        (number,) = other.operands
+        if number == 0:
+            raise CannotTrace("a division by 0 is left to the library that knows what it gives")
+        return self * float(1.0 / number)
+
+    def __rtruediv__(self, other: float) -> "Formula":
+        return _as_formula(other) / self
 
     def __pow__(self, exponent: float) -> "Formula":
-        return _formula(np.power, self, _as_formula(exponent))
+        power = _number_of(exponent)
+        if power is ONE:
+            return self
+        return self * self if power is _TWO else _formula(np.power, self, power)
 
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def __getitem__(self, index: tuple[Any, slice]) -> "Formula":
+    def _in_place(self, _other: object) -> NoReturn:
+        """Other names of the same array would not see the change."""
+        raise CannotTrace("an array is changed in place")
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = _in_place
+
+    def __bool__(self) -> bool:
+        raise CannotTrace("a condition depends on what is in an array")
+
+    def __eq__(self, other: object) -> bool:
+        """A formula is itself; whether numbers in arrays are equal is not known here."""
+        if self is not other:
+            raise CannotTrace("arrays are compared")
+        return True
+
+    __hash__ = object.__hash__
+
+    def __getitem__(self, index: Any) -> "Formula":
         """A slice of the last axis."""
-        first, end, _ = index[-1].indices(self.width)
-        columns = Columns(first, end)
-        return _formula(columns, self, width=columns.end - columns.first)
+        match index:
+            case (others, slice(step=None | 1) as last) if others is Ellipsis or others == slice(None):
+                first, end, _ = last.indices(self.width)
+            case _:
+                raise CannotTrace("only slices of the last axis have a formula")
+        if first >= end:
+            raise CannotTrace("a slice is empty")
+        return _formula(Columns(first, end), self, width=end - first)
 
     def tanh(self) -> "Formula":
-        """What the function of that name in functions.py asks for; so do the next two."""
+        """The hyperbolic tangent. The methods here are those that functions.py calls."""
         return _formula(np.tanh, self)
 
     def sigmoid(self) -> "Formula":
-        """See `tanh`."""
+        """The logistic function."""
         return _formula(sigmoid, self)
 
     def relu(self) -> "Formula":
-        """See `tanh`."""
+        """The rectifier max(0, a)."""
         return _formula(relu, self)
+
+    def exp(self) -> "Formula":
+        """The exponential function."""
+        return _formula(np.exp, self)
+
+    def expm1(self) -> "Formula":
+        """exp(a) - 1, exact near 0."""
+        return _formula(np.expm1, self)
+
+    def sqrt(self) -> "Formula":
+        """The square root."""
+        return _formula(np.sqrt, self)
+
+    def clamp(self, min: float | None = None, max: float | None = None) -> "Formula":  # noqa: A002 - torch's
+        """The array with what is below `min` or above `max` set to that number."""
+        clamped = self if min is None else _formula(maximum, self, _number_of(min))
+        return clamped if max is None else _formula(minimum, clamped, _number_of(max))
+
+    def logaddexp(self, other: "Formula") -> "Formula":
+        """log(exp(a) + exp(b)), without overflow."""
+        return _formula(np.logaddexp, self, _as_formula(other))
 
     def mean(self, axis: int, *, keepdims: bool) -> "Formula":
         """The mean of the last axis, which is kept."""
-        assert (axis, keepdims) == (-1, True), "no other mean is known here"
+        if (axis, keepdims) != (-1, True):
+            raise CannotTrace("only the mean of the last axis, kept, has a formula")
         return _formula(mean, self, width=1)
 
     def _factored(self) -> "tuple[Formula, Formula]":
@@ -144,26 +237,32 @@ class Formula:
         return self, ONE
 
 
-@cache
 def array(name: str, width: int, *, is_gradient: bool = False, is_fixed: bool = False) -> Formula:
-    """An array that is there from the start."""
+    """A new array that is there from the start; its name is for readers."""
     formula = Formula(None, (name,), width)
     formula.is_gradient, formula.is_fixed = is_gradient, is_fixed
     return formula
 
 
+def product(matrix: str, operand: Formula, width: int) -> Formula:
+    """The matrix of that name times an operand: `width` columns."""
+    return _formula(Product(matrix), operand, width=width)
+
+
 def gradients(
-    results: Sequence[Formula], incoming: Sequence[Formula]
-) -> dict[Formula, dict[Columns, Formula]]:
+    results: Sequence[Formula], incoming: Sequence[Formula], through: Mapping[Formula, Formula]
+) -> dict[Formula, Blocks]:
     """
-    The gradients of the arrays that formulas are made of.
+    The gradients with respect to arrays and to recurrent products.
 
     Args:
-        results: the formulas.
-        incoming: their gradients.
+        results: the formulas to differentiate.
+        incoming: the gradients with respect to them.
+        through: for a product U v the array that stands for the gradient with respect to v, which is that
+            with respect to the product times U. Of products that are not listed none goes on to the operand.
 
     Returns:
-        Of each array: the gradients of blocks of its columns. Columns in no block have no influence.
+        By array or product. One that is missing has no influence.
     """
     found: dict[Formula, dict[Columns, Formula]] = {}
 
@@ -173,11 +272,16 @@ def gradients(
 
     for result, gradient in zip(results, incoming, strict=True):
         add(result, _all(result), gradient)
-    formulas = parts_of(results)
-    for formula in reversed(formulas):
-        for operand, columns, gradient in _passed_on(formula, found[formula]):
-            add(operand, columns, gradient)
-    return {formula: _apart(formula, found[formula]) for formula in formulas if formula.function is None}
+    wanted = [f for f in parts_of(results) if f.is_product or (f.function is None and not f.is_number)]
+    for formula in reversed(parts_of(results)):
+        if formula.is_product:
+            if formula in through:
+                (operand,) = formula.operands
+                add(operand, _all(operand), through[formula])
+        elif formula in found:
+            for operand, columns, gradient in _passed_on(formula, found[formula]):
+                add(operand, columns, gradient)
+    return {formula: _apart(formula, found[formula]) for formula in wanted if formula in found}
 
 
 def parts_of(
@@ -195,27 +299,36 @@ def parts_of(
     return sorted(found, key=lambda formula: formula.place)
 
 
-def _passed_on(
-    formula: Formula, blocks: Mapping[Columns, Formula]
-) -> Iterator[tuple[Formula, Columns, Formula]]:
-    """The chain rule: what each operand gets of a formula's gradient."""
+def leaves_of(formulas: Iterable[Formula], known: Container[Formula]) -> list[Formula]:
+    """Known formulas, and slices of them, that others are made of; these themselves may be known too."""
+
+    def is_leaf(formula: Formula) -> bool:
+        return formula in known or formula.root in known
+
+    return [formula for formula in parts_of(formulas, lambda f: not is_leaf(f)) if is_leaf(formula)]
+
+
+def _passed_on(formula: Formula, blocks: Blocks) -> Iterator[tuple[Formula, Columns, Formula]]:
+    """The chain rule: what each operand gets of the gradient with respect to a formula."""
     function, operands = formula.function, formula.operands
     if function is None:
         return
     if _all(formula) in blocks:
         blocks = {_all(formula): _whole(formula, blocks)}
-    if all(operand.width == formula.width for operand in operands) and function in _COLUMN_BY_COLUMN:
-        for columns, gradient in blocks.items():  # blocks that came apart may be needed apart
-            for operand, derivative in zip(operands, _DERIVATIVES[function](formula, *operands), strict=True):
-                yield operand, columns, gradient * _slice(_as_formula(derivative), columns)
-        return
     if isinstance(function, Columns):
         for columns, gradient in blocks.items():
             yield operands[0], Columns(function.first + columns.first, function.first + columns.end), gradient
         return
+    derivatives = _DERIVATIVES[function](formula, *operands)
+    if all(operand.width == formula.width for operand in operands) and function in _COLUMN_BY_COLUMN:
+        for columns, gradient in blocks.items():  # blocks that came apart may be needed apart
+            for operand, derivative in zip(operands, derivatives, strict=True):
+                yield operand, columns, gradient * _slice(_as_formula(derivative), columns)
+        return
     gradient = _whole(formula, blocks)
-    for operand, derivative in zip(operands, _DERIVATIVES[function](formula, *operands), strict=True):
-        yield operand, _all(operand), _narrowed(gradient * derivative, formula.width, operand.width)
+    for operand, derivative in zip(operands, derivatives, strict=True):
+        if not operand.is_number:
+            yield operand, _all(operand), _narrowed(gradient * derivative, formula.width, operand.width)
 
 
 def _narrowed(gradient: Formula, width: int, operand_width: int) -> Formula:
@@ -225,32 +338,48 @@ def _narrowed(gradient: Formula, width: int, operand_width: int) -> Formula:
     return _formula(total, gradient, width=1) if gradient.width == width else gradient * float(width)
 
 
-def _whole(formula: Formula, blocks: Mapping[Columns, Formula]) -> Formula:
-    """The gradient of all columns together."""
+def _whole(formula: Formula, blocks: Blocks) -> Formula:
+    """The gradient with respect to all columns together."""
     everything = _all(formula)
     if blocks.keys() == {everything}:
         return blocks[everything]
-    covered = sorted(blocks.keys() - {everything})
-    borders = [Columns(0, 0), *covered, Columns(formula.width, formula.width)]
+    parts = _disjoint({columns: blocks[columns] for columns in blocks if columns != everything})
+    borders = [Columns(0, 0), *parts, Columns(formula.width, formula.width)]
     gaps = [Columns(one.end, other.first) for one, other in pairwise(borders) if one.end != other.first]
-    parts = [
-        _filled(formula, columns, blocks[columns]) if columns in blocks else _zeros(formula, columns)
-        for columns in sorted([*covered, *gaps])
+    filled = [
+        _filled(formula, columns, parts[columns]) if columns in parts else _zeros(formula, columns)
+        for columns in sorted([*parts, *gaps])
     ]
-    joined = _formula(join, *parts, width=formula.width)
+    joined = _formula(join, *filled, width=formula.width)
     return joined + blocks[everything] if everything in blocks else joined
 
 
-def _apart(formula: Formula, blocks: Mapping[Columns, Formula]) -> dict[Columns, Formula]:
+def _apart(formula: Formula, blocks: Blocks) -> Blocks:
     """Blocks that do not overlap, each gradient as wide as its block."""
     if _all(formula) in blocks:
         return {_all(formula): _filled(formula, _all(formula), _whole(formula, blocks))}
-    assert all(one.end <= other.first for one, other in pairwise(sorted(blocks))), "slices overlap"
-    return {columns: _filled(formula, columns, blocks[columns]) for columns in sorted(blocks)}
+    parts = _disjoint(blocks)
+    return {columns: _filled(formula, columns, gradient) for columns, gradient in parts.items()}
+
+
+def _disjoint(blocks: Blocks) -> Blocks:
+    """The same gradient by blocks in order, cut where others that they overlap with begin or end."""
+    if all(one.end <= other.first for one, other in pairwise(sorted(blocks))):
+        return {columns: blocks[columns] for columns in sorted(blocks)}
+    parts = {}
+    for piece in (Columns(*ends) for ends in pairwise(sorted({end for block in blocks for end in block}))):
+        gradients = [
+            _slice(gradient, Columns(piece.first - block.first, piece.end - block.first))
+            for block, gradient in sorted(blocks.items(), key=lambda item: item[0])
+            if block.first <= piece.first and piece.end <= block.end
+        ]
+        if gradients:
+            parts[piece] = sum(gradients[1:], start=gradients[0])
+    return parts
 
 
 def _filled(formula: Formula, columns: Columns, gradient: Formula) -> Formula:
-    """The gradient of some columns of a formula, repeated if it is narrower than they are."""
+    """The gradient with respect to some columns of a formula, repeated if it is narrower than they are."""
     return gradient if gradient.width == columns.end - columns.first else gradient + _zeros(formula, columns)
 
 
@@ -286,6 +415,16 @@ def relu(values: Array, result: Array) -> None:
     np.maximum(values, _ZERO, out=result)
 
 
+def maximum(values: Array, bound: Array, result: Array) -> None:
+    """The larger of two; numpy deprecates to say without a keyword where the result goes."""
+    np.maximum(values, bound, out=result)
+
+
+def minimum(values: Array, bound: Array, result: Array) -> None:
+    """The smaller of two, likewise."""
+    np.minimum(values, bound, out=result)
+
+
 def mean(values: Array, result: Array) -> None:
     """Of the last axis."""
     np.matmul(values, _column(values.shape[-1], 1 / values.shape[-1], values.dtype), result)
@@ -312,7 +451,7 @@ _places = count()
 
 
 @cache
-def _formula(function: Function | Columns, *operands: Formula, width: int | None = None) -> Formula:
+def _formula(function: Function | Columns | Product, *operands: Formula, width: int | None = None) -> Formula:
     return Formula(function, operands, max(part.width for part in operands) if width is None else width)
 
 
@@ -321,11 +460,23 @@ def _number(value: float) -> Formula:
     return Formula(None, (value,), 1)
 
 
-def _as_formula(value: Formula | float) -> Formula:
-    return value if isinstance(value, Formula) else _number(float(value))
+def _as_formula(value: object) -> Formula:
+    return value if isinstance(value, Formula) else _number_of(value)
 
 
-ONE, _MINUS_ONE = _number(1.0), _number(-1.0)
+def _number_of(value: object) -> Formula:
+    if not isinstance(value, Real):
+        raise CannotTrace(f"a number is needed here, not {type(value).__name__}")
+    return _number(float(value))
+
+
+ONE, _MINUS_ONE, _TWO = _number(1.0), _number(-1.0), _number(2.0)
+
+
+def _power_derivative(base: Formula, exponent: float) -> Formula | float:
+    """That of a^b: b a^(b - 1), and 0 for b = 0 even where a is 0."""
+    return 0.0 if exponent == 0 else exponent * base ** (exponent - 1.0)
+
 
 _DERIVATIVES: dict[Any, Callable[..., tuple[Formula | float, ...]]] = {
     np.add: lambda _y, _a, _b: (1.0, 1.0),
@@ -333,13 +484,19 @@ _DERIVATIVES: dict[Any, Callable[..., tuple[Formula | float, ...]]] = {
     np.multiply: lambda _y, a, b: (b, a),
     np.square: lambda _y, a: (a * 2.0,),
     np.reciprocal: lambda y, _a: (y * y * -1.0,),
-    np.power: lambda _y, a, b: (b * a ** (b.operands[0] - 1.0), 0.0),
+    np.power: lambda _y, a, b: (_power_derivative(a, b.operands[0]), 0.0),
+    np.sqrt: lambda y, _a: (0.5 / y,),
+    np.exp: lambda y, _a: (y,),
+    np.expm1: lambda y, _a: (y + 1.0,),
+    np.logaddexp: lambda _y, a, b: ((a - b).sigmoid(), (b - a).sigmoid()),
+    maximum: lambda _y, a, b: (_formula(np.greater_equal, a, b), 0.0),
+    minimum: lambda _y, a, b: (_formula(np.less_equal, a, b), 0.0),
     np.tanh: lambda y, _a: (1.0 - y * y,),
     sigmoid: lambda y, _a: (y - y * y,),
     relu: lambda y, _a: (_formula(np.sign, y),),
     mean: lambda _y, a: (1.0 / a.width,),
 }
-"""Of y = f(a) or y = f(a, b): the derivative by each operand."""
+"""Of y = f(a) or y = f(a, b): the derivative with respect to each operand."""
 
-_COLUMN_BY_COLUMN = (np.add, np.square, np.tanh, sigmoid, relu)
+_COLUMN_BY_COLUMN = (np.add, np.square, np.tanh, sigmoid, relu, np.exp, np.expm1, np.sqrt)
 """Of these a slice has the gradient of a slice."""

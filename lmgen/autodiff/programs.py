@@ -5,8 +5,9 @@ A step of 16 streams is a dozen calls of a microsecond each, so it counts what s
 finds its operands and leaves its result is settled before the first step.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
 from operator import itemgetter
 from threading import get_ident
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmgen.autodiff.formulas import Columns, Formula, Function, parts_of
+from lmgen.autodiff.printing import Names, assignments
 from lmgen.models.base import FloatArray
 
 Row = tuple[FloatArray, ...]
@@ -24,46 +26,68 @@ class Program:
     """
     How some formulas are computed from others.
 
-    Of these, some arrays are given and some results are written to arrays of the caller: in all a row, for
-    one step or for several together. Other results stay in memory of the program.
+    A row is the arrays that are given, and those of the caller that results are written to, for one step or
+    for several together. Other results stay in memory of the program. `print` shows what is computed.
     """
 
     def __init__(
-        self, given: Sequence[Formula], written: Sequence[Formula], kept: Sequence[Formula] = ()
+        self,
+        given: Sequence[Formula],
+        written: Sequence[Formula],
+        kept: Sequence[Formula] = (),
+        *,
+        names: Names | None = None,
+        results: Mapping[str, Formula] | None = None,
     ) -> None:
         """
-        Find the order.
+        Put in order what has to be computed.
 
         Args:
             given: what is there from the start; slices of it have to be given too, where they are needed.
             written: results that go to arrays of the caller, in the order of the row.
             kept: results that stay here until the next row.
+            names: of formulas, for printing.
+            results: what to call some results when printing.
         """
         self.given = given
         self.written = written
+        self.names = Names(f.root for f in given if f.root.function is None) if names is None else names
+        self.results = results or {}
         known = set(given)
         self.kept = set(kept)
         self.computed = [f for f in parts_of([*written, *kept], lambda f: f not in known) if f not in known]
         """Operands first."""
+        computed = set(self.computed)
         self.direct = {
             formula: len(given) + place
             for place, formula in reversed(list(enumerate(written)))
-            if formula in self.computed and not formula.is_slice
+            if formula in computed and not formula.is_slice
         }
         """The place in the row of each result that is computed right where it is wanted."""
         self.slices = [f for f in self.computed if f.is_slice and f.root in self.direct]
 
+    def __str__(self) -> str:
+        """A line for each thing that is computed."""
+        return "\n".join(assignments(self.computed, self.results, self.names))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.computed or self.written)
+
     def rows(self, given: Iterable[Iterable[FloatArray]], written: Sequence[FloatArray]) -> Iterator[Row]:
         """
-        Row after row.
+        Row after row, without end if nothing in them changes.
 
         Args:
-            given: for each array that is given, what it is in each step.
+            given: for each array that is given, what it is in each step. The first ones may be missing, if
+                whoever calls the routine puts them before the row.
             written: the same for results; these are arrays (T, ...).
         """
         whole = {root: written[place - len(self.given)] for root, place in self.direct.items()}
         slices = [slice_of(formula, whole[formula.root]) for formula in self.slices]
-        return zip(*given, *written, *slices, strict=False)
+        columns = [*given, *written, *slices]
+        return zip(*columns, strict=False) if columns else repeat(())
 
 
 def slice_of(formula: Formula, root: FloatArray) -> FloatArray:
@@ -79,7 +103,7 @@ class Routine:
 
     def __init__(self, program: Program, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         """
-        Set memory aside.
+        Set memory aside for all results that the caller does not take.
 
         Args:
             program: what to compute.
@@ -100,7 +124,7 @@ class Routine:
             elif isinstance(formula.function, Columns):
                 if formula not in self._places:
                     self._put(formula, formula.function.of(self._values[self._places[formula.operands[0]]]))
-            elif formula.function is not None:
+            elif callable(formula.function):
                 memory.free_before(formula)
                 if formula not in self._places:
                     self._put(formula, memory.take(formula))

@@ -19,7 +19,7 @@ from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import Float32Array, RecurrentModel
 from lmgen.models.network.output import Softmax
 from lmgen.models.network.recurrent import Recurrent
-from lmgen.training.layers.fastest import run_window
+from lmgen.training.layers import run_window
 from lmgen.training.optimization.regularization import (
     dropout,
     embedding_dropout,

@@ -15,7 +15,8 @@ finds in `vectors` by name, together with b as `bias`.
 
 A new cell is a function and an entry in CELLS; everything else, from `--cell` to the count of parameters,
 derives from the entry. A step uses `+ - * / **`, slices, `blocks`, `normalise` and functions.py, and changes
-nothing in place; `gate` names what its gates are for whoever looks inside.
+nothing in place; `gate` names what its gates are for whoever looks inside. It may do anything else that both
+numpy's and torch's arrays can, such as `abs`, but then it trains more slowly, by torch's autograd.
 """
 
 from collections.abc import Callable, Mapping

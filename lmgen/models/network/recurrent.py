@@ -105,23 +105,50 @@ class Recurrent:
 
     def window(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
         """T steps: (T, B, n) -> (T, B, m). All inputs are multiplied by W at once."""
-        hidden = []
-        for x in self.project(arrays, values):
-            state = self.step_projected(arrays, x, state)
-            hidden.append(state[0])
-        return self.connected(stack(hidden), values), state
+        hidden, last = run_equations(self.cell, arrays, values, state)
+        return self.connected(hidden, values), last
 
     def project(self, arrays: Arrays, values: Array) -> Array:
         """X = W v + b, which depends on no state: (..., n) -> (..., G*m)."""
-        return linear(values, arrays["weight_input"]) + arrays["bias"]
+        return _projected(arrays, values)
 
     def step_projected(self, arrays: Arrays, x: Array, state: LayerState) -> LayerState:
         """The cell's state after a step, from x, (B, G*m)."""
-        return self.cell.step(x, state, lambda name, values: linear(values, arrays[name]), arrays)
+        return _after(self.cell, arrays, x, state)
 
     def connected(self, hidden: Array, values: Array) -> Array:
         """What the layer gives, from its hidden states and what it has read."""
         return hidden + values if self.residual else hidden
+
+
+def run_equations(cell: Cell, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
+    """
+    A cell over a window, step by step as its equations stand.
+
+    Args:
+        cell: whose equations.
+        arrays: weight_input, bias, the recurrent matrices and vectors, by name.
+        values: (T, B, n).
+        state: before the window, each part (B, m).
+
+    Returns:
+        The hidden states, (T, B, m), and the state after the window.
+    """
+    hidden = []
+    for x in _projected(arrays, values):
+        state = _after(cell, arrays, x, state)
+        hidden.append(state[0])
+    return stack(hidden), state
+
+
+def _projected(arrays: Arrays, values: Array) -> Array:
+    """X = W v + b: (..., n) -> (..., G*m)."""
+    return linear(values, arrays["weight_input"]) + arrays["bias"]
+
+
+def _after(cell: Cell, arrays: Arrays, x: Array, state: LayerState) -> LayerState:
+    """The state after a step."""
+    return cell.step(x, state, lambda name, values: linear(values, arrays[name]), arrays)
 
 
 def recurrent_layers(

@@ -81,8 +81,8 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         values, weight = ctx.saved_tensors
         rows = _rows(gradient)
-        of_values = product(rows, weight.T).view(values.shape) if ctx.needs_input_grad[0] else None
-        return of_values, weight_gradient(rows, _rows(values)), rows.sum(0)
+        grad_values = product(rows, weight.T).view(values.shape) if ctx.needs_input_grad[0] else None
+        return grad_values, weight_gradient(rows, _rows(values)), rows.sum(0)
 
 
 def _rows(array: Tensor) -> Tensor:

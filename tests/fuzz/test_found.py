@@ -163,7 +163,7 @@ class TestTexts:
         path = tmp_path / "bomb.xz"
         path.write_bytes(lzma.compress(bytes(1 << 25)))
 
-        with pytest.raises(CorpusError, match="holds more than 200 times its own size"):
+        with pytest.raises(CorpusError, match="decompresses to more than 200 times its own size"):
             sum(map(len, file_blocks(path)))
 
     def test_xz_gets_no_more_memory_than_it_needs_for_any_text(
@@ -186,7 +186,7 @@ class TestTexts:
         with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_LZMA) as archive:
             archive.writestr("text", "one\n")
 
-        with pytest.raises(CorpusError, match="LZMA, is not known here"):
+        with pytest.raises(CorpusError, match="LZMA compression inside a zip file is not supported"):
             list(member_blocks(tmp_path / "x.zip", "text"))
 
     def test_a_tar_header_is_not_read_into_memory_at_any_length(self, tmp_path: Path) -> None:

@@ -86,9 +86,9 @@ class TestModelFiles:
     @pytest.mark.parametrize(
         ("piece", "message"),
         [
-            (Piece("a\0b", 1), "holds a character that ends pieces"),  # the library compared it up to there
-            (Piece("ab", 1, float("nan")), "a score that is no number"),
-            (Piece("ab", 1, -3e38), "a score that is no number"),
+            (Piece("a\0b", 1), "contains a line end or NUL"),  # the library compared it up to there
+            (Piece("ab", 1, float("nan")), "a score that is NaN or out of range"),
+            (Piece("ab", 1, -3e38), "a score that is NaN or out of range"),
         ],
     )
     def test_a_piece_that_sentencepiece_could_not_take_never_reaches_it(

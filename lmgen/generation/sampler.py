@@ -1,9 +1,9 @@
 """
-Texts that go on: drawing one token after the other from any language model.
+Complete prompts by sampling token after token from any language model.
 
-What may be drawn is the business of filters.py, where a text ends that of completion.py and stops.py. Each
-completion draws from a random stream of its own, one number a token, so that its text depends on the seed
-and on its place in the order of completions, and not on which others are drawn beside it.
+filters.py decides which tokens may be drawn; completion.py and stops.py decide where a text ends. Each
+completion has a random generator of its own and draws one number per token, so its text depends only on the
+seed and its number, not on the completions that are sampled beside it.
 """
 
 import secrets
@@ -13,22 +13,23 @@ from itertools import islice
 from math import inf
 
 import numpy as np
-import numpy.typing as npt
 
 from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import NO_TOKEN, NOTHING_TO_DRAW, RECENT_TOKENS, candidates
 from lmgen.generation.prompts import read
-from lmgen.models.base import FloatArray, IdArray, LanguageModel, State
+from lmgen.models.base import Float64Array, FloatArray, IdArray, LanguageModel, State
 from lmgen.tokenizers.base import Tokenizer
 
-FEW_WEIGHTS = 2000
-"""So many weights are summed one by one; of more, blocks are summed first, which is several times faster."""
+DIRECT_WEIGHTS = 2000
+"""Up to this many weights are accumulated one by one; more are summed in blocks first, which is faster."""
+
 BLOCK = 256
+"""Number of weights in a block."""
 
 STREAMS = 64
-"""Completions drawn side by side: a model takes little longer for 64 than for a few."""
+"""Completions sampled side by side: a model takes little longer for 64 streams than for a few."""
 
 
 def complete(
@@ -43,35 +44,37 @@ def complete(
     first: int = 0,
 ) -> Iterator[Completion]:
     """
-    Complete each prompt `num` times, in order.
+    Complete each prompt `num` times and yield the completions in order.
 
-    Prompts are taken as they are needed, as many as make up to 64 completions, so there may be any number of
-    them. A prompt is read once for all its completions. Prompts of one group are read side by side; when the
-    shortest has been read, its completions begin, while the others go on reading theirs token by token.
+    Prompts are consumed in groups of up to 64 completions, so there may be any number of them. Each prompt is
+    read once for all its completions. The prompts of a group are read in parallel up to the length of the
+    shortest; then its completions begin, while the model reads the rest of the others token by token.
 
     Args:
         model: any `LanguageModel`.
         tokenizer: the one that the model was trained with.
-        prompts: the texts that go on; an empty one starts from scratch.
-        config: how much is drawn, and how.
-        num: completions per prompt, at least 1.
-        lines: a completion also ends at the end of its line.
-        stop: texts to end before, wherever tokens are cut.
-        first: how many completions earlier calls have given that this one, of the same seed, goes on from.
+        prompts: the texts to complete; an empty prompt begins a new text.
+        config: length, filters and seed.
+        num: number of completions per prompt, at least 1.
+        lines: end a completion at the end of its line, too.
+        stop: end a completion before the first of these texts, even one that begins or ends inside a token.
+        first: number of the first completion: how many earlier calls with the same seed have yielded.
 
     Raises:
-        ConfigError: `length` is 0, which never ends, `num` is below 1 or a stop text is empty.
-        NumericalError: the model gives probabilities that are not numbers.
+        ConfigError: `length` is 0 (endless), `num` is below 1, or a stop text is empty.
+        NumericalError: the model's probabilities are NaN, or all zero.
     """
     if config.length == 0:
-        raise ConfigError("length 0 is endless: it goes with one completion alone, printed while it grows")
+        raise ConfigError(
+            "length 0 is endless: it works only for a single completion, printed as it is generated"
+        )
     if num < 1:
         raise ConfigError(f"num is {num}, but has to be at least 1")
     drawing = _Drawing(model, tokenizer, config, _checked(stop), lines, _seed(config), config.plain)
-    coming = iter(prompts)
+    remaining = iter(prompts)
     number = first
-    while group := list(islice(coming, max(1, STREAMS // num))):
-        alone = number == 0 and len(group) * num == 1 and not lines  # of lines, more may come
+    while group := list(islice(remaining, max(1, STREAMS // num))):
+        alone = number == 0 and len(group) * num == 1 and not lines  # with `lines`, more calls may follow
         yield from drawing.group(group, num, number, alone=alone)
         number += len(group) * num
 
@@ -85,14 +88,14 @@ def stream(
     stop: Sequence[str] = (),
 ) -> Iterator[str]:
     """
-    Complete one prompt and yield its text piece by piece, each as soon as it is certain.
+    Complete one prompt and yield its text in pieces, each as soon as it is final.
 
-    Joined, the pieces are the text of the first completion that `complete` gives. With `length` 0 they never
+    Joined, the pieces are the text of the first completion that `complete` yields. With `length` 0 they never
     end, and memory does not grow.
 
     Raises:
         ConfigError: a stop text is empty.
-        NumericalError: the model gives probabilities that are not numbers.
+        NumericalError: the model's probabilities are NaN, or all zero.
     """
     drawing = _Drawing(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
     only = drawing.continuation(prompt, tokenizer.encode(prompt), 0)
@@ -102,33 +105,33 @@ def stream(
 
 
 def new_seed() -> int:
-    """A seed that nobody has chosen, short enough to be typed."""
+    """A random 32-bit seed, for when the user gives none; short enough to type."""
     return secrets.randbits(32)
 
 
 def draw(weights: FloatArray, uniforms: Sequence[float]) -> list[int]:
     """
-    Draw a token a stream by inverting its cumulative distribution.
+    Draw one token per stream by inverting its cumulative distribution.
 
     Args:
-        weights: (B, V), not negative, of any sum.
-        uniforms: a number in [0, 1) for each stream.
+        weights: unnormalised probabilities, (B, V).
+        uniforms: one number in [0, 1) per stream.
 
     Returns:
-        For each the first id up to which there is more than the given share of all weight. One without
-        weight is never drawn.
+        For each stream the first id at which the cumulative weight exceeds the given share of the total; its
+        weight is never 0.
 
     Raises:
-        NumericalError: a row has no weight, or one that is not a number.
+        NumericalError: the weights of a row are all 0, or one is infinite or NaN.
     """
-    if weights.shape[-1] > FEW_WEIGHTS:
+    if weights.shape[-1] > DIRECT_WEIGHTS:
         return [_drawn_of_many(row, uniform) for row, uniform in zip(weights, uniforms, strict=True)]
     cumulative = np.add.accumulate(weights, axis=-1, dtype=np.float64)
     return [_inverted(row, uniform * row.item(-1)) for row, uniform in zip(cumulative, uniforms, strict=True)]
 
 
 def _drawn_of_many(weights: FloatArray, uniform: float) -> int:
-    """The same for one stream, (V,): first the block of tokens is found, then the token in it."""
+    """As `draw`, for the weights of one stream, (V,): finds the block of tokens, then the token in it."""
     sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK))
     before = sums.cumsum(dtype=np.float64)
     share = uniform * before.item(-1)
@@ -138,19 +141,19 @@ def _drawn_of_many(weights: FloatArray, uniform: float) -> int:
     return block * BLOCK + _inverted(inside, min(share - begin, inside.item(-1)))
 
 
-def _inverted(cumulative: npt.NDArray[np.float64], share: float) -> int:
-    """Where cumulative weights, (V,), first exceed a share of them."""
+def _inverted(cumulative: Float64Array, share: float) -> int:
+    """The first index at which cumulative weights, (V,), exceed `share`, which is in their units."""
     total = cumulative.item(-1)
     if not 0 < total < inf:
         raise NumericalError(NOTHING_TO_DRAW)
     index = int(cumulative.searchsorted(share, "right"))
-    # A share may be rounded up to the total: then it is the last one that has any weight.
+    # Rounding can make the share equal to the total: then take the last index with a positive weight.
     return index if index < len(cumulative) else int(cumulative.searchsorted(total))
 
 
 @dataclass(frozen=True, slots=True)
 class _Drawing:
-    """What all completions of one call have in common."""
+    """Samples the completions of one call, which share the model and all settings."""
 
     model: LanguageModel
     tokenizer: Tokenizer
@@ -159,25 +162,25 @@ class _Drawing:
     lines: bool
     seed: int
     plain: bool
-    """Tokens are drawn as the model predicts them: no filter, temperature 1."""
+    """Whether to draw from the model's own distribution: no filter, temperature 1."""
 
     def group(self, prompts: Sequence[str], num: int, first: int, *, alone: bool) -> Iterator[Completion]:
         """
         Complete a few prompts `num` times each.
 
         Args:
-            prompts: as many as `STREAMS` holds.
-            num: completions of each.
-            first: the number of the first random stream.
-            alone: there is only this one completion; otherwise none is computed as one stream alone, which
-                is rounded in another way (models/network/model.py).
+            prompts: at most `STREAMS` completions' worth, or a single one.
+            num: number of completions of each.
+            first: number of the first completion, which selects its random generator.
+            alone: whether the run has only this one completion. Otherwise a single prompt is read as two
+                streams, since one stream alone is rounded differently (models/network/model.py).
         """
         encoded = [self.tokenizer.encode(prompt) for prompt in prompts]
         common = min(map(len, encoded))
         block = np.stack([ids[:common] for ids in encoded], axis=1)  # (T, B)
         state = self.model.start(1 if alone else max(len(prompts), 2))
         state = read(self.model, self.model.select(state, range(len(prompts))), block)
-        for copies in _batches(num):  # more than one only if there is a single prompt
+        for copies in _batches(num):  # several batches only for a single prompt
             rows = [row for row in range(len(prompts)) for _ in copies]
             streams = [
                 self.continuation(prompt, ids, first + row * num + copy)
@@ -191,7 +194,7 @@ class _Drawing:
             yield from (stream.completion(self.seed) for stream in streams)
 
     def continuation(self, prompt: str, ids: IdArray, number: int) -> Continuation:
-        """A completion before its first token."""
+        """A new completion of a prompt with the given tokens; `number` selects its random generator."""
         return Continuation(
             prompt,
             ids,
@@ -203,7 +206,7 @@ class _Drawing:
         )
 
     def steps(self, state: State, streams: Sequence[Continuation]) -> Iterator[None]:
-        """Draw a token a step until all streams have ended, pausing after each; those that end make room."""
+        """Draw one token per stream and yield, until all streams have ended; drop each as it ends."""
         live = list(streams)
         reading = True
         while live:
@@ -222,7 +225,7 @@ class _Drawing:
                 state = self.model.advance(state, ids[None])
 
     def _next_ids(self, state: State, live: Sequence[Continuation]) -> IdArray:
-        """The next token of each stream, (B,): of its prompt while there is more of that, then drawn."""
+        """The next token of each stream, (B,): from its prompt if any of that is unread, else drawn."""
         ids = np.zeros(len(live), np.intp)
         drawing = []
         for row, stream in enumerate(live):
@@ -234,13 +237,14 @@ class _Drawing:
         return ids
 
     def _drawn(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
-        """A token for each stream, (B,), which take it; log-probabilities are (B, V)."""
+        """Draw a token for each stream from log-probabilities (B, V), append it, and return all, (B,)."""
         drawn = self._draw(log_probabilities, streams)
         for stream, row, token in zip(streams, log_probabilities, drawn.tolist(), strict=True):
             stream.take(token, -row.item(token))
         return drawn
 
     def _draw(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
+        """Draw a token for each stream, (B,), from log-probabilities (B, V), after applying the filters."""
         uniforms = [stream.random.random() for stream in streams]
         unknown = self.tokenizer.unknown
         if self.plain:
@@ -255,7 +259,7 @@ class _Drawing:
 
 
 def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:
-    """The last tokens of each stream, (B, W), filled up with `NO_TOKEN`."""
+    """The last tokens of each stream, (B, W), padded with `NO_TOKEN`."""
     recent = np.full((len(streams), RECENT_TOKENS), NO_TOKEN)
     for row, stream in zip(recent, streams, strict=True):
         row[: len(stream.recent)] = stream.recent
@@ -263,17 +267,17 @@ def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:
 
 
 def _checked(stop: Sequence[str]) -> Sequence[str]:
-    """Refuse what would end every text at once."""
+    """Return the stop texts; refuse an empty one, which would end every text at once, and a bare str."""
     if isinstance(stop, str) or not all(stop):
         raise ConfigError(f"stop is {stop!r}, but has to be a list of texts of at least one character")
     return stop
 
 
 def _seed(config: SamplingConfig) -> int:
-    """The seed asked for, or a new one."""
+    """The seed of the settings, or a new one."""
     return new_seed() if config.seed is None else config.seed
 
 
 def _batches(num: int) -> list[range]:
-    """0 .. num - 1, in as many parts as it takes to draw at most `STREAMS` side by side."""
+    """Split 0 .. num - 1 into ranges of at most `STREAMS`."""
     return [range(first, min(first + STREAMS, num)) for first in range(0, num, STREAMS)]

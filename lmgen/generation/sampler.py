@@ -70,12 +70,12 @@ def complete(
         )
     if num < 1:
         raise ConfigError(f"num is {num}, but has to be at least 1")
-    drawing = _Drawing(model, tokenizer, config, _checked(stop), lines, _seed(config), config.plain)
+    sampler = _Sampler(model, tokenizer, config, _checked(stop), lines, _seed(config), config.plain)
     remaining = iter(prompts)
     number = first
     while group := list(islice(remaining, max(1, STREAMS // num))):
         alone = number == 0 and len(group) * num == 1 and not lines  # with `lines`, more calls may follow
-        yield from drawing.group(group, num, number, alone=alone)
+        yield from sampler.group(group, num, number, alone=alone)
         number += len(group) * num
 
 
@@ -97,9 +97,9 @@ def stream(
         ConfigError: a stop text is empty.
         NumericalError: the model's probabilities are NaN, or all zero.
     """
-    drawing = _Drawing(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
-    only = drawing.continuation(prompt, tokenizer.encode(prompt), 0)
-    for _ in drawing.steps(model.start(1), [only]):
+    sampler = _Sampler(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
+    only = sampler.continuation(prompt, tokenizer.encode(prompt), 0)
+    for _ in sampler.steps(model.start(1), [only]):
         if text := only.release():
             yield text
 
@@ -125,23 +125,25 @@ def draw(weights: FloatArray, uniforms: Sequence[float]) -> list[int]:
         NumericalError: the weights of a row are all 0, or one is infinite or NaN.
     """
     if weights.shape[-1] > DIRECT_WEIGHTS:
-        return [_drawn_of_many(row, uniform) for row, uniform in zip(weights, uniforms, strict=True)]
+        return [_draw_in_blocks(row, uniform) for row, uniform in zip(weights, uniforms, strict=True)]
     cumulative = np.add.accumulate(weights, axis=-1, dtype=np.float64)
-    return [_inverted(row, uniform * row.item(-1)) for row, uniform in zip(cumulative, uniforms, strict=True)]
+    return [
+        _first_above(row, uniform * row.item(-1)) for row, uniform in zip(cumulative, uniforms, strict=True)
+    ]
 
 
-def _drawn_of_many(weights: FloatArray, uniform: float) -> int:
+def _draw_in_blocks(weights: FloatArray, uniform: float) -> int:
     """As `draw`, for the weights of one stream, (V,): finds the block of tokens, then the token in it."""
     sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK))
     before = sums.cumsum(dtype=np.float64)
     share = uniform * before.item(-1)
-    block = _inverted(before, share)
+    block = _first_above(before, share)
     inside = np.add.accumulate(weights[block * BLOCK : (block + 1) * BLOCK], dtype=np.float64)
     begin = before.item(block - 1) if block else 0.0
-    return block * BLOCK + _inverted(inside, min(share - begin, inside.item(-1)))
+    return block * BLOCK + _first_above(inside, min(share - begin, inside.item(-1)))
 
 
-def _inverted(cumulative: Float64Array, share: float) -> int:
+def _first_above(cumulative: Float64Array, share: float) -> int:
     """The first index at which cumulative weights, (V,), exceed `share`, which is in their units."""
     total = cumulative.item(-1)
     if not 0 < total < inf:
@@ -152,7 +154,7 @@ def _inverted(cumulative: Float64Array, share: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawing:
+class _Sampler:
     """Samples the completions of one call, which share the model and all settings."""
 
     model: LanguageModel
@@ -215,7 +217,7 @@ class _Drawing:
                     block = np.stack([stream.read(common) for stream in live], axis=1)
                     state = read(self.model, state, block)
                 reading = any(len(stream.unread) for stream in live)
-            ids = self._next_ids(state, live) if reading else self._drawn(self.model.predict(state), live)
+            ids = self._next_ids(state, live) if reading else self._extend(self.model.predict(state), live)
             yield
             kept = [row for row, stream in enumerate(live) if stream.stopped_by is None]
             if len(kept) < len(live):
@@ -233,10 +235,10 @@ class _Drawing:
                 ids[row] = stream.read(1)[0]
             else:
                 drawing.append(row)
-        ids[drawing] = self._drawn(self.model.predict(state)[drawing], [live[row] for row in drawing])
+        ids[drawing] = self._extend(self.model.predict(state)[drawing], [live[row] for row in drawing])
         return ids
 
-    def _drawn(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
+    def _extend(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
         """Draw a token for each stream from log-probabilities (B, V), append it, and return all, (B,)."""
         drawn = self._draw(log_probabilities, streams)
         for stream, row, token in zip(streams, log_probabilities, drawn.tolist(), strict=True):

@@ -1,38 +1,39 @@
 """
-The errors that a user can mend. Anything else that is raised is a bug and keeps its traceback.
+Errors that the user can fix. Any other exception is a bug and keeps its traceback.
 
-    LmgenError            the message is all a user sees: what, where, what to do
-    ├── ConfigError       a setting is out of range, unknown, or contradicts another one (exit code 2)
-    ├── CorpusError       a text is missing, empty, too short or not what its name says
-    ├── ModelError        a model or run is missing, damaged, of another kind, or would be overwritten
-    ├── NumericalError    a loss or a weight is no longer a finite number
-    └── WriteError        a file cannot be written: no space, no permission
+    LmgenError            the user sees only its message: what went wrong, where, and what to do
+    ├── ConfigError       a setting is unknown, out of range, or conflicts with another (exit code 2)
+    ├── CorpusError       a text is missing, empty, too short or in an unexpected format
+    ├── ModelError        a model or run is missing, damaged, of the wrong kind, or would be overwritten
+    ├── NumericalError    a loss, weight or probability is NaN or infinite
+    └── WriteError        a file cannot be written: disk full, permission denied
 """
 
 
 class LmgenError(Exception):
-    """A failure that the user can act on; its text is the whole message."""
+    """Base class of all errors that the user can fix; its text is the whole error message."""
 
     exit_code = 1
+    """Exit code of the `lmgen` command."""
 
 
 class ConfigError(LmgenError):
-    """Settings that cannot be used; the message lists every problem at once."""
+    """Invalid settings; the message lists all problems at once."""
 
     exit_code = 2
 
 
 class CorpusError(LmgenError):
-    """A text cannot be read, or there is too little of it."""
+    """A text cannot be read, or is too short."""
 
 
 class ModelError(LmgenError):
-    """A model or a run folder cannot be read, written or used for this."""
+    """A model or run folder cannot be read or written, or does not fit the request."""
 
 
 class NumericalError(LmgenError):
-    """A number that has to be finite is not."""
+    """A number that must be finite is NaN or infinite."""
 
 
 class WriteError(LmgenError):
-    """A file cannot be written; what was there before is as it was."""
+    """A file cannot be written; an existing file at that path is left unchanged."""

@@ -1,11 +1,11 @@
 """
-Completing texts: sampling from any language model.
+Generate text by sampling from any language model.
 
 - config.py: the settings of sampling
-- sampler.py: draws token after token, for many completions side by side
-- filters.py: top-k, top-p and the other controls: which tokens may be drawn, and with what probability
-- prompts.py: reads the prompt
+- sampler.py: draw token after token; many completions side by side
+- filters.py: which tokens may be drawn, and with what weights
+- prompts.py: read the prompt
 - completion.py: one completion while it grows
-- stops.py: stop texts
+- stops.py: where a completion ends
 - next.py: the distribution over the next token
 """

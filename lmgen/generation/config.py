@@ -1,4 +1,4 @@
-"""The settings of sampling. Imports nothing heavy, since the command line makes its flags of them."""
+"""The settings of sampling. The command line builds its flags from them, so this imports nothing heavy."""
 
 from dataclasses import dataclass
 from math import inf
@@ -8,29 +8,29 @@ from lmgen.settings import check, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingConfig:
-    """How a text is completed."""
+    """How much text to sample, and how."""
 
-    length: int = setting(500, "tokens to generate, the prompt not counted; 0 is endless", minimum=0)
-    top_k: int | None = setting(None, "keep the K tokens of largest p", minimum=1)
+    length: int = setting(500, "tokens to generate after the prompt; 0 is endless", minimum=0)
+    top_k: int | None = setting(None, "keep the K most likely tokens", minimum=1)
     top_p: float | None = setting(
-        None, "of these, keep the fewest that have a share P of their sum", above=0.0, maximum=1.0
+        None, "of these, keep the fewest that have a share P of their probability", above=0.0, maximum=1.0
     )
     min_p: float | None = setting(
         None, "of these, keep those with p at least M times the largest p", minimum=0.0, maximum=1.0
     )
     repetition_penalty: float | None = setting(
         None,
-        "tokens among the last 256, the prompt's too, get p^R: above 1 means less often",
+        "change p to p^R for the last 256 tokens, prompt included: above 1 means less often",
         above=0.0,
         maximum=1000.0,
     )
     temperature: float = setting(
         1.0,
-        "all get p^(1/T): below 1 plays safe, above 1 dares; 0 always takes the likeliest token",
+        "change p to p^(1/T): below 1 is safer, above 1 more varied; 0 always takes the most likely token",
         minimum=0.0,
         below=inf,
     )
-    seed: int | None = setting(None, "same seed, same text (a new one each time if not given)", minimum=0)
+    seed: int | None = setting(None, "same seed, same text (a new seed each time if not given)", minimum=0)
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,24 +1,25 @@
 """
-The controls of sampling: which tokens may come next, and with what probability.
+Sampling filters: which tokens may come next, and with what weights.
 
-With p the model's probabilities and l = log p, `candidates` applies, in this order:
+With p the model's probabilities and l = log p, `candidates` applies these steps in order:
 
-    0. without             the unknown token is never generated
-    1. top_k               keep the k likeliest
-    2. top_p               of these, keep the fewest whose probabilities sum to a share P of the total
+    0. without             drop the unknown token
+    1. top_k               keep the k most likely tokens
+    2. top_p               of these, keep the most likely, as few as have a share P of the total
     3. min_p               of these, keep those with p >= M max p
-    4. repetition_penalty  l becomes θ l for tokens among the last 256, so p becomes p^θ
-    5. temperature         l becomes l / T; T = 0 keeps only the likeliest
+    4. repetition_penalty  replace l by θ l, so p by p^θ, for tokens among the last 256
+    5. temperature         replace l by l / T; T = 0 keeps only the most likely token
 
-The first four drop tokens and the last two reweight the rest. Temperature comes last, so that what a filter
-drops does not depend on it, and so that greedy decoding is the limit of a low temperature.
-Penalty and temperature together are CTRL's l / (T I), with I = 1 / θ since l is negative.
+Steps 0 to 3 drop tokens; steps 4 and 5 change the weights of the rest. Temperature is last so that the
+filters do not depend on it, and greedy decoding is the limit of a low temperature. Penalty and temperature
+together are CTRL's l / (T I), with I = 1 / θ because l is negative.
 
-Arrays are (B, V), natural logarithms. Results are not normalised again: only differences between log-weights
-matter. One token always survives; of equally likely tokens that cannot all be kept, those of lower ids are.
+Arrays start as (B, V) natural log-probabilities. They are not renormalised: only differences between the
+log-weights of a row matter. At least one token is always kept; of equally likely tokens, those with lower ids
+are kept.
 
-Filters that drop most of a large vocabulary leave a small array, (B, K), with the tokens' ids beside it. So a
-token costs a few passes over V and no sort of it.
+With a large vocabulary, a filter drops most tokens, and the rest are gathered into arrays (B, K) beside their
+ids. So drawing a token takes a few passes over V and never sorts it.
 """
 
 from dataclasses import dataclass
@@ -32,86 +33,86 @@ from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import FloatArray, IdArray
 
 RECENT_TOKENS = 256
-"""Tokens that the repetition penalty looks back, prompt included; a bound keeps memory constant."""
+"""How many tokens back the repetition penalty looks, into the prompt too; fixed, to bound memory."""
 
 NO_TOKEN = -1
-"""Padding of a row of recent tokens."""
+"""Padding of a row of recent tokens while there are fewer than RECENT_TOKENS."""
 
 FIRST_NUCLEUS = 64
-"""Number of the likeliest tokens that `top_p` sorts first."""
+"""How many of the most likely tokens `top_p` sorts at first."""
 
 NUCLEUS_GROWTH = 8
-"""Factor by which `top_p` sorts more tokens if these do not suffice."""
+"""Factor by which `top_p` raises the number of sorted tokens while they have too little probability."""
 
-GROUP = 16
-"""Size of the groups of tokens whose maxima bound the k-th likeliest token of a large vocabulary."""
+GROUP_SIZE = 16
+"""`top_k` on a large vocabulary first takes the most likely token of each group of this many."""
 
-FEW = 256
-"""Up to this many columns, dropped tokens stay in the array as -inf instead of being removed."""
+MASKED_COLUMNS = 256
+"""Up to this many columns, dropped tokens are masked by -inf, which is faster than gathering the rest."""
 
 NOTHING_TO_DRAW = "the model gives no known token a probability: it may be damaged, train it again"
 
-COLDEST = 1e-100
-"""The lowest temperature above 0: here tokens are equally likely, or their probability is 0."""
+LOWEST_TEMPERATURE = 1e-100
+"""Lower ones, other than 0, are raised to it. It already leaves only the most likely token and its equals."""
 
 
 @dataclass(slots=True)
 class Candidates:
-    """The tokens that may come next in each of B streams."""
+    """The tokens that may come next in each of B streams, and their weights."""
 
     log_weights: FloatArray
-    """(B, K); -inf for a token that is dropped, and where a stream has fewer candidates than others."""
+    """(B, K); -inf for a dropped token, and as padding of a row with fewer candidates than others."""
 
-    most: FloatArray
-    """The largest log-weight of each stream, (B, 1)."""
+    maximum: FloatArray
+    """The largest log-weight of each row, (B, 1)."""
 
     ids: IdArray | None = None
-    """Ids of the tokens, ascending, (B, K); None if they are 0 .. V - 1."""
+    """The token of each column, (B, K), in ascending order; None if the columns are the ids 0 .. V - 1."""
 
     def tokens(self, columns: IdArray) -> IdArray:
-        """The token in one column of each row, (B,)."""
+        """The id of the token in one given column of each row; both (B,)."""
         return columns if self.ids is None else self.ids[np.arange(len(columns)), columns]
 
-    def where(self, marked: npt.NDArray[np.bool_]) -> "Candidates":
-        """The marked candidates, (B, K); the others are dropped."""
-        B, K = marked.shape
-        if K <= FEW:
-            return Candidates(np.where(marked, self.log_weights, -np.inf), self.most, self.ids)
-        cells = np.flatnonzero(marked)  # many times faster than `nonzero`
-        begins = np.arange(B + 1) * K
-        places = cells.searchsorted(begins)
-        counts = np.diff(places)
+    def where(self, kept: npt.NDArray[np.bool_]) -> "Candidates":
+        """The candidates for which the mask `kept`, (B, K), is true."""
+        B, K = kept.shape
+        if K <= MASKED_COLUMNS:
+            return Candidates(np.where(kept, self.log_weights, -np.inf), self.maximum, self.ids)
+        cells = np.flatnonzero(kept)  # many times faster than `nonzero`
+        row_begins = np.arange(B + 1) * K
+        row_cells = cells.searchsorted(row_begins)  # where in `cells` each row begins
+        counts = np.diff(row_cells)
         rows = np.repeat(np.arange(B), counts)
-        columns = np.arange(len(cells)) - places[rows]
+        columns = np.arange(len(cells)) - row_cells[rows]
         log_weights = np.full((B, counts.max()), -np.inf, self.log_weights.dtype)
         log_weights[rows, columns] = self.log_weights.ravel()[cells]
         ids = np.zeros(log_weights.shape, np.intp)
-        ids[rows, columns] = cells - begins[rows] if self.ids is None else self.ids.ravel()[cells]
-        return Candidates(log_weights, self.most, ids)
+        ids[rows, columns] = cells - row_begins[rows] if self.ids is None else self.ids.ravel()[cells]
+        return Candidates(log_weights, self.maximum, ids)
 
 
 def candidates(
     log_probabilities: FloatArray, config: SamplingConfig, recent: IdArray | None, unknown: int | None
 ) -> Candidates:
     """
-    Apply all filters that `config` asks for, in the order documented above.
+    Apply all filters that `config` asks for, in the order given at the top of this file.
 
     Args:
-        log_probabilities: the model's, (B, V).
-        config: a filter of None is not applied.
-        recent: the last tokens of each stream for the repetition penalty, (B, W), padded with `NO_TOKEN`;
+        log_probabilities: of the next token under the model, (B, V).
+        config: the settings of the filters; those that are None are skipped.
+        recent: the last tokens of each stream, (B, W), padded with `NO_TOKEN`, for the repetition penalty;
             None if there is no penalty.
-        unknown: the id that must not be generated, or None.
+        unknown: the id of the unknown token, which is never drawn; None if there is none.
 
     Returns:
-        The candidates, the largest log-weight of each row being 0; in double precision.
+        The candidates in float64, shifted so that the largest log-weight of each row is 0.
 
     Raises:
-        NumericalError: a probability is NaN, or that of every token but `unknown` is 0.
+        NumericalError: a probability is NaN, or no token except `unknown` has a positive one.
     """
     known = without(log_probabilities, unknown)
     kept = Candidates(known, known.max(axis=-1, keepdims=True))
-    if not isfinite(kept.most.sum()):
+    if not isfinite(kept.maximum.sum()):
         raise NumericalError(NOTHING_TO_DRAW)
     if config.top_k is not None:
         kept = top_k(kept, config.top_k)
@@ -125,7 +126,7 @@ def candidates(
 
 
 def without(log_probabilities: FloatArray, token: int | None) -> FloatArray:
-    """Drop one token, if there is one to drop."""
+    """Set the log-probability of one token to -inf; if `token` is None, return the array unchanged."""
     if token is None:
         return log_probabilities
     kept = log_probabilities.copy()
@@ -135,40 +136,40 @@ def without(log_probabilities: FloatArray, token: int | None) -> FloatArray:
 
 def top_k(kept: Candidates, k: int) -> Candidates:
     """
-    Keep the k likeliest tokens (Fan, Lewis and Dauphin 2018, section 5.1).
+    Keep the k most likely tokens (Fan, Lewis and Dauphin 2018, section 5.1).
 
-    Selects instead of sorting. If V is many times k, tokens less likely than the k-th largest of V / 16 group
-    maxima are dropped first: at least k tokens are as likely as that.
+    Selects instead of sorting. If V is many times k, it first takes the most likely token of each group of 16
+    and drops all tokens less likely than the k-th of these: at least k tokens remain.
     """
     if k >= kept.log_weights.shape[-1]:
         return kept
-    if 2 * GROUP * k <= kept.log_weights.shape[-1]:
-        groups = _likeliest_of_groups(kept.log_weights)
-        kept = kept.where(kept.log_weights >= _largest(groups, k))
-    return _keep(kept, k, _largest(kept.log_weights, k))
+    if 2 * GROUP_SIZE * k <= kept.log_weights.shape[-1]:
+        maxima = _group_maxima(kept.log_weights)
+        kept = kept.where(kept.log_weights >= _kth_largest(maxima, k))
+    return _keep(kept, k, _kth_largest(kept.log_weights, k))
 
 
 def top_p(kept: Candidates, p: float) -> Candidates:
     """
     Keep the nucleus: the smallest set of tokens with Σ p(v) >= P (Holtzman et al. 2020, equation 2).
 
-    The sum is relative to what earlier filters left. Only the likeliest tokens are sorted, and more of them
-    until they suffice; the result is the same as of sorting all.
+    P is relative to the total probability that earlier filters left. Only the most likely tokens are sorted:
+    a few at first, then more until their probability suffices. The result is the same as with a full sort.
     """
     if p >= 1:
         return kept
-    log_weights, most = kept.log_weights, kept.most
-    wanted = p * np.exp(log_weights - most).sum(axis=-1, keepdims=True)
+    log_weights, maximum = kept.log_weights, kept.maximum
+    wanted = p * np.exp(log_weights - maximum).sum(axis=-1, keepdims=True)
     size = FIRST_NUCLEUS
     while True:
-        likeliest = _descending(log_weights, size)
-        shares = np.exp(likeliest - most).cumsum(axis=-1, dtype=np.float64)
-        if size >= log_weights.shape[-1] or (shares[:, -1:] >= wanted).all():
+        largest = _descending(log_weights, size)
+        sums = np.exp(largest - maximum).cumsum(axis=-1, dtype=np.float64)
+        if size >= log_weights.shape[-1] or (sums[:, -1:] >= wanted).all():
             break
         size *= NUCLEUS_GROWTH
-    too_few = (shares < wanted).sum(axis=-1)
-    last = np.minimum(too_few, shares.shape[-1] - 1)
-    least = likeliest[np.arange(len(last)), last]
+    too_few = (sums < wanted).sum(axis=-1)
+    last = np.minimum(too_few, sums.shape[-1] - 1)
+    least = largest[np.arange(len(last)), last]
     return _keep(kept, last[:, None] + 1, least[:, None])
 
 
@@ -176,23 +177,24 @@ def min_p(kept: Candidates, p: float) -> Candidates:
     """Keep tokens with p(v) >= M max p (Nguyen et al. 2024, section 3)."""
     if p <= 0:
         return kept
-    return kept.where(kept.log_weights >= kept.most + log(p))
+    return kept.where(kept.log_weights >= kept.maximum + log(p))
 
 
 def repetition_penalty(kept: Candidates, recent: IdArray, penalty: float) -> Candidates:
     """
     Raise the probability of recent tokens to the power θ: l becomes θ l (Keskar et al. 2019, section 4.1).
 
-    CTRL divides positive scores by θ; log-probabilities are negative, so they are multiplied.
+    CTRL divides scores by θ, which makes positive ones smaller; log-probabilities are negative, so they are
+    multiplied by it.
 
     Args:
         kept: the candidates.
-        recent: the tokens to penalise, (B, W), each only once; `NO_TOKEN` is padding.
-        penalty: θ; above 1 they become less likely.
+        recent: the tokens to penalise, (B, W), padded with `NO_TOKEN`; repeated ones are penalised once.
+        penalty: θ; above 1 makes recent tokens less likely.
     """
     B, K = kept.log_weights.shape
     V = K if kept.ids is None else 1 + max(int(kept.ids.max()), int(recent.max()))
-    seen = np.zeros((B, V + 1), bool)  # the last column is NO_TOKEN's
+    seen = np.zeros((B, V + 1), bool)  # NO_TOKEN, which is -1, marks the last column
     np.put_along_axis(seen, recent, True, axis=-1)
     seen = seen[:, :V] if kept.ids is None else np.take_along_axis(seen, kept.ids, axis=-1)
     log_weights = kept.log_weights.copy()
@@ -200,48 +202,48 @@ def repetition_penalty(kept: Candidates, recent: IdArray, penalty: float) -> Can
     return Candidates(log_weights, log_weights.max(axis=-1, keepdims=True), kept.ids)
 
 
-def temperature(kept: Candidates, degree: float) -> Candidates:
+def temperature(kept: Candidates, value: float) -> Candidates:
     """
-    Divide log-probabilities by T, so that p becomes p^(1/T); T = 0 keeps only the likeliest token.
+    Divide log-weights by T = `value`, so that p becomes p^(1/T); T = 0 keeps only the most likely token.
 
-    The largest is subtracted first, so that no temperature overflows or gives a NaN.
+    Each row is first shifted so that its maximum is 0, so that no temperature causes an overflow or a NaN.
     """
-    nothing = np.zeros((len(kept.most), 1))
-    if degree == 0:
+    zeros = np.zeros((len(kept.maximum), 1))
+    if value == 0:
         columns = kept.log_weights.argmax(axis=-1)
-        return Candidates(nothing, nothing, kept.tokens(columns)[:, None])
+        return Candidates(zeros, zeros, kept.tokens(columns)[:, None])
     shifted = kept.log_weights.astype(np.float64)
-    shifted -= kept.most
-    if degree != 1:
-        shifted /= max(degree, COLDEST)
-    return Candidates(shifted, nothing, kept.ids)
+    shifted -= kept.maximum
+    if value != 1:
+        shifted /= max(value, LOWEST_TEMPERATURE)
+    return Candidates(shifted, zeros, kept.ids)
 
 
-def _likeliest_of_groups(log_weights: FloatArray) -> FloatArray:
-    """The largest value of each of K // 16 groups of 16, the last K % 16 columns left out."""
+def _group_maxima(log_weights: FloatArray) -> FloatArray:
+    """The maxima of K // 16 groups of 16 columns, (B, K // 16); the last K % 16 columns are ignored."""
     B, K = log_weights.shape
-    size = K // GROUP
-    grouped: FloatArray = log_weights[:, : size * GROUP].reshape(B, GROUP, size).max(axis=1)
-    return grouped
+    groups = K // GROUP_SIZE
+    maxima: FloatArray = log_weights[:, : groups * GROUP_SIZE].reshape(B, GROUP_SIZE, groups).max(axis=1)
+    return maxima
 
 
-def _largest(values: FloatArray, k: int) -> FloatArray:
+def _kth_largest(values: FloatArray, k: int) -> FloatArray:
     """The k-th largest value of each row, (B, 1)."""
     return np.partition(values, -k, axis=-1)[:, -k, None]
 
 
 def _descending(values: FloatArray, size: int) -> FloatArray:
-    """At least the `size` largest values of each row, largest first; all of them if there are no more."""
+    """The largest values of each row in descending order: at least `size` of them, or all."""
     if 2 * size < values.shape[-1]:
         values = np.partition(values, -size, axis=-1)[:, -size:]
     return np.sort(values, axis=-1)[:, ::-1]
 
 
 def _keep(kept: Candidates, count: int | IdArray, least: FloatArray) -> Candidates:
-    """Keep the `count` likeliest of each row, `least` being the smallest log-weight of them."""
+    """Keep the `count` largest log-weights of each row; `least`, (B, 1), is the smallest of these."""
     kept = kept.where(kept.log_weights >= least)
     enough = kept.log_weights >= least
-    if (enough.sum(axis=-1, keepdims=True) > count).any():  # seldom: several are equal to the smallest
+    if (enough.sum(axis=-1, keepdims=True) > count).any():  # rare: several tokens tie with the last
         equal = kept.log_weights == least
         room = count - (enough ^ equal).sum(axis=-1, keepdims=True)
         kept = kept.where(enough ^ (equal & (equal.cumsum(axis=-1) > room)))

@@ -1,4 +1,4 @@
-"""From a prompt to the start of its completion: model state, decoder, unknown parts."""
+"""Read a prompt: the model state and the decoder after it, and the parts of it that are unknown."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from lmgen.models.base import IdArray, LanguageModel, State
 from lmgen.tokenizers.base import Decoder, Tokenizer
 
 BLOCK_STEPS = 256
-"""Steps that a model reads at once: many enough to be fast, few enough to need little memory."""
+"""Time steps per call of the model: many enough to be fast, few enough to need little memory."""
 
 
 def read(model: LanguageModel, state: State, ids: IdArray) -> State:
-    """The state after reading `ids`, (T, B), of any length."""
+    """The model state after reading `ids`, (T, B), block by block."""
     for step in range(0, len(ids), BLOCK_STEPS):
         state = model.advance(state, ids[step : step + BLOCK_STEPS])
     return state
@@ -20,27 +20,27 @@ def read(model: LanguageModel, state: State, ids: IdArray) -> State:
 
 def decoder_after(tokenizer: Tokenizer, ids: Iterable[int]) -> Decoder:
     """
-    A decoder that continues after some tokens and does not repeat their text.
+    A decoder that has already decoded `ids` and returns only the text of later tokens.
 
-    The last few hundred tokens of a text suffice: they determine how the next token is joined to it.
+    The last few hundred tokens of a prompt suffice: the decoder needs them only to join the next token.
     """
     decoder = tokenizer.decoder()
     decoder.push(ids)
-    decoder.finish()  # all of it is in the prompt, even if that ends in half a character
+    decoder.finish()  # the prompt has been shown, even a partial character at its end
     return decoder
 
 
 def ends_in_separator(tokenizer: Tokenizer, prompt: str, ids: IdArray) -> bool:
     """
-    Whether a prompt ends in white space that only separates words, and so is in none of its tokens `ids`.
+    Whether a prompt, whose tokens are `ids`, ends in white space that no token represents.
 
-    The decoder of a word tokenizer would then write another blank before the next word.
+    If so, the decoder of a word tokenizer would put another space before the next word.
     """
     return prompt[-1:].isspace() and len(tokenizer.encode(prompt.rstrip())) == len(ids)
 
 
 def unknown_parts(tokenizer: Tokenizer, prompt: str) -> list[str]:
-    """The characters or words of a prompt that are not in the vocabulary, each once, in order."""
+    """The distinct characters or words of a prompt that are not in the vocabulary, in order of appearance."""
     if tokenizer.unknown is None:
         return []
     ids, offsets = tokenizer.encode_with_offsets(prompt)

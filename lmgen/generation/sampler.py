@@ -1,9 +1,9 @@
 """
-Sampling: drawing one token after the other from any language model.
+Complete prompts by sampling token after token from any language model.
 
-filters.py decides which tokens may be drawn, completion.py and stops.py where a text ends. Each completion
-has a random stream of its own and takes one number a token. So its text depends on the seed and on its place
-in the order of completions, not on the completions drawn beside it.
+filters.py decides which tokens may be drawn; completion.py and stops.py decide where a text ends. Each
+completion has a random generator of its own and draws one number per token, so its text depends only on the
+seed and its number, not on the completions that are sampled beside it.
 """
 
 import secrets
@@ -22,14 +22,14 @@ from lmgen.generation.prompts import read
 from lmgen.models.base import Float64Array, FloatArray, IdArray, LanguageModel, State
 from lmgen.tokenizers.base import Tokenizer
 
-FEW_WEIGHTS = 2000
-"""Up to this many weights are summed one by one; with more, blocks are summed first, which is faster."""
+DIRECT_WEIGHTS = 2000
+"""Up to this many weights are accumulated one by one; more are summed in blocks first, which is faster."""
 
 BLOCK = 256
-"""Weights in such a block."""
+"""Number of weights in a block."""
 
 STREAMS = 64
-"""The most completions drawn side by side: 64 take a model little longer than a few."""
+"""Completions sampled side by side: a model takes little longer for 64 streams than for a few."""
 
 
 def complete(
@@ -44,37 +44,38 @@ def complete(
     first: int = 0,
 ) -> Iterator[Completion]:
     """
-    Complete each prompt `num` times, in order.
+    Complete each prompt `num` times and yield the completions in order.
 
-    Prompts are taken as they are needed, in groups of up to 64 completions, so there may be any number of
-    them. A prompt is read once for all its completions. Prompts of a group are read side by side. Once the
-    shortest has been read, its completions begin while longer prompts are still read token by token.
+    Prompts are consumed in groups of up to 64 completions, so there may be any number of them. Each prompt is
+    read once for all its completions. The prompts of a group are read in parallel up to the length of the
+    shortest; then its completions begin, while the model reads the rest of the others token by token.
 
     Args:
         model: any `LanguageModel`.
         tokenizer: the one that the model was trained with.
-        prompts: the texts to complete; an empty one starts from scratch.
-        config: length, seed and controls of sampling.
-        num: completions per prompt, at least 1.
-        lines: a completion also ends at the end of its line.
-        stop: end before any of these texts, wherever tokens are cut.
-        first: number of completions that earlier calls with the same seed have given, if this one continues
-            them.
+        prompts: the texts to complete; an empty prompt begins a new text.
+        config: length, filters and seed.
+        num: number of completions per prompt, at least 1.
+        lines: end a completion at the end of its line, too.
+        stop: end a completion before the first of these texts, even one that begins or ends inside a token.
+        first: number of the first completion: how many earlier calls with the same seed have yielded.
 
     Raises:
-        ConfigError: `length` is 0, which never ends; `num` is below 1; or a stop text is empty.
-        NumericalError: the model gives NaN.
+        ConfigError: `length` is 0 (endless), `num` is below 1, or a stop text is empty.
+        NumericalError: the model's probabilities are NaN, or all zero.
     """
     if config.length == 0:
-        raise ConfigError("length 0 is endless: it goes with one completion alone, printed while it grows")
+        raise ConfigError(
+            "length 0 is endless: it works only for a single completion, printed as it is generated"
+        )
     if num < 1:
         raise ConfigError(f"num is {num}, but has to be at least 1")
-    drawing = _Drawing(model, tokenizer, config, _checked(stop), lines, _seed(config), config.plain)
-    coming = iter(prompts)
+    sampler = _Sampler(model, tokenizer, config, _checked(stop), lines, _seed(config), config.plain)
+    remaining = iter(prompts)
     number = first
-    while group := list(islice(coming, max(1, STREAMS // num))):
-        alone = number == 0 and len(group) * num == 1 and not lines  # of lines, more may come
-        yield from drawing.group(group, num, number, alone=alone)
+    while group := list(islice(remaining, max(1, STREAMS // num))):
+        alone = number == 0 and len(group) * num == 1 and not lines  # with `lines`, more calls may follow
+        yield from sampler.group(group, num, number, alone=alone)
         number += len(group) * num
 
 
@@ -87,72 +88,74 @@ def stream(
     stop: Sequence[str] = (),
 ) -> Iterator[str]:
     """
-    Complete one prompt and yield its text piece by piece, as it is generated.
+    Complete one prompt and yield its text in pieces, each as soon as it is final.
 
-    The pieces join to the text of the first completion that `complete` gives. With `length` 0 they never end,
-    and memory does not grow.
+    Joined, the pieces are the text of the first completion that `complete` yields. With `length` 0 they never
+    end, and memory does not grow.
 
     Raises:
         ConfigError: a stop text is empty.
-        NumericalError: the model gives NaN.
+        NumericalError: the model's probabilities are NaN, or all zero.
     """
-    drawing = _Drawing(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
-    only = drawing.continuation(prompt, tokenizer.encode(prompt), 0)
-    for _ in drawing.steps(model.start(1), [only]):
+    sampler = _Sampler(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
+    only = sampler.continuation(prompt, tokenizer.encode(prompt), 0)
+    for _ in sampler.steps(model.start(1), [only]):
         if text := only.release():
             yield text
 
 
 def new_seed() -> int:
-    """A random seed, short enough to be typed."""
+    """A random 32-bit seed, for when the user gives none; short enough to type."""
     return secrets.randbits(32)
 
 
 def draw(weights: FloatArray, uniforms: Sequence[float]) -> list[int]:
     """
-    Draw a token for each stream by inverting its cumulative distribution.
+    Draw one token per stream by inverting its cumulative distribution.
 
     Args:
-        weights: (B, V), not negative, of any sum.
-        uniforms: a number in [0, 1) for each stream.
+        weights: unnormalised probabilities, (B, V).
+        uniforms: one number in [0, 1) per stream.
 
     Returns:
-        For each stream the first id whose cumulative weight exceeds the given share of the sum. An id of
-        weight 0 is never drawn.
+        For each stream the first id at which the cumulative weight exceeds the given share of the total; its
+        weight is never 0.
 
     Raises:
-        NumericalError: the weights of a stream are all 0, or one is NaN or infinite.
+        NumericalError: the weights of a row are all 0, or one is infinite or NaN.
     """
-    if weights.shape[-1] > FEW_WEIGHTS:
-        return [_drawn_of_many(row, uniform) for row, uniform in zip(weights, uniforms, strict=True)]
+    if weights.shape[-1] > DIRECT_WEIGHTS:
+        return [_draw_in_blocks(row, uniform) for row, uniform in zip(weights, uniforms, strict=True)]
     cumulative = np.add.accumulate(weights, axis=-1, dtype=np.float64)
-    return [_inverted(row, uniform * row.item(-1)) for row, uniform in zip(cumulative, uniforms, strict=True)]
+    return [
+        _first_above(row, uniform * row.item(-1)) for row, uniform in zip(cumulative, uniforms, strict=True)
+    ]
 
 
-def _drawn_of_many(weights: FloatArray, uniform: float) -> int:
-    """A token drawn by many weights, (V,): first its block is found, then the token in the block."""
+def _draw_in_blocks(weights: FloatArray, uniform: float) -> int:
+    """As `draw`, for the weights of one stream, (V,): finds the block of tokens, then the token in it."""
     sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK))
     before = sums.cumsum(dtype=np.float64)
     share = uniform * before.item(-1)
-    block = _inverted(before, share)
+    block = _first_above(before, share)
     inside = np.add.accumulate(weights[block * BLOCK : (block + 1) * BLOCK], dtype=np.float64)
     begin = before.item(block - 1) if block else 0.0
-    return block * BLOCK + _inverted(inside, min(share - begin, inside.item(-1)))
+    return block * BLOCK + _first_above(inside, min(share - begin, inside.item(-1)))
 
 
-def _inverted(cumulative: Float64Array, share: float) -> int:
-    """The first place where cumulative weights, (V,), exceed a value."""
+def _first_above(cumulative: Float64Array, share: float) -> int:
+    """The first index at which cumulative weights, (V,), exceed `share`, which is in their units."""
     total = cumulative.item(-1)
     if not 0 < total < inf:
         raise NumericalError(NOTHING_TO_DRAW)
     index = int(cumulative.searchsorted(share, "right"))
-    # Rounding may put the share at the total: then it is the last id that has any weight.
+    # Rounding can make the share equal to the total: then take the last index with a positive weight.
     return index if index < len(cumulative) else int(cumulative.searchsorted(total))
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawing:
-    """The model and settings that all completions of one call share."""
+class _Sampler:
+    """Samples the completions of one call, which share the model and all settings."""
 
     model: LanguageModel
     tokenizer: Tokenizer
@@ -161,25 +164,25 @@ class _Drawing:
     lines: bool
     seed: int
     plain: bool
-    """Draw from the model's own distribution: no filter, temperature 1."""
+    """Whether to draw from the model's own distribution: no filter, temperature 1."""
 
     def group(self, prompts: Sequence[str], num: int, first: int, *, alone: bool) -> Iterator[Completion]:
         """
         Complete a few prompts `num` times each.
 
         Args:
-            prompts: prompts with up to `STREAMS` completions together.
-            num: completions of each prompt.
-            first: the number of the first random stream.
-            alone: there is only one completion in all. If there are more, none is computed as a single
-                stream, whose numbers are rounded in another way (models/network/model.py).
+            prompts: at most `STREAMS` completions' worth, or a single one.
+            num: number of completions of each.
+            first: number of the first completion, which selects its random generator.
+            alone: whether the run has only this one completion. Otherwise a single prompt is read as two
+                streams, since one stream alone is rounded differently (models/network/model.py).
         """
         encoded = [self.tokenizer.encode(prompt) for prompt in prompts]
         common = min(map(len, encoded))
         block = np.stack([ids[:common] for ids in encoded], axis=1)  # (T, B)
         state = self.model.start(1 if alone else max(len(prompts), 2))
         state = read(self.model, self.model.select(state, range(len(prompts))), block)
-        for copies in _batches(num):  # more than one only if there is a single prompt
+        for copies in _batches(num):  # several batches only for a single prompt
             rows = [row for row in range(len(prompts)) for _ in copies]
             streams = [
                 self.continuation(prompt, ids, first + row * num + copy)
@@ -193,7 +196,7 @@ class _Drawing:
             yield from (stream.completion(self.seed) for stream in streams)
 
     def continuation(self, prompt: str, ids: IdArray, number: int) -> Continuation:
-        """A completion before its first token."""
+        """A new completion of a prompt with the given tokens; `number` selects its random generator."""
         return Continuation(
             prompt,
             ids,
@@ -205,7 +208,7 @@ class _Drawing:
         )
 
     def steps(self, state: State, streams: Sequence[Continuation]) -> Iterator[None]:
-        """Draw a token for each stream, yield, and repeat until all have ended; ended streams are dropped."""
+        """Draw one token per stream and yield, until all streams have ended; drop each as it ends."""
         live = list(streams)
         reading = True
         while live:
@@ -214,7 +217,7 @@ class _Drawing:
                     block = np.stack([stream.read(common) for stream in live], axis=1)
                     state = read(self.model, state, block)
                 reading = any(len(stream.unread) for stream in live)
-            ids = self._next_ids(state, live) if reading else self._drawn(self.model.predict(state), live)
+            ids = self._next_ids(state, live) if reading else self._extend(self.model.predict(state), live)
             yield
             kept = [row for row, stream in enumerate(live) if stream.stopped_by is None]
             if len(kept) < len(live):
@@ -224,7 +227,7 @@ class _Drawing:
                 state = self.model.advance(state, ids[None])
 
     def _next_ids(self, state: State, live: Sequence[Continuation]) -> IdArray:
-        """The next token of each stream, (B,): from its prompt as long as that lasts, then drawn."""
+        """The next token of each stream, (B,): from its prompt if any of that is unread, else drawn."""
         ids = np.zeros(len(live), np.intp)
         drawing = []
         for row, stream in enumerate(live):
@@ -232,17 +235,18 @@ class _Drawing:
                 ids[row] = stream.read(1)[0]
             else:
                 drawing.append(row)
-        ids[drawing] = self._drawn(self.model.predict(state)[drawing], [live[row] for row in drawing])
+        ids[drawing] = self._extend(self.model.predict(state)[drawing], [live[row] for row in drawing])
         return ids
 
-    def _drawn(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
-        """Draw a token for each stream and append it; (B,), from log-probabilities (B, V)."""
+    def _extend(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
+        """Draw a token for each stream from log-probabilities (B, V), append it, and return all, (B,)."""
         drawn = self._draw(log_probabilities, streams)
         for stream, row, token in zip(streams, log_probabilities, drawn.tolist(), strict=True):
             stream.take(token, -row.item(token))
         return drawn
 
     def _draw(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
+        """Draw a token for each stream, (B,), from log-probabilities (B, V), after applying the filters."""
         uniforms = [stream.random.random() for stream in streams]
         unknown = self.tokenizer.unknown
         if self.plain:
@@ -265,17 +269,17 @@ def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:
 
 
 def _checked(stop: Sequence[str]) -> Sequence[str]:
-    """Refuse an empty stop text, which would end every completion at once."""
+    """Return the stop texts; refuse an empty one, which would end every text at once, and a bare str."""
     if isinstance(stop, str) or not all(stop):
         raise ConfigError(f"stop is {stop!r}, but has to be a list of texts of at least one character")
     return stop
 
 
 def _seed(config: SamplingConfig) -> int:
-    """The given seed, or a new one."""
+    """The seed of the settings, or a new one."""
     return new_seed() if config.seed is None else config.seed
 
 
 def _batches(num: int) -> list[range]:
-    """0 .. num - 1, in as many parts as it takes to draw at most `STREAMS` side by side."""
+    """Split 0 .. num - 1 into ranges of at most `STREAMS`."""
     return [range(first, min(first + STREAMS, num)) for first in range(0, num, STREAMS)]

@@ -1,14 +1,14 @@
-"""Stop texts: a completion ends before the first of them, and no part of one is ever shown."""
+"""Stop texts: a completion ends before the first of them, and no part of it is ever shown."""
 
 from collections.abc import Sequence
 
 
 class StopWatch:
     """
-    Passes on a growing text, up to where a stop text may begin.
+    Releases a growing text up to where a stop text may begin, and ends it where one does.
 
-    The text ends at the stop text that begins first (the shorter of two that begin together), so the result
-    does not depend on where pieces are cut. Memory is bounded by the longest stop text and one piece.
+    The stop text that begins first counts, and of two that begin together the shorter. So the result does not
+    depend on the pieces in which the text arrives. Holds at most one piece and the longest stop text.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -16,7 +16,7 @@ class StopWatch:
         self._longest = max(map(len, stops), default=0)
         self._held = ""
         self.found: str | None = None
-        """The stop text that ended the text; None if there was none yet."""
+        """The stop text that ended the text, once it was found; what follows it is not released."""
 
     @property
     def watching(self) -> bool:
@@ -24,27 +24,27 @@ class StopWatch:
         return bool(self._stops)
 
     def push(self, text: str) -> str:
-        """Add a piece of text; return what can be shown now."""
+        """Append text; return what can be shown now."""
         if not self._stops:
             return text
         self._held += text
-        return self._show(self._beginning())
+        return self._show(self._possible_begin())
 
     def finish(self, text: str) -> str:
-        """Add the last piece; return everything held back, since an incomplete stop text is none."""
+        """Append the last text; return all that was held back: an incomplete stop text does not count."""
         self._held += text
         return self._show(len(self._held))
 
     def _show(self, limit: int) -> str:
-        """Release the text up to `limit`, or up to the first stop text if that comes no later."""
-        whole = [(self._held.find(stop), len(stop), stop) for stop in self._stops if stop in self._held]
-        if whole and min(whole)[0] <= limit:
-            limit, _, self.found = min(whole)
+        """Release the text up to `limit`, or up to the first stop text if that begins no later."""
+        matches = [(self._held.find(stop), len(stop), stop) for stop in self._stops if stop in self._held]
+        if matches and min(matches)[0] <= limit:
+            limit, _, self.found = min(matches)
         shown, self._held = self._held[:limit], self._held[limit:]
         return shown
 
-    def _beginning(self) -> int:
-        """The first place where a stop text may have begun that is not complete yet."""
+    def _possible_begin(self) -> int:
+        """The first position of an incomplete stop text, which later text may complete; else the end."""
         end = len(self._held)
         for position in range(max(0, end - self._longest + 1), end):
             if any(stop.startswith(self._held[position:]) for stop in self._stops):

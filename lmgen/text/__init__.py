@@ -1,14 +1,14 @@
 """
 Where text comes from.
 
-- counts.py: characters, bytes, words and lines of a text
-- raw.py: the bytes of files, whether or not they are compressed, of members of archives, of pipes
-- json_lines.py: the text inside the records of a .jsonl file
-- sources.py: files, folders and standard input as a `Text`; a `Text` cut, joined, regrouped
-- synthetic.py: texts made by program, whose best possible score is known
-- built_in.py: texts that every Python carries
-- recipes.py: what is known of a corpus in the field: where from, licence, checksums, split
-- download.py: a file from the web, whole and checked
-- corpus_files.py: the files of such a corpus, found or downloaded, and checked
-- corpora.py: all of these by name
+- counts.py: count the characters, bytes, words and lines of a text
+- raw.py: read bytes from plain and compressed files, archive members and pipes
+- json_lines.py: extract the text from the records of a .jsonl file
+- sources.py: open files, folders and standard input as a `Text`; cut, join and regroup texts
+- synthetic.py: generated texts whose best possible score is known
+- built_in.py: texts that ship with Python
+- recipes.py: what is known about a published corpus: address, licence, checksums, standard split
+- download.py: download one file completely and verify it
+- corpus_files.py: find or download the files of a corpus that has a recipe, and verify them
+- corpora.py: open any of these by name
 """

@@ -1,5 +1,5 @@
 """
-Texts that every Python carries, so that nothing has to be downloaded; they differ from version to version.
+Texts that ship with Python, so that nothing has to be downloaded; they differ between Python versions.
 """
 
 import sysconfig
@@ -13,17 +13,17 @@ from lmgen.text.sources import Text, files_below, is_text, joined, source
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltInCorpus:
-    """A text that is there, or not, depending on how Python was installed."""
+    """A text that ships with Python, though some installations leave it out."""
 
     name: str
     description: str
     licence: str
     open: Callable[[], Text | None]
-    """Gives the text, or None where this Python lacks it."""
+    """Opens the text; returns None if this Python installation lacks it."""
 
 
 def _python_docs() -> Text | None:
-    """The language manual, as `help()` shows it: the topics by name, a blank line between them."""
+    """The language reference that `help()` shows: topics sorted by name, separated by blank lines."""
     try:
         from pydoc_data.topics import topics
     except ImportError:
@@ -33,13 +33,14 @@ def _python_docs() -> Text | None:
 
 
 def _python_code() -> Text | None:
-    """The standard library's own source files, by path; without its tests and what this machine added."""
+    """The standard library's source files, sorted by path, without its tests and installed packages."""
     library = Path(sysconfig.get_path("stdlib"))
-    files = [path for path in files_below(library, _is_no_library) if path.suffix == ".py" and is_text(path)]
+    files = [path for path in files_below(library, _is_excluded) if path.suffix == ".py" and is_text(path)]
     return joined("python-code", [source(str(path)) for path in files]) if files else None
 
 
-def _is_no_library(name: str) -> bool:
+def _is_excluded(name: str) -> bool:
+    """Whether a file or folder of this name is generated, installed, or a test, not library source."""
     added = name.startswith(("_sysconfigdata", "config-")) or name in {"site-packages", "dist-packages"}
     return added or name in {"test", "tests", "idle_test", "lib2to3", "pydoc_data", "__pycache__"}
 
@@ -50,9 +51,10 @@ def _unicode_names() -> Text | None:
 
 def _character_names() -> Iterator[str]:
     """
-    A block of names for each 4096 code points, a name a line; not those made of a code point or a syllable.
+    The names of Unicode's characters, one per line, in blocks of 4096 code points.
 
-    U+4E00 is called "CJK UNIFIED IDEOGRAPH-4E00", which says nothing; there are 100,000 of its kind.
+    About 100,000 names that only repeat the code point ("CJK UNIFIED IDEOGRAPH-4E00") are left out, and so
+    are the Hangul syllables: there is nothing to learn from them.
     """
     for start in range(0, 0x110000, 4096):
         names = [
@@ -79,7 +81,7 @@ _ALL = (
     ),
     BuiltInCorpus(
         name="unicode-names",
-        description="the names of Unicode's characters, a name a line",
+        description="the names of Unicode's characters, one per line",
         licence="Unicode-3.0",
         open=_unicode_names,
     ),

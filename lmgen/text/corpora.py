@@ -1,5 +1,5 @@
 """
-Corpora by name: built in, made by program, or by recipe; and files, folders and standard input beside them.
+Open corpora by name (built in, synthetic, or described by a recipe), files, folders and standard input.
 """
 
 import difflib
@@ -11,61 +11,61 @@ from pathlib import Path
 
 from lmgen.errors import CorpusError
 from lmgen.text.built_in import BUILT_IN
-from lmgen.text.corpus_files import fetch, find, obtainable
+from lmgen.text.corpus_files import downloadable, fetch, find
 from lmgen.text.counts import TextCounter
 from lmgen.text.recipes import Recipe, load_recipes
 from lmgen.text.sources import STANDARD_INPUT, Text, joined, source
 from lmgen.text.synthetic import CHARACTERS, SYNTHETIC
 
 DEFAULT_CORPUS = "python-docs"
-"""What is trained on if nothing is named."""
+"""The corpus to train on when none is named."""
 
-_INSTEAD = {"python-docs": "python-code", "python-code": "synthetic-markov"}
-"""What is taken where this Python lacks a built-in corpus."""
+_FALLBACKS = {"python-docs": "python-code", "python-code": "synthetic-markov"}
+"""Which corpus replaces a built-in one that this Python installation lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """A text to train on, and what the field holds out of it."""
+    """A text to train on, with its standard held-out texts or split if it has any."""
 
     name: str
-    """Short, fit to be the name of a folder."""
+    """Short and valid as a folder name: a run is named after it."""
 
     train: Text
-    """The training text; the whole text where `valid` and `test` are None."""
+    """The training text; if `valid` and `test` are None, the whole text."""
 
     valid: Text | None = None
     test: Text | None = None
-    """The field's own validation and test text, where it has them."""
+    """The corpus's own validation and test texts, if it has them."""
 
     split: Mapping[str, float] = field(default_factory=dict)
-    """The fractions that the field cuts from the end of `train` to be `valid` and, after it, `test`."""
+    """Standard fractions to cut from the end of `train`: `valid`, then `test` after it."""
 
     notes: tuple[str, ...] = ()
-    """What a user should be told."""
+    """Notes to show to the user."""
 
     description: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """A line of `lmgen corpus list`."""
+    """One line of `lmgen corpus list`."""
 
     name: str
     kind: str
     """`built in`, `synthetic` or `recipe`."""
 
     place: str
-    """`here`, `to download`, `by hand`, or `missing` (a built-in that this Python lacks)."""
+    """`here`, `to download`, `by hand`, or `missing` (a built-in corpus that this Python lacks)."""
 
     path: str | None
-    """The file or files, where there are any."""
+    """The paths of its files, separated by spaces; None if it has no files here."""
 
     characters: int | None
-    """The length of the whole corpus, if it is known."""
+    """Length of the whole corpus; None if unknown."""
 
     split: str
-    """How it is held out: by the field's own files, by fractions, or not at all."""
+    """The standard split: sizes or percentages joined by `/`, `own files`, or empty if there is none."""
 
     licence: str
     description: str
@@ -79,29 +79,30 @@ def open_corpus(
     tell: Callable[[str], None] = lambda _: None,
 ) -> Corpus:
     """
-    Open corpora, files, folders or standard input (`-`), one after another; none: `python-docs`.
+    Open corpora, files, folders or standard input (`-`) and join them into one corpus.
 
-    A file or folder wins over a corpus of the same name. A corpus that has an address is downloaded.
+    A file or folder takes precedence over a corpus of the same name. A corpus whose recipe has a download
+    address is downloaded if its files are not here.
 
     Args:
-        names: what to open.
-        field: where the text is in JSON Lines, as `open_text` has it.
-        errors: "strict", or "surrogateescape" to let bytes pass that are not UTF-8.
-        tell: hears of a download before it begins.
+        names: what to open, in order; if empty, `python-docs`.
+        field: the field of JSON Lines records that holds the text, as in `open_text`.
+        errors: "strict", or "surrogateescape" to accept bytes that are not UTF-8.
+        tell: callback that receives a note before a download starts.
 
     Raises:
-        CorpusError: a name is unknown, or what it names cannot be read; see also `open_text`.
+        CorpusError: a name is unknown, or the text cannot be read; see also `open_text`.
     """
     names = list(names) or [DEFAULT_CORPUS]
     if names.count(STANDARD_INPUT) > 1:
         raise CorpusError("standard input (-) is named twice, but it can be read only once")
-    corpora = [_open(name, field, errors, tell) for name in names]
-    corpus = corpora[0] if len(corpora) == 1 else _together(corpora)
-    return replace(corpus, train=joined(corpus.train.name, [corpus.train]))  # which may not be empty
+    corpora = [_open(name, field, errors, on_note=tell) for name in names]
+    corpus = corpora[0] if len(corpora) == 1 else _joined_corpora(corpora)
+    return replace(corpus, train=joined(corpus.train.name, [corpus.train]))  # rejects an empty text
 
 
 def listed_corpora() -> list[Listing]:
-    """All corpora that have a name; built-in ones are read to see how long they are."""
+    """All named corpora. Reads the built-in ones to determine their length, which depends on the Python."""
     return [
         *(_listed_built_in(name) for name in BUILT_IN),
         *(_listed_synthetic(name) for name in SYNTHETIC),
@@ -110,7 +111,7 @@ def listed_corpora() -> list[Listing]:
 
 
 def unknown_corpus(name: str) -> CorpusError:
-    """The error for a name that is neither a corpus nor a file."""
+    """The error for a name that is neither a corpus nor an existing path; suggests similar names."""
     known = [*BUILT_IN, *SYNTHETIC, *load_recipes()]
     near = difflib.get_close_matches(name, known, n=2)
     guess = f"did you mean {' or '.join(near)}? " if near else ""
@@ -119,24 +120,24 @@ def unknown_corpus(name: str) -> CorpusError:
     )
 
 
-def _open(name: str, field: str | None, errors: str, tell: Callable[[str], None]) -> Corpus:
+def _open(name: str, field: str | None, errors: str, on_note: Callable[[str], None]) -> Corpus:
     known = name in BUILT_IN or name in SYNTHETIC
     recipe = None if known else load_recipes().get(name)
     if name == STANDARD_INPUT or _exists(name):
         corpus = _open_path(name, field, errors)
-        note = f"taking {name} to be the file or folder here, not the corpus of that name"
+        note = f"reading the file or folder {name}, not the corpus of that name"
         return replace(corpus, notes=(*corpus.notes, note)) if known or recipe else corpus
     if name in BUILT_IN:
         return _open_built_in(name)
     if name in SYNTHETIC:
         return _open_synthetic(name)
     if recipe:
-        return _open_recipe(recipe, errors, tell)
+        return _open_recipe(recipe, errors, on_note)
     raise unknown_corpus(name)
 
 
 def _exists(name: str) -> bool:
-    """Whether there is such a path; one that may not be looked at is there."""
+    """Whether a path exists; True if permission to look is denied, so that opening it reports that."""
     try:
         return Path(name).exists()
     except PermissionError:
@@ -153,7 +154,7 @@ def _open_path(name: str, field: str | None, errors: str) -> Corpus:
 def _open_built_in(name: str) -> Corpus:
     text = BUILT_IN[name].open()
     if text is None:
-        instead = _INSTEAD[name]
+        instead = _FALLBACKS[name]
         corpus = _open_synthetic(instead) if instead in SYNTHETIC else _open_built_in(instead)
         return replace(corpus, notes=(f"this Python came without {name}; using {instead}", *corpus.notes))
     characters, sha256 = _fingerprint(text)
@@ -167,8 +168,8 @@ def _open_synthetic(name: str) -> Corpus:
     return Corpus(name=name, train=corpus.text(), notes=(note,), description=corpus.description)
 
 
-def _open_recipe(recipe: Recipe, errors: str, tell: Callable[[str], None]) -> Corpus:
-    found = find(recipe) or fetch(recipe, tell)
+def _open_recipe(recipe: Recipe, errors: str, on_note: Callable[[str], None]) -> Corpus:
+    found = find(recipe) or fetch(recipe, on_note)
     notes = found.verify()
     train, valid, test = found.texts(errors)
     return Corpus(
@@ -182,8 +183,8 @@ def _open_recipe(recipe: Recipe, errors: str, tell: Callable[[str], None]) -> Co
     )
 
 
-def _together(corpora: list[Corpus]) -> Corpus:
-    """Several corpora as one; held out is what any of them holds out by files of its own."""
+def _joined_corpora(corpora: list[Corpus]) -> Corpus:
+    """Join several corpora; those with validation or test texts of their own contribute them."""
     first, *others = corpora
     valid = [corpus.valid for corpus in corpora if corpus.valid]
     test = [corpus.test for corpus in corpora if corpus.test]
@@ -198,7 +199,7 @@ def _together(corpora: list[Corpus]) -> Corpus:
 
 def _short_name(path: str) -> str:
     """
-    What a run on this text is called: "data/War & Peace.txt.gz" -> "War-Peace".
+    Derive a corpus name from a path: `"data/War & Peace.txt.gz"` -> `"War-Peace"`.
     """
     if path == STANDARD_INPUT:
         return "stdin"
@@ -209,7 +210,7 @@ def _short_name(path: str) -> str:
 
 
 def _fingerprint(text: Text) -> tuple[int, str]:
-    """Length in characters and sha256 of a text."""
+    """Length in characters and hexadecimal SHA-256 of a text."""
     counter, sha256 = TextCounter(), hashlib.sha256()
     for chunk in counter.counting(text.chunks()):
         sha256.update(chunk.encode())
@@ -246,20 +247,21 @@ def _listed_synthetic(name: str) -> Listing:
 
 def _listed_recipe(recipe: Recipe) -> Listing:
     found = find(recipe)
-    absent = "to download" if obtainable(recipe) else "by hand"
+    absent = "to download" if downloadable(recipe) else "by hand"
     return Listing(
         name=recipe.name,
         kind="recipe",
         place="here" if found else absent,
         path=" ".join(map(str, found.files())) if found else None,
         characters=recipe.characters(),
-        split=_split_in_words(recipe),
+        split=_split_label(recipe),
         licence=recipe.licence,
         description=recipe.description,
     )
 
 
-def _split_in_words(recipe: Recipe) -> str:
+def _split_label(recipe: Recipe) -> str:
+    """The standard split as shown to the user: `90M/5M/5M`, `90%/5%/5%`, `own files` or nothing."""
     if recipe.split_bytes:
         return "/".join(f"{length / 1e6:g}M" for length in recipe.split_bytes)
     if recipe.split:

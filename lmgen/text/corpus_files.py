@@ -1,5 +1,5 @@
 """
-The files of a corpus that has a recipe: looked for, downloaded, compared with their checksums, opened.
+Find, download, verify and open the files of a corpus that has a recipe.
 """
 
 import hashlib
@@ -19,42 +19,40 @@ from lmgen.text.sources import Text, cut, decoded, joined
 
 @dataclass(frozen=True)
 class Found:
-    """A corpus whose files are there."""
+    """A corpus whose files are all in one folder on this machine."""
 
     recipe: Recipe
     variant: Variant
     folder: Path
 
     def files(self) -> list[Path]:
-        """The files, in the order of `Variant.files`."""
+        """The paths of the files, in the order of `Variant.files`."""
         return [self.folder / file for file in self.variant.files()]
 
     def verify(self) -> tuple[str, ...]:
         """
-        Compare the files with the checksums.
+        Compare the files with the recipe's checksums.
 
         Returns:
-            Notes on the files that have no known checksum.
+            One note for each file without a known checksum.
 
         Raises:
-            CorpusError: a file is not the one that the recipe means.
+            CorpusError: a file does not match its checksum.
         """
         notes = []
         for file, path in zip(self.variant.files(), self.files(), strict=True):
             expected = self.recipe.sha256.get(file)
             if expected is None:
-                notes.append(
-                    f"{path} is unverified: the recipe of {self.recipe.name} knows no checksum for it"
-                )
+                notes.append(f"{path} is unverified: the recipe of {self.recipe.name} has no checksum for it")
             elif (sha256 := sha256_of(path)) != expected:
                 raise CorpusError(
-                    f"{path} is not the file that {self.recipe.name} means (its sha256 is {sha256}, not "
+                    f"{path} does not match the recipe of {self.recipe.name} (its sha256 is {sha256}, not "
                     f"{expected}); move it away and get it again, or train on it by its path"
                 )
         return tuple(notes)
 
     def texts(self, errors: str = "strict") -> tuple[Text, Text | None, Text | None]:
-        """The training (or whole), validation and test text; `errors` as in `open_text`."""
+        """The training (or whole), validation and test texts; `errors` as in `open_text`."""
         if self.recipe.split_bytes:
             return self._byte_parts(self.recipe.split_bytes, errors)
         train, valid, test = (
@@ -69,9 +67,9 @@ class Found:
 
     def _byte_parts(self, lengths: tuple[int, int, int], errors: str) -> tuple[Text, Text, Text]:
         """
-        Parts whose lengths are given in bytes.
+        Cut the one text into parts whose lengths are given in bytes.
 
-        A character that a border cuts in two is left out, unless the text is read as bytes.
+        A character that a cut would split is dropped, unless `errors` lets arbitrary bytes through.
         """
         blocks, name = self._blocks(self.variant.train), self._name(self.variant.train)
         train, valid, test = lengths
@@ -97,12 +95,12 @@ class Found:
 
 
 def corpora_folder() -> Path:
-    """Where the files of corpora are: `corpora` in the working directory, or what LMGEN_CORPORA names."""
+    """The folder of corpus files: $LMGEN_CORPORA, or `corpora` in the working directory if it is not set."""
     return Path(os.environ.get("LMGEN_CORPORA") or "corpora")
 
 
 def find(recipe: Recipe) -> Found | None:
-    """Look for a corpus in its own folder below `corpora_folder()`, then in `corpora_folder()` itself."""
+    """Look for the files of a corpus in its own folder in `corpora_folder()`, then in `corpora_folder()`."""
     for variant in recipe.variants:
         for folder in (corpora_folder() / recipe.name, corpora_folder()):
             if all((folder / file).is_file() for file in variant.files()):
@@ -111,42 +109,43 @@ def find(recipe: Recipe) -> Found | None:
 
 
 def sha256_of(path: Path) -> str:
-    """The checksum of a file."""
+    """The hexadecimal SHA-256 of a file."""
     with readable(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch(recipe: Recipe, tell: Callable[[str], None]) -> Found:
+def fetch(recipe: Recipe, on_note: Callable[[str], None]) -> Found:
     """
-    Download a corpus into its own folder below `corpora_folder()`.
+    Download a corpus into its own folder in `corpora_folder()`.
 
     Args:
         recipe: the corpus.
-        tell: hears of the download before it begins.
+        on_note: callback that receives a note before the download starts.
 
     Raises:
-        CorpusError: there is no connection, what came is not what the recipe means, or the recipe has no
-            address and checksum to go by; the message says what to do instead.
+        CorpusError: the download failed, the file does not match its checksum, or the recipe lacks an address
+            or a checksum; the message says how to get the corpus by hand.
     """
     for variant in recipe.variants:
         file = variant.files()[0]
         if variant.address and file in recipe.sha256:
             folder = corpora_folder() / recipe.name
-            tell(f"downloading {variant.address} to {folder / file}")
+            on_note(f"downloading {variant.address} to {folder / file}")
             try:
                 download(variant.address, folder / file, recipe.sha256[file])
             finally:
                 with suppress(OSError):
-                    folder.rmdir()  # if nothing came into it
+                    folder.rmdir()  # fails, as it should, unless the download left it empty
             return Found(recipe, variant, folder)
-    raise CorpusError(f"{recipe.name} has to be fetched by hand: {_by_hand(recipe)}")
+    raise CorpusError(f"{recipe.name} must be downloaded by hand: {_instructions(recipe)}")
 
 
-def obtainable(recipe: Recipe) -> bool:
-    """Whether `fetch` knows where to get a corpus and how to recognise it."""
+def downloadable(recipe: Recipe) -> bool:
+    """Whether `fetch` can download a corpus: some variant has both an address and a checksum."""
     return any(variant.address and variant.files()[0] in recipe.sha256 for variant in recipe.variants)
 
 
-def _by_hand(recipe: Recipe) -> str:
+def _instructions(recipe: Recipe) -> str:
+    """How to get the files by hand, for an error message."""
     forms = ", or ".join(" and ".join(variant.files()) for variant in recipe.variants)
     return f"get {forms} (see {recipe.homepage}) and put it into {corpora_folder() / recipe.name}/"

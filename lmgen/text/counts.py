@@ -1,4 +1,4 @@
-"""How long a text is, in each of the units that scores are given per."""
+"""Count the characters, bytes, words and lines of a text: the units that scores are normalised by."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from lmgen.errors import CorpusError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextCounts:
-    """The length of a text, or of several: counts can be added."""
+    """The length of one text, or of several: counts can be added."""
 
     characters: int = 0
-    """Unicode code points, line ends among them."""
+    """Unicode code points, line ends included."""
 
     bytes: int = 0
-    """Of the UTF-8 text; a byte that was no text and came in by surrogateescape is one byte."""
+    """Length in UTF-8; an undecodable byte that surrogateescape let through counts as one byte."""
 
     words: int = 0
-    """What stands between white space, as `str.split` sees it."""
+    """Words separated by white space, as in `str.split`."""
 
     line_ends: int = 0
-    """Occurrences of "\\n"."""
+    """Number of "\\n" characters."""
 
     open_lines: int = 0
-    """Texts whose last line does not end in a line end: 0 or 1 for one text."""
+    """Number of texts whose last line lacks its line end: 0 or 1 for a single text."""
 
     def __add__(self, other: "TextCounts") -> "TextCounts":
         return TextCounts(
@@ -36,14 +36,14 @@ class TextCounts:
 
 
 class TextCounter:
-    """Counts a text that comes in pieces cut anywhere, inside words too."""
+    """Counts a text that arrives in chunks; a chunk may end anywhere, even inside a word."""
 
     def __init__(self) -> None:
         self._characters = self._bytes = self._words = self._line_ends = 0
         self._last = "\n"
 
     def add(self, chunk: str) -> None:
-        """Count the next piece of the text."""
+        """Count the next chunk of the text."""
         if not chunk:
             return
         cut_word = not self._last.isspace() and not chunk[0].isspace()
@@ -54,14 +54,14 @@ class TextCounter:
         self._last = chunk[-1]
 
     def counting(self, chunks: Iterable[str]) -> Iterator[str]:
-        """Pass a text on as it comes, counting it."""
+        """Yield the chunks unchanged, counting each as it passes."""
         for chunk in chunks:
             self.add(chunk)
             yield chunk
 
     @property
     def counts(self) -> TextCounts:
-        """The counts of what has come so far."""
+        """The counts of the text so far."""
         return TextCounts(
             characters=self._characters,
             bytes=self._bytes,
@@ -73,7 +73,7 @@ class TextCounter:
 
 def count(chunks: Iterable[str]) -> TextCounts:
     """
-    Count a whole text: `count(["one wo", "rd\\n"])` has 2 words, 9 characters and 1 line end.
+    Count a whole text: `count(["one wo", "rd\\n"])` gives 2 words, 9 characters and 1 line end.
     """
     counter = TextCounter()
     for chunk in chunks:
@@ -82,19 +82,19 @@ def count(chunks: Iterable[str]) -> TextCounts:
 
 
 def byte_length(text: str) -> int:
-    """Length in UTF-8, without encoding what is ASCII; errors as in `utf8_bytes`."""
+    """Length of a text in UTF-8 bytes, without encoding it if it is ASCII; raises as `utf8_bytes` does."""
     return len(text) if text.isascii() else len(utf8_bytes(text))
 
 
 def utf8_bytes(text: str) -> bytes:
     """
-    The UTF-8 of a text, with the bytes that surrogateescape hid in it.
+    Encode a text as UTF-8, restoring undecodable bytes that surrogateescape let through.
 
     Raises:
-        CorpusError: the text holds another lone surrogate, which stands for nothing.
+        CorpusError: the text has another lone surrogate, which UTF-8 cannot represent.
     """
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         where = f"U+{ord(text[error.start]):04X} at character {error.start}"
-        raise CorpusError(f"{where} of the text is half a surrogate pair; UTF-8 cannot spell it") from error
+        raise CorpusError(f"{where} of the text is a lone surrogate, which UTF-8 cannot encode") from error

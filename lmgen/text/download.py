@@ -1,8 +1,8 @@
 """
-A file from the web: all of it, checked, or none of it. Which file, and what for, is for corpus_files.py.
+Download one file completely and verify its checksum, or leave nothing behind.
 
-pooch keeps the file under another name until its checksum is found right. Here is how it comes: in as many
-goes as it takes, within bounds of time and size, over http and https alone, wherever the address leads.
+pooch keeps the file under a temporary name until its checksum is verified. This module adds resuming after
+interruptions, limits on time and size, and a restriction to http and https, even after a redirect.
 """
 
 import hashlib
@@ -11,24 +11,30 @@ from typing import Any
 
 from lmgen.errors import CorpusError
 
-IDLE_GOES = 3
-"""A download that is cut off goes on from where it stopped; so often in a row it may get no further."""
+MAX_STALLED_ATTEMPTS = 3
+"""An interrupted download is resumed until this many attempts in a row have added no bytes."""
 
 TIMEOUT_SECONDS = 30.0
-"""Without an answer, or any more of the file."""
+"""How long to wait for the connection, and for each further piece of the response."""
 
 LARGEST_BYTES = 1 << 32
-"""No corpus with a recipe is as large; what goes on beyond it never ends."""
+"""Larger than any corpus with a recipe; stops a server that never ends its response."""
 
 BLOCK_BYTES = 1 << 14
+"""Bytes written to disk at a time."""
 
 
 def download(address: str, path: Path, sha256: str) -> None:
     """
-    Put a file in place, whole and checked, or leave what was there.
+    Download `address` to `path`; unless the checksum matches, whatever is at `path` stays unchanged.
+
+    Args:
+        address: URL, http or https.
+        path: where the file goes; its folder is created if missing.
+        sha256: the expected checksum, in hexadecimal.
 
     Raises:
-        CorpusError: it cannot be had, or is another file; the message says what to do.
+        CorpusError: the download failed or the checksum differs; the message says what to do.
     """
     import pooch
 
@@ -41,49 +47,49 @@ def download(address: str, path: Path, sha256: str) -> None:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
             raise CorpusError(
-                f"{address} no longer gives the file that is wanted (its sha256 is {found}, not {sha256}); "
+                f"{address} no longer gives the expected file (its sha256 is {found}, not {sha256}); "
                 f"{elsewhere}"
             )
 
     try:
         pooch.retrieve(address, f"sha256:{sha256}", fname=path.name, path=path.parent, downloader=downloader)
-    except (OSError, ValueError) as error:  # requests' are OSErrors, but for addresses that cannot be such
-        why = getattr(error, "strerror", None) or type(error).__name__  # which they say in many words
+    except (OSError, ValueError) as error:  # requests raises ValueError for a malformed URL
+        why = getattr(error, "strerror", None) or type(error).__name__  # str(error) of requests is very long
         raise CorpusError(f"cannot download {address} ({why}); try again, or {elsewhere}") from error
 
 
 def _download(address: str, path: Path) -> None:
     """
-    Get a file in as many goes as it takes.
+    Download a file, resuming after each interruption that follows some progress.
 
     Raises:
-        OSError: it does not come; among them all errors of requests.
+        OSError: the download failed; the errors of requests derive from it.
     """
     from requests import exceptions
 
     path.write_bytes(b"")
-    idle = size = 0
+    stalled = size = 0
     while True:
         try:
-            return _go_on(address, path)
+            return _resume(address, path)
         except (exceptions.ChunkedEncodingError, exceptions.ConnectionError, exceptions.Timeout) as error:
             before, size = size, path.stat().st_size
-            idle = 0 if size > before else idle + 1
-            cut_off = size or isinstance(error, exceptions.ChunkedEncodingError)
-            if idle == IDLE_GOES or not cut_off:
+            stalled = 0 if size > before else stalled + 1
+            interrupted = size or isinstance(error, exceptions.ChunkedEncodingError)
+            if stalled == MAX_STALLED_ATTEMPTS or not interrupted:
                 raise
 
 
-def _go_on(address: str, path: Path) -> None:
-    """Get what a file still lacks; or all of it, from a server that gives no parts."""
+def _resume(address: str, path: Path) -> None:
+    """Append the rest of the file; start over if the server does not support range requests."""
     import requests
 
     begin = path.stat().st_size
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begin}-"} if begin else {})
     with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
         response.raise_for_status()
-        goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
-        with path.open("ab" if goes_on else "wb") as file:
+        resumed = response.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
+        with path.open("ab" if resumed else "wb") as file:
             for block in response.iter_content(BLOCK_BYTES):
                 file.write(block)
                 if file.tell() > LARGEST_BYTES:

@@ -1,4 +1,4 @@
-"""The text inside the records of a JSON Lines file, one record a line."""
+"""Extract the text from the records of a JSON Lines file, which has one record per line."""
 
 import json
 import re
@@ -7,18 +7,24 @@ from collections.abc import Iterable, Iterator
 from lmgen.errors import CorpusError
 
 DEFAULT_FIELD = "text"
+"""The field that holds the text of a record, unless another is named."""
 
-_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def record_texts(chunks: Iterable[str], field: str, where: str) -> Iterator[str]:
     """
-    The text of each record, each ending in a line end; empty lines are passed over.
+    Yield the text of the records, adding a line end to each that lacks one; skip blank lines.
 
     `{"text": "one"}` and `{"text": "two\\n"}` give "one\\ntwo\\n".
 
+    Args:
+        chunks: the file's content, in chunks that may end anywhere.
+        field: the field of a record that holds its text.
+        where: the name of the file, for error messages.
+
     Raises:
-        CorpusError: a line is not a JSON object or has no text in `field`; `where` and the line are named.
+        CorpusError: a line is not a JSON object or has no string in `field`; the message names the line.
     """
     number = 0
     for lines in _line_groups(chunks):
@@ -29,7 +35,7 @@ def record_texts(chunks: Iterable[str], field: str, where: str) -> Iterator[str]
 
 
 def _line_groups(chunks: Iterable[str]) -> Iterator[list[str]]:
-    """The lines that each chunk completes, without their line ends; the last line may be open."""
+    """Yield the lines that each chunk completes, without line ends, then an unfinished last line."""
     waiting: list[str] = []
     for chunk in chunks:
         lines, line_end, rest = chunk.rpartition("\n")
@@ -46,9 +52,9 @@ def _text(line: str, field: str, where: str) -> str:
         return ""
     text = _record(line, where).get(field)
     if not isinstance(text, str):
-        raise CorpusError(f"{where}: no text in the field {field!r}; {_choice(line)}")
-    if _HALF_A_CHARACTER.search(text):
-        raise CorpusError(f"{where}: half a surrogate pair (\\ud800 to \\udfff) is no character; remove it")
+        raise CorpusError(f"{where}: no text in the field {field!r}; {_other_fields(line)}")
+    if _LONE_SURROGATE.search(text):
+        raise CorpusError(f"{where}: a lone surrogate (\\ud800 to \\udfff) is not a character; remove it")
     return text if text.endswith("\n") else text + "\n"
 
 
@@ -62,7 +68,7 @@ def _record(line: str, where: str) -> dict[str, object]:
     return record
 
 
-def _choice(line: str) -> str:
-    """Which fields of a record do hold text, for an error message."""
+def _other_fields(line: str) -> str:
+    """Advice for an error message: which other fields of the record hold text."""
     fields = [name for name, value in json.loads(line).items() if isinstance(value, str)]
     return f"choose another with --field: {', '.join(fields)}" if fields else "no other field holds text"

@@ -1,7 +1,7 @@
 """
-The bytes of a file, block by block: as it is, decompressed, out of an archive, or from a pipe.
+Read a file's bytes block by block: from a plain or compressed file, an archive member, or a pipe.
 
-What the bytes say as text is for sources.py. Archives are read, never unpacked: nothing is written.
+Decoding the bytes to text is done in sources.py. Archives are read in place and never unpacked to disk.
 """
 
 import os
@@ -19,32 +19,39 @@ if TYPE_CHECKING:
     from tarfile import TarFile, TarInfo
 
 BLOCK_BYTES = 1 << 18
+"""Bytes read at a time."""
 
-EXPANSION = 200
-"""What is compressed may be so many times as large as the file; no text of some length comes near it ..."""
+MAX_EXPANSION = 200
+"""
+Largest allowed ratio of decompressed to compressed size, as a guard against decompression bombs.
+
+A long text does not compress nearly this well. A short one may, so the first EXPANSION_ALLOWED bytes are
+exempt.
+"""
+
 EXPANSION_ALLOWED = 1 << 28
-"""... and in any case so many bytes."""
+"""Decompressed size in bytes that is accepted whatever the ratio to the compressed size."""
 
 DECOMPRESSION_BYTES = 1 << 28
-"""Memory for what `.xz` refers back to: `xz -9` takes a quarter of it."""
+"""Memory limit for decompressing `.xz`; a file made by `xz -9` needs a quarter of it."""
 
 LARGEST_TAR_HEADER = 1 << 20
-"""Bytes of a long name, and the like; they are held in memory."""
+"""Size limit in bytes of a tar header with a long name or attributes: tarfile reads it into memory whole."""
 
 
 class Readable(Protocol):
-    """Whatever gives bytes when asked for at most so many."""
+    """An object with the `read` method of a binary file."""
 
     def read(self, size: int, /) -> bytes:
-        """Give the next bytes, none at the end."""
+        """Return the next bytes, at most `size`; no bytes at the end of the file."""
 
 
 def file_blocks(path: Path) -> Iterator[bytes]:
     """
-    The content of a file; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed.
+    Yield the content of a file; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed.
 
     Raises:
-        CorpusError: the file cannot be read, or it is compressed and damaged.
+        CorpusError: the file cannot be read, or cannot be decompressed.
     """
     with readable(path), path.open("rb") as file:
         decompressed = _DECOMPRESSORS.get(path.suffix.lower())
@@ -53,7 +60,7 @@ def file_blocks(path: Path) -> Iterator[bytes]:
 
 def member_blocks(archive: Path, member: str) -> Iterator[bytes]:
     """
-    The content of one file inside a `.zip`, `.tar` or `.tgz` archive.
+    Yield the content of one file inside a `.zip`, `.tar` or `.tgz` archive.
 
     Raises:
         CorpusError: the archive cannot be read, is damaged, or has no such file.
@@ -67,7 +74,7 @@ def member_blocks(archive: Path, member: str) -> Iterator[bytes]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while `path` is read into the one line that says so."""
+    """Context manager that turns an OSError or EOFError while reading `path` into a CorpusError."""
     try:
         yield
     except OSError as error:
@@ -84,31 +91,31 @@ def _damaged(path: Path, why: str) -> CorpusError:
 
 def _bounded(content: Iterator[bytes], path: Path) -> Iterator[bytes]:
     """
-    Pass on what a compressed file holds, but not without end.
+    Pass the decompressed content of `path` through, up to the size limit.
 
     Raises:
-        CorpusError: it is a decompression bomb.
+        CorpusError: the content is too large for the size of the file: probably a decompression bomb.
     """
-    most = max(EXPANSION * path.stat().st_size, EXPANSION_ALLOWED)
+    limit = max(MAX_EXPANSION * path.stat().st_size, EXPANSION_ALLOWED)
     size = 0
     for block in content:
         size += len(block)
-        if size > most:
+        if size > limit:
             raise CorpusError(
-                f"{path} holds more than {EXPANSION} times its own size, which no text does; if it is one, "
-                "decompress it first"
+                f"{path} decompresses to more than {MAX_EXPANSION} times its own size, which no text does; "
+                "if it is text, decompress it first"
             )
         yield block
 
 
 def blocks(file: Readable) -> Iterator[bytes]:
-    """All that a file has left to give."""
+    """Yield the rest of a file, block by block."""
     while block := file.read(BLOCK_BYTES):
         yield block
 
 
 def arriving_blocks(file: BinaryIO) -> Iterator[bytes]:
-    """What a pipe or a terminal gives, as it arrives: a block is not held back until it is full."""
+    """Yield what a pipe or terminal delivers as soon as it arrives, without waiting for full blocks."""
     read = getattr(file, "read1", file.read)
     while block := read(BLOCK_BYTES):
         yield block
@@ -116,18 +123,18 @@ def arriving_blocks(file: BinaryIO) -> Iterator[bytes]:
 
 class Spool:
     """
-    A pipe that can be read again: what comes out of it is copied to a temporary file on disk.
+    Makes a pipe readable more than once, by copying what has been read to a temporary file on disk.
 
-    The copy grows while the pipe is read for the first time and goes with this object.
+    The copy grows during the first reading and is deleted together with this object.
     """
 
     def __init__(self, arriving: Iterator[bytes]) -> None:
         self._arriving = arriving
-        self._copy = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the text may be read
+        self._copy = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the Spool exists
         weakref.finalize(self, self._copy.close)
 
     def blocks(self) -> Iterator[bytes]:
-        """Everything from the pipe's start: first the copy, then what is still to come."""
+        """Yield everything from the start of the pipe: first from the copy, then from the pipe itself."""
         position = 0
         while block := self._read(position):
             position += len(block)
@@ -146,7 +153,7 @@ class Spool:
             self._copy.write(block)
             self._copy.flush()
         except OSError as error:
-            message = f"cannot keep a copy of what is piped in: {error.strerror}; set TMPDIR to a larger disk"
+            message = f"cannot copy piped input to disk: {error.strerror}; set TMPDIR to a larger disk"
             raise CorpusError(message) from error
 
 
@@ -168,7 +175,7 @@ def _bzip2_blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _xz_blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Stream after stream; the library's own file reader takes as much memory as the file asks for."""
+    """Decompress stream after stream. lzma.LZMAFile is not used because it has no memory limit."""
     import lzma
 
     stream = None
@@ -180,7 +187,7 @@ def _xz_blocks(file: BinaryIO) -> Iterator[bytes]:
                 yield block
             while not (stream.eof or stream.needs_input):
                 yield stream.decompress(b"", BLOCK_BYTES)
-            compressed = stream.unused_data.lstrip(b"\0")  # of which padding consists
+            compressed = stream.unused_data.lstrip(b"\0")  # NUL bytes are padding between streams
             stream = None if stream.eof else stream
     except lzma.LZMAError as error:
         raise OSError(str(error)) from error
@@ -189,12 +196,12 @@ def _xz_blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _zstandard_blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Frame after frame; the library's own file reader takes a file that was cut short for a whole one."""
+    """Decompress frame after frame. zstandard's own reader does not notice that a file was truncated."""
     import zstandard
 
     frame = None
     try:
-        while compressed := file.read(4096):  # so few because one byte may stand for thousands
+        while compressed := file.read(4096):  # small, since one byte may expand to thousands
             while compressed:
                 frame = frame or zstandard.ZstdDecompressor().decompressobj()
                 if block := frame.decompress(compressed):
@@ -221,15 +228,15 @@ def _zip_member(archive: Path, member: str) -> Iterator[bytes]:
 
     try:
         with zipfile.ZipFile(archive) as opened:
-            if opened.getinfo(member).compress_type == zipfile.ZIP_LZMA:  # which takes any amount of memory
-                raise OSError("its compression, LZMA, is not known here")
+            if opened.getinfo(member).compress_type == zipfile.ZIP_LZMA:  # its decoder has no memory limit
+                raise OSError("LZMA compression inside a zip file is not supported")
             with opened.open(member) as file:
                 yield from _bounded(blocks(file), archive)
     except KeyError as error:
         raise _no_member(archive, member) from error
     except (zipfile.BadZipFile, zlib.error, struct.error) as error:
         raise OSError(str(error)) from error
-    except (RuntimeError, ValueError) as error:  # it wants a password, or says what cannot be
+    except (RuntimeError, ValueError) as error:  # a password is needed, or a header is invalid
         raise OSError(str(error)) from error
 
 
@@ -241,7 +248,7 @@ def _tar_member(archive: Path, member: str) -> Iterator[bytes]:
     headers = (*long_names, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 
     class Entry(tarfile.TarInfo):
-        """Refuses long headers, which are read into memory whole."""
+        """A tar header that rejects oversized extension headers, which tarfile reads into memory whole."""
 
         @classmethod
         def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Entry":
@@ -259,13 +266,13 @@ def _tar_member(archive: Path, member: str) -> Iterator[bytes]:
     except KeyError as error:
         raise _no_member(archive, member) from error
     except RecursionError as error:
-        raise _damaged(archive, "its links or names have no end") from error
+        raise _damaged(archive, "its links or names never end") from error
     except (tarfile.TarError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise OSError(str(error).partition("\n")[0].rstrip(":")) from error
 
 
 def _tar_entry(opened: "TarFile", member: str) -> "TarInfo":
-    """Find a member under its plain name; many archives write `./` before every name."""
+    """Find a member by its normalised name, since many archives put `./` before every name."""
     wanted = os.path.normpath(member)
     for entry in opened:
         if os.path.normpath(entry.name) == wanted:

@@ -1,8 +1,8 @@
 """
-Recipes: what is known of a corpus in the field. Where from, licence, files, checksums, split.
+Recipes: the address, licence, files, checksums and standard split of published corpora.
 
-A recipe is a TOML file in the folder corpora/ (its README explains the keys). The corpus itself is not here:
-corpus_files.py finds, fetches and opens it.
+A recipe is a TOML file in the folder corpora/, whose README explains the keys. The files of the corpus itself
+are found, downloaded and opened in corpus_files.py.
 """
 
 import re
@@ -16,71 +16,71 @@ from lmgen.errors import CorpusError
 from lmgen.text.raw import readable
 
 LARGEST_RECIPE = 1 << 20
-"""In bytes."""
+"""Size limit of a recipe file, in bytes."""
 
 PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A form that a corpus goes round in: an archive with the texts inside, or the texts as files."""
+    """One form in which a corpus is distributed: an archive with the texts inside, or plain text files."""
 
     train: str
-    """The file, or the file inside the archive, with the training text; or with the whole text."""
+    """The file, or archive member, that holds the training text; the whole text if there are no others."""
 
     valid: str | None = None
     test: str | None = None
 
     archive: str | None = None
-    """A .zip, .tar or .tgz file; None: the texts are files themselves."""
+    """A .zip, .tar or .tgz file; None if the texts are plain files."""
 
     address: str | None = None
-    """Where the archive, or the one file, can be downloaded."""
+    """URL of the archive, or of the only file."""
 
     def files(self) -> list[str]:
-        """The files that have to be there."""
+        """Names of the files that must exist: the archive, or the text files."""
         return [self.archive] if self.archive else [file for file in self.members() if file]
 
     def members(self) -> tuple[str, str | None, str | None]:
-        """Where the training, validation and test text are."""
+        """The files or archive members with the training, validation and test texts."""
         return self.train, self.valid, self.test
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is known of one corpus."""
+    """Everything known about one corpus: the content of its recipe file."""
 
     name: str
     description: str
     licence: str
     homepage: str
     variants: tuple[Variant, ...]
-    """In the order in which they are looked for."""
+    """Its forms, in the order in which to look for them."""
 
     split: Mapping[str, float] = field(default_factory=dict)
-    """The fractions that the field cuts from the text's end: `valid`, and `test` after it."""
+    """Standard fractions to cut from the end of the text: `valid`, then `test` after it."""
 
     split_bytes: tuple[int, int, int] | None = None
-    """The bytes that the field takes to train, validate and test, one after another."""
+    """Standard lengths in bytes of the training, validation and test parts, in this order."""
 
     sha256: Mapping[str, str] = field(default_factory=dict)
-    """Checksums of files, as far as they are known."""
+    """SHA-256 by file name; files whose checksum is unknown are missing."""
 
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Characters, words and line ends of `whole`, `train`, `valid`, `test`, as far as they are known."""
+    """Known numbers of `characters`, `words`, `line_ends` in `whole`, `train`, `valid` and `test`."""
 
     def characters(self) -> int | None:
-        """The length of the whole corpus, if it is known."""
+        """Length of the whole corpus; None if unknown."""
         parts = [part.get("characters") for part in self.counts.values()]
         return sum(length for length in parts if length) if parts and all(parts) else None
 
 
 def load_recipes(folder: Path | None = None) -> dict[str, Recipe]:
     """
-    All recipes by name: those that come with lmgen, or those in a folder.
+    Read all recipes in a folder, by name; without a folder, those that ship with lmgen.
 
     Raises:
-        CorpusError: a recipe is wrong.
+        CorpusError: a recipe is invalid.
     """
     paths = sorted((folder or _recipe_folder()).glob("*.toml"))
     return {path.stem: read_recipe(path) for path in paths}
@@ -88,10 +88,10 @@ def load_recipes(folder: Path | None = None) -> dict[str, Recipe]:
 
 def read_recipe(path: Path) -> Recipe:
     """
-    Read one recipe.
+    Read one recipe; its name is the file name without `.toml`.
 
     Raises:
-        CorpusError: it is not TOML, or a key is unknown, missing or of the wrong kind.
+        CorpusError: it is not TOML, or a key is unknown, missing or has a value of the wrong type.
     """
     with readable(path), path.open("rb") as file:
         content = file.read(LARGEST_RECIPE + 1)
@@ -100,12 +100,12 @@ def read_recipe(path: Path) -> Recipe:
             raise ValueError(f"it is larger than {LARGEST_RECIPE:,} bytes")
         table = tomllib.loads(content.decode())
         return _recipe(path.stem, table)
-    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or what `_recipe` finds wrong
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or rejected by `_recipe`
         raise CorpusError(f"{path} is not a recipe: {error}") from error
 
 
 def _recipe_folder() -> Path:
-    """In an installed package the recipes are inside it, in a source tree beside it."""
+    """The folder of lmgen's recipes: inside an installed package, beside the package in a source tree."""
     package = Path(__file__).parents[1]
     inside = package / "corpora"
     return inside if inside.is_dir() else package.parent / "corpora"
@@ -135,18 +135,18 @@ def _variant(table: object) -> Variant:
     variant = Variant(**checked)
     for file in [*variant.files(), *filter(None, variant.members())]:
         if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
-            raise ValueError(f"[[variants]]: {file!r} leads out of the folder it has to be in")
+            raise ValueError(f"[[variants]]: {file!r} leads out of the folder of the corpus")
     if variant.address and not variant.address.startswith(("https://", "http://")):
-        raise ValueError(f"[[variants]]: {variant.address!r} is no address of the web (https://...)")
+        raise ValueError(f"[[variants]]: {variant.address!r} is not a web address (https://...)")
     if variant.address and len(variant.files()) > 1:
-        raise ValueError("[[variants]]: one address cannot stand for several files")
+        raise ValueError("[[variants]]: an address is allowed only for a single file")
     return variant
 
 
 def _split(table: Mapping[str, object]) -> dict[str, float]:
     fractions = _check(table, "[split]", {}, {"valid": float, "test": float})
     if not (all(value > 0 for value in fractions.values()) and sum(fractions.values()) < 1):
-        raise ValueError("[split]: valid and test have to be fractions that leave something to train on")
+        raise ValueError("[split]: valid and test must be positive fractions with a sum below 1")
     return fractions
 
 
@@ -155,7 +155,7 @@ def _split_bytes(lengths: list[object]) -> tuple[int, int, int]:
         [_length(value, "split_bytes") for value in lengths] if len(lengths) == 3 else [0] * 3
     )
     if not train:
-        raise ValueError("split_bytes has to be three lengths: train, valid, test")
+        raise ValueError("split_bytes must be three lengths: train, valid, test")
     return train, valid, test
 
 
@@ -163,9 +163,9 @@ def _checksums(table: Mapping[str, object], variants: tuple[Variant, ...]) -> di
     files = {file for variant in variants for file in variant.files()}
     for file, checksum in table.items():
         if file not in files:
-            raise ValueError(f"[sha256]: {file!r} is no file of any variant")
+            raise ValueError(f"[sha256]: {file!r} is not a file of any variant")
         if not (isinstance(checksum, str) and re.fullmatch("[0-9a-f]{64}", checksum)):
-            raise ValueError(f"[sha256]: {file!r} needs 64 hexadecimal digits in lower case")
+            raise ValueError(f"[sha256]: {file!r} needs 64 lower-case hexadecimal digits")
     return {file: str(checksum) for file, checksum in table.items()}
 
 
@@ -177,16 +177,16 @@ def _counts(table: Mapping[str, object]) -> dict[str, dict[str, int]]:
 
 def _length(value: object, where: str) -> int:
     if type(value) is not int or value < 1:
-        raise ValueError(f"{where}: {value!r} is no length")
+        raise ValueError(f"{where}: {value!r} is not a length")
     return value
 
 
 def _check(
     table: object, where: str, required: Mapping[str, type], optional: Mapping[str, type]
 ) -> dict[str, Any]:
-    """Return a table whose keys are all known, whose required keys are there, and whose values fit."""
+    """Return `table` after checking for unknown keys, missing keys and values of the wrong type."""
     if not isinstance(table, dict):
-        raise ValueError(f"{where} has to be a table")
+        raise ValueError(f"{where} must be a table")
     known = {**required, **optional}
     if unknown := sorted(set(table) - set(known)):
         raise ValueError(f"{where}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")

@@ -1,8 +1,8 @@
 """
-Texts as streams of str: files, folders, standard input, compressed files, JSON Lines.
+Open files, folders, standard input, compressed files and JSON Lines as streams of str.
 
-Text is never altered, but for a byte order mark in front, and never held in memory as a whole. How bytes are
-got out of files is in raw.py; corpora that are known by name are in corpora.py.
+A text is never held in memory as a whole, and never altered except that a leading byte order mark is removed.
+Reading bytes is done in raw.py; corpora with names are in corpora.py.
 """
 
 import codecs
@@ -22,10 +22,11 @@ from lmgen.text.json_lines import DEFAULT_FIELD, record_texts
 from lmgen.text.raw import Spool, arriving_blocks, file_blocks, readable
 
 STANDARD_INPUT = "-"
+"""The name that stands for standard input where a path is expected."""
 
 _JSON_LINES = re.compile(r"\.jsonl(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
 
-_WHAT_ELSE = {
+_OTHER_FORMATS = {
     b"\x1f\x8b": "it looks like gzip: pipe it through zcat, or give it a name that ends in .gz",
     b"BZh": "it looks like bzip2: pipe it through bzcat, or give it a name that ends in .bz2",
     b"\xfd7zXZ": "it looks like xz: pipe it through xzcat, or give it a name that ends in .xz",
@@ -36,56 +37,56 @@ _WHAT_ELSE = {
     b"\xff\xfe": "it looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8",
     b"\xfe\xff": "it looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8",
 }
-"""What a file that is not UTF-8 text probably is, by its first bytes."""
+"""Advice for a file that is not UTF-8, by the first bytes of the format that it probably has."""
 
-_INSIDE_A_CHARACTER = bytes(range(0x80, 0xC0))
+_CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 """The bytes that never begin a character in UTF-8."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text that can be read again and again, each time from its start, as a stream."""
+    """A text that can be read from its start any number of times, as a stream."""
 
     name: str
-    """What to call it in messages: a path, or the name of a corpus."""
+    """Its name in messages: a path, or the name of a corpus."""
 
     chunks: Callable[[], Iterator[str]]
-    """Reads the text once more, in non-empty pieces that are cut anywhere."""
+    """Starts a new reading of the text; yields non-empty chunks that may end anywhere."""
 
     notes: tuple[str, ...] = ()
-    """What a user should be told about it."""
+    """Notes on it to show to the user."""
 
     def part(self, start: int, end: int | None = None) -> "Text":
-        """The characters from `start` up to `end` (not included; None: to the end of the text)."""
+        """The characters from `start` up to but not including `end`; None means the end of the text."""
         return Text(self.name, lambda: cut(self.chunks(), start, end))
 
     def counts(self) -> TextCounts:
-        """Read the whole text to see how long it is."""
+        """Count the characters, bytes, words and lines; reads the whole text."""
         return count(self.chunks())
 
 
 class NotTextError(CorpusError):
-    """Bytes that are not UTF-8."""
+    """The bytes of a text are not valid UTF-8."""
 
 
 def open_text(name: str, *, field: str | None = None, errors: str = "strict", once: bool = False) -> Text:
     """
     Open a file, a folder, or standard input (`-`).
 
-    A folder's files are read one after another, in the order of their paths; hidden files, and files that
-    are not UTF-8 text, are left out. `.gz`, `.bz2`, `.xz`, `.zst` are decompressed and `.jsonl` is taken
-    apart, alone and in folders. What can be read only once (standard input, a named pipe) is copied to disk.
+    The files of a folder are joined in the order of their paths; hidden files and files that are not UTF-8
+    text are skipped. `.gz`, `.bz2`, `.xz` and `.zst` files are decompressed, and the text is extracted from
+    `.jsonl` files. Standard input and named pipes are copied to disk, so that they can be read again.
 
     Args:
         name: a path, or `-`.
-        field: where the text is in the records of `.jsonl` files; `text` if None. What comes out of a pipe is
-            taken for JSON Lines if a field is named, for plain text otherwise.
-        errors: "strict", or "surrogateescape" to let bytes pass that are not UTF-8; it leaves no file out.
-        once: the text will be read only once: copy nothing, hand on what arrives.
+        field: the field of JSON Lines records that holds the text; `text` if None. Input from a pipe is read
+            as JSON Lines if a field is given, and as plain text otherwise.
+        errors: "strict", or "surrogateescape" to accept bytes that are not UTF-8; then no file is skipped.
+        once: the caller reads the text only once, so that piped input need not be copied to disk.
 
     Raises:
-        CorpusError: there is no such file or folder, it cannot be read, or (when it is read) it is empty, not
-            UTF-8, not JSON, or damaged.
+        CorpusError: there is no such file or folder, or it cannot be read; raised while the text is read if
+            it is empty, not UTF-8, not JSON, or damaged.
     """
     text = source(name, field=field, errors=errors, once=once)
     return joined(text.name, [text])
@@ -93,43 +94,43 @@ def open_text(name: str, *, field: str | None = None, errors: str = "strict", on
 
 def joined(name: str, texts: Sequence[Text]) -> Text:
     """
-    Several texts one after another; where one does not end in a line end, one is put before the next.
+    Join texts one after another, adding a line end between two where the first lacks it.
 
     Raises:
-        CorpusError: (when it is read) all of them are empty.
+        CorpusError: all of them are empty; raised only when the joined text is read.
     """
     notes = tuple(note for text in texts for note in text.notes)
-    return Text(name, lambda: _not_empty(name, _in_turn(texts)), notes)
+    return Text(name, lambda: _not_empty(name, _chained(texts)), notes)
 
 
 def source(name: str, *, field: str | None = None, errors: str = "strict", once: bool = False) -> Text:
-    """Open one text as `open_text` does, but let it be empty: the texts beside it may not be."""
+    """Open one text as `open_text` does, but allow it to be empty, since it may be joined with others."""
     if name == STANDARD_INPUT:
-        return _arriving("standard input", _standard_input(), field, errors, once)
+        return _piped("standard input", _standard_input(), field, errors, once)
     path = Path(name)
     mode = _mode(path)
     if S_ISDIR(mode):
         return _folder(path, field, errors)
     if not S_ISREG(mode):
-        return _arriving(name, _pipe(path), field, errors, once)
-    with readable(path), path.open("rb") as file:  # found out now, not in the middle of the work
+        return _piped(name, _pipe(path), field, errors, once)
+    with readable(path), path.open("rb") as file:  # fail now, not in the middle of a training
         marked = errors == "strict" and file.read(len(BOM_UTF8)) == BOM_UTF8
-    note = f"{name} begins with a byte order mark, which is left out"
+    note = f"{name} begins with a byte order mark, which is skipped"
     return replace(_file(path, field, errors), notes=(note,) if marked else ())
 
 
 def line_blocks(chunks: Iterable[str], limit: int = 1 << 18) -> Iterator[str]:
     """
-    Regroup a text that comes in pieces cut anywhere into blocks that end where a line does.
+    Regroup a text, whose chunks may end anywhere, into blocks that end at line ends.
 
-    A line longer than `limit` characters is cut just after its last blank within the limit, or at the limit
-    if it has none there, then again from the cut on. So cuts inside a line depend on that line alone, never
-    on how the chunks were cut. Complete lines are passed on as soon as a chunk ends, so that a text that is
-    still being written is not held back.
+    A line longer than `limit` characters is cut after its last white space within the limit, or at the limit
+    if there is none, and the rest of the line likewise. So where a line is cut depends on that line alone,
+    not on the chunks. Complete lines are yielded at the end of each chunk, so that a text that is still being
+    written is not delayed.
 
     Yields:
-        Blocks of 1 to `limit` characters; joined, they are the text. At most `limit` characters and one chunk
-        are held at a time.
+        Blocks of 1 to `limit` characters, which joined are the text. At most `limit` characters and one chunk
+        are held in memory.
     """
     waiting: list[str] = []
     length = 0
@@ -139,7 +140,7 @@ def line_blocks(chunks: Iterable[str], limit: int = 1 << 18) -> Iterator[str]:
         if "\n" in chunk or length > limit:
             text = "".join(waiting)
             position = 0
-            while size := _certain_block(text, position, limit):
+            while size := _complete_block(text, position, limit):
                 yield text[position : position + size]
                 position += size
             waiting, length = [text[position:]], len(text) - position
@@ -148,7 +149,7 @@ def line_blocks(chunks: Iterable[str], limit: int = 1 << 18) -> Iterator[str]:
 
 
 def cut(chunks: Iterable[AnyStr], start: int, end: int | None) -> Iterator[AnyStr]:
-    """What stands from `start` up to `end` (not included; None: to the end) in a stream of text or bytes."""
+    """The part of a stream of str or bytes from `start` up to but not including `end` (None: to the end)."""
     position = 0
     for chunk in chunks:
         stop = None if end is None else max(end - position, 0)
@@ -163,50 +164,54 @@ def decoded(
     blocks: Iterable[bytes], name: str, errors: str = "strict", *, fragment: bool = False
 ) -> Iterator[str]:
     """
-    UTF-8 text from bytes that are cut anywhere.
+    Decode a stream of UTF-8 bytes.
 
     Args:
-        blocks: the bytes.
-        name: what to call them in messages.
+        blocks: the bytes, in blocks that may end anywhere.
+        name: the name of their source, for error messages.
         errors: as in `open_text`.
-        fragment: the bytes were cut out of a longer text; a character cut in two at either end is left out.
+        fragment: the bytes were cut out of a longer text; drop a partial character at either end.
 
     Raises:
-        NotTextError: they are not UTF-8; the message says where, what it may be and what to do. All the text
-            before that place has come out by then, wherever the bytes are cut.
+        NotTextError: a byte is invalid; the message names its offset, the probable format and what to do. All
+            text before that byte has been yielded by then, however the blocks are cut.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors)
     position, head = 0, b""
-    for block in _with_end(blocks):
+    for block in _with_empty_end(blocks):
         if fragment and not position:
-            block = block.lstrip(_INSIDE_A_CHARACTER)
+            block = block.lstrip(_CONTINUATION_BYTES)
         head = head or block[:6]
-        undecided = len(decoder.getstate()[0])
+        pending = len(decoder.getstate()[0])
         try:
             text = decoder.decode(block, final=not (block or fragment))
         except UnicodeDecodeError as error:
-            offset = position - undecided + error.start
+            offset = position - pending + error.start
             if before := error.object[: error.start].decode("utf-8"):
                 yield before
-            raise NotTextError(_not_text(name, error.object[error.start], offset, head)) from error
+            raise NotTextError(_invalid_byte(name, error.object[error.start], offset, head)) from error
         position += len(block)
         if text:
             yield text
 
 
-def files_below(folder: Path, leave_out: Callable[[str], bool] = lambda _: False) -> list[Path]:
+def files_below(folder: Path, exclude: Callable[[str], bool] = lambda _: False) -> list[Path]:
     """
-    All files in a folder and the folders in it, by path; not the hidden ones, nor names to `leave_out`.
+    All files in a folder and its subfolders, sorted by path, without hidden ones.
+
+    Args:
+        folder: where to look.
+        exclude: tells from its name whether to skip a file, or a folder with everything in it.
 
     Raises:
         CorpusError: a folder cannot be listed.
     """
 
     def wanted(name: str) -> bool:
-        return not (name.startswith(".") or leave_out(name))
+        return not (name.startswith(".") or exclude(name))
 
     found = []
-    for parent, folders, files in os.walk(folder, onerror=_not_listed):
+    for parent, folders, files in os.walk(folder, onerror=_raise_unlistable):
         folders[:] = filter(wanted, folders)
         found += [Path(parent, name) for name in filter(wanted, files)]
     with readable(folder):
@@ -214,7 +219,7 @@ def files_below(folder: Path, leave_out: Callable[[str], bool] = lambda _: False
 
 
 def is_text(path: Path) -> bool:
-    """Whether a whole file is UTF-8 and, as text is, without NUL characters."""
+    """Whether a file is valid UTF-8 without NUL characters; reads all of it."""
     try:
         return all("\0" not in chunk for chunk in decoded(file_blocks(path), str(path)))
     except NotTextError:
@@ -222,6 +227,7 @@ def is_text(path: Path) -> bool:
 
 
 def _not_empty(name: str, chunks: Iterable[str]) -> Iterator[str]:
+    """Pass chunks through; raise a CorpusError at the end if there were none."""
     empty = True
     for chunk in chunks:
         empty = False
@@ -230,14 +236,15 @@ def _not_empty(name: str, chunks: Iterable[str]) -> Iterator[str]:
         raise CorpusError(f"{name} is empty; give a text with something in it")
 
 
-def _in_turn(texts: Iterable[Text]) -> Iterator[str]:
+def _chained(texts: Iterable[Text]) -> Iterator[str]:
+    """The chunks of all texts, with a line end between two texts where the first lacks it."""
     last = "\n"
     for text in texts:
-        between = "" if last == "\n" else "\n"
+        separator = "" if last == "\n" else "\n"
         for chunk in text.chunks():
-            if between:
-                yield between
-                between = ""
+            if separator:
+                yield separator
+                separator = ""
             yield chunk
             last = chunk[-1]
 
@@ -253,36 +260,36 @@ def _folder(folder: Path, field: str | None, errors: str) -> Text:
     kept = files if errors != "strict" else [path for path in files if is_text(path)]
     if not kept:
         raise CorpusError(f"{folder} holds no text: none of its {len(files)} files is UTF-8 text")
-    left_out = sorted(set(files) - set(kept))
-    notes = (_left_out_note(folder, left_out, len(files)),) if left_out else ()
+    skipped = sorted(set(files) - set(kept))
+    notes = (_skipped_note(folder, skipped, len(files)),) if skipped else ()
     texts = [_file(path, field, errors) for path in kept]
-    return Text(str(folder), lambda: _in_turn(texts), notes)
+    return Text(str(folder), lambda: _chained(texts), notes)
 
 
-def _left_out_note(folder: Path, left_out: list[Path], files: int) -> str:
-    names = ", ".join(str(path.relative_to(folder)) for path in left_out[:3])
-    more = ", ..." if len(left_out) > 3 else ""
-    return f"{len(left_out)} of {files} files in {folder} are no UTF-8 text and are left out: {names}{more}"
+def _skipped_note(folder: Path, skipped: list[Path], files: int) -> str:
+    names = ", ".join(str(path.relative_to(folder)) for path in skipped[:3])
+    more = ", ..." if len(skipped) > 3 else ""
+    return f"skipped {len(skipped)} of {files} files in {folder} that are not UTF-8 text: {names}{more}"
 
 
-def _arriving(name: str, blocks: Iterator[bytes], field: str | None, errors: str, once: bool) -> Text:
-    """A text that comes out of a pipe; JSON Lines where a field is named, since it has no name to tell by."""
-    again: Callable[[], Iterator[bytes]] = (lambda: blocks) if once else Spool(blocks).blocks
-    return _content(name, again, field, errors)
+def _piped(name: str, blocks: Iterator[bytes], field: str | None, errors: str, once: bool) -> Text:
+    """A text from a pipe. It has no file name to recognise JSON Lines by, so `field` decides."""
+    read: Callable[[], Iterator[bytes]] = (lambda: blocks) if once else Spool(blocks).blocks
+    return _content(name, read, field, errors)
 
 
 def _content(name: str, blocks: Callable[[], Iterator[bytes]], field: str | None, errors: str) -> Text:
-    """Bytes as the text that they are, or as the text in a field of JSON Lines records."""
+    """Decode bytes as plain text if `field` is None, else as JSON Lines records with the text in `field`."""
     if field is None and errors == "strict":
-        return Text(name, lambda: _unmarked(decoded(blocks(), name)))
+        return Text(name, lambda: _without_byte_order_mark(decoded(blocks(), name)))
     if field is None:
         return Text(name, lambda: decoded(blocks(), name, errors))
-    # JSON is UTF-8 by definition, whatever bytes the rest of a corpus may hold.
-    return Text(name, lambda: record_texts(_unmarked(decoded(blocks(), name)), field, name))
+    # JSON is always UTF-8, so `errors` does not apply.
+    return Text(name, lambda: record_texts(_without_byte_order_mark(decoded(blocks(), name)), field, name))
 
 
-def _unmarked(chunks: Iterator[str]) -> Iterator[str]:
-    """A text without the byte order mark that some programs begin UTF-8 with: it is no part of the text."""
+def _without_byte_order_mark(chunks: Iterator[str]) -> Iterator[str]:
+    """Remove the byte order mark that some programs write at the start of UTF-8 files."""
     if first := next(chunks, "").removeprefix("\ufeff"):
         yield first
     yield from chunks
@@ -300,7 +307,12 @@ def _pipe(path: Path) -> Iterator[bytes]:
 
 
 def _mode(path: Path) -> int:
-    """What kind of file it is, as `stat` tells it."""
+    """
+    The `st_mode` of a path, which says whether it is a folder, a regular file or a pipe.
+
+    Raises:
+        CorpusError: it does not exist, may not be looked at, or has a NUL in its name.
+    """
     try:
         with readable(path):
             return path.stat().st_mode
@@ -308,8 +320,8 @@ def _mode(path: Path) -> int:
         raise CorpusError(f"{str(path)!r} cannot be the name of a file") from error
 
 
-def _certain_block(text: str, position: int, limit: int) -> int:
-    """Length of the next block from `position` on, or 0 if it depends on text still to come."""
+def _complete_block(text: str, position: int, limit: int) -> int:
+    """Length of the next block of `line_blocks` from `position` on; 0 if it depends on text not yet read."""
     line_end = text.rfind("\n", position, position + limit) + 1
     if line_end:
         return line_end - position
@@ -319,21 +331,21 @@ def _certain_block(text: str, position: int, limit: int) -> int:
     return limit if window[-1].isspace() else limit - len(window.rsplit(maxsplit=1)[-1]) or limit
 
 
-def _with_end(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The blocks that are not empty, and an empty one after the last."""
+def _with_empty_end(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The non-empty blocks, followed by one empty block that marks the end."""
     for block in blocks:
         if block:
             yield block
     yield b""
 
 
-def _not_text(name: str, byte: int, offset: int, head: bytes) -> str:
+def _invalid_byte(name: str, byte: int, offset: int, head: bytes) -> str:
     advice = next(
-        (words for start, words in _WHAT_ELSE.items() if head.startswith(start)),
+        (words for start, words in _OTHER_FORMATS.items() if head.startswith(start)),
         "convert it (iconv -f LATIN1 -t UTF-8), or train on bytes instead of characters: --tokenizer byte",
     )
     return f"{name} is not UTF-8 text (byte 0x{byte:02x} at offset {offset}); {advice}"
 
 
-def _not_listed(error: OSError) -> None:
+def _raise_unlistable(error: OSError) -> None:
     raise CorpusError(f"cannot list the folder {error.filename}: {error.strerror}") from error

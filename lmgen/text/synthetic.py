@@ -1,8 +1,9 @@
 """
-Texts made by program, whose best possible score is known: no model can predict them better.
+Generated texts whose best possible score is known.
 
-Each is an endless random process. Its entropy rate, worked out beside it, is the score in nats per character
-of a model that knows the process; what a model scores above it is what it has not learnt.
+Each is drawn from a stationary random process. The entropy rate of the process, derived beside it, is the
+lowest expected loss in nats per character that any model can reach; the excess of a model's loss over it is
+what the model has not learnt.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,31 +15,34 @@ from random import Random
 from lmgen.text.sources import Text, cut
 
 CHARACTERS = 1_000_000
-"""How long a synthetic corpus is if nothing else is said."""
+"""Default length of a synthetic corpus, in characters."""
 
 BLOCK = 1 << 16
+"""Random bytes drawn at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticCorpus:
-    """One kind of random text."""
+    """A random process that generates text, and its entropy rate."""
 
     name: str
     description: str
     best_nats_per_character: float
+    """The entropy rate of the process."""
+
     formula: str
-    """How the best score is worked out, in bits."""
+    """Derivation of the entropy rate, in bits per character."""
 
     blocks: Callable[[Random], Iterator[str]]
-    """The endless text, drawn from a source of random numbers."""
+    """Yields the text without end, drawn from the given random generator."""
 
     def best_score(self) -> str:
-        """The best possible score, to be shown."""
+        """The best possible score as shown to the user, in nats and bits."""
         nats = self.best_nats_per_character
         return f"{nats:.4f} nats per character ({nats / log(2):.4f} bits)"
 
     def text(self, characters: int = CHARACTERS, seed: int = 0) -> Text:
-        """The first `characters` of the text that `seed` stands for."""
+        """The first `characters` characters of the text generated from `seed`."""
         return Text(self.name, lambda: cut(self.blocks(Random(seed)), 0, characters))
 
 
@@ -89,7 +93,7 @@ def _brackets(random: Random) -> Iterator[str]:
 _ALL = (
     SyntheticCorpus(
         name="synthetic-uniform",
-        description="32 characters, each as likely as the others: nothing can be learnt",
+        description="32 characters, all equally likely: nothing can be learnt",
         best_nats_per_character=log(32),
         formula="log2 32 = 5 bits",
         blocks=_uniform,
@@ -98,12 +102,12 @@ _ALL = (
         name="synthetic-markov",
         description="a first-order Markov chain of 28 characters: a bigram model can learn all of it",
         best_nats_per_character=7 / 4 * log(2),
-        formula="each character has four successors, of probability 1/2, 1/4, 1/8, 1/8: 1.75 bits",
+        formula="each character has four successors, with probabilities 1/2, 1/4, 1/8, 1/8: 1.75 bits",
         blocks=_markov,
     ),
     SyntheticCorpus(
         name="synthetic-copy",
-        description="lines word=word, of 1 to 16 random letters: the copy can be known, from memory",
+        description="lines word=word, of 1 to 16 random letters: a model with memory can predict the copy",
         best_nats_per_character=29.5 / 19 * log(2),
         formula="a line holds log2 16 bits (the word's length) and 8.5 log2 8 bits (its letters) in 19 "
         "characters, on average: 29.5/19 bits",
@@ -111,7 +115,7 @@ _ALL = (
     ),
     SyntheticCorpus(
         name="synthetic-brackets",
-        description="nested brackets of four kinds, up to 8 deep: each has to be closed by its own kind",
+        description="nested brackets of four kinds, up to 8 deep: each must be closed by its own kind",
         best_nats_per_character=30 / 17 * log(2),
         formula="the depth is a random walk between 0 and 8, at either end 1/16 of the time; a bracket holds "
         "2 bits (its kind) at depth 0, 1 + 2/2 bits (open or close, perhaps its kind) between, none at depth "

@@ -1,12 +1,13 @@
 """
-Text to token ids and back, from the simplest to the most involved.
+Text to token ids and back; from the simplest tokenizer to the most involved:
 
 - characters.py: each character is a token
 - bytes.py: each byte of the UTF-8 text is a token
-- words.py: what stands between blanks is a token; lines end in a token of their own
-- subwords.py: pieces of words, chosen by SentencePiece (BPE or unigram)
-- registry.py: the tokenizers by name; loading a saved one
+- words.py: each word between white space is a token, and so is each line end
+- subwords.py: tokens are pieces of words chosen by SentencePiece (BPE or unigram)
+- registry.py: the tokenizers by name; training one, loading a saved one
 
-What they share is in base.py, their settings in config.py; pieces.py spells tokens so that they can be shown,
-sentencepiece_model.py reads SentencePiece's own file; streams.py writes long texts as tokens, and back.
+base.py has the interface that they share and config.py their settings. pieces.py escapes tokens for display;
+sentencepiece_model.py reads and writes SentencePiece's model format; streams.py encodes and decodes long
+texts.
 """

@@ -1,8 +1,8 @@
 """
-What every tokenizer is: text to token ids and back. What a token is, the siblings of this file say.
+The interface of a tokenizer: text to token ids and back.
 
-Encoding a text may be done line by line: `encode(a + b)` is `encode(a)` and then `encode(b)` wherever `a`
-ends in a line end. Everything that streams rests on this, `encode_stream` first of all.
+A text can be encoded line by line: `encode(a + b)` is `encode(a)` followed by `encode(b)` if `a` ends in a
+line end. Everything that streams relies on this, above all `encode_stream`.
 """
 
 from abc import ABC, abstractmethod
@@ -18,19 +18,23 @@ from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.pieces import escape
 
 IdArray = npt.NDArray[np.integer[Any]]
+"""Token ids, of any integer type."""
+
+Int64Array = npt.NDArray[np.int64]
+
 Chunks = Callable[[], Iterable[str]]
-"""A text that can be read again and again, each time in pieces that are cut anywhere."""
+"""A text that can be read from its start any number of times, in chunks that may end anywhere."""
 
 V = TypeVar("V")
 
 
 class Decoder(ABC):
-    """Token ids to text, a few at a time: gives out text as soon as it cannot change any more."""
+    """Decodes token ids incrementally; returns text as soon as later ids can no longer change it."""
 
     @abstractmethod
     def push(self, ids: Iterable[int]) -> str:
         """
-        Take the next tokens; return the text that is now certain (perhaps none).
+        Decode the next tokens; return the text that is now final, which may be empty.
 
         Raises:
             CorpusError: an id is not in the vocabulary.
@@ -38,114 +42,120 @@ class Decoder(ABC):
 
     @abstractmethod
     def finish(self) -> str:
-        """Return what is left, such as half a character that will never be completed."""
+        """Return the rest of the text, such as the bytes of a character that was never completed."""
 
 
 class Tokenizer(ABC):
     """
-    Turns text into ids 0 .. vocabulary_size - 1 and back.
+    Turns text into ids 0 .. V - 1 and back.
 
-    The tokenizer's own special tokens have ids that no text can produce by spelling them out.
+    No text can produce the id of a special token such as <unk> by containing its name.
     """
 
     name: ClassVar[str]
-    """The word for it on the command line."""
+    """Its name on the command line and in saved models."""
 
     settings: ClassVar[frozenset[str]]
-    """The settings of TokenizerConfig that mean something to it."""
+    """The fields of TokenizerConfig that it uses; setting any other is an error."""
 
     reads_lines: ClassVar[bool] = False
-    """Whether each line ends in a token that is predicted, the last line too if its line end is missing."""
+    """Whether every line ends in a line-end token, the last line too if the text lacks its line end."""
 
     reading_errors: ClassVar[str] = "strict"
-    """How files are read for it: "strict" UTF-8, or "surrogateescape" where any bytes are a text."""
+    """How files are decoded for it: "strict" UTF-8, or "surrogateescape" to accept any bytes."""
 
     special_ids: ClassVar[frozenset[int]] = frozenset()
-    """The ids of tokens that stand for no text of their own; their `piece` is a name such as <unk>."""
+    """The ids whose `piece` is a name such as <unk>, not text."""
 
     vocabulary_size: int
-    """V: the number of ids."""
+    """V, the number of ids."""
 
     unknown: int | None
-    """The id of all that the vocabulary lacks; None where no text can be unknown."""
+    """The id of everything outside the vocabulary; None if the tokenizer can spell any text."""
 
     line_end: int | None
-    """The id that stands for a line end; None where the training text had no line end."""
+    """The id of the line end; None if the vocabulary has none."""
 
     @property
     @abstractmethod
     def start(self) -> int:
-        """The id that a text is taken to follow: the end of a line before it, where there is such an id."""
+        """The id that serves as context before a text's first token: a line end if the vocabulary has one."""
 
     @classmethod
     @abstractmethod
     def train(cls, chunks: Chunks, config: TokenizerConfig) -> Self:
         """
-        Choose the vocabulary from a training text, read in as many passes as it takes.
+        Choose the vocabulary from a training text.
+
+        Args:
+            chunks: the text; it may be read more than once.
+            config: the vocabulary size and the like.
 
         Raises:
-            CorpusError: the text is empty, or too small for the vocabulary size asked for.
+            CorpusError: the text is empty, or too small for the requested vocabulary size.
         """
 
     @abstractmethod
     def encode_with_offsets(self, text: str) -> tuple[IdArray, IdArray]:
-        """The ids of a text, and where in it each token begins, in characters."""
+        """The ids of a text, and the position in it where each token begins, in characters."""
 
     @abstractmethod
     def piece(self, token: int) -> str:
-        """How a token is spelled, to be shown; not always enough to rebuild the text (see `decode`)."""
+        """The spelling of one token, for display. Joined spellings need not give the text: see `decode`."""
 
     @abstractmethod
     def decoder(self) -> Decoder:
-        """A decoder that stands before the first token."""
+        """A decoder for a new text."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """All that `from_json` needs, as plain JSON values."""
+        """Everything that `from_json` needs, as JSON values."""
 
     @classmethod
     @abstractmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
         """
-        Rebuild a tokenizer from what `to_json` gave.
+        Rebuild a tokenizer from the result of `to_json`.
 
         Raises:
-            ModelError: something is missing or does not fit.
+            ModelError: a value is missing, of the wrong type or inconsistent with the others.
         """
 
-    def missing(self, chunks: Chunks) -> dict[str, int]:  # noqa: ARG002 - most tokenizers know every text
+    def missing(self, chunks: Chunks) -> dict[str, int]:  # noqa: ARG002 - most tokenizers can spell any text
         """
-        The tokens of a text that the vocabulary lacks, with how often each occurs.
+        Count the tokens of a text that are not in the vocabulary.
 
-        They come in the order in which `train` would give them ids.
+        Returns:
+            The number of occurrences of each, in the order in which `train` would give them ids.
         """
         return {}
 
     def extended(self, tokens: Sequence[str]) -> Self:  # noqa: ARG002
         """
-        The same tokenizer with more tokens, whose ids follow the old ones: those stay what they are.
+        A copy of this tokenizer with more tokens. Existing ids stay the same; the new ones follow them.
 
         Args:
-            tokens: of those that `missing` found.
+            tokens: tokens that `missing` returned.
 
         Raises:
-            ConfigError: no text has tokens that the vocabulary lacks.
+            ConfigError: this kind of tokenizer can spell any text, so its vocabulary cannot be extended.
         """
         raise ConfigError(
-            f"a {self.name} vocabulary cannot be extended, and need not be: it spells every text; leave "
+            f"a {self.name} vocabulary cannot be extended, and need not be: it can spell any text; leave "
             "--extend-vocabulary out"
         )
 
     def encode(self, text: str) -> IdArray:
-        """The ids of a text, as it stands: an open last line stays open."""
+        """The ids of a text; no line end is added after an unfinished last line."""
         return self.encode_with_offsets(text)[0]
 
     def encode_stream(self, chunks: Iterable[str]) -> Iterator[IdArray]:
         """
-        The ids of a whole text of any length, block by block; a last line that is open is closed.
+        Yield the ids of a text of any length, block by block.
 
-        Closing matters to tokenizers that read lines: they predict the end of each. A stretch without white
-        space that is longer than a block (see `line_blocks`) is more than one word.
+        A tokenizer with `reads_lines` gets a line-end token after an unfinished last line, since models learn
+        to predict the end of every line. A run without white space that is longer than a block (see
+        `line_blocks`) becomes more than one word.
         """
         line_is_open = False
         for block in line_blocks(chunks):
@@ -157,7 +167,7 @@ class Tokenizer(ABC):
             yield np.array([self.line_end])
 
     def encode_stream_with_offsets(self, chunks: Iterable[str]) -> Iterator[tuple[IdArray, IdArray]]:
-        """As `encode_stream`, and where in the whole text each token begins, in characters."""
+        """As `encode_stream`, with the position in the text where each token begins, in characters."""
         position = 0
         line_is_open = False
         for block in line_blocks(chunks):
@@ -169,19 +179,19 @@ class Tokenizer(ABC):
             yield np.array([self.line_end]), np.array([position])
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of a sequence of tokens from the start of a text."""
+        """The text of a sequence of ids that starts at the beginning of a text."""
         decoder = self.decoder()
         return decoder.push(ids) + decoder.finish()
 
     def escaped_piece(self, token: int) -> str:
-        """How a token is spelled where white space or control characters would do harm; see pieces.py."""
+        """The spelling of one token without white space or control characters; see pieces.py."""
         piece = self.piece(token)
         return piece if token in self.special_ids else escape(piece)
 
 
 def plain_ids(ids: Iterable[int], vocabulary_size: int) -> list[int]:
     """
-    Ids from whatever holds them, as plain ints that are safe to look up.
+    Convert ids to a list of plain ints and check their range, so that they are safe to use as indices.
 
     Raises:
         CorpusError: an id is not in the vocabulary.
@@ -195,7 +205,7 @@ def plain_ids(ids: Iterable[int], vocabulary_size: int) -> list[int]:
 
 def saved_value(saved: dict[str, Any], key: str, kind: type[V]) -> V:
     """
-    One value of a saved tokenizer, whose type has to fit exactly.
+    Get one value of a saved tokenizer and check that its type is exactly `kind`.
 
     Raises:
         ModelError: it is missing or of another type.
@@ -208,5 +218,5 @@ def saved_value(saved: dict[str, Any], key: str, kind: type[V]) -> V:
 
 
 def damaged(what: str) -> ModelError:
-    """The error for a saved tokenizer that does not hold together."""
+    """The error for a saved tokenizer that is damaged; `what` says in what way."""
     return ModelError(f"the saved tokenizer is damaged: {what}; copy the model again or train a new one")

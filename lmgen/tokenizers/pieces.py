@@ -1,27 +1,28 @@
 r"""
-How tokens are written where each has to stand in one column or line: nothing blank, nothing invisible.
+Escape tokens so that each fits in one column or line, without white space or invisible characters.
 
-A blank becomes `▁`; a line end `\n`, a tab `\t`, a return `\r`, a backslash `\\`. Whatever else has no ink of
-its own (control and format characters, other white space), and `▁` itself, becomes `\xNN` below U+0080, then
-`\uNNNN` or `\UNNNNNNNN`. A byte that is not a whole character, held as Python's surrogateescape holds it, is
-`\x80` to `\xff`. An ordinary token that is spelled like a special one has a backslash before it: `\<unk>`.
+A space becomes `▁`, a line end `\n`, a tab `\t`, a carriage return `\r`, and a backslash `\\`. All other
+characters that are not printable (control and format characters, other white space), and `▁` itself, become
+`\xNN` below U+0080, then `\uNNNN` or `\UNNNNNNNN`. A byte that is not a whole character (a surrogate escape)
+becomes `\x80` to `\xff`. An ordinary token that is spelled like a special token gets a backslash in front:
+`\<unk>`.
 
-No two spellings are written alike.
+Different tokens are always escaped differently.
 """
 
 import re
 
 SPECIAL_PIECES = ("<unk>", "<s>", "</s>")
-"""The names of special tokens, which stand unescaped."""
+"""The names of special tokens, which are written without a backslash."""
 
-_NAMED = {" ": "▁", "\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
-_MEANT = {written: character for character, written in _NAMED.items()}
-_WRITTEN = re.compile(r"▁|\\(?:[ntr\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})|[^▁\\]")
+_ESCAPES = {" ": "▁", "\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
+_BY_ESCAPE = {written: character for character, written in _ESCAPES.items()}
+_ESCAPED_CHARACTER = re.compile(r"▁|\\(?:[ntr\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})|[^▁\\]")
 
 
 def escape(piece: str) -> str:
     r"""
-    Write an ordinary token without white space and control characters: `" a\n"` -> `"▁a\\n"`.
+    Escape the spelling of an ordinary token: `" a\n"` -> `"▁a\\n"`.
     """
     if piece in SPECIAL_PIECES:
         return "\\" + piece
@@ -31,9 +32,9 @@ def escape(piece: str) -> str:
 
 
 def _escaped_character(character: str) -> str:
-    """One character as `escape` writes it."""
-    if character in _NAMED:
-        return _NAMED[character]
+    """Escape one character; a printable one is returned unchanged."""
+    if character in _ESCAPES:
+        return _ESCAPES[character]
     if character.isprintable() and character != "▁":
         return character
     code = ord(character)
@@ -46,23 +47,23 @@ def _escaped_character(character: str) -> str:
 
 def unescape(written: str) -> str:
     r"""
-    Undo `escape`: `"▁a\\n"` -> `" a\n"`.
+    The spelling that `escape` turned into `written`: `"▁a\\n"` -> `" a\n"`.
 
     Raises:
-        ValueError: `escape` writes nothing like it.
+        ValueError: `written` has a backslash or code point that `escape` never writes.
     """
     if written.startswith("\\") and written[1:] in SPECIAL_PIECES:
         return written[1:]
-    parts = _WRITTEN.findall(written)
+    parts = _ESCAPED_CHARACTER.findall(written)
     if sum(map(len, parts)) < len(written):
-        raise ValueError(f"a backslash in {written!r} begins nothing that is known")
-    return "".join(map(_meant_character, parts))
+        raise ValueError(f"unknown backslash escape in {written!r}")
+    return "".join(map(_unescaped_character, parts))
 
 
-def _meant_character(written: str) -> str:
-    """One character from what `escape` writes for it."""
-    if written in _MEANT or len(written) == 1:
-        return _MEANT.get(written, written)
+def _unescaped_character(written: str) -> str:
+    """The character that `escape` wrote as `written`."""
+    if written in _BY_ESCAPE or len(written) == 1:
+        return _BY_ESCAPE.get(written, written)
     code = int(written[2:], 16)
     if code > 0x10FFFF:
         raise ValueError(f"there is no character {written}")

@@ -1,5 +1,5 @@
 """
-The tokenizers by name. A new one is a file, a line here and its name in config.py.
+The tokenizers by name. To add one, write its file, add a line here, and add its name in config.py.
 """
 
 from dataclasses import fields
@@ -20,19 +20,20 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {
     "bpe": BpeTokenizer,
     "unigram": UnigramTokenizer,
 }
+"""The class of each tokenizer, by the name that `--tokenizer` takes."""
 
 
 def train_tokenizer(chunks: Chunks, config: TokenizerConfig) -> Tokenizer:
     """
-    Make the tokenizer that the settings ask for, its vocabulary from a training text alone.
+    Train the tokenizer that the settings ask for.
 
     Args:
-        chunks: gives the text anew at each call; it is read in one to three passes.
-        config: all settings of the tokenizer stage.
+        chunks: the training text; it is read one to three times.
+        config: the name of the tokenizer and its settings.
 
     Raises:
-        ConfigError: a setting means nothing to this tokenizer.
-        CorpusError: the text is empty, or too small for the vocabulary size asked for.
+        ConfigError: a setting does not apply to this tokenizer.
+        CorpusError: the text is empty, or too small for the requested vocabulary size.
     """
     _refuse_unused(config)
     return TOKENIZERS[config.tokenizer].train(chunks, config)
@@ -40,10 +41,10 @@ def train_tokenizer(chunks: Chunks, config: TokenizerConfig) -> Tokenizer:
 
 def tokenizer_from_json(saved: dict[str, Any]) -> Tokenizer:
     """
-    Rebuild a tokenizer from what its `to_json` gave.
+    Rebuild a tokenizer from the result of its `to_json`.
 
     Raises:
-        ModelError: something is missing, of another type, or does not hold together.
+        ModelError: a value is missing, of the wrong type, or inconsistent with the others.
     """
     if not isinstance(saved, dict):
         raise damaged("it is not a JSON object")
@@ -54,7 +55,7 @@ def tokenizer_from_json(saved: dict[str, Any]) -> Tokenizer:
 
 
 def _refuse_unused(config: TokenizerConfig) -> None:
-    """Rather than ignore a setting, say which tokenizers it is for."""
+    """Raise a ConfigError if a setting is changed that the tokenizer would ignore."""
     used = TOKENIZERS[config.tokenizer].settings | {"tokenizer"}
     problems = []
     for field in fields(config):

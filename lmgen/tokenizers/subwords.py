@@ -1,14 +1,14 @@
 """
-Pieces of words are tokens, chosen by SentencePiece: by byte-pair encoding or by a unigram language model.
+Tokens are pieces of words, chosen by SentencePiece with byte-pair encoding or a unigram language model.
 
-Any text comes back exactly. Blanks and runs of blanks are parts of pieces; a line end is a token of its own,
-which no piece spans; whatever no piece covers is spelled by the bytes of its UTF-8 (as are U+2581, which
-SentencePiece takes for a blank, and NUL). So there is no unknown token: the one that SentencePiece insists on
-has its id 0, and all ids here are one less than SentencePiece's.
+Decoding restores any text exactly. Pieces may contain spaces, but no line end, which is a token of its own.
+Characters without a piece are spelled by their UTF-8 bytes; so are NUL and U+2581, which is SentencePiece's
+symbol for a space. So no text is unknown. SentencePiece reserves its id 0 for an unknown token nevertheless,
+and every id here is SentencePiece's id minus one.
 
     0           line end
     1 to 256    the bytes 0 to 255
-    257 on      pieces
+    257 ...     pieces
 
 Sources: Sennrich et al. 2016 (https://arxiv.org/abs/1508.07909), Kudo 2018 (https://arxiv.org/abs/1804.10959),
 Kudo and Richardson 2018 (https://arxiv.org/abs/1808.06226).
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.text.counts import utf8_bytes
 from lmgen.text.sources import line_blocks
-from lmgen.tokenizers.base import Chunks, Decoder, IdArray, Tokenizer, damaged, saved_value
+from lmgen.tokenizers.base import Chunks, Decoder, IdArray, Int64Array, Tokenizer, damaged, saved_value
 from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of
 from lmgen.tokenizers.config import SUBWORD_VOCABULARY_SIZE, TokenizerConfig
@@ -42,41 +42,45 @@ from lmgen.tokenizers.sentencepiece_model import (
 )
 
 TRAINING_CHARACTERS = 1 << 24
-"""Of a longer text SentencePiece sees about so many characters, in passages spread evenly over it."""
+"""SentencePiece trains on about this many characters at most, in passages spread evenly over the text."""
 
 PASSAGE_LENGTH = 1 << 10
-"""Characters of a passage at most; SentencePiece skips what is longer than 4,192 bytes."""
+"""Longest passage, in characters; SentencePiece skips passages of more than 4,192 bytes."""
 
 CHARACTER_COVERAGE = 0.9995
-"""The share of the text whose characters get pieces; the rarest characters are left to their bytes."""
+"""Share of the text that is covered by characters with a piece; rarer characters are spelled by bytes."""
 
 LARGEST_SCORE = 1e9
-"""No piece's score is further from 0: sums over a whole text stay numbers."""
+"""Largest absolute score of a piece in a saved model, so that sums over a text stay finite."""
 
 LINE_END = 0
+"""The id of the line end."""
+
 FIRST_PIECE = 257
+"""The id of the first piece, after the line end and the bytes."""
+
 SMALLEST_VOCABULARY = FIRST_PIECE + 1
-"""The blank always has a piece: SentencePiece could spell it only by the bytes of U+2581."""
+"""One piece is needed, for the space: SentencePiece would spell it by the bytes of U+2581."""
 
 _LITERAL = re.compile("([\n\0▁\ud800-\udfff]+)")
-"""What is not left to SentencePiece but spelled byte by byte; the line end has its own id."""
+"""Characters that are encoded here, not by SentencePiece: byte by byte, but for the line end."""
 
 _RESERVED = [ord(character) for character in "\n\0▁▅"]
-"""Characters that never get a piece: those of _LITERAL and the one that is SentencePiece's unknown mark."""
+"""Characters that never get a piece: those of _LITERAL, and ▅, SentencePiece's mark for unknown text."""
 
 _BYTE_IDS = [2 + byte if byte != ord("\n") else 1 for byte in range(256)]
-"""SentencePiece's ids for _LITERAL's bytes."""
+"""SentencePiece's id of each byte; for the byte of a line end, that of the line-end token."""
 
 
 class SubwordTokenizer(Tokenizer):
     """
-    What `bpe` and `unigram` have in common, which is all but their names.
+    Tokenizer that encodes with a SentencePiece model; its subclasses differ only in their names.
 
     Args:
-        model: a SentencePiece model that `train` made.
+        model: a serialized SentencePiece model, as made by `train`.
 
     Raises:
-        ModelError: it is damaged or was made otherwise.
+        ModelError: the model is damaged or was not made by `train`.
     """
 
     settings = frozenset({"vocab_size"})
@@ -91,23 +95,23 @@ class SubwordTokenizer(Tokenizer):
 
     @property
     def start(self) -> int:
-        """The line end."""
+        """The id of the line end."""
         return self.line_end
 
     @classmethod
     def train(cls, chunks: Chunks, config: TokenizerConfig) -> Self:
         """
-        Let SentencePiece choose the pieces; the same text and settings always give the same ones.
+        Train SentencePiece on the text; the same text and settings always give the same pieces.
 
         Raises:
             ConfigError: the vocabulary size is too small to spell every text.
-            CorpusError: the text is empty, or has fewer pieces than the vocabulary size asks for.
+            CorpusError: the text is empty, or too small for the requested vocabulary size.
         """
         size = config.vocab_size or SUBWORD_VOCABULARY_SIZE
         if size < SMALLEST_VOCABULARY:
             raise ConfigError(
                 f"vocab_size is {size}, but {cls.name} needs at least {SMALLEST_VOCABULARY}: "
-                "256 bytes, the line end and the blank"
+                "256 bytes, the line end and the space"
             )
         counts = count_characters(chunks())
         if not counts.any():
@@ -123,9 +127,9 @@ class SubwordTokenizer(Tokenizer):
         return tokenizer
 
     def encode(self, text: str) -> IdArray:
-        """SentencePiece's pieces of each line, bytes where it has none."""
+        """The pieces that SentencePiece splits each line into, and bytes for characters without a piece."""
         ids: list[int] = []
-        for block in line_blocks([text]):  # cuts endless lines where encode_stream does
+        for block in line_blocks([text]):  # so that long lines are cut where encode_stream cuts them
             parts = _LITERAL.split(block)
             encoded = self._processor.encode(parts[::2], num_threads=1)
             for pieces, literal in zip(encoded, [*parts[1::2], ""], strict=True):
@@ -133,11 +137,11 @@ class SubwordTokenizer(Tokenizer):
                 ids += map(_BYTE_IDS.__getitem__, utf8_bytes(literal))
         shifted = np.array(ids, np.int64) - 1
         if shifted.min(initial=0) < 0:
-            raise damaged("it does not know every byte")
+            raise damaged("it lacks some bytes")
         return shifted
 
     def encode_with_offsets(self, text: str) -> tuple[IdArray, IdArray]:
-        """As `encode`; a byte begins where its character does."""
+        """As `encode`; the position of a byte is that of its character."""
         ids = self.encode(text)
         ends = self._byte_lengths[ids].cumsum()
         characters = character_of_each_byte(text)
@@ -146,20 +150,20 @@ class SubwordTokenizer(Tokenizer):
         return ids, characters[ends - self._byte_lengths[ids]]
 
     def piece(self, token: int) -> str:
-        """The piece with its blanks as blanks; a byte that is no character as surrogateescape holds it."""
+        """The text of a piece; for a byte that is only part of a character, its surrogate escape."""
         return self._spellings[token].decode("utf-8", "surrogateescape")
 
     def decoder(self) -> Decoder:
-        """A decoder that never cuts a character in two, and does not need SentencePiece."""
+        """A decoder that returns only whole characters, and does not need SentencePiece."""
         return Utf8Decoder(self.vocabulary_size, self._spell, errors="replace")
 
     def to_json(self) -> dict[str, Any]:
-        """SentencePiece's own model, in base64."""
+        """The serialized SentencePiece model, in base64."""
         return {"tokenizer": self.name, "model": base64.b64encode(self._model).decode("ascii")}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
-        """Rebuild it; the pieces are read and checked, SentencePiece waits until it is needed."""
+        """Rebuild a tokenizer; checks the pieces, but does not load SentencePiece before it is needed."""
         try:
             model = base64.b64decode(saved_value(saved, "model", str), validate=True)
         except ValueError as error:
@@ -168,7 +172,7 @@ class SubwordTokenizer(Tokenizer):
 
     @cached_property
     def _processor(self) -> Any:
-        """SentencePiece itself, which only encoding needs; of the model it gets the pieces and no more."""
+        """SentencePiece, loaded on the first encoding, with a new model made from the checked pieces."""
         from sentencepiece import SentencePieceProcessor
 
         try:
@@ -177,7 +181,7 @@ class SubwordTokenizer(Tokenizer):
             raise damaged("SentencePiece cannot read its model") from error
 
     @cached_property
-    def _byte_lengths(self) -> npt.NDArray[np.int64]:
+    def _byte_lengths(self) -> Int64Array:
         return np.array([len(spelling) for spelling in self._spellings])
 
     def _spell(self, ids: list[int]) -> bytes:
@@ -185,19 +189,19 @@ class SubwordTokenizer(Tokenizer):
 
 
 class BpeTokenizer(SubwordTokenizer):
-    """Byte-pair encoding: the most frequent neighbours become one piece, again and again."""
+    """Byte-pair encoding: repeatedly merges the most frequent pair of neighbouring pieces into one."""
 
     name = "bpe"
 
 
 class UnigramTokenizer(SubwordTokenizer):
-    """Pieces under which the text is most probable, each drawn by itself."""
+    """Unigram language model: pieces under which the text, as independent draws, is most probable."""
 
     name = "unigram"
 
 
-def _covered_characters(counts: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.bool_]:
-    """Which code points get a piece: the blank, and the most frequent others, `most` of them at most."""
+def _covered_characters(counts: Int64Array, most: int) -> npt.NDArray[np.bool_]:
+    """Mask of the code points that get a piece: the space, and at most `most` others, the most frequent."""
     counts = counts.copy()
     counts[[*_RESERVED, ord(" ")]] = 0
     counts[SURROGATES] = 0
@@ -211,9 +215,9 @@ def _covered_characters(counts: npt.NDArray[np.int64], most: int) -> npt.NDArray
 
 def _passages(chunks: Iterable[str], covered: npt.NDArray[np.bool_], stride: int) -> Iterator[str]:
     """
-    What SentencePiece learns from: every `stride`-th passage of the text, and a blank.
+    Yield SentencePiece's training data: a space, then every `stride`-th passage of the text.
 
-    Characters that get no piece are line ends here: they too separate words.
+    Characters that get no piece are replaced by line ends, which like them are never inside a piece.
     """
     yield " "
     for number, block in enumerate(line_blocks(chunks, PASSAGE_LENGTH)):
@@ -223,14 +227,14 @@ def _passages(chunks: Iterable[str], covered: npt.NDArray[np.bool_], stride: int
 
 
 def _train_model(name: str, passages: Iterator[str], size: int) -> bytes:
-    """Train SentencePiece; an error in reading the passages comes out as it went in."""
+    """Train SentencePiece; an exception raised while reading the passages is passed on unchanged."""
     failures: list[BaseException] = []
 
     def watched() -> Iterator[str]:
         try:
             yield from passages
         except BaseException as error:
-            failures.append(error)  # SentencePiece would make a RuntimeError of it, even of Ctrl-C
+            failures.append(error)  # SentencePiece turns all into RuntimeError, even Ctrl-C
             raise
 
     try:
@@ -238,12 +242,12 @@ def _train_model(name: str, passages: Iterator[str], size: int) -> bytes:
     except RuntimeError as error:
         if failures:
             raise failures[0] from None
-        message = f"SentencePiece finds no {name} vocabulary of {size} in the training text: {error}"
+        message = f"SentencePiece cannot train a {name} vocabulary of {size} on this text: {error}"
         raise CorpusError(message) from error
 
 
 def _run_trainer(name: str, passages: Iterator[str], size: int) -> bytes:
-    """SentencePiece in silence, and on one thread: several would add up in another order on each machine."""
+    """Run SentencePiece's trainer on one thread: with several, sums would depend on the machine."""
     from sentencepiece import SentencePieceTrainer
 
     model = io.BytesIO()
@@ -251,9 +255,9 @@ def _run_trainer(name: str, passages: Iterator[str], size: int) -> bytes:
         sentence_iterator=passages,
         model_writer=model,
         model_type=name,
-        vocab_size=size + 1,  # and the unknown token
+        vocab_size=size + 1,  # one more for the unknown token
         hard_vocab_limit=False,
-        character_coverage=1.0,  # `passages` has done that
+        character_coverage=1.0,  # `_covered_characters` has applied CHARACTER_COVERAGE
         byte_fallback=True,
         user_defined_symbols=["\n"],
         bos_id=-1,
@@ -271,10 +275,10 @@ def _run_trainer(name: str, passages: Iterator[str], size: int) -> bytes:
 
 def _checked_pieces(model: bytes) -> list[Piece]:
     """
-    The pieces of a SentencePiece model, which are such that SentencePiece can do no harm with them.
+    Read the pieces of an untrusted SentencePiece model; check all that SentencePiece relies on.
 
     Raises:
-        ModelError: these are not the pieces that `train` makes.
+        ModelError: `train` cannot have made these pieces.
     """
     try:
         pieces = read_pieces(model)
@@ -284,18 +288,18 @@ def _checked_pieces(model: bytes) -> list[Piece]:
     texts = [piece.text for piece in pieces]
     kinds = {piece.kind for piece in pieces[len(expected) :]}
     if [piece[:2] for piece in pieces[: len(expected)]] != expected or kinds != {NORMAL}:
-        raise damaged("its SentencePiece model has other special pieces than lmgen's")
+        raise damaged("the special pieces of its SentencePiece model are not those of lmgen")
     if any("\0" in text or "\n" in text for text in texts[2:]):
-        raise damaged("a piece of its SentencePiece model holds a character that ends pieces")
+        raise damaged("a piece of its SentencePiece model contains a line end or NUL")
     if not all(abs(piece.score) <= LARGEST_SCORE for piece in pieces):
-        raise damaged("a piece of its SentencePiece model has a score that is no number, or out of all range")
+        raise damaged("a piece of its SentencePiece model has a score that is NaN or out of range")
     if len(set(texts)) < len(texts) or "" in texts or "▁" not in texts:
-        raise damaged("its SentencePiece model has a piece twice, an empty one or no blank")
+        raise damaged("its SentencePiece model has a repeated or empty piece, or none for the space")
     return pieces
 
 
 def _spellings(pieces: list[Piece]) -> list[bytes]:
-    """The bytes that each id stands for."""
+    """The bytes that each id is decoded to."""
     return [
         b"\n",
         *(bytes([byte]) for byte in range(256)),

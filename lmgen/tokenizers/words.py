@@ -1,20 +1,20 @@
 r"""
-What stands between white space is a token, and each line ends in one: 0 is <unk>, 1 is </s>.
+Tokens are words separated by white space, and every line ends in </s>. Id 0 is <unk>, id 1 is </s>.
 
-A word is what `str.split` finds in a line, as it stands. Decoding puts one blank between words, so a text
-with single blanks comes back exactly; other white space within a line is not kept.
+A word is what `str.split` finds in a line. Decoding puts one space between words, so a text with single
+spaces is restored exactly; other white space within a line is lost.
 
-With `split_punctuation`, marks are tokens of their own. A mark is a run of one and the same punctuation or
-symbol character (Unicode categories P and S); `...` is one mark and `?!` two. Not split from the letters and
-digits around them are
+With `split_punctuation`, punctuation marks are tokens of their own. A mark is a run of one punctuation or
+symbol character (Unicode categories P and S): `...` is one mark and `?!` is two. These are not split from the
+letters and digits around them:
 
-- an apostrophe, full stop or hyphen between two of them: don't, U.S, 3.14, state-of-the-art
+- an apostrophe, full stop or hyphen between two letters or digits: don't, U.S, 3.14, state-of-the-art
 - a comma or colon between two digits: 1,000 and 12:30
-- the underscore, anywhere: snake_case
+- an underscore anywhere: snake_case
 
-What stood together comes together again: a mark carries, as part of its spelling, a tab before it where it
-was glued to what came before, and a tab after it where it was glued to the word that follows. No text has a
-tab inside a word, so the spellings cannot be confused: `(don't!)` is `(⇥`, `don't`, `⇥!`, `⇥)`.
+So that decoding restores the spacing, the spelling of a mark begins with a tab if no white space precedes the
+mark, and ends with a tab if a word follows immediately. A word never contains a tab, so this is unambiguous:
+`(don't!)` is `(⇥`, `don't`, `⇥!`, `⇥)`.
 """
 
 import re
@@ -33,24 +33,27 @@ from lmgen.tokenizers.base import Chunks, Decoder, IdArray, Tokenizer, damaged, 
 from lmgen.tokenizers.config import TokenizerConfig
 
 UNKNOWN, LINE_END = 0, 1
+"""The ids of <unk> and </s>."""
+
 SPECIAL_PIECES = ["<unk>", "</s>"]
+"""The names of the special tokens, by id."""
 
 GLUE = "\t"
-"""Begins or ends the spelling of a mark that touched its neighbour."""
+"""Marks the side on which a punctuation mark touches its neighbour; part of the mark's spelling."""
 
-_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _WORD_OR_LINE_END = re.compile(r"\S+|\n")
 
 
 class WordTokenizer(Tokenizer):
     """
-    Words to ids by a dictionary.
+    Tokenizer whose ids are words, found in a dictionary.
 
     Args:
-        words: the vocabulary without the two special tokens, in the order of the ids: most frequent first.
-        lowercase: read all letters as lower case.
-        split_punctuation: marks are tokens of their own.
+        words: the vocabulary in the order of its ids, without the two special tokens.
+        lowercase: convert words to lower case.
+        split_punctuation: make punctuation marks tokens of their own.
     """
 
     name = "word"
@@ -71,12 +74,12 @@ class WordTokenizer(Tokenizer):
 
     @property
     def start(self) -> int:
-        """The end of the line before."""
+        """The id of </s>, the end of the line before."""
         return self.line_end
 
     @classmethod
     def train(cls, chunks: Chunks, config: TokenizerConfig) -> Self:
-        """Count the words of the text; keep the most frequent, equally frequent ones by spelling."""
+        """Count the words of the text; keep the most frequent ones, with ties broken by spelling."""
         counts = _count_words(
             chunks(), lowercase=config.lowercase, split_punctuation=config.split_punctuation
         )
@@ -89,18 +92,18 @@ class WordTokenizer(Tokenizer):
         return cls(frequent[:most], lowercase=config.lowercase, split_punctuation=config.split_punctuation)
 
     def missing(self, chunks: Chunks) -> dict[str, int]:
-        """Words and marks, by descending frequency."""
+        """The counts of words and marks that are not in the vocabulary, most frequent first."""
         counts = _count_words(chunks(), lowercase=self.lowercase, split_punctuation=self.split_punctuation)
         return {word: counts[word] for word in _by_frequency(counts) if word not in self._ids}
 
     def extended(self, tokens: Sequence[str]) -> Self:
-        """With more words."""
+        """A copy with more words, whose ids follow the existing ones."""
         return type(self)(
             [*self.words, *tokens], lowercase=self.lowercase, split_punctuation=self.split_punctuation
         )
 
     def encode(self, text: str) -> IdArray:
-        """The words of each line, and </s> for each line end."""
+        """The ids of the words in each line, and </s> for each line end."""
         ids: list[int] = []
         for number, line in enumerate(text.split("\n")):
             if number:
@@ -114,7 +117,7 @@ class WordTokenizer(Tokenizer):
         return np.array(ids, np.int64)
 
     def encode_with_offsets(self, text: str) -> tuple[IdArray, IdArray]:
-        """As `encode`; a word begins at its first character, </s> is at its line end."""
+        """As `encode`; the position of </s> is that of the line end."""
         ids, offsets = [], []
         for match in _WORD_OR_LINE_END.finditer(text):
             if match[0] == "\n":
@@ -130,15 +133,15 @@ class WordTokenizer(Tokenizer):
         return np.array(ids, np.int64), np.array(offsets, np.int64)
 
     def piece(self, token: int) -> str:
-        """The word, with its tabs if it is a mark that is glued to a neighbour."""
+        """The word; a punctuation mark includes the tabs that say where it touches its neighbours."""
         return self._pieces[token]
 
     def decoder(self) -> Decoder:
-        """A decoder that writes the word <unk> for the unknown."""
+        """A decoder that writes <unk> as a word of the text."""
         return _WordDecoder(self._pieces)
 
     def to_json(self) -> dict[str, Any]:
-        """The words in the order of their ids."""
+        """The words in the order of their ids, and the settings."""
         return {
             "tokenizer": self.name,
             "words": self.words,
@@ -148,24 +151,24 @@ class WordTokenizer(Tokenizer):
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
-        """Rebuild it; each word has to be one that a text can produce, and there once."""
+        """Rebuild a tokenizer; refuses repeated words and words that no text can contain."""
         words = saved_value(saved, "words", list)
         split_punctuation = saved_value(saved, "split_punctuation", bool)
         for word in words:
             if not isinstance(word, str) or not _is_word(word, split_punctuation):
                 raise damaged(f"{repr(word)[:60]} is not a word")
         if len(set(words)) < len(words):
-            raise damaged("a word is there twice")
+            raise damaged("a word occurs twice")
         return cls(
             words, lowercase=saved_value(saved, "lowercase", bool), split_punctuation=split_punctuation
         )
 
     def _parts(self, word: str) -> tuple[list[int], list[int]]:
-        """As `_look_up_parts`, remembered for words of an ordinary length: most come again and again."""
+        """As `_look_up_parts`, but cached for words of ordinary length, most of which recur often."""
         return self._parts_of_short_word(word) if len(word) <= 40 else self._look_up_parts(word)
 
     def _look_up_parts(self, word: str) -> tuple[list[int], list[int]]:
-        """The ids and offsets of the words and marks in what stands between white space."""
+        """The ids and offsets of the words and marks in `word`, a run of characters without white space."""
         parts = list(_split(word))
         ids = [self._ids.get(self._folded(part), UNKNOWN) for _, part in parts]
         return ids, [offset for offset, _ in parts]
@@ -175,44 +178,44 @@ class WordTokenizer(Tokenizer):
 
 
 class _WordDecoder(Decoder):
-    """Knows the last token: whether a blank comes before the next word."""
+    """Decoder that remembers whether the last token wants a space before the next word."""
 
     def __init__(self, pieces: list[str]) -> None:
         self._pieces = pieces
-        self._takes_blank = False
+        self._needs_space = False
 
     def push(self, ids: Iterable[int]) -> str:
-        """Words with a blank between them, unless one is glued to the other."""
+        """The words, with a space between two of them unless a punctuation mark touches its neighbour."""
         written = []
         for token in plain_ids(ids, len(self._pieces)):
             piece = self._pieces[token]
             if token == LINE_END:
                 written.append("\n")
-                self._takes_blank = False
+                self._needs_space = False
                 continue
-            if self._takes_blank and not piece.startswith(GLUE):
+            if self._needs_space and not piece.startswith(GLUE):
                 written.append(" ")
             written.append(piece.strip(GLUE))
-            self._takes_blank = not piece.endswith(GLUE)
+            self._needs_space = not piece.endswith(GLUE)
         return "".join(written)
 
     def finish(self) -> str:
-        """Nothing: the blank comes out with the word after it."""
+        """Return nothing: a space is written together with the word after it."""
         return ""
 
 
 def _by_frequency(counts: Counter[str]) -> list[str]:
-    """The words, most frequent first, equally frequent ones by spelling."""
+    """The words sorted by descending count, with ties broken by spelling."""
     return sorted(counts, key=lambda word: (-counts[word], word))
 
 
 def _count_words(chunks: Iterable[str], *, lowercase: bool, split_punctuation: bool) -> Counter[str]:
-    """How often each word occurs; memory grows with the number of different words only."""
+    """Count each word of a text; memory grows only with the number of distinct words."""
     counts: Counter[str] = Counter()
     for block in line_blocks(chunks):
         counts.update(block.split())
-    for word in [word for word in counts if _HALF_A_CHARACTER.search(word)]:
-        del counts[word]  # it stands for nothing, and no file can hold it
+    for word in [word for word in counts if _LONE_SURROGATE.search(word)]:
+        del counts[word]  # UTF-8 cannot represent it, so no file contains it
     if split_punctuation:
         counts = _sum_counts((part, count) for word, count in counts.items() for _, part in _split(word))
     if lowercase:
@@ -221,7 +224,7 @@ def _count_words(chunks: Iterable[str], *, lowercase: bool, split_punctuation: b
 
 
 def _sum_counts(counted: Iterable[tuple[str, int]]) -> Counter[str]:
-    """Add up the counts of each word."""
+    """Add up the counts that are listed for each word."""
     sums: Counter[str] = Counter()
     for word, count in counted:
         sums[word] += count
@@ -230,7 +233,7 @@ def _sum_counts(counted: Iterable[tuple[str, int]]) -> Counter[str]:
 
 def _split(word: str) -> Iterator[tuple[int, str]]:
     r"""
-    The words and marks in what stands between white space, each with its offset.
+    Split a run of characters without white space into words and marks, each with its offset.
 
     `"Yes!"` -> `(0, "Yes"), (3, "\t!")`.
     """
@@ -248,8 +251,8 @@ def _split(word: str) -> Iterator[tuple[int, str]]:
 
 @cache
 def _words_and_marks() -> re.Pattern[str]:
-    """Matches one word or mark after the other; built when first needed, since it looks at all characters."""
-    marks = "".join(map(_character_range, _runs(filter(_is_mark, range(0x20000)))))  # there are none beyond
+    """Pattern that matches a word or a mark; built on first use, since it takes a while."""
+    marks = "".join(map(_character_range, _runs(filter(_is_mark, range(0x20000)))))  # none are above that
     letters = rf"[^{marks}\s]+"
     inside = r"(?:['’.\-‐‑]|(?<=\d)[,:](?=\d))"
     word = rf"{letters}(?:{inside}{letters})*"
@@ -257,11 +260,12 @@ def _words_and_marks() -> re.Pattern[str]:
 
 
 def _is_mark(code: int) -> bool:
+    """Whether a code point is punctuation or a symbol that is split off words."""
     return unicodedata.category(chr(code))[0] in "PS" and chr(code) != "_"
 
 
 def _runs(codes: Iterable[int]) -> list[list[int]]:
-    """First and last of each run of consecutive numbers: `1, 2, 3, 7` -> `[1, 3], [7, 7]`."""
+    """The first and last number of each run of consecutive ones: `1, 2, 3, 7` -> `[1, 3], [7, 7]`."""
     runs: list[list[int]] = []
     for code in codes:
         if runs and code == runs[-1][1] + 1:
@@ -272,12 +276,12 @@ def _runs(codes: Iterable[int]) -> list[list[int]]:
 
 
 def _character_range(run: list[int]) -> str:
-    """A run of code points as it stands inside the brackets of a regular expression."""
+    """A run of code points as a range inside the brackets of a regular expression."""
     return f"{re.escape(chr(run[0]))}-{re.escape(chr(run[1]))}"
 
 
 def _is_word(word: str, split_punctuation: bool) -> bool:
-    """Whether a text can produce this word."""
+    """Whether `encode` could get this word from a text."""
     if split_punctuation:
         word = word.removeprefix(GLUE).removesuffix(GLUE)
-    return word.split() == [word] and not _HALF_A_CHARACTER.search(word)
+    return word.split() == [word] and not _LONE_SURROGATE.search(word)

@@ -90,7 +90,7 @@ def test_get_says_what_to_do_by_hand() -> None:
     assert run("get", "war-and-peace") == (
         1,
         "",
-        "error: war-and-peace has to be fetched by hand: get warpeace_input.txt, or war-and-peace.txt, or "
+        "error: war-and-peace must be downloaded by hand: get warpeace_input.txt, or war-and-peace.txt, or "
         "2600-0.txt, or pg2600.txt (see https://cs.stanford.edu/people/karpathy/char-rnn/warpeace_input.txt) "
         "and put it into corpora/war-and-peace/\n",
     )
@@ -103,7 +103,7 @@ def test_get_prints_checksum_and_path_of_what_is_there() -> None:
     assert run("get", "war-and-peace") == (
         0,
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  corpora/pg2600.txt\n",
-        "note: corpora/pg2600.txt is unverified: the recipe of war-and-peace knows no checksum for it\n",
+        "note: corpora/pg2600.txt is unverified: the recipe of war-and-peace has no checksum for it\n",
     )
 
 

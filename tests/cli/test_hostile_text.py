@@ -32,7 +32,7 @@ ESCAPES = "\x1b[2J\x1b]0;title\x07\x9b31m\x08\x7f\rthe cat\u202esat\u2066\n"
 
 NASTIES = {
     "terminal escapes": ESCAPES.encode(),
-    "half a surrogate pair": b"the \xed\xa0\x80 cat\n",
+    "a lone surrogate": b"the \xed\xa0\x80 cat\n",
     "overlong": b"the \xc0\xaf\xe0\x80\xaf\xf0\x80\x80\xaf cat\n",
     "beyond Unicode": b"\xf4\x90\x80\x80\xff\xfe\n",
     "byte order marks": BOM_UTF8 * 3 + b"the cat\n" + BOM_UTF8,
@@ -149,7 +149,7 @@ def test_half_a_surrogate_pair_is_an_error_like_others(name: str, models: dict[s
         for text in ("\ud800", "the \udfff cat"):
             with suppress(LmgenError):  # or it is an unknown character
                 use(text)
-    with pytest.raises(LmgenError, match=r"U\+D800 at character 0 of the text is half a surrogate pair"):
+    with pytest.raises(LmgenError, match=r"U\+D800 at character 0 of the text is a lone surrogate"):
         model.score("\ud800")
 
 

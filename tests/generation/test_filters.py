@@ -122,7 +122,7 @@ def test_the_least_likely_token_of_single_precision_survives_any_temperature(deg
     row = np.array([[-0.0, -700.0, -1e30, -np.inf]], np.float32)
     kept = candidates(row, SamplingConfig(temperature=degree), None, None)
     assert kept.log_weights[0, 0] == 0
-    assert kept.log_weights[0, 1] == pytest.approx(-700 / max(degree, filters.COLDEST))
+    assert kept.log_weights[0, 1] == pytest.approx(-700 / max(degree, filters.LOWEST_TEMPERATURE))
     assert not np.isnan(kept.log_weights).any()
 
 

@@ -115,7 +115,7 @@ def test_a_file_wins_over_a_corpus_of_its_name() -> None:
     corpus = open_corpus(["python-docs"])
 
     assert read(corpus.train) == "mine\n"
-    assert corpus.notes == ("taking python-docs to be the file or folder here, not the corpus of that name",)
+    assert corpus.notes == ("reading the file or folder python-docs, not the corpus of that name",)
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,7 @@ def test_folder_notes_are_passed_on() -> None:
     Path("texts/a.txt").write_text("a")
     Path("texts/b.png").write_bytes(b"\x89PNG")
 
-    assert open_corpus(["texts"]).notes == (
-        "1 of 2 files in texts are no UTF-8 text and are left out: b.png",
-    )
+    assert open_corpus(["texts"]).notes == ("skipped 1 of 2 files in texts that are not UTF-8 text: b.png",)
 
 
 def test_files_that_are_not_the_known_ones_are_refused() -> None:
@@ -157,7 +155,7 @@ def test_files_that_are_not_the_known_ones_are_refused() -> None:
     for part in ("train", "valid", "test"):
         Path(f"corpora/ptb.{part}.txt").write_text(part)
 
-    with pytest.raises(CorpusError, match=r"ptb\.train\.txt is not the file that penn-treebank means"):
+    with pytest.raises(CorpusError, match=r"ptb\.train\.txt does not match the recipe of penn-treebank"):
         open_corpus(["penn-treebank"])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lmgen.errors import CorpusError
-from lmgen.text.corpus_files import fetch, find, obtainable, sha256_of
+from lmgen.text.corpus_files import downloadable, fetch, find, sha256_of
 from lmgen.text.recipes import Recipe, Variant
 from lmgen.text.sources import Text
 
@@ -114,7 +114,7 @@ class TestVerifying:
 
         assert found is not None
         assert found.verify() == (
-            "corpora/text.txt is unverified: the recipe of novel knows no checksum for it",
+            "corpora/text.txt is unverified: the recipe of novel has no checksum for it",
         )
 
     def test_another_file_of_that_name_is_refused(self, corpora: Path) -> None:
@@ -123,7 +123,7 @@ class TestVerifying:
 
         assert found is not None
         with pytest.raises(
-            CorpusError, match=r"^corpora/text\.txt is not the file that novel means .*; move it"
+            CorpusError, match=r"^corpora/text\.txt does not match the recipe of novel .*; move it"
         ):
             found.verify()
 
@@ -174,7 +174,7 @@ class TestFetching:
 
         with pytest.raises(
             CorpusError,
-            match=rf"text\.txt no longer gives the file .* \(its sha256 is {SHA256}, not 0{{64}}\); get text",
+            match=rf"no longer gives the expected file \(its sha256 is {SHA256}, not 0{{64}}\); get text",
         ):
             fetch(novel, lambda _: None)
         assert list(corpora.iterdir()) == []
@@ -201,9 +201,9 @@ class TestFetching:
             checksums={} if address else {"text.txt": SHA256},
         )
 
-        assert not obtainable(novel)
+        assert not downloadable(novel)
         message = (
-            r"^novel has to be fetched by hand: get text\.txt, or a and b \(see https://example\.org\) and "
+            r"^novel must be downloaded by hand: get text\.txt, or a and b \(see https://example\.org\) and "
             r"put it into corpora/novel/$"
         )
         with pytest.raises(CorpusError, match=message):

@@ -170,7 +170,7 @@ def test_a_download_that_is_cut_goes_on_from_there(server: Server, tmp_path: Pat
             "/corrupt",
             rf"no longer gives .* \(its sha256 is [0-9a-f]{{64}}, not {SHA256}\); get text elsewhere",
         ),
-        ("/longer", r"no longer gives the file that is wanted"),
+        ("/longer", r"no longer gives the expected file"),
         ("/always-cut", r"cannot download .*\(ChunkedEncodingError\); try again, or get text elsewhere"),
         ("/stalls", r"cannot download .*\(ConnectionError\); try again"),
         ("/silent", r"cannot download .*\(ReadTimeout\); try again"),

@@ -33,7 +33,7 @@ def test_records_do_not_depend_on_where_the_file_is_cut(texts: list[str], size: 
         ('"text"', r"line 3: JSON, but not an object; each line has to be one JSON object"),
         ('{"body": "x", "n": 1}', r"line 3: no text in the field 'text'; choose another with --field: body$"),
         ('{"text": null}', r"line 3: no text in the field 'text'; no other field holds text"),
-        ('{"text": "\\ud800"}', r"line 3: half a surrogate pair"),
+        ('{"text": "\\ud800"}', r"line 3: a lone surrogate"),
     ],
 )
 def test_a_bad_line_is_named(line: str, message: str) -> None:

@@ -184,7 +184,7 @@ class TestFiles:
         opened = open_text(str(path))
 
         assert read(opened) == "\ufeffone\n"
-        assert opened.notes == (f"{path} begins with a byte order mark, which is left out",)
+        assert opened.notes == (f"{path} begins with a byte order mark, which is skipped",)
         assert read(open_text(str(path), errors="surrogateescape")) == "\ufeff\ufeffone\n"
 
     def test_a_byte_order_mark_does_not_hide_json(self, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ class TestFolders:
 
         assert read(text) == "one\ntwo\nthree\nfour\n"
         assert text.notes == (
-            f"2 of 6 files in {tmp_path} are no UTF-8 text and are left out: latin.txt, zeros",
+            f"skipped 2 of 6 files in {tmp_path} that are not UTF-8 text: latin.txt, zeros",
         )
 
     def test_no_file_is_left_out_where_any_bytes_pass(self, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,29 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """
-    Begin with the slow tests where several workers share them, so that none is left to one worker at the end.
+IN_TURN = ("tests/test_readme.py", "tests/test_package.py")
+"""Files whose tests build on each other, or share what costs much: one worker runs all of them, in order."""
 
-    Workers take test after test (`--dist loadgroup`), whatever file it is in: sharing out whole files would
-    leave one worker with the longest, and what a file's tests share is made in a second or less. Those that
-    have to run in turn, or share what costs more, say so: `xdist_group`.
-    """
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the slow tests where several workers share them, so that none is left to one at the end."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """
+    Share out single tests, but whole files of IN_TURN.
+
+    Sharing out all files whole would leave one worker with the longest. (xdist's own `--dist loadgroup` renames
+    tests in a way that pytest 9.2 ignores.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return file if file in IN_TURN else nodeid
+
+    return Scheduling(config, log)

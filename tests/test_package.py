@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("wheel")  # so that it is built once
-
 ROOT = Path(__file__).parents[1]
 
 

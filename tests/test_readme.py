@@ -18,8 +18,6 @@ from tests.process import ENVIRONMENT, run_command
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
-pytestmark = pytest.mark.xdist_group("readme")  # in one worker, in turn
-
 SETS_UP = ("make ", "python3 -m venv", "ruff ")
 
 LINES = [f"worker {n % 7} finished job {n * n} after {n % 60} seconds\n" for n in range(400)]

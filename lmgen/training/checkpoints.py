@@ -13,7 +13,9 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from math import inf, isfinite
 from pathlib import Path
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -34,8 +36,8 @@ GOOD = "good."
 CHECKED = ("position", "good", "files")
 """The parts of the header that the checksum covers, besides all tensors."""
 
-LARGEST = 2**63
-"""Of the numbers of a position."""
+LARGEST_COUNT = 2**63
+"""The largest count in a position."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -111,8 +113,9 @@ def _position(saved: dict[str, Any]) -> Position:
         numbers = value if isinstance(start, list) else [value]
         if not isinstance(numbers, list) or not all(isinstance(number, kinds) for number in numbers):
             raise TypeError(f"its {name} is {shown(value)}")
-        lowest = -LARGEST if isinstance(start, list) else start
-        if not all(lowest <= number <= LARGEST for number in numbers):  # NaN is neither
+        lowest = -inf if isinstance(start, list) else start
+        largest = LARGEST_COUNT if kinds is int else float_info.max  # a loss that explodes may be large
+        if not all(lowest <= number <= largest and isfinite(number) for number in numbers):
             raise ValueError(f"its {name} is {shown(value)}")
     if position.lost > len(position.validation_nats):
         raise ValueError(

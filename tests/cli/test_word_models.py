@@ -71,7 +71,7 @@ def test_info_lists_the_clusters(text: Path, tmp_path: Path) -> None:
     shown = lmgen("info", "run", cwd=tmp_path).stdout
 
     rows = {line.split()[0]: line for line in shown.splitlines() if line}
-    assert "(C0 + 2) H" in rows["output.weight"]
+    assert "n (C0 + 2)" in rows["output.weight"]
     assert "84" in rows["output.weight"].split()[-1]
     assert "(V - C1) D1" in rows["output.clusters.1.weight"]
 

@@ -33,12 +33,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """
     Share out single tests, but whole files of IN_TURN.
 
-    Sharing out all files whole would leave one worker with the longest. (xdist's own `--dist loadgroup` renames
-    tests in a way that pytest 9.2 ignores.)
+    Sharing out all files whole would leave one worker with the longest. (xdist's own `--dist loadgroup` gives
+    tests other names, which pytest 9.2 ignores.)
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class Scheduling(LoadScopeScheduling):
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
             return file if file in IN_TURN else nodeid

@@ -28,6 +28,8 @@ from lmgen.tokenizers.config import TokenizerConfig
 from tests.cli.tiny_model import save_bigram_model
 from tests.process import lmgen as command
 
+pytestmark = pytest.mark.slow
+
 PRINTING = {"json", "quiet", "output_format"}
 """Flags that only say how results are printed."""
 

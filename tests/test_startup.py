@@ -15,6 +15,8 @@ from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
 from tests.process import COMMAND, ENVIRONMENT, run_command
 
+pytestmark = pytest.mark.slow  # each test starts a command
+
 ALL = {"torch", "numpy", "rich", "pydantic", "sentencepiece", "pooch", "zstandard"}
 """What takes long to import."""
 

@@ -35,6 +35,8 @@ from lmgen.training.config import BUDGET, TrainingConfig
 from lmgen.training.process import computing
 from lmgen.training.state import Position
 
+pytestmark = pytest.mark.slow
+
 TINY: dict[str, Any] = {
     "hidden_size": 3,
     "embedding_size": 2,

@@ -13,6 +13,8 @@ from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
 from tests.process import ENVIRONMENT, lmgen, run_command
 
+pytestmark = pytest.mark.slow  # each test starts a command
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.process import COMMAND, ENVIRONMENT, run_command
 
+pytestmark = pytest.mark.slow  # each test starts a shell
+
 LISTING_MODULES = """
 import sys
 from lmgen.__main__ import main

@@ -11,6 +11,8 @@ from lmgen.cli import report
 from lmgen.cli.corpus import corpus
 from tests.process import run_command
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 app = typer.Typer()

@@ -19,6 +19,8 @@ from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
 from tests.process import lmgen
 
+pytestmark = pytest.mark.slow
+
 TEXT = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 
 

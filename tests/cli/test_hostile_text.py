@@ -28,6 +28,8 @@ from lmgen.tokenizers.registry import train_tokenizer
 from tests.cli.tiny_model import chain, save_bigram_model
 from tests.process import COMMAND, ENVIRONMENT
 
+pytestmark = pytest.mark.slow
+
 ESCAPES = "\x1b[2J\x1b]0;title\x07\x9b31m\x08\x7f\rthe cat\u202esat\u2066\n"
 
 NASTIES = {

@@ -7,6 +7,8 @@ import pytest
 
 from tests.process import lmgen
 
+pytestmark = pytest.mark.slow
+
 TINY = [
     *("--steps", "12", "--evaluations", "2", "--baseline-order", "0", "--threads", "1"),
     *("--hidden-size", "12", "--window-length", "8", "--batch-size", "4", "--quiet"),

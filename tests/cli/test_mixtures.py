@@ -9,6 +9,8 @@ import pytest
 import lmgen as library
 from tests.process import lmgen
 
+pytestmark = pytest.mark.slow
+
 TEXT = "".join(f"{number} times {number} is {number * number}\n" for number in range(300))
 
 

@@ -83,6 +83,7 @@ def test_a_number_that_may_be_absent_takes_none() -> None:
     assert run("--batch-size", "none").exit_code == 2
 
 
+@pytest.mark.slow
 def test_flags_take_back_what_a_file_says(tmp_path: Path) -> None:
     (tmp_path / "squares.txt").write_text(TEXT)
     (tmp_path / "file.toml").write_text("variational = true\nlowercase = true\nema = 0.9\ndropout = 0.1\n")

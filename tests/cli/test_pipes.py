@@ -30,6 +30,8 @@ from lmgen.tokenizers.registry import train_tokenizer
 from tests.cli.tiny_model import chain, save_bigram_model
 from tests.process import COMMAND, ENVIRONMENT
 
+pytestmark = pytest.mark.slow  # each test starts a command
+
 TOKENIZERS = ["char", "byte", "word", "bpe"]
 
 TEXT = "The cat sat on the mat; café, 日本語 and 🎉.\nOnce upon a time\n"

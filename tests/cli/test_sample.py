@@ -24,6 +24,8 @@ from lmgen.tokenizers.words import WordTokenizer
 from tests.cli.tiny_model import chain, save_bigram_model
 from tests.process import run_command
 
+pytestmark = pytest.mark.slow
+
 app = typer.Typer()
 app.command()(sample)
 

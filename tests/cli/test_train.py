@@ -9,6 +9,8 @@ import pytest
 
 from tests.process import COMMAND, lmgen, on_a_terminal, run_command
 
+pytestmark = pytest.mark.slow
+
 TINY = [
     *("--steps", "20", "--evaluations", "2", "--baseline-order", "2", "--threads", "1"),
     *("--hidden-size", "12", "--embedding-size", "8", "--window-length", "8", "--batch-size", "4"),

@@ -73,7 +73,7 @@ def test_info_lists_the_clusters(text: Path, tmp_path: Path) -> None:
     rows = {line.split()[0]: line for line in shown.splitlines() if line}
     assert "n (C0 + 2)" in rows["output.weight"]
     assert "84" in rows["output.weight"].split()[-1]
-    assert "(V - C1) D1" in rows["output.clusters.1.weight"]
+    assert "D1 (m - C1)" in rows["output.clusters.1.weight"]
 
 
 @pytest.mark.parametrize(

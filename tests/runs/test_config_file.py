@@ -17,6 +17,8 @@ from lmgen.training.config import TrainingConfig, default_learning_rate
 from tests.runs.test_run import TINY, config, stop_after, text, trained, without_times
 from tests.runs.test_run import metrics as metrics_of
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["text"]  # a fixture
 
 

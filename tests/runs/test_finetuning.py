@@ -20,6 +20,8 @@ from lmgen.runs.finetuning import open_origin, parameters_from
 from lmgen.training.config import TOKEN_LEARNING_RATE, default_learning_rate
 from tests.runs.test_run import TINY, metrics, stop_after, text, trained, without_times
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["text"]  # a fixture
 
 BUDGET: dict[str, Any] = {

@@ -20,6 +20,8 @@ from lmgen.training.layers import run_recurrent
 from lmgen.training.network import Network, TorchLanguageModel
 from tests.runs.test_run import TINY, config, metrics, stop_after, text
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["text"]  # a fixture
 
 

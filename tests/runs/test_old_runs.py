@@ -11,6 +11,8 @@ import pytest
 from lmgen.models.model_file import load_tensors
 from tests.process import lmgen
 
+pytestmark = pytest.mark.slow
+
 RUNS = Path(__file__).parents[1] / "files" / "runs"
 
 LOSSES = ("train_nats_per_token", "valid_nats_per_token")

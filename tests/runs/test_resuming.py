@@ -30,6 +30,8 @@ from tests.runs.test_run import (
     without_times,
 )
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["text"]  # a fixture
 
 STATES = ("carry", "reset")

@@ -19,6 +19,8 @@ from lmgen.runs.events import BaselineFitted, Event, Finished, Saved, Started
 from lmgen.training.config import OPTIMIZER_NAMES
 from lmgen.training.events import Evaluated, RolledBack
 
+pytestmark = pytest.mark.slow
+
 TINY: dict[str, Any] = {
     "hidden_size": 12,
     "embedding_size": 8,

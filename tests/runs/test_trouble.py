@@ -20,6 +20,8 @@ from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.state import TrainingState
 from tests.runs.test_run import config, metrics, stop_after, text, trained, without_times
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["text"]  # a fixture
 
 OFTEN: dict[str, Any] = {"checkpoint_minutes": 1e-9, "evaluations": 8}

@@ -17,6 +17,8 @@ from lmgen.training.range_test import FEWEST_UPDATES, MOST_UPDATES, SPAN, range_
 from tests.runs.test_run import TINY, config, stop_after, text, trained
 from tests.training.test_loop import trainer
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["text"]  # a fixture
 
 

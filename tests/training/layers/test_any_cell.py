@@ -96,6 +96,7 @@ def combined(choose: Random, a: Array, b: Array) -> Array:
     return choose.choice(ways)()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

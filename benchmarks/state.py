@@ -22,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lmgen.arrays import IdArray
 from lmgen.data.windows import Windows
 from lmgen.models.model_file import load_model
 from lmgen.models.network.model import RecurrentModel
 from lmgen.runs.config_file import configured
 from lmgen.runs.run import train
-from lmgen.tokenizers.base import IdArray
 from lmgen.training.network import Network
 
 Float64Array = npt.NDArray[np.float64]

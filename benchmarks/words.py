@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmgen.arrays import IdArray
 from lmgen.data.windows import Windows
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
-from lmgen.tokenizers.base import IdArray
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Stepped
 from lmgen.training.loop import Trainer

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lmgen.models.base import FloatArray, IdArray, Tensors
+from lmgen.arrays import FloatArray, IdArray, Tensors
 
 
 class FakeModel:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import FloatArray
 from lmgen.autodiff.formulas import Columns, Formula, Function, parts_of
 from lmgen.autodiff.printing import Names, assignments
-from lmgen.models.base import FloatArray
 
 Row = tuple[FloatArray, ...]
 

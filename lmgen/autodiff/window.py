@@ -15,10 +15,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import FloatArray
 from lmgen.autodiff.cell_programs import CellPrograms, Stage, matrix_of
 from lmgen.autodiff.formulas import Blocks, Columns, Formula
 from lmgen.autodiff.programs import Row, routine_for, slice_of
-from lmgen.models.base import FloatArray
 
 FACTOR_SIZE = 1 << 15
 """How many numbers a factor may hold: those of more steps at once take fewer calls, but leave the cache."""

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from lmgen.tokenizers.base import IdArray
-
-Int64Array = npt.NDArray[np.int64]
-Float32Array = npt.NDArray[np.float32]
+from lmgen.arrays import Float32Array, IdArray, Int64Array
 
 
 @dataclass(frozen=True, slots=True)

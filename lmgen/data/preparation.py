@@ -19,6 +19,7 @@ from math import log
 from pathlib import Path
 from typing import Any
 
+from lmgen.arrays import IdArray
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
@@ -28,7 +29,7 @@ from lmgen.files import checksum, replacing, write_text
 from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter, count
 from lmgen.text.sources import Text, cut
-from lmgen.tokenizers.base import IdArray, Tokenizer
+from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lmgen.arrays import IdArray
 from lmgen.errors import CorpusError
 from lmgen.files import replacing
-from lmgen.tokenizers.base import IdArray
 
 BLOCK_IDS = 1 << 20
 """Looked at together."""

@@ -32,9 +32,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from lmgen.data.batches import Batch, Int64Array
+from lmgen.arrays import IdArray, Int64Array
+from lmgen.data.batches import Batch
 from lmgen.errors import CorpusError
-from lmgen.tokenizers.base import IdArray
 
 HALVED = 0.05
 """Probability that a varied window's mean length is T / 2 instead of T."""

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lmgen.arrays import Float64Array
 from lmgen.data.run_folder import RunFolder, run_of
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import CorpusError, ModelError, WriteError
 from lmgen.evaluation.scoring import score_ids
 from lmgen.files import write_text
-from lmgen.models.base import Float64Array, LanguageModel
+from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import fit_weights, mix
 
 Weights = tuple[float, ...]

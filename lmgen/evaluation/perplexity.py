@@ -21,10 +21,11 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 
+from lmgen.arrays import Float64Array, IdArray
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation.mixing import Mixture
 from lmgen.evaluation.scoring import score_each, score_ids
-from lmgen.models.base import Float64Array, IdArray, LanguageModel
+from lmgen.models.base import LanguageModel
 from lmgen.text.counts import TextCounter, TextCounts
 from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.base import Tokenizer

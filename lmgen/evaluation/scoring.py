@@ -32,8 +32,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmgen.arrays import Float64Array, IdArray, Int64Array
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.models.base import Float64Array, IdArray, Int64Array, LanguageModel, State, nats_of
+from lmgen.models.base import LanguageModel, State, nats_of
 
 STREAMS = 64
 """S: parallel streams of a segment. More would gain little, and each costs a warm-up."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmgen.arrays import IdArray
 from lmgen.generation.filters import RECENT_TOKENS
 from lmgen.generation.prompts import decoder_after, ends_in_separator
 from lmgen.generation.stops import StopWatch
-from lmgen.models.base import IdArray
 from lmgen.tokenizers.base import Tokenizer
 
 LINE_END = "\n"

@@ -28,9 +28,9 @@ from math import isfinite, log
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import NumericalError
 from lmgen.generation.config import SamplingConfig
-from lmgen.models.base import FloatArray, IdArray
 
 RECENT_TOKENS = 256
 """How many tokens back the repetition penalty looks, into the prompt too; fixed, to bound memory."""

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lmgen.models.base import IdArray, LanguageModel, State
+from lmgen.arrays import IdArray
+from lmgen.models.base import LanguageModel, State
 from lmgen.tokenizers.base import Decoder, Tokenizer
 
 BLOCK_STEPS = 256

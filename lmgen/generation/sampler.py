@@ -14,12 +14,13 @@ from math import inf
 
 import numpy as np
 
+from lmgen.arrays import Float64Array, FloatArray, IdArray
 from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import NO_TOKEN, NOTHING_TO_DRAW, RECENT_TOKENS, candidates
 from lmgen.generation.prompts import read
-from lmgen.models.base import Float64Array, FloatArray, IdArray, LanguageModel, State
+from lmgen.models.base import LanguageModel, State
 from lmgen.tokenizers.base import Tokenizer
 
 DIRECT_WEIGHTS = 2000

@@ -5,13 +5,12 @@ A state stands between two tokens. It is all that a model remembers of the token
 streams; only the model that made it knows what is inside.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from lmgen.tokenizers.base import IdArray as IdArray
+from lmgen.arrays import Float64Array, FloatArray, IdArray, Tensors
 
 if TYPE_CHECKING:
     from lmgen.models.network.model import RecurrentModel
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
 State = Any
 """Opaque to everyone but its model. A state is never changed in place, so it can be kept and used again."""
 
-FloatArray = npt.NDArray[np.floating[Any]]
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
-Int64Array = npt.NDArray[np.int64]
-
-Tensors = Mapping[str, npt.NDArray[Any]]
-"""Arrays by name, as a model file holds them."""
 
 ROUNDING = 0.01
 """

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import Float64Array, FloatArray, IdArray, Tensors
 from lmgen.errors import ModelError
-from lmgen.models.base import Float64Array, FloatArray, IdArray, LanguageModel, Tensors
+from lmgen.models.base import LanguageModel
 
 TOLERANCE = 1e-9
 """EM ends when no weight changes by more."""

@@ -26,9 +26,10 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from lmgen.arrays import Tensors
 from lmgen.errors import LmgenError, ModelError
 from lmgen.files import replacing
-from lmgen.models.base import LanguageModel, Tensors
+from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.models.network.compression import compress, expand
 from lmgen.models.network.model import RecurrentModel

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from lmgen.arrays import Float32Array
 from lmgen.data.run_folder import RunFolder, find_model
 from lmgen.errors import ConfigError, ModelError
 from lmgen.models.model_file import load_model
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layers import network_layers
-from lmgen.models.network.model import Float32Array, RecurrentModel
+from lmgen.models.network.model import RecurrentModel
 from lmgen.runs.config import RunConfig, spelled
 from lmgen.settings import NONE, shown, to_mapping
 from lmgen.tokenizers.base import Tokenizer

@@ -10,17 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.pieces import escape
-
-IdArray = npt.NDArray[np.integer[Any]]
-"""Token ids, of any integer type."""
-
-Int64Array = npt.NDArray[np.int64]
 
 Chunks = Callable[[], Iterable[str]]
 """A text that can be read from its start any number of times, in chunks that may end anywhere."""

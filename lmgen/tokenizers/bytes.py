@@ -11,9 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from lmgen.arrays import IdArray
 from lmgen.errors import CorpusError
 from lmgen.text.counts import utf8_bytes
-from lmgen.tokenizers.base import Chunks, Decoder, IdArray, Tokenizer, plain_ids
+from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer, plain_ids
 from lmgen.tokenizers.characters import code_points
 from lmgen.tokenizers.config import TokenizerConfig
 

@@ -11,17 +11,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import IdArray, Int64Array
 from lmgen.errors import CorpusError
-from lmgen.tokenizers.base import (
-    Chunks,
-    Decoder,
-    IdArray,
-    Int64Array,
-    Tokenizer,
-    damaged,
-    plain_ids,
-    saved_value,
-)
+from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer, damaged, plain_ids, saved_value
 from lmgen.tokenizers.config import TokenizerConfig
 
 CODE_POINTS = 0x110000

@@ -24,10 +24,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import IdArray, Int64Array
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.text.counts import utf8_bytes
 from lmgen.text.sources import line_blocks
-from lmgen.tokenizers.base import Chunks, Decoder, IdArray, Int64Array, Tokenizer, damaged, saved_value
+from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer, damaged, saved_value
 from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of
 from lmgen.tokenizers.config import SUBWORD_VOCABULARY_SIZE, TokenizerConfig

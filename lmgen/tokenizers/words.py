@@ -27,9 +27,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from lmgen.arrays import IdArray
 from lmgen.errors import CorpusError
 from lmgen.text.sources import line_blocks
-from lmgen.tokenizers.base import Chunks, Decoder, IdArray, Tokenizer, damaged, plain_ids, saved_value
+from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer, damaged, plain_ids, saved_value
 from lmgen.tokenizers.config import TokenizerConfig
 
 UNKNOWN, LINE_END = 0, 1

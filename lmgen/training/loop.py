@@ -13,9 +13,9 @@ from contextlib import suppress
 from copy import copy
 from time import perf_counter
 
+from lmgen.arrays import IdArray
 from lmgen.data.batches import Batch, Batches
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.tokenizers.base import IdArray
 from lmgen.training.budget import Budget, Progress
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, RolledBack, Stepped

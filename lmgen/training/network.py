@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmgen.models.base import FloatArray, IdArray, Tensors
+from lmgen.arrays import Float32Array, FloatArray, IdArray, Tensors
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layer import Layer, NetworkState, arrays_of
 from lmgen.models.network.layers import network_layers
-from lmgen.models.network.model import Float32Array, RecurrentModel
+from lmgen.models.network.model import RecurrentModel
 from lmgen.models.network.output import Softmax
 from lmgen.models.network.recurrent import Recurrent
 from lmgen.training.layers import run_window

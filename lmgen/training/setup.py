@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import torch
 
+from lmgen.arrays import Float32Array
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.model import Float32Array
 from lmgen.training.config import TrainingConfig
 from lmgen.training.network import Network
 

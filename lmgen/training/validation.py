@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
-from lmgen.models.base import FloatArray, IdArray, State
+from lmgen.models.base import State
 from lmgen.training.network import TorchLanguageModel
 
 

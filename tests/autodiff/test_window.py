@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lmgen import autodiff
+from lmgen.arrays import FloatArray
 from lmgen.autodiff import BackwardPass, CellPrograms, Window, multiplier, trace
-from lmgen.models.base import FloatArray
 from lmgen.models.network.cells import CELLS, Cell, CellState, Matrix, Multiply, Vectors, blocks
 from lmgen.models.network.functions import Array, sigmoid, tanh
 

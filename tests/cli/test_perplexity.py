@@ -11,11 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from lmgen.arrays import IdArray
 from lmgen.cli import report
 from lmgen.cli.perplexity import perplexity
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import write_tokens
-from lmgen.models.base import IdArray
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.model import NgramModel
 from lmgen.tokenizers.bytes import ByteTokenizer

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation import scoring
 from lmgen.evaluation.perplexity import (
@@ -21,7 +22,7 @@ from lmgen.evaluation.perplexity import (
     score_text,
     score_tokens,
 )
-from lmgen.models.base import FloatArray, IdArray, LanguageModel
+from lmgen.models.base import LanguageModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer

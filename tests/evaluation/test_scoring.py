@@ -10,10 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation import scoring
 from lmgen.evaluation.scoring import ScoredBlock, mean_nats, score_each, score_ids
-from lmgen.models.base import FloatArray, IdArray, LanguageModel
+from lmgen.models.base import LanguageModel
 from lmgen.models.network.output import log_softmax
 from tests.fakes import BigramModel, CountingModel, FakeModel, random_bigram_model, uniform_model
 

@@ -5,7 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from lmgen.tokenizers.base import Chunks, Decoder, IdArray, Tokenizer
+from lmgen.arrays import IdArray
+from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 
 

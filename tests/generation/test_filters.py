@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmgen.arrays import FloatArray
 from lmgen.errors import NumericalError
 from lmgen.generation import filters
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import Candidates, candidates
-from lmgen.models.base import FloatArray
 
 Filter = Callable[[Candidates], Candidates]
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import RECENT_TOKENS
 from lmgen.generation.sampler import complete, draw, stream
-from lmgen.models.base import FloatArray, IdArray
 from tests.fakes import BigramModel, random_bigram_model
 from tests.generation.piece_tokenizer import PieceTokenizer
 

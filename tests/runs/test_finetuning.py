@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import lmgen
+from lmgen.arrays import FloatArray, IdArray
 from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, ModelError
-from lmgen.models.base import FloatArray, IdArray, LanguageModel
+from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import load_model, save_model
 from lmgen.models.network.model import RecurrentModel
 from lmgen.runs import run

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from lmgen.arrays import IdArray
 from lmgen.data.batches import Batch, Batches
 from lmgen.errors import CorpusError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
-from lmgen.tokenizers.base import IdArray
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.loop import Trainer

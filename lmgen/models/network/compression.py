@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import Float32Array, Tensors
 from lmgen.errors import ConfigError, ModelError
 
 Weights = Literal["float32", "float16", "int8"]
@@ -28,8 +29,6 @@ Weights = Literal["float32", "float16", "int8"]
 
 WEIGHTS: tuple[str, ...] = get_args(Weights)
 
-Float32Array = npt.NDArray[np.float32]
-Tensors = Mapping[str, npt.NDArray[Any]]
 
 LARGEST_INT8 = 127
 """-128 is not used: the range is symmetric."""

@@ -6,9 +6,9 @@ What each array starts from is said by its layer, in `Layer.parameters`.
 
 import numpy as np
 
+from lmgen.arrays import Float32Array
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layers import network_layers
-from lmgen.models.network.model import Float32Array
 
 
 def initial_parameters(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from lmgen.models.base import FloatArray
+    from lmgen.arrays import FloatArray
 
 Shape = tuple[int, ...]
 

@@ -17,14 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from lmgen.arrays import Float32Array
 from lmgen.models.network import cells
 from lmgen.models.network.cells import Step
 from lmgen.models.network.layer import Layer
 from lmgen.models.network.recurrent import Recurrent
 
-Float32Array = npt.NDArray[np.float32]
 Arrays = Mapping[str, Float32Array]
 ColumnState = tuple[Float32Array, ...]
 """The parts of a layer's state, each (size, B)."""

@@ -16,10 +16,9 @@ from math import inf
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from lmgen.arrays import Float32Array, FloatArray, IdArray
 from lmgen.errors import ModelError
-from lmgen.models.base import FloatArray, IdArray
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.functions import recorded_gates
 from lmgen.models.network.kernels import Kernel, ProjectingKernel, Workspace, kernel, recurrent_kernel
@@ -30,7 +29,6 @@ from lmgen.models.network.recurrent import Recurrent
 from lmgen.models.network.tiles import Columns, RecurrentState, joined, split, tiled
 from lmgen.settings import from_mapping, to_mapping
 
-Float32Array = npt.NDArray[np.float32]
 Parameters = Mapping[str, Float32Array]
 
 PROJECTED_FLOATS = 4_000_000

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from lmgen.models.base import FloatArray, IdArray
-from lmgen.models.network.kernels import Arrays, Float32Array
+from lmgen.arrays import Float32Array, FloatArray, IdArray
+from lmgen.models.network.kernels import Arrays
 from lmgen.models.network.output import Output, Softmax, log_softmax
 
 OUTPUT_FLOATS = 250_000

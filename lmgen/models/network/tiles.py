@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmgen.models.base import IdArray
+from lmgen.arrays import IdArray
 from lmgen.models.network.kernels import ColumnState
 
 TILE = 16

@@ -28,9 +28,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from lmgen.arrays import Float32Array, IdArray, Int64Array
 from lmgen.errors import ConfigError, ModelError
 from lmgen.files import replacing
-from lmgen.models.base import Float32Array, IdArray, Int64Array
 from lmgen.models.ngram.arpa_text import LOG10_OF_ZERO, MARK, MARK_CHARACTERS, ArpaText, Entries, parse_arpa
 from lmgen.models.ngram.model import NgramModel
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray

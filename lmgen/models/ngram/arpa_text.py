@@ -25,8 +25,8 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import Float32Array, Float64Array, IdArray, Int64Array
 from lmgen.errors import ModelError
-from lmgen.models.base import Float32Array, Float64Array, IdArray, Int64Array
 from lmgen.text.raw import file_blocks
 
 LOG10_OF_ZERO = -99.0

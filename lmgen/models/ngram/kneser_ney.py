@@ -24,8 +24,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import Float32Array, FloatArray, IdArray, Int64Array
 from lmgen.errors import ConfigError, CorpusError
-from lmgen.models.base import Float32Array, FloatArray, IdArray, Int64Array
 from lmgen.models.ngram.config import HIGHEST_ORDER
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
 

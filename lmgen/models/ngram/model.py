@@ -16,8 +16,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import FloatArray, IdArray, Tensors
 from lmgen.errors import ModelError
-from lmgen.models.base import FloatArray, IdArray, Tensors
 from lmgen.models.ngram.kneser_ney import Discounts, estimate
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
 from lmgen.models.ngram.tensors import pack_tables, unpack_tables

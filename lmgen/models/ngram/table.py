@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.models.base import Float32Array, Int64Array
+from lmgen.arrays import Float32Array, Int64Array
 
 RowArray = npt.NDArray[np.integer[Any]]
 """Rows of a table; NO_ROW for an n-gram that is not in it."""

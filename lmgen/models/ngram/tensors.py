@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lmgen.arrays import Int64Array, Tensors
 from lmgen.errors import ModelError
-from lmgen.models.base import Int64Array, Tensors
 from lmgen.models.ngram.table import NgramTable
 
 UNSIGNED = (np.uint8, np.uint16, np.uint32)

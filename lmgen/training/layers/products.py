@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lmgen.models.base import FloatArray
+from lmgen.arrays import FloatArray
 
 ONEDNN_MULTIPLICATIONS = 1 << 20
 """From how many multiplications on a product goes to oneDNN; one core makes as many in some 15 µs."""

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lmgen.arrays import FloatArray
 from lmgen.autodiff import BackwardPass, CellPrograms, Window, programs_of
-from lmgen.models.base import FloatArray
 from lmgen.models.network.cells import Cell, CellState
 from lmgen.training.layers.products import linear, repeated_product, weight_gradient
 

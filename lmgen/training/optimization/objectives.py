@@ -25,7 +25,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lmgen.tokenizers.base import IdArray
+from lmgen.arrays import Float64Array, IdArray, Int64Array
 from lmgen.training.config import TrainingConfig
 from lmgen.training.network import Network
 from lmgen.training.optimization.weighting import scored_positions, weighted_mean
@@ -38,8 +38,6 @@ Arguments: the network; what its output layer reads, (T, B, H); the targets, (T,
 not all of them 0, or None where every position counts 1.
 """
 
-Float64Array = npt.NDArray[np.float64]
-Int64Array = npt.NDArray[np.int64]
 
 COUNTED_IDS = 1_000_000
 """Ids of the training text that are counted at once."""

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmgen.models.base import IdArray, LanguageModel
+from lmgen.arrays import IdArray
+from lmgen.models.base import LanguageModel
 from lmgen.models.ngram.model import NgramModel
 
 SHARED = Path(__file__).parents[3].parent / "shared"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from random import Random
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -49,7 +49,7 @@ def corpus_text(
     Raises:
         CorpusError: there is no such corpus, or it has no such split.
     """
-    opened = open_corpus([name], errors="surrogateescape", tell=on_note)
+    opened = open_corpus([name], errors="surrogateescape", on_note=on_note)
     for note in opened.notes:
         on_note(note)
     texts = [opened.train, opened.valid, opened.test]

@@ -140,7 +140,7 @@ def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_toke
 def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus:
     """Open the corpus of a run, decoded as its tokenizer needs it."""
     errors = TOKENIZERS[config.tokenizer.tokenizer].reading_errors
-    return open_corpus(config.corpus, field=config.held_out.field, errors=errors, tell=on_note)
+    return open_corpus(config.corpus, field=config.held_out.field, errors=errors, on_note=on_note)
 
 
 def baseline_order(config: RunConfig, prepared: Prepared) -> int:

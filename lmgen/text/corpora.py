@@ -76,7 +76,7 @@ def open_corpus(
     field: str | None = None,
     errors: str = "strict",
     *,
-    tell: Callable[[str], None] = lambda _: None,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> Corpus:
     """
     Open corpora, files, folders or standard input (`-`) and join them into one corpus.
@@ -88,7 +88,7 @@ def open_corpus(
         names: what to open, in order; if empty, `python-docs`.
         field: the field of JSON Lines records that holds the text, as in `open_text`.
         errors: "strict", or "surrogateescape" to accept bytes that are not UTF-8.
-        tell: callback that receives a note before a download starts.
+        on_note: callback that receives a note before a download starts.
 
     Raises:
         CorpusError: a name is unknown, or the text cannot be read; see also `open_text`.
@@ -96,7 +96,7 @@ def open_corpus(
     names = list(names) or [DEFAULT_CORPUS]
     if names.count(STANDARD_INPUT) > 1:
         raise CorpusError("standard input (-) is named twice, but it can be read only once")
-    corpora = [_open(name, field, errors, on_note=tell) for name in names]
+    corpora = [_open(name, field, errors, on_note=on_note) for name in names]
     corpus = corpora[0] if len(corpora) == 1 else _joined_corpora(corpora)
     return replace(corpus, train=joined(corpus.train.name, [corpus.train]))  # rejects an empty text
 

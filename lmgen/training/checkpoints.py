@@ -70,14 +70,15 @@ def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, in
     rename(new, run.last)
 
 
-def load_checkpoint(run: RunFolder, state: TrainingState, tell: Callable[[str], None]) -> dict[str, int]:
+def load_checkpoint(run: RunFolder, state: TrainingState, on_note: Callable[[str], None]) -> dict[str, int]:
     """
     Restore the last undamaged checkpoint of a run, made on this device or another.
 
     Args:
         run: the run folder with the checkpoints.
         state: of a network of the same run, before its first update.
-        tell: callback for a note that the last checkpoint is damaged; it is deleted, and the one before used.
+        on_note: callback for a note that the last checkpoint is damaged, and that the one before it is used
+            instead. The damaged file is deleted.
 
     Returns:
         The checksums of other files that were saved with it.
@@ -85,7 +86,7 @@ def load_checkpoint(run: RunFolder, state: TrainingState, tell: Callable[[str], 
     Raises:
         ModelError: all checkpoints are damaged or missing, or they are of a run with other settings.
     """
-    header, arrays = _newest(run, tell)
+    header, arrays = _newest(run, on_note)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
         state.restore(Snapshot(_position(header["position"]), tensors))
@@ -124,7 +125,7 @@ def _position(saved: dict[str, Any]) -> Position:
     return position
 
 
-def _newest(run: RunFolder, tell: Callable[[str], None]) -> tuple[dict[str, Any], Arrays]:
+def _newest(run: RunFolder, on_note: Callable[[str], None]) -> tuple[dict[str, Any], Arrays]:
     """Header and arrays of the last checkpoint, or of the one before it if the last is damaged."""
     if not run.last.exists():  # the process was killed between two renamings
         return _read(run.previous)
@@ -140,7 +141,7 @@ def _newest(run: RunFolder, tell: Callable[[str], None]) -> tuple[dict[str, Any]
             f"{run.last} and {run.previous} are both damaged; restore one of them, or train again with "
             f"--overwrite: {run.model} is as it was"
         ) from error
-    tell(f"{run.last} is damaged: training goes on from the checkpoint before it")
+    on_note(f"{run.last} is damaged: training goes on from the checkpoint before it")
     run.last.unlink()
     return found
 

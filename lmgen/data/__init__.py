@@ -1,11 +1,11 @@
 """
-A corpus to training windows, by way of token ids on disk.
+From a corpus to training batches, with token ids stored on disk in between.
 
-- config.py: the settings of what is held out
-- splitting.py: a corpus cut into training, validation and test text
-- token_file.py: ids in a memory-mapped file
-- preparation.py: both together: a corpus to the token files of a run
-- batches.py: what training reads; windows.py: a text cut into batches
-- run_folder.py: where the files of a run are, and which run is the newest
-- named_corpora.py: corpora by name, to be printed, fetched and made
+- config.py: settings for the validation and test text
+- splitting.py: splits a corpus into training, validation and test text
+- token_file.py: token ids in a memory-mapped file
+- preparation.py: splits and encodes a corpus into the token files of a run
+- batches.py: the interface that training reads from; windows.py: cuts a text into batches
+- run_folder.py: paths of a run's files, and finding the newest run
+- named_corpora.py: prints, downloads and generates corpora by name
 """

@@ -1,8 +1,8 @@
 """
-What training reads: batches of B token streams over T steps, from any source that gives them epoch by epoch.
+Training batches: B token streams over T steps, from any source that yields them epoch by epoch.
 
-windows.py cuts a text into batches. Other sources (lines of different lengths with padding, prompts of which
-only the answer counts) give weights too: a position of weight 0 is read but not scored.
+windows.py cuts one long text into batches. Other sources, such as padded lines or prompts with a scored
+answer, also set weights: the model reads a position of weight 0, but its prediction adds nothing to the loss.
 """
 
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ from lmgen.arrays import Float32Array, IdArray, Int64Array
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Input tokens, the targets they are to predict, and how much each prediction counts; each (T, B)."""
+    """Input tokens, the target to predict at each position, and the weight of each prediction; all (T, B)."""
 
     inputs: Int64Array
     targets: Int64Array
     weights: Float32Array | None = None
-    """At least 0; 0 means that the position is not scored. None: every position counts 1."""
+    """At least 0; a position of weight 0 is not scored. None: every weight is 1."""
 
     @property
     def scored(self) -> int:
-        """How many positions are scored."""
+        """Number of positions with a weight above 0."""
         return self.targets.size if self.weights is None else int(np.count_nonzero(self.weights))
 
 
@@ -34,29 +34,29 @@ class Batches(Protocol):
 
     @property
     def start_token(self) -> int:
-        """The id that every text is taken to follow."""
+        """Id of the token read before the first token of a text."""
 
     @property
     def ids(self) -> IdArray:
-        """All token ids of the training text, (N,), for counting how frequent each token is."""
+        """All token ids of the training text, (N,), for counting token frequencies."""
 
     @property
     def streams(self) -> int:
-        """B, of a full batch."""
+        """Number of streams B in a full batch."""
 
     @property
     def carried(self) -> bool:
-        """Whether stream b of a batch continues stream b of the batch before, so that its state is kept."""
+        """Whether each stream continues from the previous batch, so that its state carries over."""
 
     def count(self, epoch: int) -> int:
-        """How many batches an epoch has."""
+        """Number of batches in an epoch."""
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """
-        The batches of an epoch from number `first` on.
+        Yield the batches of an epoch, starting at batch number `first`.
 
-        The same epoch always gives the same batches, so that training can continue from any of them.
+        An epoch always has the same batches, so that training can resume at any of them.
         """
 
     def learning_rate_share(self, batch: Batch) -> float:
-        """Factor on the learning rate for a batch; below 1 where a batch holds less than usual."""
+        """Factor on the learning rate for a batch; below 1 for one with fewer steps than usual."""

@@ -1,4 +1,4 @@
-"""Which part of a corpus is held out. Imports nothing heavy: the command line reads its flags here."""
+"""Settings for the validation and test text. Imports nothing heavy: the command line reads it."""
 
 from dataclasses import dataclass
 

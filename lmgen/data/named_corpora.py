@@ -1,4 +1,4 @@
-"""Corpora by name, as texts and files: what `lmgen corpus show`, `get` and `make` do."""
+"""Read, download and generate named corpora: the work of `lmgen corpus show`, `get` and `make`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,17 +21,17 @@ Split = Literal["train", "valid", "test"]
 
 @dataclass(frozen=True, slots=True)
 class MadeCorpus:
-    """A synthetic corpus that was written. The fields are those of `lmgen corpus make --json`."""
+    """A generated corpus file. The fields are those of `lmgen corpus make --json`."""
 
     corpus: str
     path: str
     characters: int
     seed: int
     best_nats_per_character: float
-    """The entropy rate of the process: no model can predict the text better."""
+    """Entropy rate of the generating process, a lower bound on the loss of any model."""
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
+        """The fields by name, ready for `json.dumps`."""
         return asdict(self)
 
 
@@ -39,12 +39,12 @@ def corpus_text(
     name: str, split: Split | None = None, *, on_note: Callable[[str], None] = lambda _: None
 ) -> Iterator[str]:
     """
-    The text of a corpus, in pieces cut anywhere.
+    Read the text of a corpus in chunks of arbitrary length.
 
     Args:
-        name: a name, a file or a folder.
-        split: only this part, cut as `lmgen train` cuts it by default.
-        on_note: called with what a reader should know, and before a download.
+        name: corpus name, file or folder.
+        split: read only this part, split as `lmgen train` does by default; None: the whole corpus.
+        on_note: callback for notes, such as one before a download.
 
     Raises:
         CorpusError: there is no such corpus, or it has no such split.
@@ -62,10 +62,13 @@ def corpus_text(
 
 def get_corpus(name: str, *, on_note: Callable[[str], None] = lambda _: None) -> list[Path]:
     """
-    The files of a corpus, found or downloaded, and compared with their checksums; none if it is built in.
+    Find or download the files of a corpus, and verify their checksums.
+
+    Returns:
+        The paths of the files; empty for a corpus that comes with lmgen.
 
     Raises:
-        CorpusError: there is no such corpus; or a file cannot be downloaded, or is another one.
+        CorpusError: there is no such corpus, a file cannot be downloaded, or a checksum does not match.
     """
     recipe = load_recipes().get(name)
     if recipe is None:
@@ -85,9 +88,9 @@ def make_corpus(name: str, out: str | Path, *, characters: int = CHARACTERS, see
 
     Args:
         name: one of `SYNTHETIC`.
-        out: the file; an existing one is replaced.
-        characters: its length.
-        seed: another seed, another text.
+        out: output path; an existing file is replaced.
+        characters: length of the text.
+        seed: seed of the random text.
 
     Raises:
         CorpusError: the corpus is not synthetic.

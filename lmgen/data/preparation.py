@@ -1,13 +1,15 @@
 """
-A corpus to token files: cut off what is held out, choose the vocabulary, encode. All in streaming passes.
+Prepare a corpus for training: split it, build the vocabulary, encode it into token files.
 
-    corpus ──► train │ valid │ test        parts of the text, never in memory as a whole
+Each step streams over the text, which is never in memory as a whole.
+
+    corpus ──► train │ valid │ test        parts of the text
                  │
                  ▼
              tokenizer                     its vocabulary comes from the training text alone
                  │
                  ▼
-    data/train.npy, valid.npy              ids; and valid.txt, test.txt, the held-out texts themselves
+    data/train.npy, valid.npy              token ids; valid.txt and test.txt keep the held-out text
 """
 
 import json
@@ -36,15 +38,15 @@ from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tok
 PARTS = ("train", "valid", "test")
 
 LARGEST_COUNT = 2**63 - 1
-"""Of the tokens or bytes of a text: no file is larger."""
+"""Upper bound on the token, character, byte and word counts of a text: no file is larger."""
 
 EXAMPLES = 8
-"""How many unknown tokens are named."""
+"""Maximum number of tokens that a note lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """How much there is of the training, validation or test text."""
+    """Size of the training, validation or test text, in several units."""
 
     tokens: int
     unknown_tokens: int
@@ -58,10 +60,10 @@ class Part:
             any(type(count) is not int or not 0 <= count <= LARGEST_COUNT for count in counts)
             or not self.tokens
         ):
-            raise ValueError(f"{self} is not how much there is of a text")
+            raise ValueError(f"{self} is not a possible size of a text")
 
     def bits_per_character(self, nats_per_token: float) -> float | None:
-        """The same loss per character; None where unknown tokens make it mean less than the text."""
+        """Convert a mean loss; None without characters, or with unknown tokens, which hide some."""
         if self.unknown_tokens or not self.characters:
             return None
         return nats_per_token * self.tokens / log(2) / self.characters
@@ -69,14 +71,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A corpus that is ready to be trained on; the ids are in the run folder."""
+    """Tokenizer and part sizes of a prepared corpus, whose token ids are in the run folder."""
 
     corpus: str
     tokenizer: Tokenizer
     train: Part
     valid: Part
     scored: Part
-    """The beginning of the validation text that evaluations during training score."""
+    """The leading part of the validation text, which is scored in evaluations during training."""
     test: Part | None
     notes: tuple[str, ...] = ()
 
@@ -94,22 +96,24 @@ def prepare(
     check_vocabulary: Callable[[int], object] = lambda _: None,
 ) -> Prepared:
     """
-    Fill a run's data folder; `prepared.json` is the last file, so where it is, all are.
+    Split and encode a corpus into a run's data folder.
+
+    `prepared.json` is written last, so that its presence means the folder is complete.
 
     Args:
-        corpus: what to train on.
-        held_out: what of it is not trained on.
-        config: what a token is.
-        run: where the files go; there are none yet.
-        given: a tokenizer that is there already, of the kind that `config` names; None: train one.
-        extend: give the tokens that it does not know ids of their own, as far as `config` allows.
-        needed_tokens: the fewest tokens that can be trained on.
-        scored_tokens: how many tokens of the validation text evaluations score; None: all of them.
-        check_vocabulary: is given V, and raises an error if the network cannot be made for it.
+        corpus: text to train on, with its own validation and test text if it has them.
+        held_out: settings for the validation and test text.
+        config: settings of the tokenizer.
+        run: run folder without data files.
+        given: existing tokenizer of the kind named in `config`; None: train one.
+        extend: add the tokens that `given` lacks, if they occur at least `config.min_count` times.
+        needed_tokens: minimum length of the training text, in tokens.
+        scored_tokens: number of leading validation tokens to score in evaluations; None: all.
+        check_vocabulary: called with V; raises an error if no network can be built for it.
 
     Raises:
         ConfigError: the given vocabulary cannot be extended.
-        CorpusError: a part of the corpus would be empty or too short, or cannot be read.
+        CorpusError: a part of the corpus is empty or too short, or cannot be read.
         WriteError: the folder cannot be written to.
     """
     kind = TOKENIZERS[config.tokenizer]
@@ -138,7 +142,7 @@ def prepare(
         tokenizer=tokenizer,
         train=parts["train"],
         valid=parts["valid"],
-        scored=_beginning(run.valid_text, parts["valid"], tokenizer, scored_tokens),
+        scored=_measure_beginning(run.valid_text, parts["valid"], tokenizer, scored_tokens),
         test=parts.get("test"),
         notes=tuple(notes),
     )
@@ -146,11 +150,11 @@ def prepare(
 
 def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
     """
-    What `prepare` made of a corpus, read from the run folder.
+    Load a corpus that `prepare` wrote to a run folder, and verify its checksums.
 
     Args:
-        run: the run folder.
-        scored_tokens: as for `prepare`.
+        run: run folder with data files.
+        scored_tokens: as in `prepare`.
 
     Raises:
         ModelError: a file is missing or damaged; the message says which.
@@ -159,7 +163,7 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
         saved = json.loads(run.prepared.read_text(encoding="utf-8"))
         if saved.pop("own_crc32", None) not in (None, _own_checksum(saved)):
             raise ValueError("it is damaged")
-        checksums = dict(saved.get("crc32", {}))  # there are none in runs of the first lmgen
+        checksums = dict(saved.get("crc32", {}))  # the first version of lmgen wrote none
         parts = {name: Part(**saved["parts"][name]) for name in PARTS if name in saved["parts"]}
         prepared = Prepared(
             corpus=str(saved["corpus"]),
@@ -173,12 +177,12 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
         raise ModelError(f"cannot read {run.prepared} ({error}); train again with --overwrite") from error
     if checksums:
         _check_files(_files(run, parts), checksums)
-    scored = _beginning(run.valid_text, prepared.valid, prepared.tokenizer, scored_tokens)
+    scored = _measure_beginning(run.valid_text, prepared.valid, prepared.tokenizer, scored_tokens)
     return replace(prepared, scored=scored)
 
 
 def _check_files(files: Iterable[Path], checksums: Mapping[str, int]) -> None:
-    """Compare what was prepared with what is there."""
+    """Raise ModelError for a file that is unreadable or does not match its checksum."""
     for file in files:
         try:
             whole = checksum(file) == checksums.get(file.name)
@@ -192,22 +196,22 @@ def _check_files(files: Iterable[Path], checksums: Mapping[str, int]) -> None:
 
 
 def _files(run: RunFolder, parts: Iterable[str]) -> list[Path]:
-    """The files of the parts of a corpus."""
+    """The token files of the given parts, and the text files of those held out."""
     return [file for part in parts for file in run.files_of(part) if file is not None]
 
 
 def _own_checksum(saved: Mapping[str, Any]) -> int:
-    """Of what `prepared.json` says."""
+    """CRC-32 of the contents of `prepared.json`, without the field that stores it."""
     return zlib.crc32(json.dumps(saved).encode())
 
 
 def _extended(given: Tokenizer, missing: Mapping[str, int], config: TokenizerConfig) -> Tokenizer:
-    """The tokenizer with what it lacks, but for tokens that are too rare."""
+    """The tokenizer plus the missing tokens that occur at least `min_count` times."""
     return given.extended([token for token, count in missing.items() if count >= config.min_count])
 
 
 def _vocabulary_notes(given: Tokenizer, used: Tokenizer, missing: Mapping[str, int]) -> list[str]:
-    """What a vocabulary lacks for a text, and what was added to it."""
+    """Notes on tokens that were added to the vocabulary, and on those still unknown."""
     if not missing:
         return []
     new = used.vocabulary_size - given.vocabulary_size
@@ -235,14 +239,14 @@ def _held_out_notes(parts: Mapping[str, Part]) -> list[str]:
 
 
 def _examples(counts: Mapping[str, int]) -> str:
-    """The most frequent tokens with their counts: `'é' 12, 'ü' 3, ...`."""
+    """List the most frequent tokens with their counts: `'é' 12, 'ü' 3, ...`."""
     frequent = sorted(counts, key=lambda token: -counts[token])
     shown = [f"{token[:60]!r} {counts[token]:,}" for token in frequent[:EXAMPLES]]
     return ", ".join(shown) + (", ..." if len(frequent) > EXAMPLES else "")
 
 
 def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part:
-    """Write one part's ids (and what is held out as text too), and count it."""
+    """Write the token ids of one part, and its text if it is held out; return its size."""
     counter = TextCounter()
     unknown = 0
 
@@ -255,7 +259,7 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
 
     chunks = counter.counting(text.chunks())
     ids_path, text_path = run.files_of(name)
-    with _copied(chunks, text_path) as passed:
+    with _copied_to(chunks, text_path) as passed:
         blocks = counted(tokenizer.encode_stream(passed))
         tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size)
     if tokens == 0:
@@ -273,15 +277,15 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
     )
 
 
-def _beginning(path: Path, whole: Part, tokenizer: Tokenizer, limit: int | None) -> Part:
+def _measure_beginning(path: Path, whole: Part, tokenizer: Tokenizer, limit: int | None) -> Part:
     """
-    How much of a text its first `limit` tokens are: characters up to where the next token begins.
+    Size of the first `limit` tokens of a text, with characters counted up to the start of the next token.
 
     Args:
-        path: the text, as `prepare` wrote it.
-        whole: all of it.
-        tokenizer: by which its tokens are counted.
-        limit: None: all of it.
+        path: text file written by `prepare`.
+        whole: size of the whole text.
+        tokenizer: tokenizer whose tokens are counted.
+        limit: number of tokens; None: the whole text.
 
     Raises:
         ModelError: the text cannot be read.
@@ -289,12 +293,12 @@ def _beginning(path: Path, whole: Part, tokenizer: Tokenizer, limit: int | None)
     if limit is None or whole.tokens <= limit:
         return whole
     tokens = unknown = 0
-    for ids, offsets in tokenizer.encode_stream_with_offsets(_kept(path)):
+    for ids, offsets in tokenizer.encode_stream_with_offsets(_read_chunks(path)):
         taken = ids[: limit - tokens]
         tokens += len(taken)
         unknown += int((taken == tokenizer.unknown).sum()) if tokenizer.unknown is not None else 0
         if len(taken) < len(ids):
-            counts = count(cut(_kept(path), 0, int(offsets[len(taken)])))
+            counts = count(cut(_read_chunks(path), 0, int(offsets[len(taken)])))
             return Part(
                 tokens=tokens,
                 unknown_tokens=unknown,
@@ -305,8 +309,8 @@ def _beginning(path: Path, whole: Part, tokenizer: Tokenizer, limit: int | None)
     return whole
 
 
-def _kept(path: Path) -> Iterator[str]:
-    """A text that `prepare` wrote, in pieces."""
+def _read_chunks(path: Path) -> Iterator[str]:
+    """Read a held-out text that `prepare` wrote, in chunks."""
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             yield from iter(lambda: file.read(1 << 20), "")
@@ -315,8 +319,8 @@ def _kept(path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _copied(chunks: Iterable[str], path: Path | None) -> Iterator[Iterable[str]]:
-    """Pass chunks on; with a path, write them there as they pass."""
+def _copied_to(chunks: Iterable[str], path: Path | None) -> Iterator[Iterable[str]]:
+    """Pass chunks through; if there is a path, also write each one to that file."""
     if path is None:
         yield chunks
         return
@@ -328,7 +332,7 @@ def _copied(chunks: Iterable[str], path: Path | None) -> Iterator[Iterable[str]]
 
 
 def _check_length(tokens: int, needed: int) -> None:
-    """Refuse a training text that is too short for its windows, before there is a run folder."""
+    """Raise CorpusError if the training text is shorter than one window."""
     if tokens < needed:
         raise CorpusError(
             f"the training text has {tokens} tokens, but one window needs at least {needed}: take more text, "

@@ -1,4 +1,4 @@
-"""Where a run's files are (a run folder is `checkpoints/NAME/`), and which run is the newest."""
+"""Paths of the files in a run folder (`checkpoints/NAME/`), and finding models and the newest run."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -7,78 +7,78 @@ from pathlib import Path
 from lmgen.errors import ModelError
 
 CHECKPOINTS = Path("checkpoints")
-"""Where runs are saved and looked for when nothing else is said."""
+"""Default parent folder of runs."""
 
 MODEL_SUFFIX = ".safetensors"
 
 RUNS_NAMED = 5
-"""So many runs are named to somebody who asked for one that is not there."""
+"""Maximum number of existing runs that the error for a missing model lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The files of one training run."""
+    """Paths of the files of one training run, which need not exist."""
 
     folder: Path
 
     @property
     def model(self) -> Path:
-        """The best model so far: one file that needs no other."""
+        """The model with the best validation loss so far, in one self-contained file."""
         return self.folder / "model.safetensors"
 
     @property
     def ngram(self) -> Path:
-        """The n-gram baseline, fitted on the same tokens."""
+        """The n-gram baseline, fitted on the same training tokens."""
         return self.folder / "ngram.safetensors"
 
     @property
     def mixture(self) -> Path:
-        """The weights with which the two are mixed."""
+        """The mixture weights of the model and its n-gram baseline."""
         return self.folder / "mixture.json"
 
     @property
     def config(self) -> Path:
-        """Every setting of the run."""
+        """The settings as requested, and all others as derived from them."""
         return self.folder / "config.toml"
 
     @property
     def metrics(self) -> Path:
-        """A line for each evaluation."""
+        """Metrics as JSON Lines, one line per evaluation."""
         return self.folder / "metrics.jsonl"
 
     @property
     def last(self) -> Path:
-        """All that a resumed run needs."""
+        """The last checkpoint: the complete training state, from which a run resumes."""
         return self.folder / "last" / "training.safetensors"
 
     @property
     def previous(self) -> Path:
-        """The same, as it was one checkpoint before: what is left if the last one is damaged."""
+        """The checkpoint before the last, used if the last one is damaged."""
         return self.folder / "last" / "previous.safetensors"
 
     @property
     def unfinished(self) -> Path:
-        """The next one, while it is written and read back."""
+        """The next checkpoint, until it has been written and verified."""
         return self.folder / "last" / "new.safetensors"
 
     @property
     def lock(self) -> Path:
-        """Locked by the process that trains here (runs/lock.py)."""
+        """Lock file, held by the process that trains this run (runs/lock.py)."""
         return self.folder / ".lock"
 
     @property
     def new(self) -> "RunFolder":
-        """Where a run is prepared that is to be in this folder (runs/new_run.py)."""
+        """Folder in which a new run is prepared before it moves to this one (runs/new_run.py)."""
         return RunFolder(self.folder / ".new")
 
     @property
     def data(self) -> Path:
-        """The corpus as it was prepared."""
+        """Folder of the prepared corpus."""
         return self.folder / "data"
 
     @property
     def prepared(self) -> Path:
-        """The tokenizer by which the token files were made, and how much of what there is."""
+        """The tokenizer of the token files, the sizes of the parts, and checksums."""
         return self.data / "prepared.json"
 
     @property
@@ -93,51 +93,53 @@ class RunFolder:
 
     @property
     def valid_text(self) -> Path:
-        """The validation text itself."""
+        """The validation text, UTF-8."""
         return self.data / "valid.txt"
 
     @property
     def test_text(self) -> Path:
-        """The test text, where one was held out."""
+        """The test text, UTF-8; absent if none was held out."""
         return self.data / "test.txt"
 
     @property
     def held_out_text(self) -> Path | None:
-        """The text to evaluate on if no other is named: the test text, else the validation text."""
+        """Default text for evaluation: the test text, else the validation text; None if neither exists."""
         return next((text for text in (self.test_text, self.valid_text) if text.exists()), None)
 
     def files_of(self, part: str) -> tuple[Path, Path | None]:
         """
-        Where the ids and the text of `train`, `valid` or `test` are; the training text itself is not kept.
+        Paths of the token ids and the text of `train`, `valid` or `test`.
+
+        The text path is None for `train`: a run does not keep a copy of its training text.
         """
         ids = self.data / f"{part}.npy"
         return ids, None if part == "train" else ids.with_suffix(".txt")
 
 
 def run_of(model: Path) -> RunFolder | None:
-    """The run folder that a model file is the model of; None for a model file on its own."""
+    """The run folder that a model file belongs to; None for a stand-alone model file."""
     folder = RunFolder(model.parent)
     return folder if folder.config.exists() and model == folder.model else None
 
 
 def find_model(path: Path | None, checkpoints: Path = CHECKPOINTS) -> Path:
     """
-    The model file that is meant by a run folder, by a file, or by nothing (the newest run).
+    Find the model file of a run folder; a file stands for itself, and None for the newest run.
 
     Raises:
-        ModelError: there is none; the message says what to do.
+        ModelError: there is no model; the message suggests what to do.
     """
     if path is None:
         return newest_run(checkpoints).model
     try:
         return _model_at(path, checkpoints)
-    except OSError as error:  # a text where its model is expected is too long for a name
+    except OSError as error:  # a text in place of a path can be too long for a file name
         advice = suggested_run(path, checkpoints)
         raise ModelError(f"cannot read {path}: {error.strerror}; {advice}") from error
 
 
 def suggested_run(path: Path, checkpoints: Path = CHECKPOINTS) -> str:
-    """What to say to somebody who asked for a model where there is none: which runs there are."""
+    """Advice for an error about a missing model: the run with the closest name, or a list of runs."""
     runs = {folder.name: str(folder) for folder in _runs(checkpoints)}
     near = get_close_matches(path.name, runs, n=1)
     if near:
@@ -150,7 +152,7 @@ def suggested_run(path: Path, checkpoints: Path = CHECKPOINTS) -> str:
 
 def newest_run(checkpoints: Path = CHECKPOINTS) -> RunFolder:
     """
-    The run whose model was written last.
+    Find the run whose model was written last.
 
     Raises:
         ModelError: there is no run yet.
@@ -163,7 +165,7 @@ def newest_run(checkpoints: Path = CHECKPOINTS) -> RunFolder:
 
 def newest_begun(checkpoints: Path = CHECKPOINTS) -> RunFolder:
     """
-    The run that was begun or resumed last, whether it has a model yet or not.
+    Find the run that was started or resumed last, with or without a model.
 
     Raises:
         ModelError: there is no run yet.
@@ -195,12 +197,12 @@ def _model_at(path: Path, checkpoints: Path) -> Path:
 
 
 def _begins_like_a_model(path: Path) -> bool:
-    """A .safetensors file begins with the length of its header, 8 bytes, and the header, JSON."""
+    """Check for the start of a .safetensors file: 8 bytes of header length, then a JSON object."""
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{"
 
 
 def _runs(checkpoints: Path) -> list[Path]:
-    """The folders of runs that have a model, the newest first."""
+    """Folders of runs that have a model, newest first."""
     models = sorted((file.stat().st_mtime_ns, file) for file in checkpoints.glob("*/model.safetensors"))
     return [model.parent for _, model in reversed(models)]

@@ -1,4 +1,4 @@
-"""Which part of a corpus is trained on, and which is held out."""
+"""Split a corpus into training, validation and test text."""
 
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
@@ -6,27 +6,27 @@ from lmgen.text.corpora import Corpus
 from lmgen.text.sources import Text, open_text
 
 VALID_FRACTION = 0.1
-"""Held out for validation when neither the user nor the corpus says otherwise."""
+"""Default validation fraction, if neither the user nor the corpus defines a validation text."""
 
 
 def split_corpus(
     corpus: Corpus, held_out: HeldOutConfig, *, at_line_ends: bool = False, errors: str = "strict"
 ) -> dict[str, Text]:
     """
-    Cut a corpus into `train`, `valid` and, if there is to be one, `test`.
+    Split a corpus into `train`, `valid` and, if requested, `test`.
 
-    The held-out texts are files, the corpus's own, or fractions cut from its end: of N characters and
-    fractions v and t, training gets the first floor((1 - v - t) N), validation what follows, test the rest.
+    A held-out text is a file, the corpus's own, or a fraction from its end. For N characters and fractions
+    v and t, training gets the first floor((1 - v - t) N) characters, then comes validation, then test.
 
     Args:
-        corpus: the whole.
-        held_out: what the user says of its parts.
-        at_line_ends: move each cut to the next line end, for tokenizers that read lines.
-        errors: how held-out files are decoded, as `open_text` does it.
+        corpus: corpus to split.
+        held_out: the user's settings for validation and test text.
+        at_line_ends: move each cut to the next line end, for tokenizers that read whole lines.
+        errors: how to decode held-out files, as in `open_text`.
 
     Raises:
         CorpusError: a held-out file cannot be read.
-        ConfigError: a fraction is out of range, or they leave nothing to train on.
+        ConfigError: a fraction is out of range, or the fractions leave no training text.
     """
     valid = _held_out("valid", held_out, corpus, errors) or VALID_FRACTION
     test = _held_out("test", held_out, corpus, errors)
@@ -42,7 +42,11 @@ def split_corpus(
 
 
 def _held_out(name: str, held_out: HeldOutConfig, corpus: Corpus, errors: str) -> Text | float | None:
-    """A text, a fraction of the corpus, or None: what was asked for, else the corpus's own, else its rule."""
+    """
+    The `valid` or `test` part: a text, a fraction of the corpus, or None.
+
+    The user's setting comes first, then the corpus's own text, then the fraction in its recipe.
+    """
     asked: str | None = getattr(held_out, name)
     if asked is None:
         own: Text | None = getattr(corpus, name)
@@ -57,7 +61,7 @@ def _held_out(name: str, held_out: HeldOutConfig, corpus: Corpus, errors: str) -
 
 
 def _cut_off(text: Text, shares: dict[str, float], at_line_ends: bool) -> dict[str, Text]:
-    """Cut fractions from the end of a text, the last one last: `train` is what is left before them."""
+    """Cut fractions from the end of a text, in the order given; `train` is the text before them."""
     if not shares:
         return {}
     total = text.counts().characters
@@ -72,7 +76,7 @@ def _cut_off(text: Text, shares: dict[str, float], at_line_ends: bool) -> dict[s
 
 
 def _cut(text: Text, share: float, total: int, at_line_ends: bool) -> int:
-    """Where a share of the text ends, in characters; after the line end that follows, if one does."""
+    """End of a share of the text, in characters; with `at_line_ends`, moved past the next line end."""
     begin = int(share * total + 1e-6)  # 0.9 of 10 is 9, though 1 - 0.1 is a little less than 0.9
     if not at_line_ends:
         return begin

@@ -1,8 +1,8 @@
 """
-Token ids on disk: one .npy file, memory-mapped, in the smallest unsigned type that holds the vocabulary.
+Token ids on disk: a memory-mapped .npy file, in the smallest unsigned type that holds the vocabulary.
 
-Written block by block and read through the map, so that a corpus need not fit in memory. numpy's own format
-is used: `numpy.load("train.npy", mmap_mode="r")` reads it anywhere.
+Ids are written in blocks and read through the memory map, so that a corpus need not fit in memory. Other
+programs can read the file with `numpy.load("train.npy", mmap_mode="r")`.
 """
 
 import re
@@ -17,10 +17,10 @@ from lmgen.errors import CorpusError
 from lmgen.files import replacing
 
 BLOCK_IDS = 1 << 20
-"""Looked at together."""
+"""Ids per block when a file is scanned for its largest id."""
 
 HEADER_BYTES = 256
-"""More than there are before the ids."""
+"""Bytes to read for the header: more than any header that numpy writes."""
 
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '(?P<kind>\|u1|<u2|<u4)', 'fortran_order': False, "
@@ -36,10 +36,10 @@ def id_type(vocabulary_size: int) -> np.dtype[Any]:
 
 def write_tokens(path: Path, blocks: Iterable[IdArray], vocabulary_size: int) -> int:
     """
-    Write blocks of ids one after another; memory holds one block at a time.
+    Write blocks of ids to a token file, with only one block in memory at a time.
 
     Returns:
-        The number of ids.
+        The number of ids written.
     """
     kind = id_type(vocabulary_size)
     count = 0
@@ -58,12 +58,12 @@ def write_tokens(path: Path, blocks: Iterable[IdArray], vocabulary_size: int) ->
 
 def read_tokens(path: Path, vocabulary_size: int) -> IdArray:
     """
-    Map a token file into memory: (N,), read-only; pages are read when they are used.
+    Memory-map a token file, (N,), read-only.
 
-    They are read once before, to see that every id is below `vocabulary_size`.
+    The file is first scanned once to check that every id is below `vocabulary_size`.
 
     Raises:
-        CorpusError: the file is missing, cut short, or not a token file of that vocabulary.
+        CorpusError: the file is missing, truncated, or not a token file for that vocabulary.
     """
     try:
         ids = _mapped(path)
@@ -86,10 +86,12 @@ def read_tokens(path: Path, vocabulary_size: int) -> IdArray:
 
 def _mapped(path: Path) -> IdArray:
     """
-    Map what `write_tokens` wrote. numpy's own reader takes many other files too, and evaluates their headers.
+    Memory-map a file written by `write_tokens`.
+
+    numpy's own reader is not used: it accepts many other files, and evaluates their headers as Python.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the file has another format or the wrong length.
     """
     with path.open("rb") as file:
         header = _HEADER.match(file.read(HEADER_BYTES))
@@ -104,7 +106,7 @@ def _mapped(path: Path) -> IdArray:
 
 
 def _largest(path: Path, ids: IdArray) -> int:
-    """The largest id, read from the file block by block: what is read through the map counts as memory."""
+    """Find the largest id by reading blocks: pages read through the map would count as used memory."""
     largest = 0
     with path.open("rb") as file:
         file.seek(path.stat().st_size - ids.nbytes)

@@ -1,8 +1,8 @@
 """
-Token ids to training windows: inputs and targets, each (T, B).
+Cut token ids into training windows: inputs and targets, each (T, B).
 
-A text of N ids is folded into B streams of equal length, each a contiguous part of it; what is left over at
-the end (fewer than B ids) is not used. Windows are cut across all streams at once:
+A text of N ids is folded into B contiguous streams of equal length; the remainder at the end (fewer than B
+ids) is not used. Each window is a slice of T steps across all streams:
 
     text  a b c d e f g h i j k l m n o p q r     B = 3 streams, T = 2 steps, "·" is the start token
 
@@ -11,18 +11,18 @@ the end (fewer than B ids) is not used. Windows are cut across all streams at on
                     │ g  h │     │ i  j │     │ k  l │      stream 1
                     └ m  n ┘     └ o  p ┘     └ q  r ┘      stream 2
 
-    inputs          ┌ ·  a ┐     ┌ b  c ┐     ┌ d  e ┐      each target's token before,
-                    │ f  g │     │ h  i │     │ j  k │      in the text: the first one's
-                    └ l  m ┘     └ n  o ┘     └ p  q ┘      is the start token
+    inputs          ┌ ·  a ┐     ┌ b  c ┐     ┌ d  e ┐      the token before each target
+                    │ f  g │     │ h  i │     │ j  k │      in the text; before the first
+                    └ l  m ┘     └ n  o ┘     └ p  q ┘      one, the start token
 
 Stateful training (`carry`) reads the windows in this order and carries each stream's state from one to the
-next, so that a stream is one long sequence of which only the gradients are cut; but in a long text a stream
-restarts from zeros now and then (RESTART_WINDOWS in training/state.py). Stateless training (`reset`) cuts the
-text into N / T separate windows, shuffles them anew in every epoch, and starts each from zeros.
+next, so that only gradients are truncated at window boundaries; in a long text a stream occasionally restarts
+from a zero state (RESTART_WINDOWS in training/state.py). Stateless training (`reset`) cuts the text into
+N / T separate windows, reshuffles them every epoch, and starts each from a zero state.
 
-Windows read in order may vary in length, so that they are cut at other places in every epoch, and each token
-is at times far enough from a window's start for gradients to reach what it depends on (Merity, Keskar and
-Socher 2017, section 4.1). Every token is read once an epoch all the same.
+Stateful windows may vary in length. Their boundaries then move from epoch to epoch, so that gradients can
+sometimes reach what a token depends on even if it is close to a boundary of equal windows (Merity, Keskar and
+Socher 2017, section 4.1). Every token is still read once per epoch.
 """
 
 from collections.abc import Iterator
@@ -43,38 +43,38 @@ DEVIATION = 5.0
 """Standard deviation of the length of a varied window, in steps."""
 
 SHORTEST = 5
-"""The shortest varied window, in steps (T, where that is less)."""
+"""Minimum length of a varied window, in steps (T if that is less)."""
 
 LONGEST_ABOVE = 10
-"""How many steps a varied window may be longer than T, to bound memory: 70 steps become at most 80."""
+"""Maximum steps that a varied window exceeds T by, to bound memory: with T = 70, at most 80."""
 
 
 def needed_tokens(streams: int, length: int, *, carried: bool) -> int:
-    """The fewest tokens that make a window: one for each stream, or a whole window of one."""
+    """Minimum number of tokens for one window: a token per stream if carried, otherwise T for one stream."""
     return streams if carried else length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
     """
-    The batches of one text: it is cut into windows of T steps across B streams (see `Batches`).
+    A source of batches (see `Batches`) that cuts one text into windows of T steps across B streams.
 
     Raises:
         CorpusError: the text is too short for one window.
     """
 
     ids: IdArray
-    """The whole text, (N,); a memory map will do."""
+    """The whole text, (N,); may be a memory map."""
 
     start_token: int
     streams: int
-    """B."""
+    """Number of streams B."""
     length: int
-    """T."""
+    """Window length T, in steps."""
     carried: bool
-    """Whether the state is carried from window to window."""
+    """Whether each stream continues from window to window, with its state carried over."""
     varied: bool = False
-    """Whether the lengths of carried windows are drawn around T, anew in every epoch."""
+    """Whether each epoch draws new random lengths around T for carried windows."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,13 +83,13 @@ class Windows:
             raise CorpusError(f"{len(self.ids)} tokens are too few: one window needs at least {needed}")
 
     def count(self, epoch: int) -> int:
-        """Windows in an epoch."""
+        """Number of windows in an epoch."""
         if self.carried:
             return len(self._ends(epoch))
         return -(-(len(self.ids) // self.length) // self.streams)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The windows of an epoch in order, from number `first` on: the same for the same seed and epoch."""
+        """Yield the windows of an epoch from number `first`, determined by the seed and the epoch."""
         if self.carried:
             begins = self._stream_begins()
             for begin, end in list(pairwise([0, *self._ends(epoch).tolist()]))[first:]:
@@ -101,10 +101,10 @@ class Windows:
 
     def learning_rate_share(self, batch: Batch) -> float:
         """
-        In proportion to the steps of a window of varied length, otherwise 1.
+        Length of a varied window divided by T; 1 for windows of equal length.
 
-        The loss is a mean, so a token in a short window would otherwise weigh more than one in a long window
-        (Merity, Keskar and Socher 2017, section 4.1).
+        The loss is a mean over the window, so without this factor a token in a short window would count more
+        than one in a long window (Merity, Keskar and Socher 2017, section 4.1).
         """
         return len(batch.targets) / self.length if self.varied else 1.0
 
@@ -116,7 +116,7 @@ class Windows:
         return np.arange(self.streams) * self._stream_length
 
     def _ends(self, epoch: int) -> Int64Array:
-        """Where in its stream each carried window ends."""
+        """End offset of each carried window within its stream."""
         stream_length = self._stream_length
         if self.varied:
             return _varied_ends(stream_length, self.length, self.seed, epoch)
@@ -127,7 +127,7 @@ class Windows:
         return np.random.default_rng([self.seed, epoch]).permutation(begins)
 
     def _window(self, begins: Int64Array, length: int) -> Batch:
-        """Targets from each of `begins` on, with the token before each as its input."""
+        """Cut a window: the targets of stream b start at `begins[b]`; each input is the token before its target."""
         rows = [self.ids[max(begin - 1, 0) : begin + length].astype(np.int64) for begin in begins.tolist()]
         rows = [
             row if begin else np.concatenate([[self.start_token], row])
@@ -137,18 +137,18 @@ class Windows:
         return Batch(np.ascontiguousarray(columns[:-1]), np.ascontiguousarray(columns[1:]))
 
 
-# Cached, since the number of windows is asked for after every update.
+# Cached because training asks for the number of windows after every update.
 
 
 @lru_cache(maxsize=2)
 def _equal_ends(stream_length: int, length: int) -> Int64Array:
-    """Where windows of T steps end, the last at the end of the stream."""
+    """End offsets of windows of T steps; the last window ends with the stream and may be shorter."""
     return np.append(np.arange(length, stream_length, length), stream_length)
 
 
 @lru_cache(maxsize=2)
 def _varied_ends(stream_length: int, length: int, seed: int, epoch: int) -> Int64Array:
-    """Where windows of lengths drawn around T end."""
+    """End offsets of windows with random lengths around T; the last window ends with the stream."""
     random = np.random.default_rng([seed, epoch])
     shortest = min(SHORTEST, length)
     most = -(-stream_length // shortest)

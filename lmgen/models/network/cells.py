@@ -1,22 +1,23 @@
 """
 The equations of every recurrent cell, each written once, for numpy and torch arrays alike.
 
-A recurrent layer computes W v + b from its input v, for all steps of a window at once, and leaves the rest to
-its cell:
+A recurrent layer computes W v + b from its input v, for all steps of a window at once. The cell computes the
+rest, step by step:
 
     x = W v + b                  weight_input (G*H, I), bias (G*H)
     state' = step(x, state, multiply, vectors)
 
-W and b hold the cell's G gates as blocks of H rows, in the order of `Cell.gates`. `x` is (B, G*H), the state
-a tuple of arrays, (B, H), whose first is always the hidden state h. The cell itself says what its recurrent
-matrices multiply: `multiply("weight_recurrent", h)` is U h for each stream. A cell may do so at any place of
-its equations, with any number of matrices, or not at all. What else it learns are vectors, which the step
-finds in `vectors` by name, together with b as `bias`.
+W and b hold the cell's G gates as blocks of H rows, in the order of `Cell.gates`. `x` is (B, G*H), and the
+state is a tuple of arrays, (B, H), starting with the hidden state h. The cell chooses what its recurrent
+matrices multiply: `multiply("weight_recurrent", h)` computes U h for each stream. A step may multiply at any
+point of its equations, by any number of matrices, or not at all. All other parameters are vectors: the step
+gets them by name in `vectors`, along with b as `bias`.
 
-A new cell is a function and an entry in CELLS; everything else, from `--cell` to the count of parameters,
-derives from the entry. A step uses `+ - * / **`, slices, `blocks`, `normalise` and functions.py, and changes
-nothing in place; `gate` names what its gates are for whoever looks inside. It may do anything else that both
-numpy's and torch's arrays can, such as `abs`, but then it trains more slowly, by torch's autograd.
+A new cell is a function and an entry in CELLS; everything else, from `--cell` to parameter counts, derives
+from the entry. A step may use `+ - * / **`, slices, `blocks`, `normalise` and functions.py, and must not
+modify an array in place. It passes each gate through `gate`, which makes gates visible to
+`RecurrentModel.read`. Any other operation that numpy and torch arrays share, such as `abs`, works too, but
+training then falls back to torch's autograd, which is slower.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,32 +29,32 @@ from lmgen.models.network.functions import Array, gate, relu, sigmoid, tanh
 from lmgen.models.network.initializers import Initializer, orthogonal
 
 CellState = tuple[Array, ...]
-"""Each (B, H); h comes first."""
+"""The parts of a cell's state, each (B, H); the hidden state h comes first."""
 
 Multiply = Callable[[str, Array], Array]
-"""Name of a matrix U, (O, H), and values v, (B, H) -> U v of each stream, (B, O)."""
+"""Maps the name of a matrix U, (O, H), and values v, (B, H), to U v for each stream, (B, O)."""
 
 Vectors = Mapping[str, Array]
 
 Step = Callable[[Array, CellState, Multiply, Vectors], CellState]
-"""x, the state before, `multiply` and the vectors -> the state after."""
+"""Maps x, the previous state, `multiply` and the vectors to the next state."""
 
 EPSILON = 1e-5
-"""ε: what keeps `normalise` from dividing by nothing."""
+"""ε in `normalise`, which prevents division by zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A recurrent matrix of a cell: `blocks` square blocks on top of each other, (blocks * H, H)."""
+    """A recurrent matrix of a cell: `blocks` square blocks stacked vertically, (blocks * H, H)."""
 
     blocks: int = 1
     start: Initializer = orthogonal
-    """How each block starts."""
+    """Initializer of each block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A vector that a cell learns, (blocks * H)."""
+    """A parameter vector of a cell, (blocks * H), initialized to a constant."""
 
     blocks: int = 1
     start: float = 0.0
@@ -61,27 +62,27 @@ class Vector:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cell:
-    """A recurrent cell: what it learns, what it remembers, and its equations."""
+    """A recurrent cell: its parameters, the parts of its state, and its equations."""
 
     gates: tuple[str, ...]
-    """The blocks of W and b, in the order they are stored."""
+    """Names of the blocks of W and b, in storage order."""
 
     states: tuple[str, ...]
-    """The parts of the state; the first one is the output."""
+    """Names of the parts of the state; the first is the output."""
 
     step: Step
 
     matrices: Mapping[str, Matrix] | None = None
-    """What the step may multiply by; None: `weight_recurrent` alone, with a block for each gate."""
+    """The recurrent matrices by name; None: only `weight_recurrent`, with one block per gate."""
 
     vectors: Mapping[str, Vector] = field(default_factory=dict)
 
     bias: Mapping[str, float] = field(default_factory=dict)
-    """What b starts from in some gates; 0 in the others."""
+    """Initial value of b for individual gates; 0 for the rest."""
 
     @property
     def recurrent(self) -> Mapping[str, Matrix]:
-        """The recurrent matrices by name, the default written out."""
+        """The recurrent matrices by name, with the default filled in."""
         return {"weight_recurrent": Matrix(len(self.gates))} if self.matrices is None else self.matrices
 
 
@@ -103,9 +104,9 @@ def lstm(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> Ce
 
 def lstm_peephole(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:
     """
-    LSTM whose gates see the cell state: input and forget gate the one before, the output gate the new one.
+    LSTM with peepholes: input and forget gate also see c, the output gate sees c'.
 
-    i = σ(x_i + r_i + p_i c)   f = σ(x_f + r_f + p_f c)   o = σ(x_o + r_o + p_o c')   the rest as in `lstm`
+    i = σ(x_i + r_i + p_i c)   f = σ(x_f + r_f + p_f c)   o = σ(x_o + r_o + p_o c')   the rest is as in `lstm`
 
     Gers and Schmidhuber 2000.
     """
@@ -119,12 +120,13 @@ def lstm_peephole(x: Array, state: CellState, multiply: Multiply, vectors: Vecto
 
 def lstm_layernorm(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:
     """
-    LSTM with layer normalisation N (see `normalise`) of both products, over all gates together, and of c'.
+    LSTM with layer normalisation N (see `normalise`) of both products, each over all gates at once, and of
+    c'.
 
     a = α_x N(W v) + α_r N(U h) + b   c' = σ(a_f) c + σ(a_i) tanh(a_g)   h' = σ(a_o) tanh(α_c N(c') + β_c)
 
-    Ba, Kiros and Hinton 2016, supplementary material, where each product has a shift of its own too: here
-    they are part of b. The α are the gains, β_c is `bias_cell`.
+    Ba, Kiros and Hinton 2016, supplementary material. There each product also has its own shift; here b
+    replaces both. The α are the gains, β_c is `bias_cell`.
     """
     h, c = state
     b = vectors["bias"]
@@ -138,13 +140,13 @@ def lstm_layernorm(x: Array, state: CellState, multiply: Multiply, vectors: Vect
 
 def gru(x: Array, state: CellState, multiply: Multiply, vectors: Vectors) -> CellState:
     """
-    Gated recurrent unit, with the reset gate after the recurrent product (as cuDNN and torch compute it).
+    Gated recurrent unit, with the reset gate applied after the recurrent product (as in cuDNN and torch).
 
     r = U h
     s = σ(x_s + r_s)   z = σ(x_z + r_z)   n = tanh(x_n + s (r_n + b_n))   h' = (1 - z) n + z h
 
-    Cho et al. 2014, equations 5 to 8, in the version 1406.1078v1 of the candidate: the product comes first,
-    so that all three gates are one matrix product. b_n is `bias_recurrent`.
+    Cho et al. 2014, equations 5 to 8, with the candidate as in arXiv:1406.1078v1: the product comes before
+    the reset gate, so that one matrix product serves all three blocks. b_n is `bias_recurrent`.
     """
     (h,) = state
     x_s, x_z, x_n = blocks(x, 3)
@@ -173,9 +175,8 @@ def rnn_sigmoid(x: Array, state: CellState, multiply: Multiply, vectors: Vectors
 _LSTM: dict[str, Any] = {
     "gates": ("input", "forget", "candidate", "output"),
     "states": ("h", "c"),
-    "bias": {
-        "forget": 1.0
-    },  # it remembers until it learns otherwise: Gers et al. 2000; Jozefowicz et al. 2015
+    # Remember by default, so that gradients flow early in training: Gers et al. 2000; Jozefowicz et al. 2015.
+    "bias": {"forget": 1.0},
 }
 
 CELLS = {
@@ -209,10 +210,10 @@ CELLS = {
 
 def cell_named(name: str) -> Cell:
     """
-    The cell of that name.
+    Look up a cell in `CELLS`.
 
     Raises:
-        ConfigError: there is none; the message lists those there are.
+        ConfigError: the name is unknown; the message lists all names.
     """
     try:
         return CELLS[name]
@@ -221,12 +222,12 @@ def cell_named(name: str) -> Cell:
 
 
 def blocks(array: Array, count: int) -> list[Array]:
-    """Cut the last axis into equal parts: (B, G*H) -> G times (B, H)."""
+    """Split the last axis into equal parts: (B, G*H) -> G times (B, H)."""
     size = array.shape[-1] // count
     return [array[..., part * size : (part + 1) * size] for part in range(count)]
 
 
 def normalise(array: Array) -> Array:
-    """Shifted and scaled to mean 0 and variance 1 along the last axis: (a - μ) / sqrt(σ² + ε)."""
-    centred = array - array.mean(-1, keepdims=True)  # torch knows `keepdims` too
+    """Shift and scale to mean 0 and variance 1 along the last axis: (a - μ) / sqrt(σ² + ε)."""
+    centred = array - array.mean(-1, keepdims=True)  # torch also accepts `keepdims`
     return centred / ((centred * centred).mean(-1, keepdims=True) + EPSILON) ** 0.5

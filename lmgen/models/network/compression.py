@@ -1,18 +1,19 @@
 """
-A network's weights in fewer bytes for a model file, and back to float32, trusting nothing.
+Compress a network's weights for a model file, and expand untrusted files back to float32.
 
-Matrices hold nearly all parameters and are compressed; vectors (the biases) stay float32. Of a matrix W,
-(R, C), a file keeps one of
+Matrices hold nearly all parameters and are compressed; vectors (the biases) stay float32. A matrix W, (R, C),
+is stored in one of three forms:
 
     float32   W          float32, (R, C)
     float16   W          float16, (R, C); half the bytes, |error| <= max(2^-11 |w|, 2^-25)
     int8      W          int8, (R, C); a quarter of the bytes: w = W[r, c] * scale[r], |error| <= scale[r] / 2
               W.scale    float32, (R,)
 
-A row of W is one output of its layer, or one token's vector: weights that are of one size. A row's scale
-takes its largest |w| to 127 (symmetric and per channel: Krishnamoorthi 2018, arXiv:1806.08342, section 2.2).
-Searching each row for the scale of least squared error, which cuts off its largest weights, was tried: the
-error falls by 3%, but bits per character move either way, by less than 0.0004 on three trained networks.
+A row of W belongs to one output unit of its layer, or is one token's vector, so its weights have similar
+magnitudes. The row's scale maps its largest |w| to 127 (symmetric, per channel: Krishnamoorthi 2018,
+arXiv:1806.08342, section 2.2). The scale of least squared error for each row, which clips its largest
+weights, was also tried: the error falls by 3%, but bits per character change by less than 0.0004, up or down,
+on three trained networks.
 """
 
 from collections.abc import Mapping
@@ -25,27 +26,27 @@ from lmgen.arrays import Float32Array, Tensors
 from lmgen.errors import ConfigError, ModelError
 
 Weights = Literal["float32", "float16", "int8"]
-"""How a file stores the matrices."""
+"""Storage type of the matrices in a model file."""
 
 WEIGHTS: tuple[str, ...] = get_args(Weights)
 
 
 LARGEST_INT8 = 127
-"""-128 is not used: the range is symmetric."""
+"""Largest quantized magnitude; -128 is unused, to keep the range symmetric."""
 
 _SCALE = ".scale"
 
 
 def compress(parameters: Mapping[str, Float32Array], weights: str) -> dict[str, npt.NDArray[Any]]:
     """
-    Turn float32 arrays into what a file stores.
+    Convert float32 arrays to the tensors of a model file.
 
     Args:
         parameters: finite arrays by name.
-        weights: one of `WEIGHTS`.
+        weights: storage type, one of `WEIGHTS`.
 
     Raises:
-        ConfigError: `weights` is something else.
+        ConfigError: `weights` is unknown.
         ModelError: a weight is too large for float16.
     """
     if weights not in WEIGHTS:
@@ -55,24 +56,24 @@ def compress(parameters: Mapping[str, Float32Array], weights: str) -> dict[str, 
         if weights == "float32" or array.ndim != 2:
             tensors[name] = array
         elif weights == "float16":
-            tensors[name] = _halved(name, array)
+            tensors[name] = _to_float16(name, array)
         else:
-            tensors[name], tensors[name + _SCALE] = _quantized(array)
+            tensors[name], tensors[name + _SCALE] = _to_int8(array)
     return tensors
 
 
 def expand(tensors: Tensors, weights: object) -> dict[str, npt.NDArray[Any]]:
     """
-    Turn what a file stores back into float32 arrays.
+    Convert the tensors of a model file back to float32 arrays.
 
-    Whether these are the arrays of some network, and finite, is for the network to check.
+    The caller must check that names and shapes fit the network and that all values are finite.
 
     Args:
-        tensors: of the file, all of them.
-        weights: what its header says, which may be anything.
+        tensors: all tensors of the file.
+        weights: storage type from the file's header; untrusted.
 
     Raises:
-        ModelError: the tensors are not such as `weights` promises.
+        ModelError: the tensors do not match `weights`.
     """
     if weights not in WEIGHTS:
         raise ModelError(f"its weights are {weights!r}; known here are {', '.join(WEIGHTS)}")
@@ -86,12 +87,12 @@ def expand(tensors: Tensors, weights: object) -> dict[str, npt.NDArray[Any]]:
             parameters[name] = matrix.astype(np.float32)
             if weights == "int8":
                 scales = _checked_scales(name, len(matrix), parameters.pop(name + _SCALE, None))
-                with np.errstate(over="ignore"):  # the network refuses what is not finite
+                with np.errstate(over="ignore"):  # the network rejects non-finite values
                     parameters[name] *= scales[:, None]
     return parameters
 
 
-def _halved(name: str, matrix: Float32Array) -> npt.NDArray[np.float16]:
+def _to_float16(name: str, matrix: Float32Array) -> npt.NDArray[np.float16]:
     largest = np.abs(matrix).max()
     if largest > np.finfo(np.float16).max:
         raise ModelError(
@@ -100,19 +101,19 @@ def _halved(name: str, matrix: Float32Array) -> npt.NDArray[np.float16]:
     return matrix.astype(np.float16)
 
 
-def _quantized(matrix: Float32Array) -> tuple[npt.NDArray[np.int8], Float32Array]:
-    """The nearest multiples of each row's scale, (R, C), and the scales, (R,)."""
+def _to_int8(matrix: Float32Array) -> tuple[npt.NDArray[np.int8], Float32Array]:
+    """Round each row to multiples of its scale; returns these, (R, C), and the scales, (R,)."""
     largest = np.abs(matrix).max(axis=1)  # (R,)
-    scales = np.maximum(largest / LARGEST_INT8, np.finfo(np.float32).tiny)  # a row of zeros has one too
+    scales = np.maximum(largest / LARGEST_INT8, np.finfo(np.float32).tiny)  # not 0 for a row of zeros
     return np.rint(matrix / scales[:, None]).astype(np.int8), scales
 
 
 def _checked_scales(name: str, rows: int, scales: npt.NDArray[Any] | None) -> Float32Array:
     """
-    The scales of a matrix, (R,).
+    Return the scales of a matrix, (R,), after validation.
 
     Raises:
-        ModelError: they are missing, of another type or shape, or not finite and above zero.
+        ModelError: the scales are missing, have the wrong type or shape, or are not finite and positive.
     """
     if scales is None:
         raise ModelError(f"its tensor {name}{_SCALE} is missing")

@@ -1,4 +1,4 @@
-"""The settings of the recurrent network. Imports nothing heavy: the command line reads its flags here."""
+"""Settings of the recurrent network. Imports nothing heavy, because the command line reads them."""
 
 from dataclasses import dataclass, replace
 
@@ -10,25 +10,30 @@ from lmgen.settings import check, setting
 OUTPUT_NAMES = ("softmax", "adaptive")
 
 MOST_LAYERS = 1_000
+"""Limit on the number of layers, to reject typing errors and damaged files."""
+
 LARGEST_SIZE = 1_000_000
-"""More is a mistake, or a damaged file; beyond some size numpy has no arrays at all."""
+"""Limit on the width of a layer, to reject typing errors and damaged files before arrays are made."""
+
+# Default clusters of an adaptive output start at V / 3, V / 12, V / 48 and so on, down to 500 tokens.
+# benchmarks/results/words.md compares alternatives.
 
 LAST_CLUSTER = 3
-"""The last cluster of an adaptive output begins at V / 3, with the rarest two thirds of the tokens ..."""
+"""The last cluster of an adaptive output starts at V / 3: it holds the rarest two thirds of tokens."""
 CLUSTER_GROWTH = 4
-"""... and each one before it at a quarter of that, V / 12, V / 48, ..."""
+"""Ratio between the first ids of two successive default clusters."""
 SMALLEST_HEAD = 500
-"""... while so many tokens are left before it. benchmarks/results/words.md says what was tried."""
+"""Minimum number of tokens before the first default cluster."""
 
 CLUSTER_DIVISOR = 2
-"""Each cluster looks at so many times fewer numbers than the one before it ..."""
+"""Ratio between the projection widths of two successive clusters: rarer tokens see fewer features."""
 NARROWEST_CLUSTER = 16
-"""... but not at fewer than these."""
+"""Minimum projection width of a cluster (the hidden size, if that is less)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """The recurrent network: its shape, and what training drops from it."""
+    """The recurrent network: its shape and its dropout."""
 
     cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELLS)
     layers: int = setting(1, "recurrent layers, one on top of the other (L)", minimum=1, maximum=MOST_LAYERS)
@@ -118,40 +123,40 @@ class NetworkConfig:
 
     @property
     def embedding_width(self) -> int:
-        """E, resolved; 0 for one-hot input."""
+        """Embedding size E, with the default filled in; 0 for one-hot input."""
         if self.embedding_size is not None:
             return self.embedding_size
         return self.output_inputs if self.tied else 64
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
-        """How many units each recurrent layer has."""
+        """Number of units of each recurrent layer."""
         last = self.last_hidden_size or self.hidden_size
         return (*[self.hidden_size] * (self.layers - 1), last)
 
     @property
     def dense_sizes(self) -> tuple[int, ...]:
-        """How many units each dense layer has."""
+        """Number of units of each dense layer."""
         return (self.dense_size or self.layer_sizes[-1],) * self.dense_layers
 
     @property
     def output_inputs(self) -> int:
-        """How many numbers the output layer reads."""
+        """Input size of the output layer."""
         return (*self.layer_sizes, *self.dense_sizes)[-1]
 
     @property
     def dropout_between(self) -> float:
-        """Share of values dropped between layers, resolved."""
+        """Dropout rate between layers, with the default filled in."""
         return self.dropout if self.dropout_hidden is None else self.dropout_hidden
 
     @property
     def dropout_before_output(self) -> float:
-        """Share of values dropped before the output, resolved."""
+        """Dropout rate before the output layer, with the default filled in."""
         return self.dropout if self.dropout_output is None else self.dropout_output
 
     def resolved(self, vocabulary_size: int) -> "NetworkConfig":
         """
-        The same with the cutoffs written out that the vocabulary decides.
+        Fill in the cutoffs of an adaptive output, whose defaults depend on V.
 
         Raises:
             ConfigError: the cutoffs do not fit the vocabulary.
@@ -163,10 +168,10 @@ class NetworkConfig:
 
     def cluster_starts(self, vocabulary_size: int) -> tuple[int, ...]:
         """
-        The first id of each cluster of an adaptive output, ascending; none for a softmax.
+        First id of each cluster of an adaptive output, ascending; empty for a softmax.
 
         Raises:
-            ConfigError: one is not in the vocabulary.
+            ConfigError: a cutoff is beyond the vocabulary.
         """
         if self.output != "adaptive":
             return ()
@@ -179,17 +184,17 @@ class NetworkConfig:
         return tuple(starts)
 
     def cluster_width(self, index: int) -> int:
-        """How many numbers a cluster makes of a hidden state (D)."""
+        """Projection width D of a cluster, which scores its tokens from D features of the hidden state."""
         H = self.output_inputs
         width: int = H // CLUSTER_DIVISOR ** (index + 1)
         return min(max(width, NARROWEST_CLUSTER), H)
 
     def given_cutoffs(self) -> list[int]:
         """
-        The numbers in `cutoffs`.
+        Parse `cutoffs`; empty if they are None.
 
         Raises:
-            ConfigError: they are not numbers above 0, each larger than the one before.
+            ConfigError: they are not positive integers in ascending order.
         """
         parts = [] if self.cutoffs is None else self.cutoffs.split(",")
         numbers = [int(part) if part.strip().isdecimal() and len(part) < 20 else 0 for part in parts]
@@ -201,7 +206,7 @@ class NetworkConfig:
 
 
 def _default_cutoffs(vocabulary_size: int) -> list[int]:
-    """Where clusters begin for V tokens: 33,278 -> 693, 2773, 11092."""
+    """Default first ids of clusters for V tokens: 33,278 -> 693, 2773, 11092."""
     starts = [max(vocabulary_size // LAST_CLUSTER, 1)]
     while (start := starts[0] // CLUSTER_GROWTH) >= SMALLEST_HEAD:
         starts.insert(0, start)

@@ -1,5 +1,5 @@
 """
-A dense layer, fully connected: y = f(W v + b) at each step, with an activation f such as tanh.
+The dense (fully connected) layer: y = f(W v + b) at each step, with an activation f such as tanh.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ class Dense:
     """A fully connected layer between the recurrent layers and the output."""
 
     number: int
-    """Its place among the dense layers, from 0."""
+    """Index among the dense layers, from 0."""
     inputs: int
-    """n."""
+    """Input size n."""
     outputs: int
-    """m: how many units."""
+    """Number of units m."""
     activation: str
-    """A name in ACTIVATIONS."""
+    """Key in ACTIVATIONS."""
 
     kind = "dense"
     formula = "nm + m"
@@ -29,12 +29,12 @@ class Dense:
 
     @property
     def prefix(self) -> str:
-        """`dense.0.` for the first."""
+        """Prefix of parameter names: `dense.0.` for the first dense layer."""
         return f"dense.{self.number}."
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """W, (m, n), which starts uniform (`glorot`), and b, (m), which starts from 0."""
+        """W, (m, n), initialized by `glorot`, and b, (m), initialized to 0."""
         n, m = ("n", self.inputs), ("m", self.outputs)
         return (
             Parameter(f"{self.prefix}weight", (self.outputs, self.inputs), (n, m), glorot),
@@ -47,4 +47,4 @@ class Dense:
         return activation(linear(values, arrays["weight"]) + arrays["bias"]), state
 
     window = step
-    """The same for (T, B, n) -> (T, B, m)."""
+    """All steps of a window at once: (T, B, n) -> (T, B, m)."""

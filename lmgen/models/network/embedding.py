@@ -1,11 +1,12 @@
 """
-The embedding: a vector for each token.
+The embedding: maps each token id to a vector.
 
-    e = T[id]        the row of a table, (V, m)
-    e = 1_id         one-hot: as long as the vocabulary, 1 at the token's id and 0 elsewhere (no table)
+    e = T[id]        a row of the table T, (V, m)
+    e = 1_id         one-hot: length V, 1 at the token's id and 0 elsewhere; no parameters
 
-Bengio, Ducharme, Vincent and Jauvin 2003. A row of the table times the next layer's weights is a column of
-weights for a one-hot input: a table of its own gives that product fewer parameters (E instead of V inputs).
+Bengio, Ducharme, Vincent and Jauvin 2003. An embedding followed by the next layer's input weights W is
+equivalent to a one-hot input with weights W Tᵀ. Factoring these into two matrices saves parameters if E is
+less than V.
 """
 
 from dataclasses import dataclass
@@ -15,19 +16,19 @@ from lmgen.models.network.initializers import normal
 from lmgen.models.network.layer import Arrays, LayerState, Parameter
 
 LARGE_VOCABULARY = 10_000
-"""From so many tokens on the embedding starts small."""
+"""Vocabulary size from which the embedding is initialized with small values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedding:
-    """A table with a vector for each token, looked up by id."""
+    """A table of token vectors, looked up by id."""
 
     inputs: int
     """n = V: ids are 0 .. V - 1."""
     outputs: int
-    """m = E: the length of a vector."""
+    """m = E: length of a token's vector."""
     tied: bool = False
-    """Whether the output layer uses the same table (Press and Wolf 2017)."""
+    """Whether the output layer shares the table (Press and Wolf 2017)."""
 
     kind = "embedding"
     prefix = ""
@@ -40,10 +41,11 @@ class Embedding:
         """
         The table, (V, m).
 
-        It starts normal with deviation 1, so that the gates tell tokens apart from the first step on (with
-        0.1, three epochs of tinyshakespeare end 0.04 nats worse); with 1 / sqrt(m) if it is the output layer
-        too, and from 10,000 tokens on, when most are rare and their rows are noise that few updates have to
-        overcome (a third of an epoch of WikiText-2 ends 0.2 nats better).
+        Initialized from a normal distribution. A standard deviation of 1 lets the gates distinguish tokens
+        from the first step on (with 0.1, the loss after three epochs of tinyshakespeare is 0.04 nats worse).
+        It is 1 / sqrt(m) for tied weights, and from LARGE_VOCABULARY tokens on: most tokens are rare there,
+        and their few updates must overcome the initial noise (a third of an epoch of WikiText-2 ends 0.2 nats
+        better).
         """
         small = self.tied or self.inputs >= LARGE_VOCABULARY
         start = normal(self.outputs**-0.5 if small else 1.0)
@@ -51,16 +53,16 @@ class Embedding:
         return (Parameter("embedding", shape, (("n", self.inputs), ("m", self.outputs)), start),)
 
     def step(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
-        """The vectors of ids: (B,) -> (B, m)."""
+        """Look up the vectors of ids: (B,) -> (B, m)."""
         return arrays["embedding"][values], state
 
     window = step
-    """The same for (T, B) -> (T, B, m)."""
+    """All steps of a window at once: (T, B) -> (T, B, m)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneHot:
-    """A vector of V numbers for each token: 1 at its id, 0 elsewhere."""
+    """One-hot input without parameters: a vector of length V, 1 at the token's id and 0 elsewhere."""
 
     inputs: int
     """n = V: ids are 0 .. V - 1."""
@@ -74,11 +76,11 @@ class OneHot:
 
     @property
     def outputs(self) -> int:
-        """M = V."""
+        """Length of a token's vector: m = V."""
         return self.inputs
 
     def step(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:  # noqa: ARG002
-        """The vectors of ids, float32: (B,) -> (B, V)."""
+        """One-hot vectors of ids, float32: (B,) -> (B, V)."""
         import numpy as np
 
         if not isinstance(values, np.ndarray):
@@ -89,4 +91,4 @@ class OneHot:
         return vectors, state
 
     window = step
-    """The same for (T, B) -> (T, B, V)."""
+    """All steps of a window at once: (T, B) -> (T, B, V)."""

@@ -1,9 +1,8 @@
 """
-What layers compute with, for arrays of numpy and torch alike; the elementwise functions and `gate` also for
-the formulas that autodiff/ traces.
+Array functions for layers, which accept both numpy and torch arrays.
 
-numpy is imported at the first call, not with this file: the command line reads the names of cells and
-activations, and must start without numpy.
+The elementwise functions and `gate` also accept the formulas that autodiff/ traces. numpy is imported inside
+the functions: the command line imports this file for the names of activations, and must start without numpy.
 """
 
 import sys
@@ -13,10 +12,10 @@ from contextvars import ContextVar
 from typing import Any
 
 Array = Any
-"""A numpy array or a torch tensor, or a formula that stands for one."""
+"""A numpy array, a torch tensor, or a traced formula."""
 
 LEAK = 0.01
-"""The slope of the leaky rectifier below 0."""
+"""Slope of the leaky rectifier below 0."""
 
 
 def tanh(array: Array) -> Array:
@@ -70,7 +69,7 @@ def exp(array: Array) -> Array:
 
 
 def identity(array: Array) -> Array:
-    """The array itself: a layer without activation is linear."""
+    """Return the array unchanged: the activation of a linear layer."""
     return array
 
 
@@ -90,23 +89,22 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "sigmoid": sigmoid,
     "none": identity,
 }
-"""By the names that the command line takes."""
+"""Activations of dense layers, by the names that `--dense-activation` accepts."""
 
 
 def linear(values: Array, weight: Array) -> Array:
-    """W v of each vector: (..., I) and (O, I) -> (..., O)."""
+    """Compute W v for each vector v: (..., I) and (O, I) -> (..., O)."""
     import numpy as np
 
     if isinstance(values, np.ndarray) and values.ndim == 2:
-        return (weight @ values.T).T  # streams as columns, for what tiles.py says of rounding
+        return (weight @ values.T).T  # streams as columns: tiles.py explains how that affects rounding
     return values @ weight.T
 
 
 def stack(arrays: Sequence[Array]) -> Array:
-    """Arrays of equal shape along a new first axis: T times (B, H) -> (T, B, H)."""
-    return sys.modules[type(arrays[0]).__module__].stack(
-        arrays
-    )  # numpy, or torch, which models/ never imports
+    """Stack arrays of equal shape along a new first axis: T times (B, H) -> (T, B, H)."""
+    library = sys.modules[type(arrays[0]).__module__]  # numpy, or torch, which models/ must not import
+    return library.stack(arrays)
 
 
 _gates: ContextVar[dict[str, Array] | None] = ContextVar("gates", default=None)
@@ -114,11 +112,11 @@ _gates: ContextVar[dict[str, Array] | None] = ContextVar("gates", default=None)
 
 def gate(name: str, value: Array) -> Array:
     """
-    The value itself, which a cell names so that it can be looked at: see `recorded_gates`.
+    Record a gate's value if a `recorded_gates` block is active; returns the value unchanged.
 
     Args:
-        name: of the gate, as in `Cell.gates`.
-        value: after its activation, (B, H).
+        name: name of the gate, as in `Cell.gates`.
+        value: value after the activation, (B, H).
     """
     recorded = _gates.get()
     if recorded is not None:
@@ -128,7 +126,7 @@ def gate(name: str, value: Array) -> Array:
 
 @contextmanager
 def recorded_gates() -> Iterator[dict[str, Array]]:
-    """The gates of the steps computed within the block, by name; a later step replaces an earlier one."""
+    """Record the gates of all steps within the block, by name; a later step overwrites an earlier one."""
     recorded: dict[str, Array] = {}
     token = _gates.set(recorded)
     try:

@@ -1,8 +1,8 @@
 """
-How parameters start: random draws with numpy, the same on every device for the same seed.
+Initializers of parameters, drawn with numpy so that they depend on the seed alone, not on the device.
 
-A layer says which of these each of its parameters starts from. numpy is imported at the first call, not with
-this file, for the same reason as in functions.py.
+numpy is imported inside the functions: the command line imports cells.py, and so this file, and must start
+without numpy.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 Initializer = Callable[[Shape, "np.random.Generator"], "FloatArray"]
-"""The shape of a parameter and a source of random numbers -> its first values."""
+"""Maps the shape of a parameter and a random generator to initial values."""
 
 
 def constant(value: float) -> Initializer:
-    """Every number is `value`; nothing is drawn."""
+    """Fill with `value`, without drawing random numbers."""
 
     def fill(shape: Shape, random: "np.random.Generator") -> "FloatArray":  # noqa: ARG001
         import numpy as np
@@ -35,20 +35,20 @@ ones = constant(1.0)
 
 
 def normal(deviation: float) -> Initializer:
-    """Normal with mean 0 and this standard deviation."""
+    """Normal distribution with mean 0 and standard deviation `deviation`."""
 
     def draw(shape: Shape, random: "np.random.Generator") -> "FloatArray":
         import numpy as np
 
         drawn: FloatArray = random.normal(0, 1, shape)
-        # Divided in float32, as the first models were: the same seed gives the same numbers.
+        # Division in float32 keeps the initial weights of earlier versions bit for bit.
         return drawn if deviation == 1 else drawn.astype(np.float32) / np.float32(1 / deviation)
 
     return draw
 
 
 def glorot(shape: Shape, random: "np.random.Generator") -> "FloatArray":
-    """Uniform within ±sqrt(6 / (fan in + fan out)): Glorot and Bengio 2010, equation 16."""
+    """Uniform distribution within ±sqrt(6 / (fan in + fan out)): Glorot and Bengio 2010, equation 16."""
     import numpy as np
 
     bound = np.sqrt(6 / sum(shape))
@@ -57,9 +57,9 @@ def glorot(shape: Shape, random: "np.random.Generator") -> "FloatArray":
 
 def orthogonal(shape: Shape, random: "np.random.Generator") -> "FloatArray":
     """
-    A random orthogonal matrix, (N, N): what is multiplied by it many times neither grows nor shrinks.
+    Random orthogonal matrix, (N, N): repeated multiplication preserves the norm of a vector.
 
-    Saxe, McClelland and Ganguli 2014. The sign fix makes it uniform over all of them (Mezzadri 2007).
+    Saxe, McClelland and Ganguli 2014. Correcting the signs makes the distribution uniform (Mezzadri 2007).
     """
     import numpy as np
 
@@ -69,7 +69,7 @@ def orthogonal(shape: Shape, random: "np.random.Generator") -> "FloatArray":
 
 
 def each_block(count: int, start: Initializer) -> Initializer:
-    """Equal blocks of rows, one after the other, each drawn by `start` with its own fan in and fan out."""
+    """Initialize `count` equal blocks of rows separately, so that fan in and fan out are those of a block."""
 
     def draw(shape: Shape, random: "np.random.Generator") -> "FloatArray":
         import numpy as np
@@ -81,7 +81,7 @@ def each_block(count: int, start: Initializer) -> Initializer:
 
 
 def block_values(values: "tuple[float, ...]") -> Initializer:
-    """A vector of equal blocks, each filled with its value: (0, 1) for length 4 -> 0 0 1 1."""
+    """Fill each of the equal blocks of a vector with one value: (0, 1) and length 4 -> 0 0 1 1."""
 
     def fill(shape: Shape, random: "np.random.Generator") -> "Any":  # noqa: ARG001
         import numpy as np

@@ -1,16 +1,16 @@
 """
-The fast ways that numpy has for a layer: few calls, no copies, every stream a column.
+Kernels: fast inference for a layer with numpy, with few calls, no copies, and each stream as a column.
 
-Using a model is one small matrix product a layer and token, and then a dozen passes over a few hundred
-numbers, where numpy's cost of a call outweighs the arithmetic. So a kernel
+Inference takes one small matrix product per layer and token, and then about a dozen elementwise operations on
+a few hundred numbers, where numpy's overhead per call exceeds the arithmetic. A kernel therefore
 
-- computes all gates, and where the equations allow both products, by one matrix product;
-- makes all logistic functions of a layer one tanh, by σ(a) = tanh(a / 2) / 2 + 1 / 2: the halves are in the
-  weights, the gates that need them are neighbours;
-- writes into a workspace that is used again for every token.
+- computes all gates with one matrix product, including the input product where the equations allow it;
+- computes all logistic functions of a layer with one tanh, by σ(a) = tanh(a / 2) / 2 + 1 / 2: the inner
+  factors of 1/2 are folded into the weights, and the gates that need them are adjacent;
+- writes into a workspace that is reused for every token.
 
-`kernel` chooses by what a layer is. A layer without a kernel of its own computes what its `step` says. A test
-holds every kernel equal to that.
+`kernel` chooses by the type of the layer and its cell. A layer without a special kernel uses its `step`. A
+test compares every kernel with that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,74 +26,75 @@ from lmgen.models.network.recurrent import Recurrent
 
 Arrays = Mapping[str, Float32Array]
 ColumnState = tuple[Float32Array, ...]
-"""The parts of a layer's state, each (size, B)."""
+"""The parts of a layer's state with a column for each stream, each (size, B)."""
 
 Workspace = Any
-"""A kernel's buffers for B streams. What they hold matters only within a step."""
+"""A kernel's buffers for B streams; their contents are not kept between steps."""
 
 HALF = np.array(0.5, np.float32)
 ZERO = np.array(0.0, np.float32)
 
 
 class Kernel(Protocol):
-    """A layer, ready to step."""
+    """A layer with its parameters prepared for fast steps."""
 
     def workspace(self, streams: int) -> Workspace:
-        """Buffers for B streams; not to be shared by threads."""
+        """Allocate buffers for B streams, which threads must not share."""
 
     def step(
         self, values: Float32Array, state: ColumnState, space: Workspace
     ) -> tuple[Float32Array, ColumnState]:
         """
-        Read one token a stream.
+        Compute one step for each of B streams.
 
         Args:
-            values: what the layer reads, (n, B).
-            state: before; left as it is.
-            space: a workspace for B streams.
+            values: input of the layer, (n, B).
+            state: previous state; not modified.
+            space: workspace for B streams.
 
         Returns:
-            What the layer gives, (m, B), and the state after.
+            The output of the layer, (m, B), and the next state.
         """
 
 
 class ProjectingKernel(Kernel, Protocol):
-    """A recurrent layer, whose product with its input can be computed before any state is known."""
+    """A kernel of a recurrent layer, whose input product can be computed in advance."""
 
     def project(self, values: Float32Array) -> Float32Array:
-        """Of inputs, (N, n), what they contribute to the gates: (N, G*m) for `step_projected`."""
+        """Compute W v + b for inputs v as rows: (N, n) -> (N, G*m), for `step_projected`."""
 
     def step_projected(
         self, projected: Float32Array, state: ColumnState, space: Workspace
     ) -> tuple[Float32Array, ColumnState]:
-        """The same as `step`, for an input of which `project` has made a column, (G*m, B)."""
+        """Compute a step as `step` does, from the result of `project` as columns, (G*m, B)."""
 
 
 def kernel(layer: Layer, arrays: Arrays) -> Kernel:
     """
-    The fastest kernel for a layer.
+    Build the fastest kernel for a layer of any kind.
 
     Args:
-        layer: of any kind.
-        arrays: its parameters, by their names without its prefix.
+        layer: the layer.
+        arrays: parameters of the layer, by their names without its prefix.
     """
     if not isinstance(layer, Recurrent):
-        return _Steps(layer, arrays)
+        return _StepKernel(layer, arrays)
     found = recurrent_kernel(layer, arrays)
-    return _Residual(found) if layer.residual else found
+    return _ResidualKernel(found) if layer.residual else found
 
 
 def recurrent_kernel(layer: Recurrent, arrays: Arrays) -> ProjectingKernel:
-    """The fastest kernel for a recurrent layer, without a residual connection."""
+    """Build the fastest kernel for a recurrent layer, ignoring its residual connection."""
     make = KERNELS.get(layer.cell.step)
-    return _Equations(layer, arrays) if make is None else make(arrays)
+    return _EquationsKernel(layer, arrays) if make is None else make(arrays)
 
 
-class _Sum:
+class _SummedGatesKernel:
     """
-    A kernel whose gates depend on W v + U h + b alone: one product of [W U] with v and h stacked.
+    Base of kernels for cells whose gates depend only on W v + U h + b: one product of [W U] and [v; h].
 
-    The first `logistic` blocks of rows are halved; `order` says which stored block comes where.
+    `order` lists the stored blocks in the order that the kernel uses; the first `logistic` of them are
+    halved.
     """
 
     def __init__(self, arrays: Arrays, order: Sequence[int], logistic: int) -> None:
@@ -115,7 +116,7 @@ class _Sum:
         return projected
 
     def _views(self, gates: Float32Array) -> tuple[Float32Array, ...]:
-        """The parts of the gates that `_activated` works on."""
+        """Slice the buffer of the gates into the views that `_activated` works on."""
         return (gates,)
 
     def step(
@@ -139,12 +140,12 @@ class _Sum:
     def _activated(
         self, views: tuple[Float32Array, ...], state: ColumnState
     ) -> tuple[Float32Array, ColumnState]:
-        """What the layer gives and the state after, from W v + U h + b in the parts that `_views` made."""
+        """Compute the output and the next state, from W v + U h + b in the views that `_views` made."""
         raise NotImplementedError
 
 
-class _Lstm(_Sum):
-    """`cells.lstm`: blocks i, f, o, g."""
+class _LstmKernel(_SummedGatesKernel):
+    """Kernel of `cells.lstm`, with the blocks reordered to i, f, o, g."""
 
     def __init__(self, arrays: Arrays) -> None:
         super().__init__(arrays, order=(0, 1, 3, 2), logistic=3)
@@ -167,8 +168,8 @@ class _Lstm(_Sum):
         return (gates, gates[: 3 * self._hidden], *np.split(gates, 4))
 
 
-class _Gru:
-    """`cells.gru`: the candidate keeps its two products apart."""
+class _GruKernel:
+    """Kernel of `cells.gru`, with two products, because the candidate needs them separately."""
 
     def __init__(self, arrays: Arrays) -> None:
         self._input, self._recurrent, self._bias = (
@@ -213,8 +214,8 @@ class _Gru:
         return h, (h,)
 
 
-class _Rnn(_Sum):
-    """`cells.rnn`."""
+class _RnnKernel(_SummedGatesKernel):
+    """Kernel of `cells.rnn`."""
 
     def __init__(self, arrays: Arrays) -> None:
         super().__init__(arrays, order=(0,), logistic=0)
@@ -228,8 +229,8 @@ class _Rnn(_Sum):
         return h, (h,)
 
 
-class _RnnRelu(_Rnn):
-    """`cells.rnn_relu`."""
+class _RnnReluKernel(_RnnKernel):
+    """Kernel of `cells.rnn_relu`."""
 
     def _activated(
         self,
@@ -240,8 +241,8 @@ class _RnnRelu(_Rnn):
         return h, (h,)
 
 
-class _Steps:
-    """Any layer, by its `step`, where a stream is a row."""
+class _StepKernel:
+    """Kernel of any layer that calls the layer's `step`, with streams transposed to rows."""
 
     def __init__(self, layer: Layer, arrays: Arrays) -> None:
         self._layer, self._arrays = layer, arrays
@@ -255,12 +256,12 @@ class _Steps:
         state: ColumnState,
         space: Workspace,  # noqa: ARG002
     ) -> tuple[Float32Array, ColumnState]:
-        given, after = self._layer.step(self._arrays, values.T, _turned(state))
-        return np.ascontiguousarray(given.T), _columns(after)
+        given, after = self._layer.step(self._arrays, values.T, _to_rows(state))
+        return np.ascontiguousarray(given.T), _to_columns(after)
 
 
-class _Equations:
-    """A recurrent layer of any cell, by the cell's equations, where a stream is a row."""
+class _EquationsKernel:
+    """Kernel of a recurrent layer with any cell that evaluates its equations, with streams as rows."""
 
     def __init__(self, layer: Recurrent, arrays: Arrays) -> None:
         self._layer, self._arrays = layer, arrays
@@ -283,12 +284,12 @@ class _Equations:
         state: ColumnState,
         space: Workspace,  # noqa: ARG002
     ) -> tuple[Float32Array, ColumnState]:
-        after = _columns(self._layer.step_projected(self._arrays, projected.T, _turned(state)))
+        after = _to_columns(self._layer.step_projected(self._arrays, projected.T, _to_rows(state)))
         return after[0], after
 
 
-class _Residual:
-    """A recurrent layer whose input is added to what it gives."""
+class _ResidualKernel:
+    """Wraps a kernel and adds the input of the layer to its output."""
 
     def __init__(self, inner: Kernel) -> None:
         self._inner = inner
@@ -302,27 +303,27 @@ class _Residual:
 
 
 KERNELS: dict[Step, Callable[[Arrays], ProjectingKernel]] = {
-    cells.lstm: _Lstm,
-    cells.gru: _Gru,
-    cells.rnn: _Rnn,
-    cells.rnn_relu: _RnnRelu,
+    cells.lstm: _LstmKernel,
+    cells.gru: _GruKernel,
+    cells.rnn: _RnnKernel,
+    cells.rnn_relu: _RnnReluKernel,
 }
-"""By the equations that they compute."""
+"""Kernels of recurrent layers, by the cell's step function."""
 
 
 def _arranged(array: Float32Array, order: Sequence[int], logistic: int) -> Float32Array:
-    """Blocks of rows in another order, the first `logistic` of them halved."""
+    """Reorder blocks of rows, and halve the first `logistic` of them."""
     blocks = np.split(array, len(order))
     return np.concatenate(
         [blocks[block] * (HALF if place < logistic else 1) for place, block in enumerate(order)]
     )
 
 
-def _turned(state: ColumnState) -> tuple[Float32Array, ...]:
-    """Columns as rows."""
+def _to_rows(state: ColumnState) -> tuple[Float32Array, ...]:
+    """Transpose each part of a state, so that streams are rows."""
     return tuple(part.T for part in state)
 
 
-def _columns(state: tuple[Float32Array, ...]) -> ColumnState:
-    """Rows as columns, laid out as such."""
+def _to_columns(state: tuple[Float32Array, ...]) -> ColumnState:
+    """Transpose each part of a state back into contiguous arrays with streams as columns."""
     return tuple(np.ascontiguousarray(part.T) for part in state)

@@ -1,8 +1,8 @@
 """
-What every layer of a network is: a function from values to values, its parameters, and what it remembers.
+The interface of a layer: its parameters, its state between steps, and how it computes one step or a window.
 
-Files of layers read in the same order: the equation and its source; the shapes of the parameters, with the
-formula in letters; how they start; one step and one window; what is remembered between steps.
+Files of layers share one order: the equation and its source; the shapes of the parameters, with their count
+as a formula; their initialization; one step and one window; the state between steps.
 """
 
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from lmgen.models.network.functions import Array
 from lmgen.models.network.initializers import Initializer, Shape
 
 LayerState = tuple[Array, ...]
-"""What a layer remembers between two steps, each part (B, size); empty if it remembers nothing."""
+"""The state of a layer between two steps, each part (B, size); empty for a layer without state."""
 
 NetworkState = tuple[LayerState, ...]
-"""Of each layer between the embedding and the output."""
+"""The states of all layers between the embedding and the output."""
 
 Arrays = Mapping[str, Array]
-"""A layer's parameters by their names in it, or all of a network by their names in the model file."""
+"""Parameters by name: without the prefix for one layer, as in the model file for a whole network."""
 
 Factors = tuple[tuple[str, int], ...]
-"""A number of parameters as a product: letters or digits, and what each stands for. 4 n m is 4 * 64 * 256."""
+"""A parameter count as a product of (symbol, value) factors, such as 4 n m = 4 * 64 * 256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,87 +31,88 @@ class Parameter:
     """One trainable array."""
 
     name: str
-    """In the model file, such as `layers.0.weight_input`."""
+    """Name in the model file, such as `layers.0.weight_input`."""
     shape: Shape
     factors: Factors
-    """Their product is how many numbers the array holds."""
+    """Factors of the number of elements."""
     start: Initializer
 
     @property
     def count(self) -> int:
-        """How many numbers it holds."""
+        """Number of elements."""
         return prod(self.shape)
 
     @property
     def formula(self) -> str:
-        """The count in letters: `4 n m`, `4 m²`."""
+        """The count as a formula: `4 n m`, `4 m²`."""
         letters = " ".join(letter for letter, _ in self.factors)
         return letters.replace("m m", "m²")
 
     @property
     def numbers(self) -> str:
-        """The count with the numbers put in: `4 x 64 x 256`."""
+        """The formula with values substituted: `4 x 64 x 256`."""
         return " x ".join(str(number) for _, number in self.factors)
 
 
 class Layer(Protocol):
     """
-    A layer of a network, on arrays of numpy and torch alike.
+    A layer of a network, which computes on numpy and torch arrays.
 
-    Every way of computing a layer faster (kernels.py, training/layers/) is optional: what is here suffices.
+    Faster implementations (kernels.py, training/layers/) are optional: a layer works with these methods
+    alone.
     """
 
     @property
     def kind(self) -> str:
-        """What it is called, such as `dense`."""
+        """Kind of layer for people, such as `dense`."""
 
     @property
     def prefix(self) -> str:
-        """What the names of its parameters begin with in a model file, such as `layers.0.`."""
+        """Prefix of its parameter names in a model file, such as `layers.0.`."""
 
     @property
     def inputs(self) -> int:
-        """n: the length of what it reads at each step; V where it reads token ids."""
+        """Input size n per step; V for a layer that reads token ids."""
 
     @property
     def outputs(self) -> int:
-        """m: the length of what it gives at each step."""
+        """Output size m per step."""
 
     @property
     def formula(self) -> str:
-        """How many parameters it has, in letters: `4(nm + m² + m)`."""
+        """Number of parameters as a formula: `4(nm + m² + m)`."""
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Its trainable arrays, in the order of the model file."""
+        """Trainable arrays, in the order of the model file."""
 
     @property
     def borrowed(self) -> tuple[tuple[str, str], ...]:
-        """Arrays of other layers that it uses: its own name for each, and the name in the model file."""
+        """Arrays shared from other layers, as pairs: name in this layer, name in the model file."""
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """The length of each part of what it remembers for a stream between two steps."""
+        """Size of each part of the state, per stream."""
 
     def step(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
         """
-        Read one token a stream.
+        Compute one step for each of B streams.
 
         Args:
-            arrays: its parameters, by their names without the prefix.
-            values: (B, n); ids, (B,), where it reads these.
-            state: before; left as it is.
+            arrays: parameters of this layer, by their names without the prefix.
+            values: input, (B, n), or token ids, (B,).
+            state: previous state; not modified.
 
         Returns:
-            What it gives, (B, m), and the state after.
+            The output, (B, m), and the next state.
         """
 
     def window(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
-        """Read T tokens a stream, (T, B, n) -> (T, B, m): the same as T steps."""
+        """Compute T steps, (T, B, n) -> (T, B, m), with the same result as T calls of `step`."""
 
 
 def arrays_of(layer: Layer, parameters: Arrays) -> dict[str, Array]:
-    """What a layer computes with among a network's parameters, by their names without its prefix."""
+    """Select a layer's own and borrowed arrays from a network's parameters, by names without the prefix."""
     own = {
         parameter.name.removeprefix(layer.prefix): parameters[parameter.name]
         for parameter in layer.parameters

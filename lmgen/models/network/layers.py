@@ -1,10 +1,10 @@
 """
-The layers of a network, as its settings describe them.
+Build the list of layers of a network from its settings.
 
     ids ──► embedding ──► recurrent 0 ──► ... ──► recurrent L-1 ──► dense 0 ──► ... ──► output
              (V -> E)       (E -> H)                (H -> H)         (H -> D)          (-> V)
 
-A new kind of layer is a file beside embedding.py, recurrent.py, dense.py and output.py, and a line here.
+To add a kind of layer, write a file like dense.py and add it to `network_layers`.
 """
 
 from collections.abc import Iterator
@@ -22,29 +22,29 @@ from lmgen.models.network.recurrent import recurrent_layers
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """A network: its first layer reads token ids, its last gives log-probabilities of the next one."""
+    """The layers of a network, from token ids to log-probabilities of the next token."""
 
     embedding: Embedding | OneHot
     hidden: tuple[Layer, ...]
-    """Those in between, which remember the text."""
+    """The layers between embedding and output: recurrent layers, then dense ones."""
     output: Output
 
     def __iter__(self) -> Iterator[Layer]:
-        """All of them, in the order that data flows through them."""
+        """Iterate over all layers from input to output."""
         yield from (self.embedding, *self.hidden, self.output)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every trainable array, in that order."""
+        """All trainable arrays, layer by layer from input to output."""
         return tuple(parameter for layer in self for parameter in layer.parameters)
 
     def describe(self) -> dict[str, Any]:
         """
-        How many parameters there are, as JSON values.
+        List parameter counts as JSON values.
 
-        `parameters` is the sum; `layers` has a row for each trainable array (`name`, `layer`, `shape`, its
-        count as a `formula` in letters and in `numbers`, `parameters`), `subtotals` one for each layer
-        (`name`, `kind`, `inputs` n, `outputs` m, its count as a `formula`, `parameters`).
+        `parameters` is the total. `layers` has a row for each trainable array: `name`, `layer`, `shape`, its
+        count as `formula`, as `numbers` (the formula with values) and as `parameters`. `subtotals` has a row
+        for each layer: `name`, `kind`, `inputs` n, `outputs` m, its count as `formula` and as `parameters`.
         """
         return {
             "parameters": sum(parameter.count for parameter in self.parameters),
@@ -77,7 +77,7 @@ class Layers:
 @lru_cache(maxsize=16)
 def network_layers(config: NetworkConfig, vocabulary_size: int) -> Layers:
     """
-    The layers of a network for V tokens.
+    Build the layers of a network for V tokens.
 
     Raises:
         ConfigError: the cutoffs of an adaptive output do not fit the vocabulary.
@@ -109,5 +109,5 @@ def _output(config: NetworkConfig, vocabulary_size: int) -> Output:
 
 
 def _name(layer: Layer) -> str:
-    """What a layer is called: `embedding`, `layers.0`, `output`."""
+    """Name of a layer: `embedding`, `layers.0`, `output`."""
     return layer.prefix.rstrip(".") or "embedding"

@@ -1,11 +1,11 @@
 """
-The recurrent language model in use: numpy only. Training has the same model as a torch network.
+Inference with the recurrent language model, in numpy. Training runs the same layers on torch.
 
     id ──► embedding ──► layer 0 ──► ... ──► layer N-1 ──► output ──► log-probabilities of the next id
              (n)          (m)                  (m)           (V)
 
-Which layers there are is in layers.py, how each steps fast in kernels.py, and why streams go in tiles of 16
-columns in tiles.py.
+layers.py lists the layers, kernels.py computes their steps fast, and tiles.py explains why streams are
+computed in tiles of 16 columns.
 """
 
 import threading
@@ -32,37 +32,37 @@ from lmgen.settings import from_mapping, to_mapping
 Parameters = Mapping[str, Float32Array]
 
 PROJECTED_FLOATS = 4_000_000
-"""The first layer's products with all tokens are computed in advance if they are no more numbers."""
+"""Maximum size of a table of the first layer's input products for all tokens, computed in advance."""
 
 ONE_HOT_ROWS = 256
-"""One-hot vectors that are multiplied by the first layer's weights at once."""
+"""One-hot vectors per matrix product when input products are computed in advance, to bound memory."""
 
 SINCE_VERSION_3 = ("dense_layers", "dense_size", "dense_activation")
-"""Settings that files of older formats do not know; they are left out of networks that do not need them."""
+"""Settings of format 3, omitted from files without dense layers so that older versions can read these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a layer did while it read T tokens of B streams."""
+    """States and gates of a recurrent layer while it read T tokens of B streams."""
 
     layer: str
-    """The name of the layer, such as `layers.0`."""
+    """Name of the layer, such as `layers.0`."""
     states: dict[str, Float32Array]
-    """Each part of the state after each token, (T, B, H), by its name in the cell: h first."""
+    """Each part of the state after each token, (T, B, H), by its name in the cell; h comes first."""
     gates: dict[str, Float32Array]
-    """The cell's gates at each token, (T, B, H), as far as its equations name them."""
+    """Each gate that the cell's equations name, at each token, (T, B, H)."""
 
 
 _Step = tuple[tuple[Float32Array, ...], dict[str, Float32Array]]
-"""A layer's state after a step, each part (B, H), and its gates at that step by name."""
+"""The state of a layer after one step, each part (B, H), and its gates in that step by name."""
 
 
 class RecurrentModel:
     """
-    A `LanguageModel` (models/base.py) of embedding, hidden layers and output.
+    A `LanguageModel` (models/base.py) made of embedding, hidden layers and output.
 
-    A state is what every layer remembers after reading the last token, and what the output layer reads then;
-    `start` is the state after reading the token that a text is taken to follow, from zeros.
+    A state holds the states of all layers after the last token, and the input of the output layer. `start` is
+    the state after reading the start token from a zero state.
     """
 
     kind = "recurrent"
@@ -72,16 +72,16 @@ class RecurrentModel:
         self, config: NetworkConfig, vocabulary_size: int, start_token: int, parameters: Parameters
     ) -> None:
         """
-        Take over trained parameters.
+        Build a model from trained parameters, which are not copied.
 
         Args:
-            config: the shape of the network.
+            config: shape of the network.
             vocabulary_size: V.
-            start_token: the id that a text is taken to follow.
-            parameters: float32 arrays by the names and shapes of `Layers.parameters`.
+            start_token: id of the token read before the first token of a text.
+            parameters: float32 arrays with the names and shapes of `Layers.parameters`.
 
         Raises:
-            ModelError: an array is missing, of another shape or not finite, or there is one too many.
+            ModelError: an array is missing, unexpected, of the wrong shape or type, or not finite.
         """
         if not 0 <= start_token < vocabulary_size:
             raise ModelError(f"the start token {start_token} is not one of the {vocabulary_size} ids")
@@ -100,11 +100,11 @@ class RecurrentModel:
 
     @property
     def format_version(self) -> int:
-        """The oldest format of model files that knows such networks."""
+        """The oldest version of the model file format that supports this network."""
         return 3 if self.config.dense_layers or not self.layers.embedding.parameters else 1
 
     def start(self, streams: int) -> RecurrentState:
-        """The state after the start token."""
+        """State of B streams after the start token."""
         layers = tuple(
             tuple(np.zeros((size, streams), np.float32) for size in layer.state_sizes)
             for layer in self.layers.hidden
@@ -116,11 +116,11 @@ class RecurrentModel:
     def predict(self, state: RecurrentState) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
         if state.alone:
-            return self._predicted(state.tiles[0])
-        return np.concatenate([self._predicted(tile) for tile in state.tiles])[: state.streams]
+            return self._log_probabilities(state.tiles[0])
+        return np.concatenate([self._log_probabilities(tile) for tile in state.tiles])[: state.streams]
 
     def advance(self, state: RecurrentState, ids: IdArray) -> RecurrentState:
-        """The state after reading `ids`, (T, B)."""
+        """State after reading `ids`, (T, B)."""
         tiles = []
         for tile, columns in zip(state.tiles, tiled(ids, state), strict=True):
             for row in columns:
@@ -139,16 +139,16 @@ class RecurrentModel:
         return chosen.reshape(ids.shape), split(layers, alone=state.alone)
 
     def select(self, state: RecurrentState, streams: Sequence[int]) -> RecurrentState:
-        """The state of the listed streams."""
+        """State of the listed streams, in that order; a stream may be listed more than once."""
         chosen = list(streams)
         layers = tuple(tuple(part[:, chosen] for part in layer) for layer in joined(state))
         return split(layers, alone=state.alone and len(chosen) == 1)
 
     def read(self, state: RecurrentState, ids: IdArray) -> tuple[list[Reading], RecurrentState]:
         """
-        Look inside: what every recurrent layer remembers, and its gates, after each of `ids`, (T, B).
+        Read `ids`, (T, B), and return the states and gates of every recurrent layer at each of them.
 
-        Every layer is computed by its `step`, a token at a time, and so slower than by `advance`.
+        Slower than `advance`, because every layer computes its `step` token by token.
         """
         *layers, (unread,) = joined(state)
         states: NetworkState = tuple(tuple(part.T for part in layer) for layer in layers)
@@ -174,7 +174,7 @@ class RecurrentModel:
         return readings, split((*turned, (np.ascontiguousarray(values.T),)), alone=state.alone)
 
     def describe(self) -> dict[str, Any]:
-        """Its settings as `network`, and its parameters as `Layers.describe` lists them."""
+        """Settings under `network`, and parameter counts as in `Layers.describe`; JSON values."""
         return {
             "name": self.name,
             "vocabulary_size": self.vocabulary_size,
@@ -183,14 +183,14 @@ class RecurrentModel:
         }
 
     def as_network(self) -> "RecurrentModel":
-        """Itself: training can go on from it."""
+        """Return this model, which can be fine-tuned."""
         return self
 
     def as_ngrams(self) -> None:
-        """None: it has no tables of n-grams."""
+        """Return None, because a network has no n-gram tables."""
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
-        """What a model file keeps: JSON values, and arrays by name."""
+        """Contents of a model file: the configuration as JSON values, and arrays by name."""
         network = to_mapping(self.config)
         if not self.config.dense_layers:
             network = {name: value for name, value in network.items() if name not in SINCE_VERSION_3}
@@ -204,18 +204,18 @@ class RecurrentModel:
     @classmethod
     def from_tensors(cls, config: Mapping[str, Any], tensors: Parameters) -> "RecurrentModel":
         """
-        Rebuild a model from what `to_tensors` gave.
+        Rebuild a model from the result of `to_tensors`.
 
         Raises:
-            ModelError: something is missing or does not fit.
+            ModelError: the configuration is incomplete, or the tensors do not fit it.
         """
         match config:
             case {"vocabulary_size": int(size), "start_token": int(start), "network": dict(network)} if (
-                type(size) is type(start) is int  # which a bool is not
+                type(size) is type(start) is int  # excludes bool
             ):
                 shape = from_mapping(NetworkConfig, network, "the model's configuration")
                 parts = shape.layers + shape.dense_layers + len(shape.given_cutoffs())
-                if parts > len(tensors):  # before so many are listed one by one
+                if parts > len(tensors):  # before building a list of all claimed layers
                     raise ModelError(f"it claims {parts} layers and clusters, but has {len(tensors)} tensors")
                 return cls(shape, size, start, tensors)
             case _:
@@ -223,17 +223,17 @@ class RecurrentModel:
 
     @cached_property
     def _kernels(self) -> list[Kernel]:
-        """Of each hidden layer; made at first use, for not every command uses a model."""
+        """Kernels of the hidden layers; built on first use, because not every command runs the model."""
         return [kernel(layer, arrays_of(layer, self.parameters)) for layer in self.layers.hidden]
 
     @cached_property
     def _output(self) -> OutputKernel:
-        """Of the output layer."""
+        """Kernel of the output layer, built on first use."""
         return output_kernel(self.layers.output, arrays_of(self.layers.output, self.parameters))
 
     @cached_property
     def _first(self) -> ProjectingKernel | None:
-        """The kernel of the first layer, if its products with all tokens are computed in advance."""
+        """Kernel of the first layer if its input products are tabulated: if they are few, or input is one-hot."""
         first, embedding = self.layers.hidden[0], self.layers.embedding
         if not isinstance(first, Recurrent):
             return None
@@ -244,7 +244,7 @@ class RecurrentModel:
 
     @cached_property
     def _projected(self) -> Float32Array:
-        """What each token contributes to the gates of the first layer, (V, G*H); for one-hot input always."""
+        """Input product W e + b of the first layer for each token, (V, G*H)."""
         assert self._first is not None
         embedding, arrays = self.layers.embedding, arrays_of(self.layers.embedding, self.parameters)
         if embedding.parameters:
@@ -255,43 +255,43 @@ class RecurrentModel:
 
     @cached_property
     def _projected_columns(self) -> Float32Array:
-        """The same with a column for each token, (G*H, V)."""
+        """`_projected` with a column for each token, (G*H, V)."""
         return np.ascontiguousarray(self._projected.T)
 
     def _step(self, layers: Columns, ids: IdArray) -> Columns:
-        """What all layers remember after one more token a column; `ids` is (B,)."""
+        """Advance all columns by one token each; `ids` is (B,)."""
         spaces = self._spaces.of(self._kernels, len(ids))
         after = []
         hidden = zip(self._kernels, layers, spaces, strict=False)
         if self._first is None:
-            values = self._vectors(ids)
+            values = self._embedding_columns(ids)
         else:
             _, before, space = next(hidden)
-            values, state = self._first.step_projected(self._contributions(ids), before, space)
+            values, state = self._first.step_projected(self._input_products(ids), before, space)
             after.append(state)
         for each, before, space in hidden:
             values, state = each.step(values, before, space)
             after.append(state)
         return (*after, (values,))
 
-    def _vectors(self, ids: IdArray) -> Float32Array:
-        """What the embedding makes of each of `ids`, (n, B)."""
+    def _embedding_columns(self, ids: IdArray) -> Float32Array:
+        """Embedding vectors of `ids` as columns, (n, B)."""
         vectors: Float32Array = self.layers.embedding.step(self.parameters, ids, ())[0].T
         return vectors
 
-    def _contributions(self, ids: IdArray) -> Float32Array:
-        """What each of `ids` contributes to the gates of the first layer, (G*H, B)."""
+    def _input_products(self, ids: IdArray) -> Float32Array:
+        """Input products of the first layer for `ids` as columns, (G*H, B)."""
         if len(ids) == 1:
             return self._projected[ids[0], :, None]  # no copy
-        return np.take(self._projected_columns, ids, axis=1)  # three times as fast as turning rows
+        return np.take(self._projected_columns, ids, axis=1)  # three times as fast as transposing rows
 
-    def _predicted(self, layers: Columns) -> FloatArray:
-        """Log-probabilities of the token after each column, (B, V)."""
+    def _log_probabilities(self, layers: Columns) -> FloatArray:
+        """Log-probabilities of the next token for each column, (B, V)."""
         return self._output.log_probabilities(self._output.prepare(layers[-1][0]))
 
 
 class _Workspaces(threading.local):
-    """The kernels' workspaces for as many columns as were last in use; each thread has its own."""
+    """Workspaces of the kernels for the last number of columns used; each thread has its own."""
 
     def __init__(self) -> None:
         self._columns = 0
@@ -305,7 +305,7 @@ class _Workspaces(threading.local):
 
 
 def _reading(layer: Recurrent, steps: "Sequence[_Step]", streams: int) -> Reading:
-    """A layer's states and gates, step by step, as arrays (T, B, H)."""
+    """Stack a layer's states and gates of single steps into arrays, (T, B, H)."""
     nothing = np.empty((0, streams, layer.outputs), np.float32)
     names = steps[0][1] if steps else {}
     return Reading(
@@ -319,7 +319,7 @@ def _reading(layer: Recurrent, steps: "Sequence[_Step]", streams: int) -> Readin
 
 
 def _check_parameters(parameters: Parameters, expected: Sequence[Parameter]) -> None:
-    """Refuse arrays that are not exactly those of `expected`."""
+    """Raise ModelError unless the arrays match `expected` in names, shapes and type, and are finite."""
     names = {shape.name for shape in expected}
     if missing := sorted(names - set(parameters)):
         raise ModelError(f"its tensors {', '.join(missing)} are missing")
@@ -331,5 +331,5 @@ def _check_parameters(parameters: Parameters, expected: Sequence[Parameter]) -> 
             raise ModelError(
                 f"its tensor {shape.name} is {found.dtype} {found.shape}, but has to be float32 {shape.shape}"
             )
-        if not -inf < found.min() <= found.max() < inf:  # a NaN is nowhere
+        if not -inf < found.min() <= found.max() < inf:  # also false for NaN
             raise ModelError(f"its tensor {shape.name} holds values that are not finite numbers")

@@ -1,21 +1,22 @@
 """
 The output layer: from a hidden state h to log-probabilities of the next token.
 
-`softmax`: a score for each of the V tokens, W h + b, and a softmax over all of them.
+`softmax`: logits W h + b for all V tokens, then a softmax over them.
 
-`adaptive` (Grave, Joulin, Cissé, Grangier and Jégou 2017): ids go by falling frequency, and are divided:
+`adaptive` (Grave, Joulin, Cissé, Grangier and Jégou 2017): ids are sorted by falling frequency and
+partitioned:
 
     ids      0 ... C0 - 1      C0 ... C1 - 1      C1 ... V - 1
              the head          cluster 0          cluster 1
 
-The head is a softmax over its own tokens and one entry for each cluster; a cluster's is over its own tokens.
+The head is a softmax over its tokens and one entry per cluster; each cluster is a softmax over its tokens.
 
     P(v | h) = head[v]                      for a token of the head
     P(v | h) = head[C0 + i] cluster_i[v]    for a token of cluster i
 
-Most tokens of a text are in the head; cluster i is scored by D_i < n numbers that a projection makes of h. So
-most of the work falls away. Nothing is approximated, and all sums to 1: what is given up is that rare tokens
-see less of h.
+Most tokens of a text are in the head, and cluster i scores its tokens from a projection of h to D_i < n
+features, which saves most of the work. The probabilities are exact and sum to 1; the cost is that rare tokens
+depend on fewer features of h.
 """
 
 from collections.abc import Sequence
@@ -31,13 +32,13 @@ from lmgen.models.network.layer import Arrays, Layer, LayerState, Parameter
 
 
 class Output(Layer, Protocol):
-    """A layer that gives log-probabilities, and those of single tokens for less."""
+    """A layer that computes log-probabilities of all tokens, or of given tokens at lower cost."""
 
     def log_probabilities(self, arrays: Arrays, hidden: Array) -> Array:
-        """Of all tokens: (..., n) -> (..., V)."""
+        """Compute log-probabilities of all tokens: (..., n) -> (..., V)."""
 
     def log_probabilities_of(self, arrays: Arrays, hidden: Array, ids: Array) -> Array:
-        """Of one token for each hidden state, computing no more than needed: (N, n) and (N,) -> (N,)."""
+        """Compute the log-probability of one token per hidden state: (N, n) and (N,) -> (N,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,8 @@ class Softmax:
     """
     A softmax over all tokens.
 
-    With tied weights W is the embedding's table (Press and Wolf 2017; Inan, Khosravi and Socher 2017). Where
-    its vectors have another length than h, a projection maps h to it (Gulordava, Aina and Boleda 2018).
+    With tied weights, W is the embedding's table (Press and Wolf 2017; Inan, Khosravi and Socher 2017). If
+    its vectors and h differ in length, a projection maps h to that length (Gulordava, Aina and Boleda 2018).
     """
 
     inputs: int
@@ -54,7 +55,7 @@ class Softmax:
     outputs: int
     """m = V."""
     tied_to: int | None = None
-    """The length E of the table's vectors, if the table serves as W."""
+    """Length E of the embedding's vectors if its table serves as W; otherwise None."""
 
     kind = "softmax"
     prefix = "output."
@@ -62,14 +63,14 @@ class Softmax:
 
     @property
     def formula(self) -> str:
-        """Nm + m; with tied weights m for the bias, and nE for a projection."""
+        """Parameter count: `nm + m`; with tied weights only the bias, `m`, and any projection, `nE + m`."""
         if self.tied_to is None:
             return "nm + m"
         return "nE + m" if self._is_projected else "m"
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """W, (V, n), or a projection, (E, n), or neither, which start uniform (`glorot`); b, (V), from 0."""
+        """W, (V, n), or with tied weights any projection, (E, n), by `glorot`; b, (V), initialized to 0."""
         n, m = ("n", self.inputs), ("m", self.outputs)
         found = []
         if self.tied_to is None:
@@ -81,7 +82,7 @@ class Softmax:
 
     @property
     def borrowed(self) -> tuple[tuple[str, str], ...]:
-        """With tied weights, `weight` is the embedding's table."""
+        """The embedding's table as `weight`, with tied weights."""
         return () if self.tied_to is None else (("weight", "embedding"),)
 
     def step(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
@@ -89,22 +90,22 @@ class Softmax:
         return self.log_probabilities(arrays, values), state
 
     window = step
-    """The same for (T, B, n) -> (T, B, V)."""
+    """All steps of a window at once: (T, B, n) -> (T, B, V)."""
 
     def log_probabilities(self, arrays: Arrays, hidden: Array) -> Array:
-        """As `Output`."""
+        """Compute log-probabilities of all tokens: (..., n) -> (..., V)."""
         return log_softmax(self.logits(arrays, hidden))
 
     def log_probabilities_of(self, arrays: Arrays, hidden: Array, ids: Array) -> Array:
-        """As `Output`."""
-        return _picked(self.log_probabilities(arrays, hidden), ids)
+        """Compute the log-probability of one token per hidden state, by way of all tokens."""
+        return _select(self.log_probabilities(arrays, hidden), ids)
 
     def logits(self, arrays: Arrays, hidden: Array) -> Array:
-        """Scores before normalisation, W h + b: (..., n) -> (..., V)."""
+        """Compute W h + b: (..., n) -> (..., V)."""
         return _linear(self.projected(arrays, hidden), arrays["weight"]) + arrays["bias"]
 
     def projected(self, arrays: Arrays, hidden: Array) -> Array:
-        """Hidden states in the length that W's rows have: (..., n) -> (..., E); mostly as they are."""
+        """Project hidden states to the length of W's rows, if they differ: (..., n) -> (..., E)."""
         projection = arrays.get("projection")
         return hidden if projection is None else _linear(hidden, projection)
 
@@ -115,16 +116,16 @@ class Softmax:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptiveSoftmax:
-    """A softmax by clusters of rarer and rarer tokens."""
+    """An adaptive softmax: a head of frequent tokens, and clusters of increasingly rare ones."""
 
     inputs: int
     """n = H."""
     outputs: int
     """m = V."""
     starts: tuple[int, ...]
-    """C0, C1, ...: the first id of each cluster, ascending."""
+    """First id of each cluster, C0, C1, ..., ascending."""
     widths: tuple[int, ...]
-    """D0, D1, ...: how many numbers each cluster makes of a hidden state."""
+    """Projection width of each cluster, D0, D1, ..."""
 
     kind = "adaptive softmax"
     prefix = "output."
@@ -133,15 +134,15 @@ class AdaptiveSoftmax:
 
     @property
     def formula(self) -> str:
-        """The head's, and the sum over clusters i with D_i numbers for each of N_i tokens."""
+        """Parameter count: the head's, and a sum over clusters i with width D_i and N_i tokens."""
         return f"(n + 1)(C0 + {len(self.starts)}) + Σ Di (n + Ni)"
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """
-        The head's W, (C0 + K, n) for K clusters, and b; of each cluster a projection, (D, n), and W, (N, D).
+        The head's W, (C0 + K, n) for K clusters, and b; for each cluster a projection, (D, n), and W, (N, D).
 
-        Matrices start uniform (`glorot`) by their own sizes, b from 0.
+        Matrices are initialized by `glorot`, b to 0.
         """
         n, entries = ("n", self.inputs), len(self.starts)
         head = (f"(C0 + {entries})", self.starts[0] + entries)
@@ -165,67 +166,67 @@ class AdaptiveSoftmax:
         return self.log_probabilities(arrays, values), state
 
     window = step
-    """The same for (T, B, n) -> (T, B, V)."""
+    """All steps of a window at once: (T, B, n) -> (T, B, V)."""
 
     def log_probabilities(self, arrays: Arrays, hidden: Array) -> Array:
-        """As `Output`."""
+        """Compute log-probabilities of all tokens, from the head and every cluster: (..., n) -> (..., V)."""
         head = self._head(arrays, hidden)
-        size = self.starts[0]  # of the head without its entries for the clusters
+        size = self.starts[0]  # tokens in the head, without the entries for clusters
         rest = [
             head[..., size + index, None] + _within_cluster(index, hidden, arrays)
             for index in range(len(self.starts))
         ]
-        return _joined([head[..., :size], *rest])
+        return _concatenate([head[..., :size], *rest])
 
     def log_probabilities_of(self, arrays: Arrays, hidden: Array, ids: Array) -> Array:
-        """As `Output`; of the clusters only those are computed that the tokens are in."""
+        """As `Output`; computes only the clusters that contain one of the tokens."""
         head = self._head(arrays, hidden)
-        among = sum(ids >= first for first in self.starts)  # which cluster, counted from 1; 0 is the head
+        among = sum(ids >= first for first in self.starts)  # cluster number, counted from 1; 0 is the head
         entries = self.starts[0] + among - 1
-        chosen = _picked(head, ids * (among == 0) + entries * (among > 0))
+        chosen = _select(head, ids * (among == 0) + entries * (among > 0))
         for index, first in enumerate(self.starts):
             members = among == index + 1
             if members.any():
                 within = _within_cluster(index, hidden[members], arrays)
-                chosen[members] += _picked(within, ids[members] - first)
+                chosen[members] += _select(within, ids[members] - first)
         return chosen
 
     def _head(self, arrays: Arrays, hidden: Array) -> Array:
-        """Log-probabilities of the head's tokens and of the clusters: (..., n) -> (..., C0 + K)."""
+        """Log-probabilities of the head's tokens and cluster entries: (..., n) -> (..., C0 + K)."""
         return log_softmax(_linear(hidden, arrays["weight"]) + arrays["bias"])
 
 
 def _linear(values: Array, weight: Array) -> Array:
-    """W v of each vector, (..., I) -> (..., O), each in a row of its own for the sums that follow."""
+    """Compute W v for each vector, (..., I) -> (..., O), with contiguous rows for the sums that follow."""
     scores = linear(values, weight)
     return np.ascontiguousarray(scores) if isinstance(scores, np.ndarray) else scores
 
 
 def log_softmax(scores: Array) -> Array:
-    """Log-probabilities along the last axis: a - log Σ exp(a), shifted by the largest against overflow."""
+    """Log-probabilities along the last axis: a - log Σ exp(a), shifted by the maximum to avoid overflow."""
     if not isinstance(scores, np.ndarray):
         return scores.log_softmax(-1)
-    # ufunc.reduce is what max() and sum() call, a microsecond of Python later
+    # max() and sum() call ufunc.reduce too, after a microsecond of Python
     shifted = scores - np.maximum.reduce(scores, axis=-1, keepdims=True)
     shifted -= np.log(np.add.reduce(np.exp(shifted), axis=-1, keepdims=True))
     return shifted
 
 
 def _within_cluster(index: int, hidden: Array, arrays: Arrays) -> Array:
-    """Log-probabilities of a cluster's tokens, if the token is one of them: (..., n) -> (..., V_i)."""
+    """Log-probabilities of a cluster's tokens given that cluster: (..., n) -> (..., N_i)."""
     shorter = _linear(hidden, arrays[f"clusters.{index}.projection"])  # (..., D_i)
     return log_softmax(_linear(shorter, arrays[f"clusters.{index}.weight"]))
 
 
-def _picked(values: Array, ids: Array) -> Array:
-    """One of each row, (N, K) and (N,) -> (N,)."""
+def _select(values: Array, ids: Array) -> Array:
+    """Select one element of each row: (N, K) and (N,) -> (N,)."""
     if isinstance(values, np.ndarray):
         return values[np.arange(len(ids)), ids]
     return values.gather(1, ids[:, None])[:, 0]
 
 
-def _joined(parts: Sequence[Array]) -> Array:
-    """Arrays side by side along the last axis."""
+def _concatenate(parts: Sequence[Array]) -> Array:
+    """Concatenate arrays along the last axis."""
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts, axis=-1)
     width = sum(part.shape[-1] for part in parts)

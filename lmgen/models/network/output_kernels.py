@@ -1,7 +1,8 @@
 """
-The fast ways that numpy has for the output layer, which reads hidden states as columns and gives rows.
+Kernels of the output layer with numpy, which read hidden states as columns and return rows.
 
-A softmax over all tokens is one product and a few passes in place. Others compute what their layer says.
+A softmax over all tokens takes one product and a few in-place operations. Other output layers run their own
+code.
 """
 
 from typing import Protocol
@@ -13,34 +14,34 @@ from lmgen.models.network.kernels import Arrays
 from lmgen.models.network.output import Output, Softmax, log_softmax
 
 OUTPUT_FLOATS = 250_000
-"""Scores of so many tokens times V are computed at once: they stay in the cache ..."""
+"""Logits computed in one batch of `chosen`, few enough to stay in the CPU cache."""
 OUTPUT_ROWS = 64
-"""... but of at least so many tokens, for the output layer's weights have to be read each time."""
+"""Minimum rows of such a batch, because each batch reads all weights of the output layer."""
 
 
 class OutputKernel(Protocol):
-    """An output layer, ready to score."""
+    """An output layer with its parameters prepared for fast scoring."""
 
     size: int
-    """How many numbers `prepare` makes of a hidden state."""
+    """Number of rows that `prepare` returns."""
 
     def prepare(self, hidden: Float32Array) -> Float32Array:
-        """Hidden states, (n, B), in the form that the other two read, (size, B)."""
+        """Convert hidden states, (n, B), to the input of the other methods, (size, B)."""
 
     def log_probabilities(self, prepared: Float32Array) -> FloatArray:
-        """Of the token after each column, (size, B): (B, V)."""
+        """Compute log-probabilities of the next token for each column: (size, B) -> (B, V)."""
 
     def chosen(self, prepared: Float32Array, ids: IdArray) -> Float32Array:
-        """Log-probability of each of `ids`, (N,), by the rows of `prepared`, (N, size)."""
+        """Compute the log-probability of each of `ids`, (N,), from rows of prepared states, (N, size)."""
 
 
 def output_kernel(layer: Output, arrays: Arrays) -> OutputKernel:
-    """The fastest kernel for an output layer; `arrays` are its parameters, by their names in it."""
-    return _Softmax(arrays) if isinstance(layer, Softmax) else _Layer(layer, arrays)
+    """Build the fastest kernel for an output layer; `arrays` has its parameters without the prefix."""
+    return _SoftmaxKernel(arrays) if isinstance(layer, Softmax) else _LayerKernel(layer, arrays)
 
 
-class _Softmax:
-    """`output.Softmax`."""
+class _SoftmaxKernel:
+    """Kernel of `output.Softmax`."""
 
     def __init__(self, arrays: Arrays) -> None:
         self._weight, self._bias = arrays["weight"], arrays["bias"]
@@ -69,8 +70,8 @@ class _Softmax:
         return chosen
 
 
-class _Layer:
-    """Any output layer, as it computes itself."""
+class _LayerKernel:
+    """Kernel of any output layer, which calls the layer's own methods."""
 
     def __init__(self, layer: Output, arrays: Arrays) -> None:
         self._layer, self._arrays = layer, arrays
@@ -91,6 +92,6 @@ class _Layer:
 
 
 def _batches(count: int, scores: int) -> list[slice]:
-    """Slices of `count` rows, each of which has so many scores."""
+    """Slice `count` rows, of `scores` logits each, into batches that fit the cache."""
     size = max(OUTPUT_FLOATS // scores, OUTPUT_ROWS)
     return [np.s_[first : first + size] for first in range(0, count, size)]

@@ -1,5 +1,5 @@
 """
-A recurrent layer: at each step its cell reads an input v and the state that the step before has left.
+The recurrent layer: at each step its cell reads an input v and the previous state.
 
     x = W v + b                                  W (G*m, n), b (G*m), for the cell's G gates
     state' = step(x, state, multiply, vectors)   the cell's equations, cells.py
@@ -17,41 +17,42 @@ from lmgen.models.network.layer import Arrays, Factors, LayerState, Parameter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recurrent:
-    """A layer of `outputs` units of some cell."""
+    """A recurrent layer with any cell."""
 
     number: int
-    """Its place among the recurrent layers, from 0."""
+    """Index among the recurrent layers, from 0."""
     cell_name: str
     inputs: int
-    """n."""
+    """Input size n."""
     outputs: int
-    """m = H: how many units."""
+    """Number of units m = H."""
     residual: bool = False
-    """Whether what it reads is added to its hidden states; both have the same length then."""
+    """Whether the input is added to the hidden states; requires n = m."""
 
     borrowed = ()
 
     @property
     def kind(self) -> str:
-        """The name of its cell."""
+        """Kind of layer for people: the name of the cell."""
         return self.cell_name
 
     @property
     def prefix(self) -> str:
-        """`layers.0.` for the first."""
+        """Prefix of parameter names: `layers.0.` for the first recurrent layer."""
         return f"layers.{self.number}."
 
     @property
     def cell(self) -> Cell:
-        """Its cell."""
+        """Entry of `CELLS` for `cell_name`."""
         return cell_named(self.cell_name)
 
     @property
     def formula(self) -> str:
         """
-        G(nm + m² + m), with what the cell has beside W, b and one recurrent block a gate.
+        Parameter count: G(nm + m² + m) for G gates with W, U and b, plus a term for other vectors.
 
-        An LSTM's is 4(nm + m² + m), with peepholes 4(nm + m² + m) + 3m.
+        4(nm + m² + m) for an LSTM, 4(nm + m² + m) + 3m with peepholes. If the cell does not have one
+        recurrent block per gate, m² is a separate term.
         """
         gates = len(self.cell.gates)
         blocks = sum(matrix.blocks for matrix in self.cell.recurrent.values())
@@ -59,9 +60,9 @@ class Recurrent:
         inside = "nm + m² + m" if usual else "nm + m"
         terms = [inside if gates == 1 else f"{gates}({inside})"]
         if not usual and blocks:
-            terms.append(_times(blocks, "m²"))
+            terms.append(_term(blocks, "m²"))
         if vectors := sum(vector.blocks for vector in self.cell.vectors.values()):
-            terms.append(_times(vectors, "m"))
+            terms.append(_term(vectors, "m"))
         return " + ".join(terms)
 
     @property
@@ -69,8 +70,8 @@ class Recurrent:
         """
         W, the cell's recurrent matrices, b, and the cell's vectors.
 
-        Of W each gate's block starts uniform (`glorot`) by its own sizes, and b from 0, unless the cell says
-        otherwise; it says how the others start.
+        Each gate's block of W is initialized by `glorot`, and b to 0 except where `Cell.bias` has a value.
+        The cell defines the initial values of its matrices and vectors.
         """
         cell, G, n, m = self.cell, len(self.cell.gates), self.inputs, self.outputs
         bias = block_values(tuple(cell.bias.get(gate, 0.0) for gate in cell.gates))
@@ -95,7 +96,7 @@ class Recurrent:
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Each part of the cell's state has m numbers; h comes first."""
+        """Size m for each part of the cell's state; h comes first."""
         return (self.outputs,) * len(self.cell.states)
 
     def step(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
@@ -104,50 +105,50 @@ class Recurrent:
         return self.connected(after[0], values), after
 
     def window(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
-        """T steps: (T, B, n) -> (T, B, m). All inputs are multiplied by W at once."""
+        """T steps: (T, B, n) -> (T, B, m), with one input product for all of them."""
         hidden, last = run_equations(self.cell, arrays, values, state)
         return self.connected(hidden, values), last
 
     def project(self, arrays: Arrays, values: Array) -> Array:
-        """X = W v + b, which depends on no state: (..., n) -> (..., G*m)."""
-        return _projected(arrays, values)
+        """Compute W v + b, which does not depend on the state: (..., n) -> (..., G*m)."""
+        return _project(arrays, values)
 
     def step_projected(self, arrays: Arrays, x: Array, state: LayerState) -> LayerState:
-        """The cell's state after a step, from x, (B, G*m)."""
-        return _after(self.cell, arrays, x, state)
+        """Compute the next state of the cell from x = W v + b, (B, G*m)."""
+        return _next_state(self.cell, arrays, x, state)
 
     def connected(self, hidden: Array, values: Array) -> Array:
-        """What the layer gives, from its hidden states and what it has read."""
+        """Output of the layer: the hidden states, plus the input if there is a residual connection."""
         return hidden + values if self.residual else hidden
 
 
 def run_equations(cell: Cell, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
     """
-    A cell over a window, step by step as its equations stand.
+    Run a cell over a window by evaluating its equations step by step.
 
     Args:
-        cell: whose equations.
+        cell: the cell.
         arrays: weight_input, bias, the recurrent matrices and vectors, by name.
-        values: (T, B, n).
-        state: before the window, each part (B, m).
+        values: inputs, (T, B, n).
+        state: state before the window, each part (B, m).
 
     Returns:
         The hidden states, (T, B, m), and the state after the window.
     """
     hidden = []
-    for x in _projected(arrays, values):
-        state = _after(cell, arrays, x, state)
+    for x in _project(arrays, values):
+        state = _next_state(cell, arrays, x, state)
         hidden.append(state[0])
     return stack(hidden), state
 
 
-def _projected(arrays: Arrays, values: Array) -> Array:
-    """X = W v + b: (..., n) -> (..., G*m)."""
+def _project(arrays: Arrays, values: Array) -> Array:
+    """Compute W v + b: (..., n) -> (..., G*m)."""
     return linear(values, arrays["weight_input"]) + arrays["bias"]
 
 
-def _after(cell: Cell, arrays: Arrays, x: Array, state: LayerState) -> LayerState:
-    """The state after a step."""
+def _next_state(cell: Cell, arrays: Arrays, x: Array, state: LayerState) -> LayerState:
+    """Compute the next state of a cell from x = W v + b."""
     return cell.step(x, state, lambda name, values: linear(values, arrays[name]), arrays)
 
 
@@ -155,9 +156,10 @@ def recurrent_layers(
     cell_name: str, inputs: int, sizes: tuple[int, ...], *, residual: bool = False
 ) -> Iterator[Recurrent]:
     """
-    Layers of these sizes, each reading what the one before it gives.
+    Stack recurrent layers of the given sizes.
 
-    With `residual`, each layer but the first has a residual connection if it is as wide as the one before.
+    With `residual`, each layer after the first gets a residual connection if its input and output sizes
+    match.
     """
     for number, size in enumerate(sizes):
         connected = residual and number > 0 and size == inputs
@@ -169,5 +171,5 @@ def _factors(blocks: int, *others: tuple[str, int]) -> Factors:
     return others if blocks == 1 else ((str(blocks), blocks), *others)
 
 
-def _times(count: int, letters: str) -> str:
+def _term(count: int, letters: str) -> str:
     return letters if count == 1 else f"{count}{letters}"

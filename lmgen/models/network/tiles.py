@@ -1,12 +1,12 @@
 """
-Streams in tiles of 16 columns, so that what a stream says does not depend on those beside it.
+Compute streams in tiles of 16 columns, so that a stream's result does not depend on the other streams.
 
     streams   0 ... 15 | 16 ... 31 | 32 ... 39 + 8 of padding
 
-Matrix products round differently with the number of columns, and may round the same column differently at
-another place. A product of exactly 16 columns treats all of them alike (held by a test), and takes as long as
-one of two. A single stream that never had others beside it is a tile of one column: its products are
-matrix-vector products, several times faster, and round in their own way.
+The rounding of a matrix product depends on the number of columns, and may depend on a column's position. With
+exactly 16 columns all of them round alike (a test checks this), and a product takes no longer than with two.
+A single stream that was never batched with others is a tile of one column: its matrix-vector products are
+several times faster, but round differently.
 """
 
 from typing import NamedTuple
@@ -17,23 +17,23 @@ from lmgen.arrays import IdArray
 from lmgen.models.network.kernels import ColumnState
 
 TILE = 16
-"""Streams that are computed together."""
+"""Number of streams computed together."""
 
 Columns = tuple[ColumnState, ...]
-"""What each layer remembers, and last what the output layer reads next, a column a stream."""
+"""The state of each layer, followed by the next input of the output layer; a column per stream."""
 
 
 class RecurrentState(NamedTuple):
-    """What B streams remember: all layers' states for one stream alone, or for each tile of 16."""
+    """State of B streams: all layers' states for each tile of 16, or for one stream alone."""
 
     streams: int
     tiles: tuple[Columns, ...]
     alone: bool
-    """Whether it is one stream that never had others beside it, in a tile of its own width."""
+    """Whether this is a single stream that was never batched with others, in a tile of one column."""
 
 
 def tiled(ids: IdArray, state: RecurrentState) -> list[IdArray]:
-    """The columns of `ids`, (T, B), tile by tile; the last is filled up with id 0."""
+    """Split `ids`, (T, B), into tiles of columns; the last tile is padded with id 0."""
     if state.alone:
         return [ids]
     padded = np.zeros((len(ids), len(state.tiles) * TILE), np.intp)
@@ -42,7 +42,7 @@ def tiled(ids: IdArray, state: RecurrentState) -> list[IdArray]:
 
 
 def joined(state: RecurrentState) -> Columns:
-    """All streams side by side: of each layer the parts of its state, (size, B)."""
+    """Join all tiles without the padding: for each layer the parts of its state, (size, B)."""
     if state.alone:
         return state.tiles[0]
     return tuple(
@@ -55,7 +55,7 @@ def joined(state: RecurrentState) -> Columns:
 
 
 def split(layers: Columns, *, alone: bool) -> RecurrentState:
-    """Undo `joined`; the padding is zeros."""
+    """Split states into tiles, padding the last one with zeros; the inverse of `joined`."""
     streams = layers[-1][0].shape[1]
     if alone:
         return RecurrentState(1, (layers,), True)

@@ -1,5 +1,5 @@
 """
-lmgen trains character, word and sub-word language models, measures them, and completes text with them.
+Train character, word and sub-word language models, evaluate them, and complete text with them.
 
     import lmgen
 
@@ -8,14 +8,14 @@ lmgen trains character, word and sub-word language models, measures them, and co
     print(model.sample("It was ", length=200, temperature=0.8))
     print(model.score("It was the best of times.").perplexity)
 
-Everything here is imported when it is called: `import lmgen` costs nothing.
+Functions import their modules when called, so that `import lmgen` is fast.
 """
 
 from __future__ import annotations
 
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, NumericalError, WriteError
 
-TYPE_CHECKING = False  # what type checkers take to be true; `typing` itself takes a while to import
+TYPE_CHECKING = False  # type checkers treat it as True; importing `typing` for it would be slow
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
@@ -50,10 +50,10 @@ __all__ = [
 
 def load(path: str | Path | None = None) -> TextModel:
     """
-    Open a run folder, a model file, or (None) the newest run under `checkpoints/`. Never imports torch.
+    Open a run folder, a model file, or, for None, the newest run under `checkpoints/`. Does not import torch.
 
     Raises:
-        ModelError: there is none, or it is damaged or of a newer format.
+        ModelError: there is no model, or it is damaged or has a newer format.
     """
     from lmgen.text_model import TextModel
 
@@ -68,14 +68,14 @@ def fit_ngram(
     **settings: Any,
 ) -> TextModel:
     """
-    Fit an n-gram model, interpolated modified Kneser-Ney, and open it. Never imports torch.
+    Fit an n-gram model with interpolated modified Kneser-Ney smoothing, and open it. Does not import torch.
 
     Args:
-        corpus: files, folders or corpus names; none: the built-in default.
-        order: tokens of an n-gram.
-        out: the model file.
+        corpus: files, folders or corpus names; default: `python-docs`.
+        order: maximum n-gram length, in tokens.
+        out: path of the model file.
         overwrite: replace an existing file.
-        settings: those of `lmgen ngram --help`, by the names of the flags; `prune` is a list: `[0, 0, 1]`.
+        settings: flags of `lmgen ngram --help` as keywords; `prune` is a list such as `[0, 0, 1]`.
 
     Raises:
         ConfigError: a setting is unknown or out of range.
@@ -99,20 +99,22 @@ def read_arpa(
     overwrite: bool = False,
 ) -> TextModel:
     """
-    Make a model file of an ARPA file (of KenLM, SRILM, IRSTLM or lmgen), and open it. Never imports torch.
+    Convert an ARPA file (from KenLM, SRILM, IRSTLM or lmgen) to a model file, and open it. Does not import
+    torch.
 
     `TextModel.export(path, to="arpa")` writes an ARPA file.
 
     Args:
-        path: the ARPA file; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed.
-        out: the model file.
-        tokenizer: how to take its words, `word` or `char`; None: as lmgen wrote them, otherwise `word`.
+        path: ARPA file; `.gz`, `.bz2`, `.xz` and `.zst` files are decompressed.
+        out: path of the model file.
+        tokenizer: `word` or `char`, the tokens that the file's words stand for; None: the tokenizer stored in
+            a file from lmgen, else `word`.
         overwrite: replace an existing file.
 
     Raises:
-        ConfigError: the tokenizer is something else.
+        ConfigError: the tokenizer is unknown.
         CorpusError: the file cannot be read.
-        ModelError: it is no ARPA file, or damaged; or `out` exists.
+        ModelError: the file is damaged or not an ARPA file, or `out` exists.
     """
     from pathlib import Path
 
@@ -124,7 +126,7 @@ def read_arpa(
 
 
 def list_corpora() -> list[Listing]:
-    """The corpora that have a name: where each is, its length, split and licence."""
+    """List all named corpora, each with its location, length, split and licence."""
     from lmgen.text.corpora import listed_corpora
 
     return listed_corpora()
@@ -132,11 +134,11 @@ def list_corpora() -> list[Listing]:
 
 def read_corpus(name: str | Path, *, split: Literal["train", "valid", "test"] | None = None) -> Iterator[str]:
     """
-    The text of a corpus in pieces cut anywhere: `"".join(lmgen.read_corpus("unicode-names"))`.
+    Read the text of a corpus in chunks: `"".join(lmgen.read_corpus("unicode-names"))`.
 
     Args:
-        name: a name, a file or a folder.
-        split: only this part, cut as `train` cuts it by default.
+        name: corpus name, file or folder.
+        split: read only this part, split as `train` does by default; None: the whole corpus.
 
     Raises:
         CorpusError: there is no such corpus, or it has no such split.
@@ -148,10 +150,10 @@ def read_corpus(name: str | Path, *, split: Literal["train", "valid", "test"] | 
 
 def get_corpus(name: str) -> list[Path]:
     """
-    Download a corpus, or find it where it is; the paths of its files. A built-in corpus has none.
+    Find or download the files of a corpus; returns their paths, none for a built-in corpus.
 
     Raises:
-        CorpusError: there is no such corpus; or a file cannot be downloaded, or has another checksum.
+        CorpusError: there is no such corpus, a file cannot be downloaded, or a checksum does not match.
     """
     from lmgen.data import named_corpora
 
@@ -160,7 +162,7 @@ def get_corpus(name: str) -> list[Path]:
 
 def make_corpus(name: str, out: str | Path, *, characters: int = 1_000_000, seed: int = 0) -> MadeCorpus:
     """
-    Write a synthetic corpus to a file; the result has the best possible score on it.
+    Write a synthetic corpus to a file; the result states the best possible score on it.
 
     Raises:
         CorpusError: the corpus is not synthetic.
@@ -182,31 +184,31 @@ def train(
     **settings: Any,
 ) -> TextModel:
     """
-    Train a model and open the best one.
+    Train a model, and open the one with the best validation loss.
 
-    Ctrl-C finishes the update, saves a checkpoint and raises KeyboardInterrupt; a second Ctrl-C does not
-    wait. `lmgen.resume` goes on, bit for bit as if training had not stopped. In threads other than the main
-    one, which get no Ctrl-C, `should_stop` is the way to stop.
+    Ctrl-C finishes the current update, saves a checkpoint and raises KeyboardInterrupt; a second Ctrl-C stops
+    at once. `lmgen.resume` continues the run, bit for bit as if it had not stopped. Threads other than the
+    main one do not receive Ctrl-C; use `should_stop` there.
 
     Args:
-        corpus: files, folders or corpus names; none: the built-in default.
-        out: the run folder; `checkpoints/CORPUS` if None.
-        overwrite: replace the run that is there.
-        from_model: fine-tune this model (`--from`).
-        on_event: called with each event of `lmgen.runs.events` as it happens. If it raises, the run is saved
-            before the exception goes on.
-        should_stop: called after every update and during evaluations. If it returns True, the run is saved
+        corpus: files, folders or corpus names; default: `python-docs`.
+        out: run folder; None: `checkpoints/CORPUS`.
+        overwrite: replace an existing run.
+        from_model: model to fine-tune (`--from`).
+        on_event: callback for each event of `lmgen.runs.events`. If it raises, the run is saved before the
+            exception propagates.
+        should_stop: callback after every update and during evaluations. If it returns True, the run is saved
             and its best model so far is returned.
-        on_note: called with what the command would print as a note.
-        settings: those of `lmgen train --help`, by the names of the flags: `minutes=5, hidden_size=512,
-            preset="good", config="run/config.toml"`. None takes a setting back that may be absent.
+        on_note: callback for the notes that `lmgen train` prints.
+        settings: flags of `lmgen train --help` as keywords: `minutes=5, hidden_size=512, preset="good",
+            config="run/config.toml"`. None resets an optional setting.
 
     Raises:
         ConfigError: a setting is unknown or out of range.
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the run folder exists, or the model of `from_model` cannot be used.
-        NumericalError: training was unstable to its end; the best model it had is in the run folder.
-        KeyboardInterrupt: after Ctrl-C; its text says how to go on.
+        NumericalError: training was unstable and ended early; the run folder has the best model so far.
+        KeyboardInterrupt: after Ctrl-C; the message says how to resume.
     """
     from pathlib import Path
 
@@ -233,19 +235,19 @@ def resume(
     **settings: Any,
 ) -> TextModel:
     """
-    Go on with a run, bit for bit as if it had not stopped, and open its best model.
+    Continue a run, bit for bit as if it had not stopped, and open its best model.
 
     Args:
-        folder: the run folder; None: the run under `checkpoints/` that was begun or resumed last.
+        folder: run folder; None: the run under `checkpoints/` that was started or resumed last.
         on_event: as in `train`.
         should_stop: as in `train`.
         on_note: as in `train`.
         settings: a new budget (`epochs`, `steps`, `minutes`), which the run keeps, or `device`, `threads` and
-            `checkpoint_minutes` for this call. Others must be those that the run has.
+            `checkpoint_minutes` for this call only. Other settings must equal those of the run.
 
     Raises:
         ConfigError: a setting cannot change when a run is resumed, or is out of range.
-        ModelError: there is no run to resume, another process trains it, or its files are damaged.
+        ModelError: there is no run to resume, another process is training it, or its files are damaged.
         NumericalError: as `train`.
         KeyboardInterrupt: as `train`.
     """
@@ -266,7 +268,7 @@ def resume(
 
 def estimate_cost(*corpus: str | Path, from_model: str | Path | None = None, **settings: Any) -> CostMeasured:
     """
-    What `train` will cost with the same arguments: parameters, memory, time; measured on a few updates.
+    Time a few updates, and estimate the parameters, memory and time of `train` with the same arguments.
 
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
@@ -281,9 +283,9 @@ def find_learning_rate(
     *corpus: str | Path, from_model: str | Path | None = None, **settings: Any
 ) -> RangeTest:
     """
-    Train a little at rising learning rates: the curve of the loss, and the rate that it suggests.
+    Run a learning rate range test, which returns the loss at increasing rates and a suggested rate.
 
-    `train(..., learning_rate="find")` does this first and takes the suggestion.
+    `train(..., learning_rate="find")` runs this test first and uses the suggested rate.
 
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
@@ -298,7 +300,7 @@ def find_learning_rate(
 def _settings(
     corpus: tuple[str | Path, ...], from_model: str | Path | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Flat settings by the names of the flags, with paths as text."""
+    """Merge all arguments into one mapping by flag name, with paths as strings."""
     from os import PathLike, fspath
 
     given = {
@@ -310,4 +312,4 @@ def _settings(
 
 
 def _ignore(_note: str) -> None:
-    """What happens to notes that nobody asked for."""
+    """Default callback for notes: discard them."""

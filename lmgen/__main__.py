@@ -1,8 +1,8 @@
 """
-The command `lmgen`, also as `python -m lmgen`. What it does is in cli/app.py, which takes a while to import.
+Entry point of the command `lmgen`, also as `python -m lmgen`; the commands are in cli/app.py.
 
-Here Ctrl-C is seen to before anything is imported, so that it ends the command without a traceback from the
-first moment on.
+Importing cli/app.py takes a moment. The handler for Ctrl-C is installed before, so that Ctrl-C never prints a
+traceback.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
+"""Exit code after Ctrl-C."""
 
 
 def main() -> None:
@@ -28,22 +28,22 @@ def main() -> None:
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
     finally:
-        gc.freeze()  # or Python looks through all that is loaded for garbage before it ends
+        gc.freeze()  # skips a garbage collection of all loaded modules at exit
 
 
 def _watch_for_interrupts() -> None:
     import signal
 
-    # In a script's background (`lmgen ... &`) the shell has it ignored, and ignored it stays.
+    # A shell script starts background commands (`lmgen ... &`) with SIGINT ignored: leave it ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
     """
-    Raise KeyboardInterrupt; but while something is being imported, leave at once.
+    Raise KeyboardInterrupt, or exit at once if an import is in progress.
 
-    An exception does not always come out of half an import as it went in: some are printed and forgotten.
+    An exception raised during an import is not always propagated: some modules print and discard it.
     """
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):

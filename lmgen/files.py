@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Atomic and durable file writes, checksums, and errors for files that cannot be written."""
 
 import errno
 import glob
@@ -12,20 +12,20 @@ from pathlib import Path
 from lmgen.errors import ModelError, WriteError
 
 CHECKED_BYTES = 1 << 20
-"""A checksum is computed from so many bytes at a time."""
+"""Block size for reading a file to compute its checksum."""
 
 NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
-"""Error numbers of file systems that cannot flush a folder, such as some network shares."""
+"""Error numbers from file systems that cannot flush a folder, such as some network shares."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """
-    Write a file under a temporary name beside `path`; put it in place when the block ends well.
+    Replace a file atomically: write to a temporary file next to `path`, then rename it.
 
-    The block gets the temporary path, already created and empty. When it ends, the file is flushed to
-    disk and renamed over `path`, so that a reader (or a crash) sees the old file or the new one, whole.
-    When it raises, the temporary file goes and `path` is as it was.
+    The block receives the path of an empty temporary file. When the block ends, the file is flushed to disk
+    and renamed to `path`, so that readers see either the complete old or the complete new file, even after a
+    crash. If the block raises, the temporary file is deleted and `path` is unchanged.
 
     Raises:
         WriteError: the folder cannot be written to, or the disk is full.
@@ -38,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         _flush_file(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner reads
+        temporary.chmod(0o666 & ~_umask())  # mkstemp creates files that only the owner can read
         temporary.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
@@ -51,10 +51,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """
-    Refuse a file for a model (`--out`) that is there already, and a folder always.
+    Check that `--out` can name a new model file.
 
     Raises:
-        ModelError: the message says which of the two, and what to do.
+        ModelError: the path is a folder, or a file that exists and may not be overwritten.
     """
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give --out the name of a file")
@@ -63,14 +63,14 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a small UTF-8 file, whole or not at all."""
+    """Replace a small UTF-8 file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def rename(source: Path, target: Path) -> None:
     """
-    Put a whole file or folder in the place of another, and have the disk remember it.
+    Rename a file or folder atomically, replacing the target, and flush the change to disk.
 
     Raises:
         WriteError: the folder cannot be written to.
@@ -84,7 +84,7 @@ def rename(source: Path, target: Path) -> None:
 
 def append_text(path: Path, text: str) -> None:
     """
-    Add to a UTF-8 file, all of the text or nothing.
+    Append text to a UTF-8 file; if that fails, truncate the file to its old length.
 
     Raises:
         WriteError: as `replacing`.
@@ -103,7 +103,7 @@ def append_text(path: Path, text: str) -> None:
 
 
 def checksum(path: Path) -> int:
-    """The CRC-32 of a file: it tells of damage, not of malice."""
+    """CRC-32 of a file, which detects damage but not tampering."""
     value = 0
     with path.open("rb") as file:
         while block := file.read(CHECKED_BYTES):
@@ -112,28 +112,28 @@ def checksum(path: Path) -> int:
 
 
 def remains(path: Path) -> Iterator[Path]:
-    """What processes that were killed while they wrote `path` have left beside it."""
+    """Temporary files of `path` left behind by killed processes."""
     return path.parent.glob(f".{glob.escape(path.name)}.*")
 
 
 def unwritable(path: Path, error: OSError) -> WriteError:
-    """What to say of a file that cannot be written."""
+    """Build the error for a file that cannot be written."""
     return WriteError(
         f"cannot write {path}: {error.strerror or error}; choose another place or free some space"
     )
 
 
 def _flush_file(path: Path) -> None:
-    """Have the system write a file to the disk itself. Windows does so only for a file open for writing."""
+    """Flush a file to disk. It is opened for writing because Windows cannot flush it otherwise."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
 
 
 def _flush_folder(path: Path) -> None:
-    """Have the system write a folder's list of names to the disk, where it offers that."""
+    """Flush a folder's entries to disk, where the system supports that."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except PermissionError:  # always on Windows; elsewhere where names may be added but not listed
+    except PermissionError:  # always on Windows; elsewhere for a folder without read permission
         return
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
 """
-A setting is written once: its default, its range and the line that explains it.
+Settings: each one defines its default, range and help text in a single place.
 
-A configuration is a frozen dataclass of `setting(...)` fields. The command line makes its flags of them,
-`config.toml` its keys, and `check` its one error that lists every problem.
+A configuration is a frozen dataclass of `setting(...)` fields. Command-line flags and the keys of
+`config.toml` are derived from these fields, and `check` reports all invalid values in one error.
 """
 
 import dataclasses
@@ -18,22 +18,23 @@ from lmgen.errors import ConfigError
 C = TypeVar("C")
 
 LARGEST_COUNT = 10**12
-"""Of tokens, streams or updates: more is a slip, and numpy could not count much further."""
+"""Maximum for counts of tokens, streams or updates: a larger value is a typing error and may overflow."""
 
 LONGEST_SHOWN = 80
-"""Characters of a wrong value that an error message quotes."""
+"""Maximum length of a wrong value in an error message, in characters."""
+
 NONE = "none"
-"""How files and flags spell None, for which TOML has no word; but `valid = "none"` names a file."""
+"""Spelling of None in files and flags, because TOML has no null; for a text, "none" is an ordinary value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What is known of a setting besides its name, type and default."""
+    """Help text and valid values of a setting."""
 
     help: str
     choices: Collection[str] = ()
     words: tuple[str, ...] = ()
-    """What may stand in place of a number."""
+    """Words accepted in place of a number."""
     minimum: float | None = None
     above: float | None = None
     maximum: float | None = None
@@ -42,22 +43,23 @@ class Explanation:
 
 def setting(default: Any, help: str, **limits: Any) -> Any:  # noqa: A002 - reads like a field
     """
-    A dataclass field that knows its explanation; the limits are those of `Explanation`.
+    Declare a setting as a dataclass field; `limits` are the other fields of `Explanation`.
 
-    `steps: int | None = setting(None, "stop after so many steps", minimum=1)`
+    `steps: int | None = setting(None, "stop after this number of steps", minimum=1)`
     """
     return dataclasses.field(default=default, metadata={"setting": Explanation(help=help, **limits)})
 
 
 def explanation(field: "dataclasses.Field[Any]") -> Explanation:
-    """What `setting` noted about a field."""
+    """The `Explanation` of a field declared with `setting`."""
     return field.metadata["setting"]  # type: ignore[no-any-return]
 
 
 def kind(config: type, name: str) -> tuple[type, bool]:
     """
-    The plain type of a setting and whether it may be absent: `int | None` -> `(int, True)`; the first one
-    where there are several.
+    Split a setting's type into a plain type and whether None is allowed: `int | None` -> `(int, True)`.
+
+    Of several types in a union, the first is returned.
     """
     hint = get_type_hints(config)[name]
     if isinstance(hint, UnionType):
@@ -67,19 +69,19 @@ def kind(config: type, name: str) -> tuple[type, bool]:
 
 
 def takes_none(config: type, name: str) -> bool:
-    """Whether `none` stands for None in a setting: it may be absent, and is no text."""
+    """Whether the word `none` means None for a setting: if None is allowed and it is not a text."""
     plain, optional = kind(config, name)
     return optional and plain is not str
 
 
 def check(config: Any) -> None:
     """
-    Check every setting's type and range; meant for a dataclass's `__post_init__`.
+    Validate the type and range of every setting; call it in a dataclass's `__post_init__`.
 
-    A whole number in the place of a float becomes one.
+    An int given for a float setting is converted.
 
     Raises:
-        ConfigError: lists all settings that are wrong.
+        ConfigError: lists all invalid settings.
     """
     _make_floats(config)
     problems = [
@@ -93,10 +95,10 @@ def check(config: Any) -> None:
 
 def from_mapping(config: type[C], values: Mapping[str, Any], where: str) -> C:
     """
-    Build a configuration from names and values read from a file, where `none` is None.
+    Build a configuration from the names and values of a file, with `none` for None.
 
     Raises:
-        ConfigError: a name is unknown or a value is wrong; `where` says in which file.
+        ConfigError: a name is unknown or a value is invalid; the message starts with `where`.
     """
     known = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
@@ -112,12 +114,12 @@ def from_mapping(config: type[C], values: Mapping[str, Any], where: str) -> C:
 
 def to_mapping(config: Any, *, complete: bool = False) -> dict[str, Any]:
     """
-    The settings by name, as a file keeps them: `from_mapping` makes the same configuration of them.
+    Convert a configuration to a mapping for a file, from which `from_mapping` rebuilds it.
 
     Args:
-        config: a configuration.
-        complete: write `none` for every None, so that nothing depends on defaults that may change; otherwise
-            only where the default is something else.
+        config: configuration to convert.
+        complete: write every None as `none`, so that the file does not depend on defaults that may change;
+            otherwise omit None where it is the default.
     """
     values = {}
     for field in dataclasses.fields(config):
@@ -134,16 +136,16 @@ def _without_none(config: type, name: str, value: object) -> object:
 
 
 def shown(value: object) -> str:
-    """A wrong value as an error message quotes it: `repr`, cut off where it is long."""
+    """Format a wrong value for an error message: its `repr`, truncated if long."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # Python writes out no number of more than 4,300 digits
+    except (ValueError, RecursionError):  # Python does not print integers of more than 4,300 digits
         return f"too large a {type(value).__name__}"
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
 
 
 def _make_floats(config: Any) -> None:
-    """Replace whole numbers by floats where a setting is one; those beyond all floats are left."""
+    """Convert ints to float where the setting is a float, unless they are too large for one."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if type(value) is int and kind(type(config), field.name)[0] is float:
@@ -152,7 +154,7 @@ def _make_floats(config: Any) -> None:
 
 
 def _problem(config: type, field: "dataclasses.Field[Any]", value: object) -> str | None:
-    """What is wrong with one setting's value, or None."""
+    """Describe what is wrong with the value of one setting; None if it is valid."""
     plain, optional = kind(config, field.name)
     name = field.name
     known = explanation(field)
@@ -171,7 +173,7 @@ def _problem(config: type, field: "dataclasses.Field[Any]", value: object) -> st
 
 
 def _out_of_range(name: str, value: float, known: Explanation) -> str | None:
-    """What is wrong with a number's size, or None; a NaN is never in range."""
+    """Describe how a number is out of range, or return None; NaN is always out of range."""
     limits = (
         (known.minimum, "at least", operator.ge),
         (known.above, "above", operator.gt),

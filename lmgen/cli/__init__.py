@@ -1,1 +1,1 @@
-"""The command line: each command opens, calls, prints; the work is in the library."""
+"""The command line: each command opens a model, calls the library, and prints the result."""

@@ -1,4 +1,4 @@
-"""The command `lmgen`: which commands there are, and the one place where a usage error ends."""
+"""The command `lmgen`: the list of subcommands, loaded on demand, and the handling of usage errors."""
 
 import signal
 import sys
@@ -50,14 +50,14 @@ COMMANDS = {
         "Named corpora: where they come from, their licence, size and split.",
     ),
 }
-"""Module and function of each command, and the line that lists it: the first of its own help page."""
+"""Module and function of each command, and its line in the list: the first line of its help page."""
 
 
 class LazyCommands(TyperGroup):
-    """Lists all commands, and imports the one that is to run."""
+    """Lists all commands, but imports only the one that runs."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that the arguments name, as typer wants it: its name, itself, what follows it."""
+        """Load the command that `args` names; returns its name, the command, and the remaining arguments."""
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed and load_command(args[0]), rest
 
@@ -72,11 +72,11 @@ app = typer.Typer(
 )
 
 for _name, (_, _help) in COMMANDS.items():
-    app.command(_name, help=_help)(lambda: None)  # what stands in the list
+    app.command(_name, help=_help)(lambda: None)  # placeholder for the list of commands
 
 
 def load_command(name: str) -> Any:
-    """Import a command and make it one of typer's."""
+    """Import a command and convert it to a typer command."""
     from lmgen.cli.options import with_opposites
 
     module, _, attribute = COMMANDS[name][0].partition(":")
@@ -109,34 +109,34 @@ def lmgen(
 
 def main() -> None:
     """
-    Run the command line; exit with 0, 1 (a failure), 2 (wrong usage) or 130 (Ctrl-C).
+    Run the command line, and exit with 0, 1 (failure), 2 (wrong usage) or 130 (Ctrl-C).
     """
     if sys.stdout is None:  # `lmgen ... >&-`
         sys.exit("error: there is no standard output; leave it open, or send it to /dev/null")
-    # Text is UTF-8 whatever the locale says; bytes that a byte model wrote pass as they are.
+    # Text is UTF-8 regardless of the locale; bytes from a byte model pass through unchanged.
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     convert_plain_values()
     try:
         code = app(prog_name="lmgen", standalone_mode=False)
     except TyperException as wrong:
-        if wrong.format_message():  # empty after `lmgen` alone, which has printed its help page
+        if wrong.format_message():  # empty after `lmgen` alone, which has already printed its help page
             report.error(_usage(wrong))
         sys.exit(wrong.exit_code)
     except typer.Abort:
         sys.exit(130)
     except SystemExit as ended:
-        # A help page whose reader has had enough (`| head`): typer takes that for a failure.
+        # typer treats it as a failure if the reader of a help page closes the pipe (`| head`).
         sys.exit(0 if isinstance(ended.__context__, BrokenPipeError) else ended.code)
-    finally:  # one more Ctrl-C would only interrupt Python's own tidying up
+    finally:  # another Ctrl-C would only interrupt Python's shutdown
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _usage(wrong: TyperException) -> str:
-    """What was wrong with the command line, and which help page to read."""
+    """Message for a usage error, with the help page to read."""
     context = getattr(wrong, "ctx", None)
     command = context.command_path if context else "lmgen"
-    message = wrong.format_message().rstrip(".").replace("Value error, ", "")  # typer's words, not the user's
+    message = wrong.format_message().rstrip(".").replace("Value error, ", "")  # a prefix that typer adds
     return f"{message}; see `{command} --help`"
 
 

@@ -1,8 +1,8 @@
 """
-What the shell offers after Tab for MODEL and for names of corpora. The rest typer knows from the flags.
+Shell completion for MODEL and corpus names; typer completes everything else.
 
-Where nothing is offered the shell completes file names, which it does better: so nothing is the right answer
-wherever only files fit.
+If a function returns nothing, the shell completes file names itself, which it does better. So return nothing
+where only files are valid.
 """
 
 from collections.abc import Iterable
@@ -10,43 +10,43 @@ from pathlib import Path
 
 
 def models(incomplete: str) -> list[str]:
-    """The runs under checkpoints/, and run folders and model files that begin with what has been typed."""
+    """Runs under checkpoints/, and other run folders and model files that match the typed prefix."""
     from lmgen.data.run_folder import CHECKPOINTS, MODEL_SUFFIX, RunFolder
 
-    runs = _beginning(map(str, CHECKPOINTS.glob("*")), incomplete)
+    runs = _with_prefix(map(str, CHECKPOINTS.glob("*")), incomplete)
     paths = sorted({*runs, *_paths(incomplete)})
     return [path for path in paths if path.endswith(MODEL_SUFFIX) or RunFolder(Path(path)).model.exists()]
 
 
 def corpora(incomplete: str) -> list[str]:
-    """Names of corpora."""
+    """Names of all corpora that match the typed prefix."""
     from lmgen.text.built_in import BUILT_IN
     from lmgen.text.recipes import load_recipes
     from lmgen.text.synthetic import SYNTHETIC
 
-    return _beginning([*BUILT_IN, *SYNTHETIC, *load_recipes()], incomplete)
+    return _with_prefix([*BUILT_IN, *SYNTHETIC, *load_recipes()], incomplete)
 
 
 def synthetic_corpora(incomplete: str) -> list[str]:
-    """Names of corpora that `lmgen corpus make` can make."""
+    """Names of corpora that `lmgen corpus make` can generate."""
     from lmgen.text.synthetic import SYNTHETIC
 
-    return _beginning(SYNTHETIC, incomplete)
+    return _with_prefix(SYNTHETIC, incomplete)
 
 
 def corpora_and_files(incomplete: str) -> list[str]:
-    """Names of corpora and, beside them, files and folders."""
+    """Corpus names and paths that match the typed prefix; nothing if no corpus name matches."""
     names = corpora(incomplete)
     files = [path + "/" if Path(path).is_dir() else path for path in _paths(incomplete)]
     return [*names, *files] if names else []
 
 
-def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+def _with_prefix(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
 def _paths(incomplete: str) -> list[str]:
-    """The paths that begin so, spelled as far as it goes like what has been typed (`./`, `../`)."""
+    """Paths that match the typed prefix, with its `./` or `../` preserved."""
     folder = incomplete[: incomplete.rfind("/") + 1]
     paths = (folder + path.name for path in Path(folder).glob("*") if not path.name.startswith("."))
-    return sorted(_beginning(paths, incomplete))
+    return sorted(_with_prefix(paths, incomplete))

@@ -1,4 +1,4 @@
-"""How training looks: a live display on a terminal, plain lines elsewhere; both on stderr."""
+"""Display of training on stderr: live on a terminal, plain lines elsewhere."""
 
 import json
 import sys
@@ -22,19 +22,19 @@ ESTIMATE_NOTE = (
 
 
 class Display(Protocol):
-    """Where lines and the moving part of the display go."""
+    """Output for the lines and the live part of the training display."""
 
     def line(self, text: str) -> None:
-        """Show a line that stays."""
+        """Print a permanent line."""
 
     def started(self, started: Started) -> None:
-        """Get ready for the first step."""
+        """Prepare for the first step."""
 
     def step(self, stepped: Stepped) -> None:
-        """Show where training stands."""
+        """Show the current progress."""
 
     def saved(self, saved: Saved) -> None:
-        """Show what the better model writes."""
+        """Show a sample from the new best model."""
 
 
 def follow(events: Iterable[Event], *, quiet: bool, unseen: Callable[[], None]) -> Finished | None:
@@ -42,9 +42,9 @@ def follow(events: Iterable[Event], *, quiet: bool, unseen: Callable[[], None]) 
     Show a run's events until it ends.
 
     Args:
-        events: of the run.
+        events: events of the run.
         quiet: show nothing.
-        unseen: called when nothing can be shown any more: the terminal is closed, or nobody reads the pipe.
+        unseen: callback for when output is no longer possible: the terminal or the pipe is closed.
 
     Returns:
         The summary, or None if the run was interrupted.
@@ -60,7 +60,7 @@ def follow(events: Iterable[Event], *, quiet: bool, unseen: Callable[[], None]) 
 
 
 def print_cost(cost: CostMeasured, *, as_json: bool) -> None:
-    """Print what a run would cost on stdout."""
+    """Print the expected cost of a run on stdout."""
     if as_json:
         print_result(json.dumps(cost.to_json()) + "\n")
         return
@@ -75,7 +75,7 @@ def print_cost(cost: CostMeasured, *, as_json: bool) -> None:
 
 
 def print_summary(finished: Finished, *, as_json: bool) -> None:
-    """Print what came out of a run on stdout."""
+    """Print the summary of a finished run on stdout."""
     if as_json:
         print_result(json.dumps(finished.to_json()) + "\n")
         return
@@ -96,26 +96,26 @@ def print_summary(finished: Finished, *, as_json: bool) -> None:
 
 
 class Silent:
-    """Shows nothing (`--quiet`)."""
+    """Display that shows nothing (`--quiet`)."""
 
     def line(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def started(self, started: Started) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def step(self, stepped: Stepped) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def saved(self, saved: Saved) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class PlainDisplay(Silent):
-    """Lines on stderr, for pipes and log files."""
+    """Display of plain lines on stderr, for pipes and log files."""
 
     def line(self, text: str) -> None:
-        """Write the line."""
+        """Write the line at once."""
         sys.stderr.write(visible(text) + "\n")
         sys.stderr.flush()
 
@@ -137,7 +137,7 @@ def _follow(events: Iterable[Event], display: Display, unseen: Callable[[], None
 
 
 class _Shown:
-    """What has been shown of a run so far, and where."""
+    """State of the display: where to print, and what the run has shown so far."""
 
     def __init__(self, display: Display) -> None:
         self.display = display
@@ -145,7 +145,7 @@ class _Shown:
         self._in_table = False
 
     def show(self, event: Event) -> None:
-        """Show one event."""
+        """Show one event, with headings before the first row of the table."""
         display = self.display
         match event:
             case Stepped():
@@ -171,7 +171,7 @@ class _Shown:
                 for line in _baseline(event):
                     display.line(line)
             case Started():
-                display.line(_opening(event))
+                display.line(_start_line(event))
                 if event.config.training.objective == "sampled":
                     display.line(ESTIMATE_NOTE)
                 display.started(event)
@@ -201,7 +201,7 @@ def _baseline(fitted: BaselineFitted) -> list[str]:
     ]
 
 
-def _opening(started: Started) -> str:
+def _start_line(started: Started) -> str:
     network = started.config.network
     shape = f"{network.cell} {network.layers} x {network.hidden_size}, {started.parameters:,} parameters"
     goes_on = f", going on from step {started.resumed_step:,}" if started.resumed_step else ""
@@ -226,12 +226,12 @@ def _cost(cost: CostMeasured) -> str:
 
 
 def _megabytes(count: int) -> str:
-    """An amount of memory."""
+    """Format a number of bytes as MB."""
     return f"{count / 2**20:,.0f} MB"
 
 
 def _headings(evaluated: Evaluated) -> str:
-    """The first line of the table of evaluations."""
+    """Heading line of the table of evaluations."""
     return ROW.format(
         "step",
         "epoch",
@@ -261,7 +261,7 @@ def _row(evaluated: Evaluated, prepared: Prepared) -> str:
 
 
 def _short(loss: float | None) -> str:
-    """A loss as it fits its column."""
+    """Format a loss to fit its column; `-` if there is none."""
     if loss is None:
         return "-"
     return f"{loss:.4f}" if loss < 1000 else f"{loss:.2g}"

@@ -1,4 +1,4 @@
-"""`lmgen corpus`: the corpora that have a name. What they are and how they are found is in lmgen/text."""
+"""`lmgen corpus`: list, print, download and generate named corpora, which lmgen/text defines."""
 
 import json as json_format
 from pathlib import Path
@@ -32,7 +32,7 @@ NameArgument = Annotated[
 @with_opposites
 def list_(json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa: ARG001 - its callback acts
     """
-    List the corpora that have a name.
+    List all named corpora.
 
     lmgen corpus list
     """
@@ -76,7 +76,7 @@ def show(
 @with_opposites
 def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001 - its callback acts
     """
-    Download a corpus, or find it where it is; check it and print the sha256 and the path of each file.
+    Download or find a corpus, verify it, and print the sha256 and path of each file.
 
     lmgen corpus get tiny-shakespeare
     """
@@ -101,13 +101,13 @@ def make(
         ),
     ],
     out: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
-    characters: Annotated[int, typer.Option(help="How long it is to be.", min=1)] = 1_000_000,
-    seed: Annotated[int, typer.Option(help="Another seed, another text.")] = 0,
+    characters: Annotated[int, typer.Option(help="Length of the text, in characters.", min=1)] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Seed of the random text.")] = 0,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     """
-    Write a synthetic corpus, and say what the best possible score on it is.
+    Write a synthetic corpus, and print the best possible score on it.
 
     lmgen corpus make synthetic-markov --characters 200000 --out markov.txt
     """
@@ -124,7 +124,7 @@ def make(
 
 
 def _table(listings: "list[Listing]") -> list[str]:
-    """Aligned columns under a heading."""
+    """Format corpora as a table with a heading."""
     rows = [("name", "where", "characters", "split", "licence")]
     for each in listings:
         place = each.kind if each.place == "here" else each.place

@@ -1,20 +1,20 @@
-"""A curve drawn with characters, for the eye."""
+"""Plot a curve with characters."""
 
 from collections.abc import Sequence
 from math import log
 
 WIDTH, HEIGHT = 60, 9
-"""Of the part that holds the curve."""
+"""Size of the plot area, in characters."""
 
 
 def drawn(xs: Sequence[float], ys: Sequence[float], marked: float) -> list[str]:
     """
-    Lines that show y over x, x on a logarithmic scale.
+    Plot y over x as lines of text, with x on a logarithmic scale.
 
     Args:
-        xs: rising, above 0.
-        ys: finite; as many.
-        marked: a place on the x axis to point at.
+        xs: positive values in ascending order.
+        ys: finite values, one for each x.
+        marked: x value to mark on the axis.
     """
     lowest, highest = min(ys), max(ys)
     grid = [[" "] * WIDTH for _ in range(HEIGHT)]

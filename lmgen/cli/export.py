@@ -1,4 +1,4 @@
-"""`lmgen export`: write a model as an ARPA file, or with its weights in fewer bytes."""
+"""`lmgen export`: write a model as an ARPA file, or with compressed weights."""
 
 import json as json_format
 from pathlib import Path
@@ -59,7 +59,7 @@ def export(
 
 
 def _lines(exported: "ExportedNgrams | ExportedWeights", weights: str) -> list[str]:
-    """What was written, in words; `weights` is how they were stored before."""
+    """Describe the exported file; `weights` is the storage type of the original."""
     from lmgen.evaluation.exporting import ExportedNgrams
 
     out = exported.out
@@ -71,7 +71,7 @@ def _lines(exported: "ExportedNgrams | ExportedWeights", weights: str) -> list[s
 
 
 def _change_line(exported: "ExportedWeights") -> str:
-    """The change in bits per character, or in nats per token if tokens are unknown to the vocabulary."""
+    """Report the change in bits per character, or in nats per token if the text has unknown tokens."""
     from lmgen.evaluation.exporting import SCORED_CHARACTERS
 
     assert exported.scores is not None

@@ -1,4 +1,4 @@
-"""`lmgen info`: what a model is."""
+"""`lmgen info`: describe a model and count its parameters."""
 
 import json as json_format
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def _network_lines(described: dict[str, Any]) -> Iterator[str]:
 
 
 def _parameter_rows(described: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """A row for each layer, with its n inputs and m outputs, and under it one for each trainable array."""
+    """Yield a row for each layer with its sizes n and m, followed by a row for each trainable array."""
     arrays = described["layers"]
     yield "trainable parameters", "in letters", "in numbers", "count"
     for layer in described["subtotals"]:
@@ -59,7 +59,7 @@ def _parameter_rows(described: dict[str, Any]) -> Iterator[tuple[str, str, str, 
 
 
 def _aligned(rows: Iterator[tuple[str, str, str, str]]) -> Iterator[str]:
-    """Rows as lines, each column as wide as its widest cell, the last to the right."""
+    """Format rows as lines with aligned columns; the last column is right-aligned."""
     cells = list(rows)
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for *texts, count in cells:

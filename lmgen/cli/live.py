@@ -1,4 +1,4 @@
-"""The live display of training: the table of evaluations, and below it a bar, figures and a sample."""
+"""Live display of training: the table of evaluations, and below it a progress bar, figures and a sample."""
 
 import time
 from contextlib import suppress
@@ -19,14 +19,14 @@ from lmgen.runs.events import Saved, Started
 from lmgen.training.events import Stepped
 
 SAMPLE_LENGTH = 240
-"""Tokens of the sample that each new best model writes."""
+"""Length of the sample from each new best model, in tokens."""
 
 SAMPLE_LINES = 6
-"""Lines of it that are shown."""
+"""Maximum number of lines shown of a sample."""
 
 
 class LiveDisplay:
-    """Prints lines above a part that is redrawn four times a second."""
+    """Display that prints lines above a live part, which is redrawn four times a second."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -36,7 +36,7 @@ class LiveDisplay:
         self._loss = "loss"
         self._begun = 0.0
         self._begun_progress: float | None = None
-        self._live = Live(console=self._console, get_renderable=self._moving_part, refresh_per_second=4)
+        self._live = Live(console=self._console, get_renderable=self._live_part, refresh_per_second=4)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -48,33 +48,33 @@ class LiveDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stepped = None  # clears the part that is redrawn; the lines above stay
+        self._stepped = None  # clears the live part; the lines above remain
         with suppress(OSError):  # the terminal is closed
             self._live.stop()
 
     def line(self, text: str) -> None:
-        """Show a line that stays, above the moving part."""
+        """Print a permanent line above the live part."""
         self._console.print(Text(visible(text)))
 
     def started(self, started: Started) -> None:
-        """Note when training begins, to tell how long it will take."""
+        """Record the start of training, to estimate the time left."""
         self._train = started.prepared.train
         self._loss = "estimated loss" if started.config.training.objective == "sampled" else "loss"
         self._begun = time.monotonic()
 
     def step(self, stepped: Stepped) -> None:
-        """Note where training stands; it is drawn at the next refresh."""
+        """Record the current progress, which the next refresh draws."""
         if self._begun_progress is None:
             self._begun_progress = stepped.progress
         self._stepped = stepped
 
     def saved(self, saved: Saved) -> None:
-        """Have the new best model write a sample, which is drawn at the next refresh."""
+        """Sample from the new best model; the next refresh draws the sample."""
         from lmgen.text_model import TextModel
 
         self._sample = TextModel.load(saved.path).sample(length=SAMPLE_LENGTH, temperature=0.7, seed=0)
 
-    def _moving_part(self) -> RenderableType:
+    def _live_part(self) -> RenderableType:
         stepped = self._stepped
         if stepped is None:
             return Text("")
@@ -95,19 +95,19 @@ class LiveDisplay:
         return Text("   ".join([*figures, f"{stepped.tokens_per_second:,.0f} tokens/s"]))
 
     def _time_left(self, stepped: Stepped) -> str:
-        """Time until the budget is spent, at the speed so far."""
+        """Estimate the time until the budget is spent, at the speed so far."""
         done = stepped.progress - (self._begun_progress or 0.0)
         if done <= 0:
             return "?"
         return duration((time.monotonic() - self._begun) / done * (1 - stepped.progress))
 
     def _sample_lines(self) -> list[Text]:
-        """The sample's first lines, none wider than the terminal."""
+        """First lines of the sample, cut to the width of the terminal."""
         width = self._console.width - 2
         lines = [line[:width] for line in self._sample.splitlines() if line.strip()]
         return [Text(f"│ {_printable(line)}", style="dim", no_wrap=True) for line in lines[:SAMPLE_LINES]]
 
 
 def _printable(text: str) -> str:
-    """A model may write control characters, which must not reach the terminal."""
+    """Replace control characters, which a model may write and a terminal would obey."""
     return "".join(character if character.isprintable() else "·" for character in text)

@@ -1,4 +1,4 @@
-"""`lmgen next`: which tokens are likely to come next."""
+"""`lmgen next`: list the most likely next tokens after a text."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,7 +49,7 @@ def next_(
 
 
 def _model_and_text(arguments: list[str]) -> tuple[Path | None, str]:
-    """Two arguments are MODEL and TEXT, one is TEXT; a TEXT of - is read from stdin."""
+    """Parse MODEL TEXT or TEXT; a TEXT of - is read from stdin."""
     if len(arguments) > 2:
         raise ConfigError(
             f"next takes a model and a text, but was given {len(arguments)} arguments; "
@@ -62,14 +62,14 @@ def _model_and_text(arguments: list[str]) -> tuple[Path | None, str]:
 
 
 def _json(text: str, tokens: "list[NextToken]") -> str:
-    """One JSON object; tokens stand as they are spelled."""
+    """Format the result as one JSON object, with tokens unescaped."""
     from dataclasses import asdict
 
     return json_line({"text": text, "next": [asdict(token) for token in tokens]})
 
 
 def _table(tokenizer: "Tokenizer", tokens: "list[NextToken]") -> str:
-    """A line a token, in columns."""
+    """Format the result as a table with a line per token."""
     names = [tokenizer.escaped_piece(token.token_id) for token in tokens]
     width = max(map(len, [HEADINGS[0], *names]))
     rows = [

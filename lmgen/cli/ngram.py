@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmgen.runs.ngram import FittedNgram
 
 ORDER = 5
-"""The order if --order is not given."""
+"""Default of --order."""
 
 
 @settings_as_options(HeldOutConfig, TokenizerConfig)
@@ -39,9 +39,8 @@ def ngram(
     prune: Annotated[
         str | None,
         typer.Option(
-            metavar="N,N,...",
-            help="Leave out n-grams that occur at most so often, for order 1, 2, ..., as lmplz --prune does; "
-            "the first is 0, the last holds for higher orders too.",
+            help="Leave out n-grams that occur at most N times, one N for each of order 1, 2, ..., as lmplz "
+            "--prune does; the first is 0, the last applies to all higher orders too.",
             show_default=False,
         ),
     ] = None,
@@ -89,7 +88,7 @@ def ngram(
 
 
 def _refuse_with_arpa(settings: dict[str, Any]) -> None:
-    """Refuse flags that have no effect on an ARPA file: all but --tokenizer."""
+    """Raise ConfigError for flags that do not apply to an ARPA file: all except --tokenizer."""
     wrong = [
         "CORPUS" if name == "corpus" else "--" + name.replace("_", "-")
         for name in given(settings)
@@ -100,7 +99,7 @@ def _refuse_with_arpa(settings: dict[str, Any]) -> None:
 
 
 def _thresholds(prune: str | None) -> list[int]:
-    """`"0,0,1"` -> `[0, 0, 1]`; blanks, which lmplz wants, do as well."""
+    """Parse `"0,0,1"` to `[0, 0, 1]`; spaces are also separators, as for lmplz."""
     try:
         return [int(threshold) for threshold in (prune or "").replace(",", " ").split()]
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What commands share: the MODEL argument, flags made of settings, opening what they name."""
+"""Shared by commands: the MODEL argument, flags derived from settings, `--no-` forms, opening a model."""
 
 import inspect
 from collections.abc import Callable
@@ -23,7 +23,7 @@ Command = TypeVar("Command", bound=Callable[..., None])
 _OPPOSITE = "opposite_of_"
 
 _ABSENT = object()
-"""What a flag's `none` is until `given` makes None of it, which stands for a flag that is not given."""
+"""Marker for a flag given as `none`, until `given` converts it to None; None marks a flag not given."""
 
 ModelArgument = Annotated[
     Path | None,
@@ -49,15 +49,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout."
 
 def open_model(path: Path | None, *, threads: bool = True, for_texts: str | None = None) -> "TextModel":
     """
-    Open the model that a command's MODEL means; the newest run is named on stderr.
+    Open the MODEL argument of a command; for the newest run, print its name on stderr.
 
     Args:
-        path: MODEL.
-        threads: whether the command multiplies matrices large enough to be worth the start of threads.
-        for_texts: how the command is given a text, for somebody who seems to have given one as MODEL.
+        path: MODEL; None: the newest run.
+        threads: whether the command's matrix products are large enough to justify starting threads.
+        for_texts: advice on how to pass a text, for the error if MODEL looks like one.
 
     Raises:
-        ModelError: there is none, or it cannot be read.
+        ModelError: there is no model, or it cannot be read.
     """
     if not threads:
         use_one_thread()
@@ -75,7 +75,7 @@ def open_model(path: Path | None, *, threads: bool = True, for_texts: str | None
 
 
 def is_model(argument: str) -> bool:
-    """Whether it is a run folder (its training may not have got as far as a model) or a .safetensors file."""
+    """Whether an argument is a .safetensors file or a run folder, even one without a model yet."""
     from lmgen.data.run_folder import MODEL_SUFFIX, RunFolder
 
     run = RunFolder(Path(argument))
@@ -83,25 +83,25 @@ def is_model(argument: str) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file or folder, of whatever length the name."""
+    """Whether a file or folder exists; False for a name that is too long for the system."""
     try:
         return path.exists()
-    except OSError:  # a name that is too long, such as a text where the name of one is expected
+    except OSError:  # the name is too long, such as a text in place of a path
         return False
 
 
 def _may_be_text(path: Path) -> bool:
-    """Whether nothing is there, and it does not look like a path: it has blanks, or names no folder."""
+    """Whether a path that does not exist looks like a text: it contains spaces, or no folder."""
     return not exists(path) and (len(str(path).split()) > 1 or path.name == str(path))
 
 
 def settings_as_options(*configs: type) -> Callable[[Command], Command]:
     """
-    Give a command a flag for each setting of the configurations, in place of its `**settings`.
+    Replace the `**settings` of a command by a flag for each setting of the configurations.
 
-    A flag that is not given arrives as None, so that the command knows which were (`given`): `--batch-size 8`
-    is `settings["batch_size"] == 8`. A number that may be absent takes `none`. The help page shows the
-    configuration's own default.
+    `--batch-size 8` arrives as `settings["batch_size"] == 8`, and a flag that is not given as None; `given`
+    removes the latter. Flags of optional numbers accept `none`. The help page shows the configuration's
+    default.
     """
 
     def decorate(command: Command) -> Command:
@@ -115,7 +115,7 @@ def settings_as_options(*configs: type) -> Callable[[Command], Command]:
 
 
 def given(settings: dict[str, Any]) -> dict[str, Any]:
-    """Only the settings whose flags were given; `none` is None from here on."""
+    """Select the settings whose flags were given, and convert `none` to None."""
     return {
         name: None if value is _ABSENT else value for name, value in settings.items() if value is not None
     }
@@ -123,9 +123,9 @@ def given(settings: dict[str, Any]) -> dict[str, Any]:
 
 def with_opposites(command: Command) -> Command:
     """
-    Give each flag of a command that takes no value its opposite: `--no-tied` for `--tied`.
+    Add the opposite of each boolean flag of a command: `--no-tied` for `--tied`.
 
-    So the command line wins over a preset or a file whatever they say. Help pages do not list the opposites.
+    With it, the command line can override any preset or file. Help pages do not list the opposites.
     """
     signature = inspect.signature(command)
     flags = {
@@ -159,23 +159,23 @@ def with_opposites(command: Command) -> Command:
 
 
 def opposite(flag: str) -> str:
-    """`--tied` -> `--no-tied`, and the other way round."""
+    """Opposite of a flag: `--tied` -> `--no-tied`, `--no-echo` -> `--echo`."""
     return flag.replace("--no-", "--") if flag.startswith("--no-") else flag.replace("--", "--no-", 1)
 
 
 def _switch(parameter: inspect.Parameter) -> str | None:
-    """The flag that switches a parameter on, if it takes no value and no opposite has been given to it."""
+    """The flag of a boolean parameter that has no opposite yet; None for any other parameter."""
     annotation, *metadata = get_args(parameter.annotation) or (parameter.annotation,)
     option = next((each for each in metadata if isinstance(each, OptionInfo)), None)
     if option is None or annotation not in (bool, bool | None):
         return None
-    names = [option.default, *(option.param_decls or ())]  # typer takes the first name for a default
+    names = [option.default, *(option.param_decls or ())]  # typer stores the first name as the default
     flags = [name for name in names if isinstance(name, str) and name.startswith("--")]
     return flags[0] if len(flags) == 1 and "/" not in flags[0] else None
 
 
 def _flag(config: type, field: Any) -> inspect.Parameter:
-    """The flag of one setting, as a parameter that typer understands."""
+    """Build the flag of a setting, as a parameter for typer."""
     known = explanation(field)
     plain: Any = kind(config, field.name)[0]
     words = {word: word for word in known.words} | ({NONE: _ABSENT} if takes_none(config, field.name) else {})
@@ -196,12 +196,12 @@ def _flag(config: type, field: Any) -> inspect.Parameter:
 
 def _number_or_word(plain: type, words: dict[str, Any], shown: list[str]) -> dict[str, Any]:
     """
-    How typer reads a number in whose place some words may stand.
+    Options for typer to parse a number or one of some words.
 
     Args:
         plain: int or float.
-        words: the words, and what they mean.
-        shown: those that the help page shows.
+        words: values of the words.
+        shown: words that the help page shows.
     """
     if not words:
         return {}
@@ -217,7 +217,7 @@ def _number_or_word(plain: type, words: dict[str, Any], shown: list[str]) -> dic
 
 
 def _shown(default: object) -> str:
-    """A default as the help page shows it; nothing where the explanation says what happens without one."""
+    """Format a default for the help page; empty if the help text explains what happens without a value."""
     if default is None or default is MISSING or default is False:
         return ""
     return f" ({default})"

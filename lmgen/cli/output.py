@@ -1,8 +1,8 @@
 """
-What others wrote, on its way out: exact in a pipe, harmless on a terminal.
+Output of untrusted text: exact in a pipe, harmless on a terminal.
 
-A model's text, a corpus, names of files, what a model file says of itself: all of it may hold characters that
-a terminal obeys instead of showing.
+A model's text, a corpus, file names and the contents of a model file may all contain control characters,
+which a terminal would obey instead of showing.
 """
 
 import re
@@ -13,9 +13,9 @@ from typing import Any, Self
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """
-What a terminal might obey instead of showing it, and bytes that are no characters; not tab and newline.
+Control characters except tab and newline, and bytes that are not UTF-8 (as surrogates).
 
-Beyond ASCII's controls these are those of ISO 6429, and the ones that turn the direction of writing.
+Includes the control characters of ASCII and ISO 6429, and those that change the direction of writing.
 """
 
 
@@ -26,7 +26,7 @@ def print_result(text: str) -> None:
 
 
 def visible(name: str) -> str:
-    """A name, or a message, in one line: without line ends, tabs and other characters that have no ink."""
+    """Escape line ends, tabs and other unprintable characters in a name or message."""
     if name.isprintable():
         return name
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
@@ -34,10 +34,10 @@ def visible(name: str) -> str:
 
 class TextOutput:
     """
-    stdout for text that others wrote.
+    stdout for untrusted text.
 
-    A pipe or a file gets it byte for byte, in blocks. A terminal gets each piece at once, escaped where it
-    might obey instead of showing, and a line end after the last piece if that has none.
+    A pipe or a file receives it byte for byte, in blocks. A terminal receives each piece at once, with
+    control characters escaped, and a final line end if the text has none.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class TextOutput:
         self._file.flush()
 
     def write(self, text: str) -> None:
-        """Write a piece of text."""
+        """Write a piece of text, escaped on a terminal."""
         if text:
             self._line_is_open = not text.endswith("\n")
         if self._terminal:
@@ -67,14 +67,14 @@ class TextOutput:
 
 
 def flushing(chunks: Iterable[str]) -> Iterator[str]:
-    """Pass on a text that arrives; all that has been printed is flushed before more of it is waited for."""
+    """Pass chunks through, and flush stdout before waiting for the next one."""
     for chunk in chunks:
         yield chunk
         sys.stdout.flush()
 
 
 def json_line(record: dict[str, Any]) -> str:
-    """One line of JSON; what is no whole character (bytes that are not UTF-8) stands as a JSON escape."""
+    """Format one line of JSON, with bytes that are not UTF-8 as JSON escapes."""
     import json
 
     line = json.dumps(record, ensure_ascii=False) + "\n"
@@ -82,8 +82,8 @@ def json_line(record: dict[str, Any]) -> str:
 
 
 def _shown(control: re.Match[str]) -> str:
-    """A control character, or a byte that is none, as `\\x` and two digits; others as `\\u` and four."""
+    """Escape a control character or a stray byte as `\\x` and two digits, or as `\\u` and four."""
     code = ord(control[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a byte in disguise
+    if 0xDC80 <= code <= 0xDCFF:  # a surrogate that stands for a byte
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,4 +1,4 @@
-"""`lmgen perplexity`: how well a model predicts texts, and the n-gram baseline beside it."""
+"""`lmgen perplexity`: measure how well a model and its n-gram baseline predict texts."""
 
 import sys
 from dataclasses import replace
@@ -149,12 +149,12 @@ def _model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 
 def _flushing(text: "Text") -> "Text":
-    """The same text; what has been printed is flushed before more of the text is waited for."""
+    """Wrap a text so that stdout is flushed before waiting for its next chunk."""
     return replace(text, chunks=lambda: flushing(text.chunks()))
 
 
 def _range(orders: str | None) -> range:
-    """The orders that `1-8` or `5` means; none if nothing was asked for."""
+    """Parse a range of orders, such as `1-8` or `5`; empty for None."""
     if orders is None:
         return range(0)
     first, _, last = orders.partition("-")

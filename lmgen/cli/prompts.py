@@ -1,4 +1,4 @@
-"""The texts that go on: typed, in a file, or arriving in a pipe; and a note on what is unknown in them."""
+"""Read prompts from an argument, a file or a pipe, and print notes about unknown tokens in them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from lmgen.tokenizers.base import Tokenizer
 
 UNKNOWN_NAMED = 10
-"""So many unknown characters or words are named in a note; of more than that, how many there are."""
+"""Maximum number of unknown characters or words that a note lists; it counts the others."""
 
 UNKNOWN_SHOWN = 60
-"""Of each so many characters: a word may be as long as a text."""
+"""Maximum length of each in the note, in characters: a word can be as long as a text."""
 
 LONGEST_PROMPT = 100_000_000
-"""In characters. A prompt is held in memory as a whole, with its tokens up to 40 bytes a character."""
+"""Maximum length in characters. A prompt is in memory as a whole, with up to 40 bytes per character."""
 
 _FINAL_LINE_END = re.compile(r"\r?\n\Z")
 
 
 def prompts(prompt: str | None, prompt_file: Path | None, *, lines: bool) -> Iterator[list[str]]:
-    """The prompts, as many together as have arrived; an empty one if none is given."""
+    """Yield prompts in groups as they arrive; a single empty prompt if none is given."""
     if prompt_file is None and prompt != "-":
         text = prompt or ""
         return _lines([text]) if lines and text else iter([[text]])
@@ -36,13 +36,13 @@ def prompts(prompt: str | None, prompt_file: Path | None, *, lines: bool) -> Ite
 
 def read_prompt(name: str) -> str:
     """
-    The text of a file or of standard input (`-`), without a line end at its very end.
+    Read a prompt from a file or standard input (`-`), without its final line end.
 
-    `echo text |` and editors add one that is not meant to be completed. Bytes that are not UTF-8 pass; for
-    most models they are unknown.
+    `echo` and editors add a line end that is not part of the prompt. Bytes that are not UTF-8 are accepted;
+    most models read them as unknown.
 
     Raises:
-        CorpusError: it cannot be read, or is longer than `LONGEST_PROMPT`.
+        CorpusError: the prompt cannot be read, or is longer than `LONGEST_PROMPT`.
     """
     prompt = StringIO()
     for chunk in _chunks(name):
@@ -51,7 +51,7 @@ def read_prompt(name: str) -> str:
 
 
 def noting_unknown(tokenizer: "Tokenizer", groups: Iterable[list[str]]) -> Iterator[list[str]]:
-    """Pass prompts on; a note says what is unknown in the first of them that has something unknown."""
+    """Pass groups of prompts through; print one note, for the first prompt with unknown tokens."""
     noted = False
     for group in groups:
         for prompt in group:
@@ -60,7 +60,7 @@ def noting_unknown(tokenizer: "Tokenizer", groups: Iterable[list[str]]) -> Itera
 
 
 def note_unknown(tokenizer: "Tokenizer", prompt: str) -> bool:
-    """Tell the user what in a prompt the model does not know; whether there is anything."""
+    """Print a note on unknown parts of a prompt; returns whether there are any."""
     from lmgen.generation.prompts import unknown_parts
 
     parts = unknown_parts(tokenizer, prompt)
@@ -73,14 +73,14 @@ def note_unknown(tokenizer: "Tokenizer", prompt: str) -> bool:
 
 
 def _chunks(name: str) -> Iterator[str]:
-    """A text as it arrives; completions that are done are flushed before more of it is waited for."""
+    """Read a text as it arrives, flushing finished completions before waiting for more."""
     from lmgen.text.sources import source
 
     return flushing(source(name, errors="surrogateescape", once=True).chunks())
 
 
 def _lines(chunks: Iterable[str]) -> Iterator[list[str]]:
-    """The lines of a text without their line ends, `\\n` or `\\r\\n`; the last may have none."""
+    """Split chunks into lines without their ends, `\\n` or `\\r\\n`; yields groups as chunks arrive."""
     line = StringIO()
     for chunk in chunks:
         rest, *others = chunk.split("\n")
@@ -97,7 +97,7 @@ def _lines(chunks: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _lengthen(prompt: StringIO, part: str) -> None:
-    """Add to a prompt that has not ended yet."""
+    """Append to an unfinished prompt; raises CorpusError if it becomes too long."""
     prompt.write(part)
     if prompt.tell() > LONGEST_PROMPT:
         raise CorpusError(

@@ -1,4 +1,4 @@
-"""What commands say: results on stdout, everything else on stderr. The one place where errors end."""
+"""Notes and errors on stderr, and the conversion of exceptions to exit codes."""
 
 import os
 import sys
@@ -11,25 +11,25 @@ from lmgen.cli.output import visible
 from lmgen.errors import LmgenError
 
 LONGEST_MESSAGE = 8000
-"""In characters: a damaged file may have as much to say as it likes."""
+"""Maximum length of a message, in characters: one that quotes a damaged file can be of any length."""
 
 QUIET = False
-"""Set by `--quiet`: notes are left out. Errors never are."""
+"""Set by `--quiet`: suppresses notes, but not errors."""
 
 
 def note(text: str) -> None:
-    """Tell the user something on stderr that is neither a result nor an error."""
+    """Print a note on stderr, unless `--quiet` is set."""
     if not QUIET:
         _to_stderr(f"note: {text}")
 
 
 def error(text: str) -> None:
-    """Print the one line that says what went wrong, where, and what to do."""
+    """Print an error as one line on stderr; the text says what went wrong, where, and what to do."""
     _to_stderr(f"error: {text}")
 
 
 def duration(seconds: float) -> str:
-    """75 -> 1:15; 3675 -> 1:01:15."""
+    """Format seconds: 75 -> 1:15; 3675 -> 1:01:15."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -38,20 +38,20 @@ def duration(seconds: float) -> str:
 @contextmanager
 def reported_errors() -> Iterator[None]:
     """
-    Turn an LmgenError into one line and its exit code; a closed pipe into a quiet end.
+    Report an LmgenError as one line with its exit code, and exit quietly if the output pipe is closed.
 
-    An OSError that nobody turned into an LmgenError is taken to be about stdout unless it names a file.
-    Anything else is a bug: with LMGEN_DEBUG=1 it keeps its traceback, otherwise one line asks for a report.
+    An OSError that names no file is assumed to come from stdout. Any other exception is a bug: a line asks
+    the user to report it. With LMGEN_DEBUG=1, exceptions keep their traceback.
     """
     try:
         yield
-        sys.stdout.flush()  # what cannot be written shows now, not at exit
+        sys.stdout.flush()  # report write errors now, not at exit
     except LmgenError as failure:
         if _debugging():
             raise
         error(str(failure))
         raise typer.Exit(failure.exit_code) from failure
-    except BrokenPipeError as closed:  # whoever read our output has had enough (`| head`)
+    except BrokenPipeError as closed:  # the reader of the output has closed the pipe (`| head`)
         _drop_output()
         raise typer.Exit(0) from closed
     except KeyboardInterrupt as stopped:
@@ -79,7 +79,7 @@ def reported_errors() -> Iterator[None]:
 
 
 def _drop_output() -> None:
-    """Let go of output that nobody can take: Python would try once more at exit, and complain."""
+    """Discard output that cannot be written: Python would retry at exit, and print an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -90,6 +90,6 @@ def _debugging() -> bool:
 def _to_stderr(text: str) -> None:
     if len(text) > LONGEST_MESSAGE:
         text = text[:LONGEST_MESSAGE] + "..."
-    with suppress(OSError):  # whoever read this has gone, or the terminal is closed
+    with suppress(OSError):  # the reader or the terminal is gone
         sys.stderr.write(visible(text) + "\n")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""`lmgen sample`: text that goes on. How it is drawn is in generation/, what goes in in prompts.py."""
+"""`lmgen sample`: complete texts. generation/ draws the tokens, and prompts.py reads the prompts."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -69,7 +69,7 @@ def sample(
             texts = _streamed(opened, next(groups)[0], options, echo=not no_echo)
         else:
             completions = _completions(opened, groups, options, num=num, lines=lines)
-            texts = map(_as_json if json else _with_prompt if not no_echo else _alone, completions)
+            texts = map(_as_json if json else _with_prompt if not no_echo else _without_prompt, completions)
         with TextOutput() as output:
             for text in texts:
                 output.write(text)
@@ -78,7 +78,7 @@ def sample(
 def _check(
     config: SamplingConfig, prompt: str | None, prompt_file: Path | None, stop: list[str], *, single: bool
 ) -> None:
-    """Refuse flags that contradict each other, before anything is opened."""
+    """Raise ConfigError for flags that contradict each other, before opening the model."""
     problems = []
     if prompt is not None and prompt_file is not None:
         problems.append("--prompt and --prompt-file exclude each other; give one of them")
@@ -93,7 +93,7 @@ def _check(
 def _completions(
     opened: "TextModel", groups: Iterable[list[str]], options: dict[str, Any], *, num: int, lines: bool
 ) -> "Iterator[Completion]":
-    """Of all prompts, each group's before the next group is waited for."""
+    """Complete all prompts, finishing each group before waiting for the next."""
     from lmgen.generation.sampler import new_seed
 
     first = 0
@@ -104,7 +104,7 @@ def _completions(
 
 
 def _streamed(opened: "TextModel", prompt: str, options: dict[str, Any], *, echo: bool) -> Iterator[str]:
-    """A prompt, then its completion as it grows."""
+    """Yield a prompt, then its completion piece by piece."""
     if echo:
         yield prompt
     yield from opened.stream(prompt, **options)
@@ -117,13 +117,13 @@ def _as_json(completion: "Completion") -> str:
 
 
 def _with_prompt(completion: "Completion") -> str:
-    return _line(completion.prompt + completion.text)
+    return _with_line_end(completion.prompt + completion.text)
 
 
-def _alone(completion: "Completion") -> str:
-    return _line(completion.text)
+def _without_prompt(completion: "Completion") -> str:
+    return _with_line_end(completion.text)
 
 
-def _line(text: str) -> str:
-    """A text that ends in a line end."""
+def _with_line_end(text: str) -> str:
+    """Add a line end to a text without one."""
     return text if text.endswith("\n") else text + "\n"

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from lmgen.evaluation.comparison import Score
 
 Unit = Literal["document", "line", "token"]
-"""What one score covers: evaluation.comparison.Unit, without its imports."""
+"""Unit that a score covers; equals evaluation.comparison.Unit, which is slow to import."""
 
 Row = dict[str, Any]
 """The values of a score by their names; `model` and `text` come first."""
 
 
 def print_json(scores: "Iterable[Score]") -> None:
-    """Print a JSON object a line."""
+    """Print one JSON object per line."""
     with TextOutput() as output:
         for score in scores:
             output.write(dumps(score.to_json()) + "\n")

@@ -1,16 +1,16 @@
-"""In how many threads numpy multiplies matrices, chosen before it is loaded."""
+"""Choose the number of threads of numpy's matrix products; it must be set before numpy is imported."""
 
 import os
 
 THREADS = {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}
-"""The environment variables by which OpenBLAS, which most numpy packages bring along, can be told."""
+"""Environment variables that set the number of threads of OpenBLAS, which most numpy packages include."""
 
 
 def use_one_thread() -> None:
     """
-    Have OpenBLAS start no threads, unless the user has told it how many.
+    Keep OpenBLAS from starting threads, unless the user has set their number.
 
-    It starts them when it is loaded, which takes as long as all the rest of numpy.
+    Starting threads takes as long as importing the rest of numpy.
     """
     if not THREADS & os.environ.keys():
         os.environ["OPENBLAS_NUM_THREADS"] = "1"

@@ -80,7 +80,7 @@ def _standard_input(errors: str) -> Iterator[str]:
 
 
 def _print(texts: Iterable[str]) -> None:
-    """Print each text at once: the input may be growing slowly."""
+    """Print each text without delay, because the input may arrive slowly."""
     with TextOutput() as output:
         for text in texts:
             output.write(text)

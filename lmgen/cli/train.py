@@ -1,4 +1,4 @@
-"""`lmgen train`: a text in, a model out."""
+"""`lmgen train`: train a model, or resume a run."""
 
 import signal
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lmgen.runs.config import RunConfig
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""The signals that ask training to stop; Windows has no SIGHUP."""
+"""Signals that request a stop of training; Windows has no SIGHUP."""
 
 
 @settings_as_options(HeldOutConfig, TokenizerConfig, NetworkConfig, TrainingConfig)
@@ -40,8 +40,8 @@ def train(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with the run in --out, as if it had not stopped. A new budget (--epochs, --steps, "
-            "--minutes) is kept; --device, --threads and --checkpoint-minutes may be others each time.",
+            help="Continue the run in --out as if it had not stopped. A new budget (--epochs, --steps, "
+            "--minutes) is kept; --device, --threads and --checkpoint-minutes may change each time.",
         ),
     ] = False,
     config: Annotated[
@@ -63,20 +63,18 @@ def train(
         typer.Option(
             "--from",
             metavar="MODEL",
-            help="Go on from a model's weights and tokenizer, on another text.",
+            help="Fine-tune this model on another text, with its tokenizer.",
             show_default=False,
             autocompletion=completion.models,
         ),
     ] = None,
     extend_vocabulary: Annotated[
         bool | None,
-        typer.Option(
-            "--extend-vocabulary", help="With --from: give what the tokenizer does not know ids of its own."
-        ),
+        typer.Option("--extend-vocabulary", help="With --from: add unseen tokens to the vocabulary."),
     ] = None,
     estimate: Annotated[
         bool,
-        typer.Option("--estimate", help="Only say what training will cost: make a few updates, and stop."),
+        typer.Option("--estimate", help="Time a few updates, print the expected cost of training, and stop."),
     ] = False,
     stateful: Annotated[bool | None, typer.Option("--stateful", help="The same as --state carry.")] = None,
     stateless: Annotated[bool | None, typer.Option("--stateless", help="The same as --state reset.")] = None,
@@ -130,7 +128,7 @@ def train(
 def _flags(
     settings: dict[str, Any], corpus: list[str] | None, stateful: bool | None, stateless: bool | None
 ) -> dict[str, Any]:
-    """The settings that were given on the command line, `--stateful` and `--stateless` among them."""
+    """Collect the settings given on the command line, with `--stateful` and `--stateless` as `state`."""
     flags = given(settings)
     if corpus:
         flags["corpus"] = corpus
@@ -144,16 +142,16 @@ def _flags(
 
 
 def _configured(flags: dict[str, Any], config: Path | None) -> "RunConfig":
-    """The configuration of a new run."""
+    """Build the configuration of a new run, and check it before torch is imported."""
     from lmgen.runs.config_file import configured
 
     run_config = configured({**flags, **given({"config": config})}, "the command line")
-    run_config.resolved()  # errors come now, before torch is imported, which takes seconds
+    run_config.resolved()  # report errors before the import of torch, which takes seconds
     return run_config
 
 
 def _estimate(config: "RunConfig | None", *, as_json: bool) -> None:
-    """Measure and print what a new run would cost."""
+    """Measure and print the expected cost of a new run."""
     if config is None:
         raise ConfigError("--estimate is for a new run: leave --resume out")
     from lmgen.cli.console import print_cost
@@ -163,10 +161,10 @@ def _estimate(config: "RunConfig | None", *, as_json: bool) -> None:
 
 
 def _signals() -> list[int]:
-    """The signals that stop training, but for those that are ignored already (`nohup`, `trap '' INT`)."""
+    """Signals to handle, except those already ignored (`nohup`, `trap '' INT`)."""
     return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def _exit_code(received: int | None) -> int:
-    """By the signal, as shells have it; 0 where the reader of a pipe has gone."""
+    """Exit code for a signal, as in shells: 128 + number; 0 if the reader of a pipe is gone."""
     return 0 if received is None else 128 + received

@@ -1,9 +1,9 @@
 """
-Numbers, paths and choices on the command line, read without typer's validation.
+Convert numbers, paths and choices on the command line without typer's validation.
 
-From 0.29 on, typer validates with pydantic, which takes as long to import as numpy. Here is what nearly every
-value needs; whatever is out of the ordinary, wrong values and their messages among them, is left to typer. It
-rests on what typer does not document, so where a release of typer has none of that, typer does all of it.
+From 0.29 on, typer validates with pydantic, which takes as long to import as numpy. This module converts
+almost all values itself, and leaves unusual and invalid ones, with their error messages, to typer. It relies
+on undocumented internals of typer; in releases of typer that lack these, typer converts everything.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from typer.core import TyperArgument, TyperOption
 
 
 def convert_plain_values() -> None:
-    """Have the values of all arguments and options converted by `plain` where it can."""
+    """Patch typer to convert the values of arguments and options with `plain` where possible."""
     for kind in (TyperArgument, TyperOption):
         _convert_plain_values(kind)
 
 
 def plain(annotation: Any, value: Any, minimum: float | None = None, maximum: float | None = None) -> Any:
     """
-    A value from the command line as what its annotation says: str, int, float, Path, a choice, or a list.
+    Convert a value from the command line to its annotation: str, int, float, Path, a choice, or a list.
 
     Raises:
-        ValueError: it is something else, out of range or no choice.
+        ValueError: the value is invalid, or the annotation is not supported.
     """
     if get_origin(annotation) is list:
         [kind] = get_args(annotation)
@@ -48,16 +48,16 @@ def _convert_plain_values(kind: Any) -> None:
 
 
 class _Conversion:
-    """How typer converts a value; `validation` gives its own way, for what `plain` does not take."""
+    """Replaces typer's conversion of a value; `validation` creates the original one as a fallback."""
 
     def __init__(self, validation: Callable[[], Any]) -> None:
         self._validation = validation
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The value for the command's function."""
+        """Convert a value for the command's function."""
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
         try:
             return plain(param.type_descriptor.annotation, value, param.min, param.max)
-        except (ValueError, AttributeError):  # not plain, or a typer that says otherwise what a parameter is
+        except (ValueError, AttributeError):  # unsupported, or a version of typer with other internals
             return self._validation().coerce(value, param=param, ctx=ctx)

@@ -127,7 +127,7 @@ class Windows:
         return np.random.default_rng([self.seed, epoch]).permutation(begins)
 
     def _window(self, begins: Int64Array, length: int) -> Batch:
-        """Cut a window: the targets of stream b start at `begins[b]`; each input is the token before its target."""
+        """Cut a window: stream b's targets start at `begins[b]`; an input is the token before its target."""
         rows = [self.ids[max(begin - 1, 0) : begin + length].astype(np.int64) for begin in begins.tolist()]
         rows = [
             row if begin else np.concatenate([[self.start_token], row])

@@ -1,4 +1,4 @@
-"""One completion, while it grows and when it is finished. sampler.py draws its tokens."""
+"""A completion in progress, and the finished result. sampler.py draws the tokens."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ class Completion:
     text: str
     """The generated text, without the prompt and without the stop text or line end that ended it."""
     tokens: int
-    """Number of tokens drawn, with those of the stop text or line end."""
+    """Number of tokens drawn, including those of the stop text or line end."""
     nats: float
-    """-Σ log p of these tokens under the model's own distribution, before filters and temperature."""
+    """-Σ log p of all tokens drawn, under the model's distribution before filters and temperature."""
     stopped_by: str
     """`length`, `stop` (a stop text) or `end` (the end of the line)."""
     seed: int
-    """The seed of the whole call; the n-th completion draws from the n-th random stream of it."""
+    """Seed of the whole call; completion n uses random stream n of that seed."""
 
 
 class Continuation:
-    """A growing completion: the unread rest of its prompt, and the text generated so far."""
+    """A completion in progress: the part of the prompt still to be read, and the text generated so far."""
 
     def __init__(
         self,
@@ -49,12 +49,12 @@ class Continuation:
         """
         Args:
             prompt: the text to complete.
-            ids: its tokens.
+            ids: tokens of the prompt.
             tokenizer: turns tokens into text.
-            length: tokens to generate; 0: without end.
-            stop: end before any of these texts.
-            lines: end at the end of the line, too.
-            random: the random numbers of this completion.
+            length: maximum number of tokens to generate; 0: unlimited.
+            stop: texts that end the completion; they are not part of it.
+            lines: also end at the end of the line.
+            random: random generator of this completion.
         """
         self.prompt = prompt
         self.unread = ids
@@ -70,7 +70,7 @@ class Continuation:
         self._decoder = decoder_after(tokenizer, self.recent)
         self._drop_blank = ends_in_separator(tokenizer, prompt, ids)
         self._pending: list[int] = []
-        """Tokens that are not decoded yet; many are decoded faster at once."""
+        """Tokens not decoded yet, because decoding many at once is faster."""
         self._text: list[str] = []
         self._tokens = 0
         self._nats = 0.0
@@ -97,14 +97,14 @@ class Continuation:
             self._end("length")
 
     def release(self) -> str:
-        """The new text since the last call, as far as no stop text can begin in it."""
+        """Return the text since the last call, except for an end that may be the start of a stop text."""
         self._decode()
         text = "".join(self._text)
         self._text.clear()
         return text
 
     def completion(self, seed: int) -> Completion:
-        """The finished completion. `stopped_by` has to be set, and `release` never called."""
+        """Return the finished completion, if `stopped_by` is set and `release` was never called."""
         assert self.stopped_by is not None
         return Completion(self.prompt, self.release(), self._tokens, self._nats, self.stopped_by, seed)
 

@@ -1,4 +1,4 @@
-"""The distribution over the next token, P(v | w1 ... wk)."""
+"""The most likely next tokens after a text, P(v | w1 ... wk)."""
 
 from dataclasses import dataclass
 from math import exp, log
@@ -13,10 +13,10 @@ from lmgen.tokenizers.base import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class NextToken:
-    """A token that may come next."""
+    """A possible next token with its probability."""
 
     token: str
-    """The token's spelling, as the tokenizer's `piece` gives it."""
+    """Spelling of the token, from `Tokenizer.piece`."""
     probability: float
     log10: float
     """log10 of the probability."""
@@ -25,17 +25,16 @@ class NextToken:
 
 def next_tokens(model: LanguageModel, tokenizer: Tokenizer, text: str, top: int = 10) -> list[NextToken]:
     """
-    The tokens likeliest to come after a text, best first; of equals, the lower id first.
+    List the most likely next tokens after a text, in falling order; ties are sorted by id.
 
     Args:
         model: any `LanguageModel`.
-        tokenizer: the one that the model was trained with.
-        text: the text so far; empty: the start of a text.
-        top: number of tokens, at least 1; all if the vocabulary is smaller. The unknown token may be among
-            them.
+        tokenizer: tokenizer of the model.
+        text: text so far; may be empty.
+        top: maximum number of tokens, at least 1. The unknown token may be among them.
 
     Raises:
-        NumericalError: the model gives NaN, or probabilities above 1.
+        NumericalError: the model returns NaN or probabilities above 1.
     """
     state = read(model, model.start(1), tokenizer.encode(text)[:, None])
     nats = nats_of(model.predict(state)[0])

@@ -50,7 +50,7 @@ class NetworkConfig:
         minimum=0,
         maximum=LARGEST_SIZE,
     )
-    residual: bool = setting(False, "add to what a layer says what it has read, from the second layer on")
+    residual: bool = setting(False, "add each layer's input to its output, from the second layer on")
     dense_layers: int = setting(
         0,
         "fully connected layers between the last recurrent layer and the output",
@@ -94,7 +94,7 @@ class NetworkConfig:
         None, "share of values dropped before the output (that of --dropout)", minimum=0.0, below=1.0
     )
     variational: bool = setting(
-        False, "what these drop is drawn once for all steps of a window, not for each step"
+        False, "draw one dropout mask for all steps of a window instead of one for each step"
     )
     dropout_embedding: float = setting(
         0.0, "share of tokens whose whole vector is dropped, for a window", minimum=0.0, below=1.0

@@ -233,7 +233,7 @@ class RecurrentModel:
 
     @cached_property
     def _first(self) -> ProjectingKernel | None:
-        """Kernel of the first layer if its input products are tabulated: if they are few, or input is one-hot."""
+        """Kernel of the first layer if its input products are tabulated, or None if they are too many."""
         first, embedding = self.layers.hidden[0], self.layers.embedding
         if not isinstance(first, Recurrent):
             return None

@@ -8,6 +8,7 @@ Bengio, Ducharme, Vincent and Jauvin 2003. A row of the table times the next lay
 weights for a one-hot input: a table of its own gives that product fewer parameters (E instead of V inputs).
 """
 
+import sys
 from dataclasses import dataclass
 
 from lmgen.models.network.functions import Array
@@ -74,7 +75,7 @@ class OneHot:
 
     @property
     def outputs(self) -> int:
-        """M = V."""
+        """As long as the vocabulary: m = V."""
         return self.inputs
 
     def step(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:  # noqa: ARG002
@@ -82,7 +83,8 @@ class OneHot:
         import numpy as np
 
         if not isinstance(values, np.ndarray):
-            zeros = values.new_zeros((*values.shape, self.inputs)).float()
+            float32 = sys.modules[type(values).__module__].float32  # torch's, which models/ never imports
+            zeros = values.new_zeros((*values.shape, self.inputs), dtype=float32)
             return zeros.scatter_(-1, values[..., None], 1.0), state
         vectors = np.zeros((*values.shape, self.inputs), np.float32)
         np.put_along_axis(vectors, values[..., None], 1, -1)

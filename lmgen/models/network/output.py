@@ -62,7 +62,7 @@ class Softmax:
 
     @property
     def formula(self) -> str:
-        """Nm + m; with tied weights m for the bias, and nE for a projection."""
+        """With a matrix of its own nm + m; with tied weights m for the bias, and nE for a projection."""
         if self.tied_to is None:
             return "nm + m"
         return "nE + m" if self._is_projected else "m"

@@ -34,7 +34,7 @@ def test_one_hot_vectors_of_numpy_and_torch_are_the_same() -> None:
 
 
 def test_one_hot_vectors_are_made_in_four_bytes_a_number() -> None:
-    """Not first in the eight bytes of an id: a window of 33,000 words would take hundreds of megabytes more."""
+    """Not first in the eight bytes of an id, which would be three times the memory."""
     ids = torch.arange(6).view(3, 2)
     with LargestTensor() as largest:
         OneHot(inputs=V).window({}, ids, ())

@@ -56,7 +56,7 @@ def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, in
     """
     header: dict[str, Any] = {"kind": "training", "position": asdict(state.position), "files": dict(files)}
     tensors = state.tensors()
-    if state.good.position.step != state.position.step:
+    if _place(state.good.position) != _place(state.position):
         header["good"] = asdict(state.good.position)
         tensors |= {GOOD + name: tensor for name, tensor in state.good.tensors.items()}
     arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
@@ -98,6 +98,11 @@ def load_checkpoint(run: RunFolder, state: TrainingState, on_note: Callable[[str
         raise ModelError(
             f"{run.last} does not fit this run ({error}); train again with --overwrite, or restore the file"
         ) from error
+
+
+def _place(position: Position) -> tuple[int, int, int]:
+    """Where in training a position is: batches without a scored token move it on without an update."""
+    return position.step, position.epoch, position.window
 
 
 def _position(saved: dict[str, Any]) -> Position:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 
 from lmgen.arrays import IdArray
 from lmgen.data.batches import Batch, Batches
+from lmgen.data.run_folder import RunFolder
 from lmgen.errors import CorpusError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
+from lmgen.training.checkpoints import load_checkpoint, save_checkpoint
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.loop import Trainer
@@ -137,6 +140,24 @@ def test_batches_without_a_scored_position_are_no_updates() -> None:
     assert kinds[0] == kinds[1]
     ours, theirs = first.state.network.arrays(), second.state.network.arrays()
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_checkpoint_after_an_unscored_batch_keeps_the_last_good_state(tmp_path: Path) -> None:
+    """That state is of as many updates, but of an earlier batch: a rollback reads the batch again."""
+    mixed = ListedBatches([*(random_batch(5, seed) for seed in range(4)), UNSCORED], carried=True)
+    training = trainer(mixed)
+    assert any(isinstance(event, Evaluated) for event in training.run())  # ends where an evaluation is
+    training.learner.read(UNSCORED)
+    training.state.position.window += 1
+    run = RunFolder(tmp_path)
+    run.last.parent.mkdir()
+    save_checkpoint(run, training.state, {})
+    resumed = trainer(mixed)
+    load_checkpoint(run, resumed.state, print)
+
+    good, expected = resumed.state.good, training.state.good
+    assert good.position == expected.position
+    assert all(torch.equal(good.tensors[name], each) for name, each in expected.tensors.items())
 
 
 def test_a_text_of_which_nothing_is_scored_is_refused() -> None:

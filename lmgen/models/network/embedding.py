@@ -9,6 +9,7 @@ equivalent to a one-hot input with weights W Tᵀ. Factoring these into two matr
 less than V.
 """
 
+import sys
 from dataclasses import dataclass
 
 from lmgen.models.network.functions import Array
@@ -84,7 +85,8 @@ class OneHot:
         import numpy as np
 
         if not isinstance(values, np.ndarray):
-            zeros = values.new_zeros((*values.shape, self.inputs)).float()
+            float32 = sys.modules[type(values).__module__].float32  # torch's, which models/ never imports
+            zeros = values.new_zeros((*values.shape, self.inputs), dtype=float32)
             return zeros.scatter_(-1, values[..., None], 1.0), state
         vectors = np.zeros((*values.shape, self.inputs), np.float32)
         np.put_along_axis(vectors, values[..., None], 1, -1)

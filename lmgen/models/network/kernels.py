@@ -63,6 +63,9 @@ class ProjectingKernel(Kernel, Protocol):
     def project(self, values: Float32Array) -> Float32Array:
         """Compute W v + b for inputs v as rows: (N, n) -> (N, G*m), for `step_projected`."""
 
+    def project_one_hot(self) -> Float32Array:
+        """The same of each of the n one-hot inputs, (n, G*m), without multiplying by any zero."""
+
     def step_projected(
         self, projected: Float32Array, state: ColumnState, space: Workspace
     ) -> tuple[Float32Array, ColumnState]:
@@ -113,6 +116,10 @@ class _SummedGatesKernel:
 
     def project(self, values: Float32Array) -> Float32Array:
         projected: Float32Array = values @ self._input.T + self._bias
+        return projected
+
+    def project_one_hot(self) -> Float32Array:
+        projected: Float32Array = np.add(self._input.T, self._bias, order="C")
         return projected
 
     def _views(self, gates: Float32Array) -> tuple[Float32Array, ...]:
@@ -184,6 +191,10 @@ class _GruKernel:
 
     def project(self, values: Float32Array) -> Float32Array:
         projected: Float32Array = values @ self._input.T + self._bias
+        return projected
+
+    def project_one_hot(self) -> Float32Array:
+        projected: Float32Array = np.add(self._input.T, self._bias, order="C")
         return projected
 
     def step(
@@ -271,6 +282,10 @@ class _EquationsKernel:
 
     def project(self, values: Float32Array) -> Float32Array:
         projected: Float32Array = values @ self._arrays["weight_input"].T + self._arrays["bias"]
+        return projected
+
+    def project_one_hot(self) -> Float32Array:
+        projected: Float32Array = np.add(self._arrays["weight_input"].T, self._arrays["bias"], order="C")
         return projected
 
     def step(

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from lmgen.arrays import Float32Array, FloatArray, IdArray
 from lmgen.errors import ModelError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.functions import recorded_gates
-from lmgen.models.network.kernels import Kernel, ProjectingKernel, Workspace, kernel, recurrent_kernel
+from lmgen.models.network.kernels import Kernel, ProjectingKernel, Workspace, kernel
 from lmgen.models.network.layer import NetworkState, Parameter, arrays_of
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.output_kernels import OutputKernel, output_kernel
@@ -33,9 +33,6 @@ Parameters = Mapping[str, Float32Array]
 
 PROJECTED_FLOATS = 4_000_000
 """Maximum size of a table of the first layer's input products for all tokens, computed in advance."""
-
-ONE_HOT_ROWS = 256
-"""One-hot vectors per matrix product when input products are computed in advance, to bound memory."""
 
 SINCE_VERSION_3 = ("dense_layers", "dense_size", "dense_activation")
 """Settings of format 3, omitted from files without dense layers so that older versions can read these."""
@@ -235,23 +232,20 @@ class RecurrentModel:
     def _first(self) -> ProjectingKernel | None:
         """Kernel of the first layer if its input products are tabulated, or None if they are too many."""
         first, embedding = self.layers.hidden[0], self.layers.embedding
-        if not isinstance(first, Recurrent):
+        if not isinstance(first, Recurrent) or first.residual:
             return None
-        arrays = arrays_of(first, self.parameters)
-        if embedding.parameters and self.vocabulary_size * len(arrays["bias"]) > PROJECTED_FLOATS:
+        gates = len(self.parameters[f"{first.prefix}bias"])
+        if embedding.parameters and self.vocabulary_size * gates > PROJECTED_FLOATS:
             return None
-        return recurrent_kernel(first, arrays)
+        return cast(ProjectingKernel, self._kernels[0])
 
     @cached_property
     def _projected(self) -> Float32Array:
         """Input product W e + b of the first layer for each token, (V, G*H)."""
         assert self._first is not None
-        embedding, arrays = self.layers.embedding, arrays_of(self.layers.embedding, self.parameters)
-        if embedding.parameters:
-            return self._first.project(arrays["embedding"])
-        ids = np.arange(self.vocabulary_size)
-        blocks = [ids[first : first + ONE_HOT_ROWS] for first in range(0, len(ids), ONE_HOT_ROWS)]
-        return np.concatenate([self._first.project(embedding.step(arrays, block, ())[0]) for block in blocks])
+        if self.layers.embedding.parameters:
+            return self._first.project(self.parameters["embedding"])
+        return self._first.project_one_hot()
 
     @cached_property
     def _projected_columns(self) -> Float32Array:
@@ -320,16 +314,16 @@ def _reading(layer: Recurrent, steps: "Sequence[_Step]", streams: int) -> Readin
 
 def _check_parameters(parameters: Parameters, expected: Sequence[Parameter]) -> None:
     """Raise ModelError unless the arrays match `expected` in names, shapes and type, and are finite."""
-    names = {shape.name for shape in expected}
+    names = {parameter.name for parameter in expected}
     if missing := sorted(names - set(parameters)):
         raise ModelError(f"its tensors {', '.join(missing)} are missing")
     if extra := sorted(set(parameters) - names):
         raise ModelError(f"its tensors {', '.join(extra)} belong to no layer of this network")
-    for shape in expected:
-        found = parameters[shape.name]
-        if found.shape != shape.shape or found.dtype != np.float32:
+    for parameter in expected:
+        name, shape, found = parameter.name, parameter.shape, parameters[parameter.name]
+        if found.shape != shape or found.dtype != np.float32:
             raise ModelError(
-                f"its tensor {shape.name} is {found.dtype} {found.shape}, but has to be float32 {shape.shape}"
+                f"its tensor {name} is {found.dtype} {found.shape}, but has to be float32 {shape}"
             )
         if not -inf < found.min() <= found.max() < inf:  # also false for NaN
-            raise ModelError(f"its tensor {shape.name} holds values that are not finite numbers")
+            raise ModelError(f"its tensor {name} holds values that are not finite numbers")

@@ -67,6 +67,14 @@ def test_inputs_can_be_projected_before(cell: str, streams: int) -> None:
     np.testing.assert_allclose(given.T, expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_hot_inputs_are_projected_without_a_product(cell: str) -> None:
+    layer = Recurrent(number=0, cell_name=cell, inputs=E, outputs=H)
+    ready = recurrent_kernel(layer, random_arrays(layer))
+
+    np.testing.assert_array_equal(ready.project_one_hot(), ready.project(np.eye(E, dtype=np.float32)))
+
+
 OUTPUTS: list[tuple[Any, dict[str, np.ndarray]]] = [
     (Softmax(inputs=H, outputs=V), {}),
     (Softmax(inputs=H, outputs=V, tied_to=H), {"embedding": columns(V, H)}),

@@ -1,5 +1,6 @@
 """The numpy model: shapes, parameter counts, and what every LanguageModel promises."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -301,6 +302,20 @@ def test_a_one_hot_input_is_an_embedding_whose_table_is_the_identity() -> None:
     np.testing.assert_allclose(
         one_hot.score(one_hot.start(3), block)[0], table.score(table.start(3), block)[0], atol=1e-6
     )
+
+
+def test_a_one_hot_input_of_many_tokens_takes_little_time_and_memory() -> None:
+    """No one-hot vectors, and the first layer's weights are arranged once: no product of V x V x G*H."""
+    size = 8_000
+    weights = initial_parameters(NetworkConfig(embedding_size=0, hidden_size=16), size, None, seed=3)
+    model = RecurrentModel(NetworkConfig(embedding_size=0, hidden_size=16), size, 0, weights)
+
+    tracemalloc.start()
+    model.start(3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 5 * weights["layers.0.weight_input"].nbytes
 
 
 def test_the_weights_of_an_unknown_one_hot_token_start_from_zero() -> None:

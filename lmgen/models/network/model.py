@@ -97,8 +97,9 @@ class RecurrentModel:
 
     @property
     def format_version(self) -> int:
-        """The oldest format of model files that knows such networks."""
-        return 3 if self.config.dense_layers or not self.layers.embedding.parameters else 1
+        """The oldest format of files that knows such networks: the first, recurrent layers on a table."""
+        first = all(isinstance(layer, Recurrent) for layer in self.layers.hidden)
+        return 1 if first and self.layers.embedding.parameters else 3
 
     def start(self, streams: int) -> RecurrentState:
         """The state after the start token."""

@@ -97,8 +97,9 @@ class RecurrentModel:
 
     @property
     def format_version(self) -> int:
-        """The oldest version of the model file format that supports this network."""
-        return 3 if self.config.dense_layers or not self.layers.embedding.parameters else 1
+        """The oldest version of the file format for this network: 1 has recurrent layers on an embedding alone."""
+        recurrent = all(isinstance(layer, Recurrent) for layer in self.layers.hidden)
+        return 1 if recurrent and self.layers.embedding.parameters else 3
 
     def start(self, streams: int) -> RecurrentState:
         """State of B streams after the start token."""

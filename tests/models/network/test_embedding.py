@@ -11,7 +11,7 @@ from lmgen.models.network.embedding import OneHot
 V = 50
 
 
-class LargestTensor(TorchDispatchMode):
+class LargestTensor(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the size in bytes of the largest tensor that an operation makes."""
 
     nbytes = 0
@@ -36,7 +36,7 @@ def test_one_hot_vectors_of_numpy_and_torch_are_the_same() -> None:
 def test_one_hot_vectors_are_made_in_four_bytes_a_number() -> None:
     """Not first in the eight bytes of an id, which would be three times the memory."""
     ids = torch.arange(6).view(3, 2)
-    with LargestTensor() as largest:
+    with LargestTensor() as largest:  # type: ignore[no-untyped-call]
         OneHot(inputs=V).window({}, ids, ())
 
     assert largest.nbytes == 6 * V * 4

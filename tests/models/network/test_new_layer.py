@@ -1,11 +1,13 @@
 """A layer of a new kind is one class: numpy and torch compute it without knowing it."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from lmgen.models.model_file import load_model, save_model
 from lmgen.models.network import model as numpy_network
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.functions import Array, linear, stack
@@ -13,6 +15,7 @@ from lmgen.models.network.initializers import glorot
 from lmgen.models.network.layer import Arrays, LayerState, Parameter
 from lmgen.models.network.layers import Layers, network_layers
 from lmgen.models.network.model import RecurrentModel
+from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.training import network as torch_network
 from lmgen.training.network import Network, TorchLanguageModel
 
@@ -73,6 +76,21 @@ def test_torch_and_numpy_compute_it_alike(layers: Layers) -> None:
     np.testing.assert_allclose(our_scores, their_scores, atol=1e-5)
     np.testing.assert_allclose(ours.predict(our_state), theirs.predict(their_state), atol=1e-5)
     assert ours.layers.describe()["parameters"] == sum(array.size for array in parameters.values())
+
+
+def test_it_is_described_saved_and_loaded(layers: Layers, tmp_path: Path) -> None:
+    """Its file asks an lmgen that does not know it for an upgrade: it is no longer of the first format."""
+    random = np.random.default_rng(0)
+    parameters = {one.name: one.start(one.shape, random).astype(np.float32) for one in layers.parameters}
+    model = RecurrentModel(NetworkConfig(hidden_size=H, embedding_size=4, layers=2), V, 0, parameters)
+    save_model(tmp_path / "model.safetensors", model, CharacterTokenizer("\nabcdefg"))
+    loaded = load_model(tmp_path / "model.safetensors").model
+
+    row = {"name": "convolution", "kind": "convolution", "inputs": H, "outputs": H, "formula": "2nm"}
+    assert {**row, "parameters": 2 * H * H} in loaded.describe()["subtotals"]
+    assert loaded.format_version == model.format_version == 3
+    ids = random.integers(0, V, (8, 3))
+    np.testing.assert_array_equal(loaded.score(loaded.start(3), ids)[0], model.score(model.start(3), ids)[0])
 
 
 def test_it_is_trained(layers: Layers) -> None:

@@ -99,9 +99,9 @@ def read_arpa(
     overwrite: bool = False,
 ) -> TextModel:
     """
-    Convert an ARPA file (from KenLM, SRILM, IRSTLM or lmgen) to a model file, and open it. Does not import
-    torch.
+    Convert an ARPA file (from KenLM, SRILM, IRSTLM or lmgen) to a model file, and open it.
 
+    Does not import torch.
     `TextModel.export(path, to="arpa")` writes an ARPA file.
 
     Args:

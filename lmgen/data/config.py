@@ -7,7 +7,7 @@ from lmgen.settings import check, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOutConfig:
-    """What is trained on and what is held out."""
+    """Validation and test text."""
 
     valid: str | None = setting(
         None,

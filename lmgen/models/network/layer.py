@@ -58,8 +58,7 @@ class Layer(Protocol):
     """
     A layer of a network, which computes on numpy and torch arrays.
 
-    Faster implementations (kernels.py, training/layers/) are optional: a layer works with these methods
-    alone.
+    Faster implementations (kernels.py, training/layers/) are optional: these methods are enough for a layer.
     """
 
     @property

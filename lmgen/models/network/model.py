@@ -97,7 +97,7 @@ class RecurrentModel:
 
     @property
     def format_version(self) -> int:
-        """The oldest version of the file format for this network: 1 has recurrent layers on an embedding alone."""
+        """The oldest file format that supports this network: 1 knows an embedding and recurrent layers."""
         recurrent = all(isinstance(layer, Recurrent) for layer in self.layers.hidden)
         return 1 if recurrent and self.layers.embedding.parameters else 3
 

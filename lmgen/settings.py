@@ -10,6 +10,7 @@ import operator
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -61,11 +62,17 @@ def kind(config: type, name: str) -> tuple[type, bool]:
 
     Of several types in a union, the first is returned.
     """
-    hint = get_type_hints(config)[name]
+    hint = _types(config)[name]
     if isinstance(hint, UnionType):
         plain = [part for part in get_args(hint) if part is not type(None)]
         return plain[0], True
     return hint, False
+
+
+@cache
+def _types(config: type) -> dict[str, Any]:
+    """The types of all settings. Python evaluates every annotation anew each time it is asked for them."""
+    return get_type_hints(config)
 
 
 def takes_none(config: type, name: str) -> bool:

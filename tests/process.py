@@ -1,5 +1,7 @@
 """Running the command as users do: as a process of its own."""
 
+import atexit
+import json
 import os
 import re
 import signal
@@ -7,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 COMMAND = [sys.executable, "-m", "lmgen"]
 
@@ -36,9 +40,49 @@ def run_command(
     )
 
 
-def lmgen(*arguments: str, cwd: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `lmgen` in a folder."""
+def lmgen_from_scratch(
+    *arguments: str, cwd: Path, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `lmgen` in a folder as users do: in an interpreter that begins by importing everything."""
     return run_command([*COMMAND, *arguments], cwd=cwd, text=text)
+
+
+def lmgen(*arguments: str, cwd: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `lmgen` in a folder, in a process forked from one that has everything imported (forking.py)."""
+    forking = _forking()
+    assert forking.stdin is not None
+    assert forking.stdout is not None
+    with TemporaryDirectory() as folder:
+        stdin, stdout, stderr = files = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
+        for file in files:
+            file.write_bytes((text or "").encode() if file is stdin else b"")
+        request = {"arguments": arguments, "cwd": str(cwd), "files": [str(file) for file in files]}
+        forking.stdin.write(json.dumps(request) + "\n")
+        forking.stdin.flush()
+        code = int(forking.stdout.readline())
+        return subprocess.CompletedProcess(
+            ["lmgen", *arguments], code, stdout=_text_of(stdout), stderr=_text_of(stderr)
+        )
+
+
+def _text_of(file: Path) -> str:
+    with file.open(encoding="utf-8") as opened:
+        return opened.read()
+
+
+@cache
+def _forking() -> "subprocess.Popen[str]":
+    """The process that forks, one for each worker of the tests."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.forking"],
+        cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    atexit.register(process.communicate)  # closes its stdin, which ends it
+    return process
 
 
 def on_a_terminal(*arguments: str, cwd: Path) -> str:

@@ -259,9 +259,10 @@ def resume(
     from lmgen.text_model import TextModel
 
     path = newest_begun().folder if folder is None else Path(folder)
+    changes = _settings((), None, settings)
 
     def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
-        return run.resume(path, settings, should_stop=stop, on_note=on_note or _ignore)
+        return run.resume(path, changes, should_stop=stop, on_note=on_note or _ignore)
 
     return TextModel.load(run_to_end(begin, on_event, should_stop))
 

@@ -122,6 +122,12 @@ _PARTS: dict[str, Any] = {
 }
 
 
+def setting_names() -> set[str]:
+    """The names of everything that a run may be asked for."""
+    own = {field.name for part in _PARTS.values() for field in fields(part)}
+    return own | {"corpus", "from", "extend_vocabulary", "preset"}
+
+
 def spelled(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     Settings as a TOML file spells them: None is `none`, or left out where that would be a text.

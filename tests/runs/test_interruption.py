@@ -13,6 +13,7 @@ import pytest
 
 import lmgen
 from lmgen.data.run_folder import RunFolder
+from lmgen.errors import ConfigError
 from lmgen.runs.events import Event, Finished, Started
 from lmgen.runs.interruption import Interruption, run_to_end
 from lmgen.training.events import Evaluated, Stepped
@@ -190,6 +191,16 @@ def test_a_resumed_run_takes_a_new_budget_and_the_newest_run(
     lmgen.resume(steps=30, threads=2)
 
     assert metrics(tmp_path / "checkpoints" / "numbers")[-1]["step"] == 30
+
+
+def test_a_resumed_run_takes_the_paths_and_corpora_that_it_has(text: Path, tmp_path: Path) -> None:
+    run = lmgen.train(text, out=tmp_path / "run", valid=text, **TINY)
+
+    assert lmgen.resume(tmp_path / "run", valid=text, corpus=[str(text)]).path == run.path
+    with pytest.raises(ConfigError, match="test cannot change"):
+        lmgen.resume(tmp_path / "run", test=text)
+    with pytest.raises(ConfigError, match="unknown settings stepps"):
+        lmgen.resume(tmp_path / "run", stepps=3)
 
 
 def test_a_second_ctrl_c_does_not_wait() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from lmgen.data.run_folder import RunFolder, find_model, run_of
-from lmgen.errors import ConfigError, CorpusError
+from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.files import refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
@@ -55,6 +55,9 @@ class TextModel:
 
     weights: str = "float32"
     """How the file stores weights (models/network/compression.py); the model's own are float32."""
+
+    is_saved: bool = True
+    """Whether `path` holds this model; a mixture made in memory has no file until `save` writes one."""
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "TextModel":
@@ -124,7 +127,7 @@ class TextModel:
 
         baseline = self.baseline()
         weights = weights_of(self.path, self.model, baseline).whole
-        return replace(self, model=MixtureModel([self.model, baseline], weights))
+        return replace(self, model=MixtureModel([self.model, baseline], weights), is_saved=False)
 
     def sample(
         self, prompt: str = "", *, stop: Sequence[str] = (), echo: bool = True, **settings: Any
@@ -358,11 +361,14 @@ class TextModel:
         Raises:
             ConfigError: `to` is something else, or a text is given for an ARPA file.
             CorpusError: the text cannot be read.
-            ModelError: the model has no n-grams, or no weights; the file exists; or a weight is too large for
-                float16.
+            ModelError: the model has no n-grams, or no weights; it is a mixture that is not saved; the file
+                exists; or a weight is too large for float16.
             WriteError: the file cannot be written.
         """
         from lmgen.evaluation.exporting import export_arpa, export_weights
+
+        if not self.is_saved:
+            raise ModelError("the mixture has no file yet: save it (`save`), then load and export that file")
 
         if to == "arpa" and text is not None:
             raise ConfigError("--text goes with --to float16 or int8; leave it out, or give --to")
@@ -401,7 +407,7 @@ class TextModel:
         """What the model is, as JSON values: what `lmgen info --json` prints."""
         return {
             "model": str(self.path),
-            "bytes": self.path.stat().st_size,
+            "bytes": self.path.stat().st_size if self.is_saved else None,
             "tokenizer": self.tokenizer.name,
             "weights": self.weights,
             **self.model.describe(),

@@ -142,7 +142,7 @@ class RecurrentModel:
         layers = tuple(tuple(part[:, chosen] for part in layer) for layer in joined(state))
         return split(layers, alone=state.alone and len(chosen) == 1)
 
-    def read(self, state: RecurrentState, ids: IdArray) -> tuple[list[Reading], RecurrentState]:
+    def read(self, ids: IdArray, state: RecurrentState) -> tuple[list[Reading], RecurrentState]:
         """
         Read `ids`, (T, B), and return the states and gates of every recurrent layer at each of them.
 

@@ -254,7 +254,7 @@ class TestReading:
     def test_states_and_gates_are_those_of_the_equations(self, cell: str) -> None:
         model = random_model(cell=cell, layers=2)
         tokens = ids(5, 3)
-        readings, after = model.read(model.start(3), tokens)
+        readings, after = model.read(tokens, model.start(3))
 
         state = model.start(3)
         for step, row in enumerate(tokens):
@@ -269,7 +269,7 @@ class TestReading:
     def test_an_lstms_gates_explain_its_cell_state(self) -> None:
         """C' = f c + i g and h = o tanh(c'), at every step."""
         model = random_model()
-        [reading], _ = model.read(model.start(2), ids(6, 2))
+        [reading], _ = model.read(ids(6, 2), model.start(2))
         gates, c = reading.gates, reading.states["c"]
 
         assert set(gates) == {"input", "forget", "candidate", "output"}
@@ -279,7 +279,7 @@ class TestReading:
 
     def test_layers_without_a_state_are_passed_through(self) -> None:
         model = random_model(dense_layers=1, residual=True, layers=2)
-        readings, after = model.read(model.start(1), ids(4, 1))
+        readings, after = model.read(ids(4, 1), model.start(1))
         expected = model.advance(model.start(1), ids(4, 1))
 
         assert len(readings) == 2
@@ -287,7 +287,7 @@ class TestReading:
 
     def test_nothing_is_read_of_no_tokens(self) -> None:
         model = random_model()
-        readings, after = model.read(model.start(2), ids(0, 2))
+        readings, after = model.read(ids(0, 2), model.start(2))
 
         assert readings[0].states["h"].shape == (0, 2, 7)
         np.testing.assert_array_equal(model.predict(after), model.predict(model.start(2)))

@@ -92,27 +92,13 @@ def recurrent_kernel(layer: Recurrent, arrays: Arrays) -> ProjectingKernel:
     return _EquationsKernel(layer, arrays) if make is None else make(arrays)
 
 
-class _SummedGatesKernel:
-    """
-    Base of kernels for cells whose gates depend only on W v + U h + b: one product of [W U] and [v; h].
-
-    `order` lists the stored blocks in the order that the kernel uses; the first `logistic` of them are
-    halved.
-    """
+class _ArrangedKernel:
+    """Weights with their gates in another order, and the input products that need nothing else."""
 
     def __init__(self, arrays: Arrays, order: Sequence[int], logistic: int) -> None:
-        self._hidden = arrays["weight_recurrent"].shape[1]
         self._input, self._recurrent, self._bias = (
             _arranged(arrays[name], order, logistic) for name in ("weight_input", "weight_recurrent", "bias")
         )
-        self._both = np.concatenate([self._input, self._recurrent], axis=1)
-        self._column = self._bias[:, None]
-
-    def workspace(self, streams: int) -> Workspace:
-        rows, width = self._both.shape
-        gates = np.empty((rows, streams), np.float32)
-        stacked = np.empty((width, streams), np.float32)
-        return gates, self._views(gates), stacked, stacked[: -self._hidden], stacked[-self._hidden :]
 
     def project(self, values: Float32Array) -> Float32Array:
         projected: Float32Array = values @ self._input.T + self._bias
@@ -121,6 +107,27 @@ class _SummedGatesKernel:
     def project_one_hot(self) -> Float32Array:
         projected: Float32Array = np.add(self._input.T, self._bias, order="C")
         return projected
+
+
+class _SummedGatesKernel(_ArrangedKernel):
+    """
+    Base of kernels for cells whose gates depend only on W v + U h + b: one product of [W U] and [v; h].
+
+    `order` lists the stored blocks in the order that the kernel uses; the first `logistic` of them are
+    halved.
+    """
+
+    def __init__(self, arrays: Arrays, order: Sequence[int], logistic: int) -> None:
+        super().__init__(arrays, order, logistic)
+        self._hidden = arrays["weight_recurrent"].shape[1]
+        self._both = np.concatenate([self._input, self._recurrent], axis=1)
+        self._column = self._bias[:, None]
+
+    def workspace(self, streams: int) -> Workspace:
+        rows, width = self._both.shape
+        gates = np.empty((rows, streams), np.float32)
+        stacked = np.empty((width, streams), np.float32)
+        return gates, self._views(gates), stacked, stacked[: -self._hidden], stacked[-self._hidden :]
 
     def _views(self, gates: Float32Array) -> tuple[Float32Array, ...]:
         """Slice the buffer of the gates into the views that `_activated` works on."""
@@ -175,27 +182,17 @@ class _LstmKernel(_SummedGatesKernel):
         return (gates, gates[: 3 * self._hidden], *np.split(gates, 4))
 
 
-class _GruKernel:
+class _GruKernel(_ArrangedKernel):
     """Kernel of `cells.gru`, with two products, because the candidate needs them separately."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._input, self._recurrent, self._bias = (
-            _arranged(arrays[name], range(3), 2) for name in ("weight_input", "weight_recurrent", "bias")
-        )
+        super().__init__(arrays, range(3), 2)
         self._bias_recurrent = arrays["bias_recurrent"][:, None]
 
     def workspace(self, streams: int) -> Workspace:
         x, r = (np.empty((len(self._bias), streams), np.float32) for _ in range(2))
         gates = len(self._bias) // 3 * 2
         return x, r, r[:gates], *np.split(r, 3)
-
-    def project(self, values: Float32Array) -> Float32Array:
-        projected: Float32Array = values @ self._input.T + self._bias
-        return projected
-
-    def project_one_hot(self) -> Float32Array:
-        projected: Float32Array = np.add(self._input.T, self._bias, order="C")
-        return projected
 
     def step(
         self, values: Float32Array, state: ColumnState, space: Workspace

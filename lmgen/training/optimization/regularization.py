@@ -73,7 +73,8 @@ def activation_penalty(
     α mean(d²) + β mean((h_t+1 - h_t)²), the means over all scored steps, streams and units.
 
     Args:
-        dropped: d, what the output reads of the top layer's hidden states after dropout, (T, B, H).
+        dropped: d, what the output layer reads, after dropout, (T, B, H): the hidden states of the last
+            recurrent layer, or the values of the last dense layer where there is one.
         hidden: h, the same before dropout.
         alpha: weight of the first, activation regularisation (AR).
         beta: weight of the second, temporal activation regularisation (TAR); 0 for a single step.

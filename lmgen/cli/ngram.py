@@ -13,6 +13,7 @@ from lmgen.cli.output import print_result
 from lmgen.cli.report import note, reported_errors
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
+from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.config import TokenizerConfig
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ ORDER = 5
 """Default of --order."""
 
 
-@settings_as_options(HeldOutConfig, TokenizerConfig)
+@settings_as_options(ReadingConfig, HeldOutConfig, TokenizerConfig)
 def ngram(
     corpus: Annotated[
         list[str] | None,

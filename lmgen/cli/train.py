@@ -11,6 +11,7 @@ from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_option
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
+from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.training.config import TrainingConfig
 
@@ -21,7 +22,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 """Signals that request a stop of training; Windows has no SIGHUP."""
 
 
-@settings_as_options(HeldOutConfig, TokenizerConfig, NetworkConfig, TrainingConfig)
+@settings_as_options(ReadingConfig, HeldOutConfig, TokenizerConfig, NetworkConfig, TrainingConfig)
 def train(
     corpus: Annotated[
         list[str] | None,

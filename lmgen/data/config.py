@@ -15,9 +15,6 @@ class HeldOutConfig:
         "(the corpus's own split, else 0.1)",
     )
     test: str | None = setting(None, "test text: a file, or a fraction, cut after the validation text")
-    field: str | None = setting(
-        None, "the field that holds the text in JSON Lines (text); stdin is JSON Lines if it is given"
-    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -28,6 +28,7 @@ from lmgen.data.splitting import split_corpus
 from lmgen.data.token_file import write_tokens
 from lmgen.errors import CorpusError, LmgenError, ModelError
 from lmgen.files import checksum, replacing, write_text
+from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter, count
 from lmgen.text.sources import Text, cut
@@ -89,6 +90,7 @@ def prepare(
     config: TokenizerConfig,
     run: RunFolder,
     *,
+    reading: ReadingConfig | None = None,
     given: Tokenizer | None = None,
     extend: bool = False,
     needed_tokens: int = 1,
@@ -105,6 +107,7 @@ def prepare(
         held_out: settings for the validation and test text.
         config: settings of the tokenizer.
         run: run folder without data files.
+        reading: how texts are read; None: as documents, as they are.
         given: existing tokenizer of the kind named in `config`; None: train one.
         extend: add the tokens that `given` lacks, if they occur at least `config.min_count` times.
         needed_tokens: minimum length of the training text, in tokens.
@@ -117,10 +120,10 @@ def prepare(
         WriteError: the folder cannot be written to.
     """
     kind = TOKENIZERS[config.tokenizer]
-    texts = split_corpus(corpus, held_out, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
+    texts = split_corpus(corpus, held_out, reading, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
     notes = list(corpus.notes)
     if given is None:
-        tokenizer = train_tokenizer(texts["train"].chunks, config)
+        tokenizer = train_tokenizer(texts["train"].chunks, config, reading)
     else:
         missing = given.missing(texts["train"].chunks)
         tokenizer = _extended(given, missing, config) if extend else given

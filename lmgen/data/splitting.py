@@ -1,16 +1,25 @@
 """Split a corpus into training, validation and test text."""
 
+from typing import cast
+
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
+from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.sources import Text, open_text
+from lmgen.text.units import UNIT_END, Unit
 
 VALID_FRACTION = 0.1
 """Default validation fraction, if neither the user nor the corpus defines a validation text."""
 
 
 def split_corpus(
-    corpus: Corpus, held_out: HeldOutConfig, *, at_line_ends: bool = False, errors: str = "strict"
+    corpus: Corpus,
+    held_out: HeldOutConfig,
+    reading: ReadingConfig | None = None,
+    *,
+    at_line_ends: bool = False,
+    errors: str = "strict",
 ) -> dict[str, Text]:
     """
     Split a corpus into `train`, `valid` and, if requested, `test`.
@@ -21,6 +30,7 @@ def split_corpus(
     Args:
         corpus: corpus to split.
         held_out: the user's settings for validation and test text.
+        reading: how the corpus is read, and held-out files; None: as documents. Units are never cut.
         at_line_ends: move each cut to the next line end, for tokenizers that read whole lines.
         errors: how to decode held-out files, as in `open_text`.
 
@@ -28,20 +38,28 @@ def split_corpus(
         CorpusError: a held-out file cannot be read.
         ConfigError: a fraction is out of range, or the fractions leave no training text.
     """
-    valid = _held_out("valid", held_out, corpus, errors) or VALID_FRACTION
-    test = _held_out("test", held_out, corpus, errors)
+    reading = reading or ReadingConfig()
+    valid = _held_out("valid", held_out, corpus, reading, errors) or VALID_FRACTION
+    test = _held_out("test", held_out, corpus, reading, errors)
     shares = {name: part for name, part in (("valid", valid), ("test", test)) if isinstance(part, float)}
     if sum(shares.values()) >= 1:
         raise ConfigError(
             f"{' and '.join(f'{name} {share}' for name, share in shares.items())} leave nothing to train on; "
             "give fractions that sum to less than 1"
         )
-    texts = {"train": corpus.train, **_cut_off(corpus.train, shares, at_line_ends)}
-    texts |= {name: part for name, part in (("valid", valid), ("test", test)) if isinstance(part, Text)}
+    unit = cast(Unit, reading.unit)
+    whole = corpus.train.in_units(unit)
+    mark = {"document": "\n" if at_line_ends else None, "line": "\n", "record": UNIT_END}[unit]
+    texts = {"train": whole, **_cut_off(whole, shares, mark)}
+    for name, part in (("valid", valid), ("test", test)):
+        if isinstance(part, Text):
+            texts[name] = part.in_units(unit)
     return texts
 
 
-def _held_out(name: str, held_out: HeldOutConfig, corpus: Corpus, errors: str) -> Text | float | None:
+def _held_out(
+    name: str, held_out: HeldOutConfig, corpus: Corpus, reading: ReadingConfig, errors: str
+) -> Text | float | None:
     """
     The `valid` or `test` part: a text, a fraction of the corpus, or None.
 
@@ -54,13 +72,13 @@ def _held_out(name: str, held_out: HeldOutConfig, corpus: Corpus, errors: str) -
     try:
         fraction = float(asked)
     except ValueError:
-        return open_text(asked, field=held_out.field, errors=errors)
+        return open_text(asked, field=reading.field, errors=errors)
     if not 0 < fraction < 1:
         raise ConfigError(f"{name} is {asked}, but a fraction has to be above 0 and below 1")
     return fraction
 
 
-def _cut_off(text: Text, shares: dict[str, float], at_line_ends: bool) -> dict[str, Text]:
+def _cut_off(text: Text, shares: dict[str, float], mark: str | None) -> dict[str, Text]:
     """Cut fractions from the end of a text, in the order given; `train` is the text before them."""
     if not shares:
         return {}
@@ -69,21 +87,21 @@ def _cut_off(text: Text, shares: dict[str, float], at_line_ends: bool) -> dict[s
     begin, share_so_far = 0, 0.0
     for name, share in {"train": 1.0 - sum(shares.values()), **shares}.items():
         share_so_far += share
-        end = _cut(text, share_so_far, total, at_line_ends)
+        end = _cut(text, share_so_far, total, mark)
         parts[name] = text.part(begin, end)
         begin = end
     return parts
 
 
-def _cut(text: Text, share: float, total: int, at_line_ends: bool) -> int:
-    """End of a share of the text, in characters; with `at_line_ends`, moved past the next line end."""
+def _cut(text: Text, share: float, total: int, mark: str | None) -> int:
+    """End of a share of the text, in characters; moved past the next `mark`, if there is one."""
     begin = int(share * total + 1e-6)  # 0.9 of 10 is 9, though 1 - 0.1 is a little less than 0.9
-    if not at_line_ends:
+    if mark is None:
         return begin
     position = begin
     for chunk in text.part(begin, total).chunks():
-        if (line_end := chunk.find("\n")) >= 0:
-            end = position + line_end + 1
+        if (place := chunk.find(mark)) >= 0:
+            end = position + place + 1
             return end if end < total else begin
         position += len(chunk)
     return begin

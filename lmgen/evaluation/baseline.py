@@ -29,7 +29,7 @@ def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int, prune: Sequence
         read_tokens(run.train_tokens, tokenizer.vocabulary_size),
         order=order,
         vocabulary_size=tokenizer.vocabulary_size,
-        sentence_end=tokenizer.line_end if tokenizer.reads_lines else None,
+        sentence_end=tokenizer.sentence_end,
         prune=prune,
     )
 

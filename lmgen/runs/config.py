@@ -8,6 +8,7 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.settings import NONE, from_mapping, shown, takes_none, to_mapping
+from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.training.config import TrainingConfig
 
@@ -25,6 +26,7 @@ class RunConfig:
     """The model to fine-tune (`--from`), see finetuning.py."""
     extend_vocabulary: bool = False
     """Whether tokens of the new text that this model does not know are added to its vocabulary."""
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -115,6 +117,7 @@ class RunConfig:
 
 
 _PARTS: dict[str, Any] = {
+    "reading": ReadingConfig,
     "held_out": HeldOutConfig,
     "tokenizer": TokenizerConfig,
     "network": NetworkConfig,

@@ -69,6 +69,7 @@ class Origin:
             **{name: value for name, value in network.items() if name not in REGULARIZATION},
             "tokenizer": self.tokenizer.name,
             **{name: saved[name] for name in READING if name in saved},
+            **{name: getattr(self.tokenizer.reading, name) for name in ("unit", "newlines", "normalize")},
         }
 
     def regularization_beside(self, chosen: Mapping[str, Any]) -> dict[str, Any]:

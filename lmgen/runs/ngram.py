@@ -79,7 +79,7 @@ def fit_ngram(
     # Windows does not delete token files that are still mapped into memory.
     with tempfile.TemporaryDirectory(prefix="lmgen-", ignore_cleanup_errors=True) as folder:
         run = RunFolder(Path(folder) / "run")
-        prepared = prepare(opened, config.held_out, config.tokenizer, run)
+        prepared = prepare(opened, config.held_out, config.tokenizer, run, reading=config.reading)
         model = fit_on_run(run, prepared.tokenizer, order, prune)
         nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size))
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
@@ -140,7 +140,7 @@ def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_toke
 def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus:
     """Open the corpus of a run, decoded as its tokenizer needs it."""
     errors = TOKENIZERS[config.tokenizer.tokenizer].reading_errors
-    return open_corpus(config.corpus, field=config.held_out.field, errors=errors, on_note=on_note)
+    return open_corpus(config.corpus, field=config.reading.field, errors=errors, on_note=on_note)
 
 
 def baseline_order(config: RunConfig, prepared: Prepared) -> int:

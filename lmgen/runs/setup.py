@@ -56,6 +56,7 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         config.held_out,
         config.tokenizer,
         run,
+        reading=config.reading,
         given=origin.tokenizer if origin else None,
         extend=config.extend_vocabulary,
         needed_tokens=needed_tokens(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lmgen.errors import CorpusError
+from lmgen.text.units import UNIT_END
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class TextCounter:
         """Count the next chunk of the text."""
         if not chunk:
             return
+        if UNIT_END in chunk:  # the end of a record counts as a line end, as which it is written
+            chunk = chunk.replace(UNIT_END, "\n")
         cut_word = not self._last.isspace() and not chunk[0].isspace()
         self._characters += len(chunk)
         self._bytes += byte_length(chunk)

@@ -12,11 +12,9 @@ DEFAULT_FIELD = "text"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def record_texts(chunks: Iterable[str], field: str, where: str) -> Iterator[str]:
+def record_texts(chunks: Iterable[str], field: str, where: str) -> Iterator[list[str]]:
     """
-    Yield the text of the records, adding a line end to each that lacks one; skip blank lines.
-
-    `{"text": "one"}` and `{"text": "two\\n"}` give "one\\ntwo\\n".
+    Yield the texts of the records that each chunk completes, if any; skip blank lines.
 
     Args:
         chunks: the file's content, in chunks that may end anywhere.
@@ -28,10 +26,11 @@ def record_texts(chunks: Iterable[str], field: str, where: str) -> Iterator[str]
     """
     number = 0
     for lines in _line_groups(chunks):
-        texts = [_text(line, field, f"{where}, line {number + i}") for i, line in enumerate(lines, 1)]
+        numbered = enumerate(lines, number + 1)
+        texts = [_text(line, field, f"{where}, line {i}") for i, line in numbered if line.strip()]
         number += len(lines)
-        if text := "".join(texts):
-            yield text
+        if texts:
+            yield texts
 
 
 def _line_groups(chunks: Iterable[str]) -> Iterator[list[str]]:
@@ -48,14 +47,12 @@ def _line_groups(chunks: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _text(line: str, field: str, where: str) -> str:
-    if not line.strip():
-        return ""
     text = _record(line, where).get(field)
     if not isinstance(text, str):
         raise CorpusError(f"{where}: no text in the field {field!r}; {_other_fields(line)}")
     if _LONE_SURROGATE.search(text):
         raise CorpusError(f"{where}: a lone surrogate (\\ud800 to \\udfff) is not a character; remove it")
-    return text if text.endswith("\n") else text + "\n"
+    return text
 
 
 def _record(line: str, where: str) -> dict[str, object]:

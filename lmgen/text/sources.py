@@ -12,6 +12,7 @@ import sys
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import AnyStr
@@ -20,6 +21,7 @@ from lmgen.errors import CorpusError
 from lmgen.text.counts import TextCounts, count
 from lmgen.text.json_lines import DEFAULT_FIELD, record_texts
 from lmgen.text.raw import Spool, arriving_blocks, file_blocks, readable
+from lmgen.text.units import UNIT_END, Unit, line_stream, paragraphs, record_stream
 
 STANDARD_INPUT = "-"
 """The name that stands for standard input where a path is expected."""
@@ -55,6 +57,17 @@ class Text:
 
     notes: tuple[str, ...] = ()
     """Notes on it to show to the user."""
+
+    records: Callable[[], Iterator[str]] | None = None
+    """As `chunks`, for a structured text: its records, each ended by UNIT_END (units.py)."""
+
+    def in_units(self, unit: Unit) -> "Text":
+        """The same text; for the unit `record` a stream of records, each ended by UNIT_END."""
+        return Text(self.name, self.record_chunks, self.notes) if unit == "record" else self
+
+    def record_chunks(self) -> Iterator[str]:
+        """A new reading of the text as a stream of records: its own, else its paragraphs."""
+        return self.records() if self.records else paragraphs(self.chunks())
 
     def part(self, start: int, end: int | None = None) -> "Text":
         """The characters from `start` up to but not including `end`; None means the end of the text."""
@@ -100,7 +113,7 @@ def joined(name: str, texts: Sequence[Text]) -> Text:
         CorpusError: all of them are empty; raised only when the joined text is read.
     """
     notes = tuple(note for text in texts for note in text.notes)
-    return Text(name, lambda: _not_empty(name, _chained(texts)), notes)
+    return Text(name, lambda: _not_empty(name, _chained(texts)), notes, _joined_records(name, texts))
 
 
 def source(name: str, *, field: str | None = None, errors: str = "strict", once: bool = False) -> Text:
@@ -121,7 +134,7 @@ def source(name: str, *, field: str | None = None, errors: str = "strict", once:
 
 def line_blocks(chunks: Iterable[str], limit: int = 1 << 18) -> Iterator[str]:
     """
-    Regroup a text, whose chunks may end anywhere, into blocks that end at line ends.
+    Regroup a text, whose chunks may end anywhere, into blocks that end at the ends of lines or records.
 
     A line longer than `limit` characters is cut after its last white space within the limit, or at the limit
     if there is none, and the rest of the line likewise. So where a line is cut depends on that line alone,
@@ -137,7 +150,7 @@ def line_blocks(chunks: Iterable[str], limit: int = 1 << 18) -> Iterator[str]:
     for chunk in chunks:
         waiting.append(chunk)
         length += len(chunk)
-        if "\n" in chunk or length > limit:
+        if "\n" in chunk or UNIT_END in chunk or length > limit:
             text = "".join(waiting)
             position = 0
             while size := _complete_block(text, position, limit):
@@ -249,6 +262,13 @@ def _chained(texts: Iterable[Text]) -> Iterator[str]:
             last = chunk[-1]
 
 
+def _joined_records(name: str, texts: Sequence[Text]) -> Callable[[], Iterator[str]] | None:
+    """The records of all texts; None if none of them has records of its own."""
+    if not any(text.records for text in texts):
+        return None
+    return lambda: _not_empty(name, chain.from_iterable(text.record_chunks() for text in texts))
+
+
 def _file(path: Path, field: str | None, errors: str) -> Text:
     name = str(path)
     record_field = field or DEFAULT_FIELD if _JSON_LINES.search(name) else None
@@ -263,7 +283,7 @@ def _folder(folder: Path, field: str | None, errors: str) -> Text:
     skipped = sorted(set(files) - set(kept))
     notes = (_skipped_note(folder, skipped, len(files)),) if skipped else ()
     texts = [_file(path, field, errors) for path in kept]
-    return Text(str(folder), lambda: _chained(texts), notes)
+    return Text(str(folder), lambda: _chained(texts), notes, _joined_records(str(folder), texts))
 
 
 def _skipped_note(folder: Path, skipped: list[Path], files: int) -> str:
@@ -284,8 +304,11 @@ def _content(name: str, blocks: Callable[[], Iterator[bytes]], field: str | None
         return Text(name, lambda: _without_byte_order_mark(decoded(blocks(), name)))
     if field is None:
         return Text(name, lambda: decoded(blocks(), name, errors))
-    # JSON is always UTF-8, so `errors` does not apply.
-    return Text(name, lambda: record_texts(_without_byte_order_mark(decoded(blocks(), name)), field, name))
+
+    def texts() -> Iterator[list[str]]:  # JSON is always UTF-8, so `errors` does not apply
+        return record_texts(_without_byte_order_mark(decoded(blocks(), name)), field, name)
+
+    return Text(name, lambda: line_stream(texts()), records=lambda: record_stream(texts()))
 
 
 def _without_byte_order_mark(chunks: Iterator[str]) -> Iterator[str]:
@@ -322,9 +345,9 @@ def _mode(path: Path) -> int:
 
 def _complete_block(text: str, position: int, limit: int) -> int:
     """Length of the next block of `line_blocks` from `position` on; 0 if it depends on text not yet read."""
-    line_end = text.rfind("\n", position, position + limit) + 1
-    if line_end:
-        return line_end - position
+    end = 1 + max(text.rfind(mark, position, position + limit) for mark in ("\n", UNIT_END))
+    if end:
+        return end - position
     if len(text) - position <= limit:
         return 0
     window = text[position : position + limit]

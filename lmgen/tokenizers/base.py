@@ -7,13 +7,17 @@ line end. Everything that streams relies on this, above all `encode_stream`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError, CorpusError, ModelError
+from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import line_blocks
+from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.pieces import escape
 
@@ -21,6 +25,18 @@ Chunks = Callable[[], Iterable[str]]
 """A text that can be read from its start any number of times, in chunks that may end anywhere."""
 
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedBlock:
+    """A part of a text with its token ids."""
+
+    text: str
+    ids: IdArray
+    position: int
+    """Where the part begins in the text, in characters."""
+    closes: bool = False
+    """Whether `ids` is only the end of a last line or unit that the text itself does not end."""
 
 
 class Decoder(ABC):
@@ -47,19 +63,22 @@ class Tokenizer(ABC):
     No text can produce the id of a special token such as <unk> by containing its name.
     """
 
-    name: ClassVar[str]
+    name: str
     """Its name on the command line and in saved models."""
 
-    settings: ClassVar[frozenset[str]]
-    """The fields of TokenizerConfig that it uses; setting any other is an error."""
-
-    reads_lines: ClassVar[bool] = False
+    reads_lines: bool = False
     """Whether every line ends in a line-end token, the last line too if the text lacks its line end."""
 
-    reading_errors: ClassVar[str] = "strict"
+    reading_errors: str = "strict"
     """How files are decoded for it: "strict" UTF-8, or "surrogateescape" to accept any bytes."""
 
-    special_ids: ClassVar[frozenset[int]] = frozenset()
+    reading: ReadingConfig = ReadingConfig()
+    """How texts are read before they are split."""
+
+    end: int | None = None
+    """The id of the token that ends every unit; None for documents, whose end is not predicted."""
+
+    special_ids: frozenset[int] = frozenset()
     """The ids whose `piece` is a name such as <unk>, not text."""
 
     vocabulary_size: int
@@ -76,20 +95,6 @@ class Tokenizer(ABC):
     def start(self) -> int:
         """The id that serves as context before a text's first token: a line end if the vocabulary has one."""
 
-    @classmethod
-    @abstractmethod
-    def train(cls, chunks: Chunks, config: TokenizerConfig) -> Self:
-        """
-        Choose the vocabulary from a training text.
-
-        Args:
-            chunks: the text; it may be read more than once.
-            config: the vocabulary size and the like.
-
-        Raises:
-            CorpusError: the text is empty, or too small for the requested vocabulary size.
-        """
-
     @abstractmethod
     def encode_with_offsets(self, text: str) -> tuple[IdArray, IdArray]:
         """The ids of a text, and the position in it where each token begins, in characters."""
@@ -104,17 +109,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Everything that `from_json` needs, as JSON values."""
-
-    @classmethod
-    @abstractmethod
-    def from_json(cls, saved: dict[str, Any]) -> Self:
-        """
-        Rebuild a tokenizer from the result of `to_json`.
-
-        Raises:
-            ModelError: a value is missing, of the wrong type or inconsistent with the others.
-        """
+        """Everything that `registry.tokenizer_from_json` needs, as JSON values."""
 
     def missing(self, chunks: Chunks) -> dict[str, int]:  # noqa: ARG002 - most tokenizers can spell any text
         """
@@ -144,34 +139,54 @@ class Tokenizer(ABC):
         """The ids of a text; no line end is added after an unfinished last line."""
         return self.encode_with_offsets(text)[0]
 
-    def encode_stream(self, chunks: Iterable[str]) -> Iterator[IdArray]:
-        """
-        Yield the ids of a text of any length, block by block.
+    @property
+    def unit(self) -> Unit:
+        """What one text is."""
+        return cast(Unit, self.reading.unit)
 
-        A tokenizer with `reads_lines` gets a line-end token after an unfinished last line, since models learn
-        to predict the end of every line. A run without white space that is longer than a block (see
-        `line_blocks`) becomes more than one word.
+    @property
+    def sentence_end(self) -> int | None:
+        """The id after which a text begins anew for an n-gram model; None if a text is one long sentence."""
+        return self.line_end if self.reads_lines and self.end is None else self.end
+
+    def unknown_among(self, text: str, ids: IdArray) -> npt.NDArray[np.bool_]:  # noqa: ARG002
         """
-        line_is_open = False
+        Which of the ids that `encode(text)` gave stand for something that is not in the vocabulary, (N,).
+
+        They have the id `unknown`, which a text may also spell itself, as <unk>; that is no unknown token.
+        """
+        return np.zeros(len(ids), np.bool_) if self.unknown is None else ids == self.unknown
+
+    def encode_blocks(self, chunks: Iterable[str]) -> Iterator[EncodedBlock]:
+        """
+        Encode a text of any length, block by block.
+
+        A text whose last line or unit lacks its end gets the token for it, where models learn to predict it
+        (`sentence_end`). A run without white space that is longer than a block (see `line_blocks`) becomes
+        more than one word.
+        """
+        position = 0
+        is_open = False
+        closing = self.sentence_end
         for block in line_blocks(chunks):
-            line_is_open = not block.endswith("\n")
-            ids = self.encode(block)
-            if len(ids):
-                yield ids
-        if self.reads_lines and line_is_open:
-            yield np.array([self.line_end])
+            is_open = not block.endswith(UNIT_END if self.unit == "record" else "\n")
+            yield EncodedBlock(block, self.encode(block), position)
+            position += len(block)
+        if closing is not None and is_open:
+            yield EncodedBlock("", np.array([closing]), position, closes=True)
+
+    def encode_stream(self, chunks: Iterable[str]) -> Iterator[IdArray]:
+        """Yield the ids of a text of any length, as `encode_blocks`; never none."""
+        return (block.ids for block in self.encode_blocks(chunks) if len(block.ids))
 
     def encode_stream_with_offsets(self, chunks: Iterable[str]) -> Iterator[tuple[IdArray, IdArray]]:
         """As `encode_stream`, with the position in the text where each token begins, in characters."""
-        position = 0
-        line_is_open = False
-        for block in line_blocks(chunks):
-            ids, offsets = self.encode_with_offsets(block)
-            yield ids, offsets + position
-            position += len(block)
-            line_is_open = not block.endswith("\n")
-        if self.reads_lines and line_is_open:
-            yield np.array([self.line_end]), np.array([position])
+        for block in self.encode_blocks(chunks):
+            if block.closes:
+                yield block.ids, np.array([block.position])
+            else:
+                ids, offsets = self.encode_with_offsets(block.text)
+                yield ids, offsets + block.position
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of a sequence of ids that starts at the beginning of a text."""
@@ -182,6 +197,37 @@ class Tokenizer(ABC):
         """The spelling of one token without white space or control characters; see pieces.py."""
         piece = self.piece(token)
         return piece if token in self.special_ids else escape(piece)
+
+
+class TrainedTokenizer(Tokenizer):
+    """A tokenizer whose vocabulary comes from a training text, one of `registry.TOKENIZERS`."""
+
+    settings: frozenset[str]
+    """The fields of TokenizerConfig that it uses; setting any other is an error."""
+
+    @classmethod
+    @abstractmethod
+    def train(cls, chunks: Chunks, config: TokenizerConfig) -> Self:
+        """
+        Choose the vocabulary from a training text.
+
+        Args:
+            chunks: the text; it may be read more than once.
+            config: the vocabulary size and the like.
+
+        Raises:
+            CorpusError: the text is empty, or too small for the requested vocabulary size.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, saved: dict[str, Any]) -> Self:
+        """
+        Rebuild a tokenizer from the result of `to_json`.
+
+        Raises:
+            ModelError: a value is missing, of the wrong type or inconsistent with the others.
+        """
 
 
 def plain_ids(ids: Iterable[int], vocabulary_size: int) -> list[int]:

@@ -14,12 +14,12 @@ import numpy as np
 from lmgen.arrays import IdArray
 from lmgen.errors import CorpusError
 from lmgen.text.counts import utf8_bytes
-from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer, plain_ids
+from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, plain_ids
 from lmgen.tokenizers.characters import code_points
 from lmgen.tokenizers.config import TokenizerConfig
 
 
-class ByteTokenizer(Tokenizer):
+class ByteTokenizer(TrainedTokenizer):
     """Tokenizer whose ids are the bytes of the UTF-8 text."""
 
     name = "byte"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lmgen.arrays import IdArray, Int64Array
 from lmgen.errors import CorpusError
-from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer, damaged, plain_ids, saved_value
+from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, plain_ids, saved_value
 from lmgen.tokenizers.config import TokenizerConfig
 
 CODE_POINTS = 0x110000
@@ -26,7 +26,7 @@ UNKNOWN = 0
 """The id of <unk>."""
 
 
-class CharacterTokenizer(Tokenizer):
+class CharacterTokenizer(TrainedTokenizer):
     """
     Tokenizer whose ids are characters, found by one table look-up.
 

@@ -6,14 +6,16 @@ from dataclasses import fields
 from typing import Any
 
 from lmgen.errors import ConfigError
-from lmgen.tokenizers.base import Chunks, Tokenizer, damaged, saved_value
+from lmgen.text.config import ReadingConfig
+from lmgen.tokenizers.base import Chunks, Tokenizer, TrainedTokenizer, damaged, saved_value
 from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.reading import ReadingTokenizer, is_plain, training_chunks
 from lmgen.tokenizers.subwords import BpeTokenizer, UnigramTokenizer
 from lmgen.tokenizers.words import WordTokenizer
 
-TOKENIZERS: dict[str, type[Tokenizer]] = {
+TOKENIZERS: dict[str, type[TrainedTokenizer]] = {
     "char": CharacterTokenizer,
     "byte": ByteTokenizer,
     "word": WordTokenizer,
@@ -23,20 +25,26 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {
 """The class of each tokenizer, by the name that `--tokenizer` takes."""
 
 
-def train_tokenizer(chunks: Chunks, config: TokenizerConfig) -> Tokenizer:
+def train_tokenizer(
+    chunks: Chunks, config: TokenizerConfig, reading: ReadingConfig | None = None
+) -> Tokenizer:
     """
     Train the tokenizer that the settings ask for.
 
     Args:
         chunks: the training text; it is read one to three times.
         config: the name of the tokenizer and its settings.
+        reading: how texts are read before they are split; None: as they are, each file as one document.
 
     Raises:
         ConfigError: a setting does not apply to this tokenizer.
         CorpusError: the text is empty, or too small for the requested vocabulary size.
     """
     _refuse_unused(config)
-    return TOKENIZERS[config.tokenizer].train(chunks, config)
+    kind = TOKENIZERS[config.tokenizer]
+    if reading is None or is_plain(reading):
+        return kind.train(chunks, config)
+    return ReadingTokenizer(kind.train(training_chunks(chunks, reading), config), reading)
 
 
 def tokenizer_from_json(saved: dict[str, Any]) -> Tokenizer:
@@ -51,7 +59,8 @@ def tokenizer_from_json(saved: dict[str, Any]) -> Tokenizer:
     name = saved_value(saved, "tokenizer", str)
     if name not in TOKENIZERS:
         raise damaged(f"there is no tokenizer {name!r}, only {', '.join(TOKENIZERS)}")
-    return TOKENIZERS[name].from_json(saved)
+    tokenizer = TOKENIZERS[name].from_json(saved)
+    return ReadingTokenizer.around(tokenizer, saved["reading"]) if "reading" in saved else tokenizer
 
 
 def _refuse_unused(config: TokenizerConfig) -> None:

@@ -28,7 +28,7 @@ from lmgen.arrays import IdArray, Int64Array
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.text.counts import utf8_bytes
 from lmgen.text.sources import line_blocks
-from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer, damaged, saved_value
+from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, saved_value
 from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of
 from lmgen.tokenizers.config import SUBWORD_VOCABULARY_SIZE, TokenizerConfig
@@ -73,7 +73,7 @@ _BYTE_IDS = [2 + byte if byte != ord("\n") else 1 for byte in range(256)]
 """SentencePiece's id of each byte; for the byte of a line end, that of the line-end token."""
 
 
-class SubwordTokenizer(Tokenizer):
+class SubwordTokenizer(TrainedTokenizer):
     """
     Tokenizer that encodes with a SentencePiece model; its subclasses differ only in their names.
 

@@ -30,7 +30,7 @@ import numpy as np
 from lmgen.arrays import IdArray
 from lmgen.errors import CorpusError
 from lmgen.text.sources import line_blocks
-from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer, damaged, plain_ids, saved_value
+from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, plain_ids, saved_value
 from lmgen.tokenizers.config import TokenizerConfig
 
 UNKNOWN, LINE_END = 0, 1
@@ -47,7 +47,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _WORD_OR_LINE_END = re.compile(r"\S+|\n")
 
 
-class WordTokenizer(Tokenizer):
+class WordTokenizer(TrainedTokenizer):
     """
     Tokenizer whose ids are words, found in a dictionary.
 

@@ -1,13 +1,12 @@
 """A tokenizer whose tokens are any texts one likes, so that stops and line ends can fall inside of them."""
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from lmgen.arrays import IdArray
-from lmgen.tokenizers.base import Chunks, Decoder, Tokenizer
-from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.base import Decoder, Tokenizer
 
 
 class PieceDecoder(Decoder):
@@ -32,7 +31,6 @@ class PieceTokenizer(Tokenizer):
     """Cuts a text into the longest pieces that fit; what fits none is unknown, one character at a time."""
 
     name = "piece"
-    settings = frozenset()
 
     def __init__(self, *pieces: str, unknown: int | None = None, line_end: int | None = None) -> None:
         self.pieces = list(pieces)
@@ -67,11 +65,3 @@ class PieceTokenizer(Tokenizer):
 
     def to_json(self) -> dict[str, Any]:
         return {"pieces": self.pieces}
-
-    @classmethod
-    def from_json(cls, saved: dict[str, Any]) -> Self:
-        return cls(*saved["pieces"])
-
-    @classmethod
-    def train(cls, chunks: Chunks, config: TokenizerConfig) -> Self:
-        return cls(*sorted(set("".join(chunks()))))

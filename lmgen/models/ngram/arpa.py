@@ -81,7 +81,7 @@ def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int
     """
     if path.suffix.lower() in (".bz2", ".xz", ".zst"):
         raise ConfigError(f"{path} would be compressed, but only .gz can be written; give another name")
-    if model.sentence_end != _sentence_end(tokenizer):
+    if model.sentence_end != tokenizer.sentence_end:
         raise ModelError("the n-gram model ends its sentences otherwise than its tokenizer; fit it again")
     tables = _without_empty_orders(model.tables)
     spellings = [*_spellings(tokenizer, tables[0].log_probs), "<s>"]
@@ -140,16 +140,12 @@ def read_arpa(path: Path, tokenizer: str | None = None) -> tuple[NgramModel, Tok
     orders += [_reachable(entries, ids, size, notes) for entries in text.orders[1:]]
     model = NgramModel(
         vocabulary_size=size,
-        sentence_end=_sentence_end(made),
+        sentence_end=made.sentence_end,
         tables=_tables(path, orders, size, notes),
         discounts=(),
         notes=tuple(notes),
     )
     return model, made
-
-
-def _sentence_end(tokenizer: Tokenizer) -> int | None:
-    return tokenizer.line_end if tokenizer.reads_lines else None
 
 
 # Writing

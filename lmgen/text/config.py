@@ -1,0 +1,41 @@
+"""Settings for reading texts. Imports nothing heavy: the command line reads it."""
+
+from dataclasses import dataclass
+
+from lmgen.settings import check, setting
+from lmgen.text.units import UNITS
+
+NEWLINES = ("keep", "lf")
+"""What becomes of line ends: nothing, or each of `\\r\\n`, `\\r` and `\\n` is read as `\\n`."""
+
+NORMAL_FORMS = ("none", "nfc", "nfkc")
+"""Unicode normal forms that a text may be brought into."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingConfig:
+    """How texts are read."""
+
+    unit: str = setting(
+        "document",
+        "what one text is, which starts afresh and ends in a predicted end: the document (without such an "
+        "end), each line, or each record of a structured file, else each paragraph",
+        choices=UNITS,
+    )
+    field: str | None = setting(
+        None,
+        "the field that holds the text in CSV, TSV and JSON (text in JSON Lines); stdin is JSON Lines if it "
+        "is given",
+    )
+    encoding: str = setting("utf-8", "the character encoding of files, such as cp1252 or gb18030")
+    newlines: str = setting(
+        "keep", r"lf: read the line ends \r\n and \r of other systems as \n", choices=NEWLINES
+    )
+    normalize: str = setting(
+        "none",
+        "bring the text into a Unicode normal form, so that é is always one character",
+        choices=NORMAL_FORMS,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

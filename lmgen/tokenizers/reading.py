@@ -38,6 +38,8 @@ _OTHER_LINE_END = re.compile("\r\n?")
 class ReadingTokenizer(Tokenizer):
     """Tokenizer that first reads a text as `ReadingConfig` says, and that knows where a unit ends."""
 
+    format_version = 4
+
     def __init__(self, inner: Tokenizer, reading: ReadingConfig, end: int | None = None) -> None:
         """
         Args:

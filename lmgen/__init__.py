@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from lmgen.data.named_corpora import MadeCorpus
+    from lmgen.models.network.recurrent import CellDescription
     from lmgen.runs.events import Event
     from lmgen.text.corpora import Listing
     from lmgen.text_model import TextModel
@@ -38,6 +39,7 @@ __all__ = [
     "find_learning_rate",
     "fit_ngram",
     "get_corpus",
+    "list_cells",
     "list_corpora",
     "load",
     "make_corpus",
@@ -130,6 +132,13 @@ def list_corpora() -> list[Listing]:
     from lmgen.text.corpora import listed_corpora
 
     return listed_corpora()
+
+
+def list_cells() -> list[CellDescription]:
+    """List all recurrent cells, each with its equations, its source and its number of parameters."""
+    from lmgen.models.network.recurrent import described_cells
+
+    return described_cells()
 
 
 def read_corpus(name: str | Path, *, split: Literal["train", "valid", "test"] | None = None) -> Iterator[str]:

@@ -83,6 +83,8 @@ class RunConfig:
             raise ConfigError(
                 f"{where}: unknown settings {', '.join(sorted(rest))}; see `lmgen train --help`"
             )
+        if origin is not None and {"init", "init_scale"} & (values if asked is None else asked).keys():
+            raise ConfigError(f"{where}: init is for new weights, and --from has its own; leave it out")
         asked = spelled(values if asked is None else asked)
         return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, asked=asked, **parts)
 

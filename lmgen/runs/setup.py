@@ -82,7 +82,9 @@ def new_trainer(
     tokenizer, training = prepared.tokenizer, config.training
     V = tokenizer.vocabulary_size
     if origin is None:
-        parameters = initial_parameters(config.network, V, tokenizer.unknown, training.seed)
+        parameters = initial_parameters(
+            config.network, V, tokenizer.unknown, training.seed, training.init, training.init_scale
+        )
     else:
         parameters = parameters_from(origin, V)
     network = new_network(config.network, V, parameters, training)

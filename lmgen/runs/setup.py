@@ -90,4 +90,5 @@ def new_trainer(
         varied=training.vary_window_length,
         seed=training.seed,
     )
-    return Trainer(network, windows, read_tokens(run.valid_tokens, V), training)
+    validation = read_tokens(run.valid_tokens, V) if prepared.valid else None
+    return Trainer(network, windows, validation, training)

@@ -74,7 +74,7 @@ def test_what_the_user_says_wins(tmp_path: Path) -> None:
 def test_fractions_that_make_no_sense_are_refused() -> None:
     corpus = Corpus(name="c", train=text("abcdefghij"))
 
-    with pytest.raises(ConfigError, match=r"valid is 1\.5, but a fraction has to be above 0 and below 1"):
+    with pytest.raises(ConfigError, match=r"valid is 1\.5, but a fraction has to be at least 0 and below 1"):
         parts(corpus, valid="1.5")
     with pytest.raises(ConfigError, match=r"valid 0\.6 and test 0\.5 leave nothing to train on"):
         parts(corpus, valid="0.6", test="0.5")

@@ -1,9 +1,10 @@
 """Settings for the validation and test text. Imports nothing heavy: the command line reads it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lmgen.errors import ConfigError
-from lmgen.settings import check, setting
+from lmgen.settings import LONGEST_SHOWN, check, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class HeldOutConfig:
         for name in ("valid", "test"):
             value = getattr(self, name)
             if type(value) in (int, float):
-                object.__setattr__(self, name, f"{value:.17g}")
+                with suppress(ValueError):  # Python does not print integers of more than 4,300 digits
+                    object.__setattr__(self, name, str(value))
         check(self)
         self.fraction("valid")
         self.fraction("test")
@@ -36,12 +38,16 @@ class HeldOutConfig:
             ConfigError: the fraction is out of range.
         """
         asked: str | None = getattr(self, name)
+        if asked is None:
+            return None
         try:
-            fraction = float(asked or "file")
+            fraction = float(asked)
         except ValueError:
             return None
         if not 0 <= fraction < 1:
-            raise ConfigError(f"{name} is {asked}, but a fraction has to be at least 0 and below 1")
+            raise ConfigError(
+                f"{name} is {asked[:LONGEST_SHOWN]}, but a fraction has to be at least 0 and below 1"
+            )
         return fraction
 
     @property

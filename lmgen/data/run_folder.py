@@ -97,7 +97,7 @@ class RunFolder:
 
     @property
     def valid_text(self) -> Path:
-        """The validation text, UTF-8; absent if none was held out."""
+        """The validation text, UTF-8."""
         return self.data / "valid.txt"
 
     @property

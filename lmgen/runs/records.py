@@ -96,7 +96,6 @@ class Keeper:
         """Copy the model as it is now. It holds no times or dates: the same seed gives the same bytes."""
         network, tokenizer = self._trainer.state.result, self._prepared.tokenizer
         progress = self._trainer.progress
-        self._taken_step = progress.step
         model = RecurrentModel(network.config, tokenizer.vocabulary_size, tokenizer.start, network.arrays())
         self._model = (
             model,
@@ -108,6 +107,7 @@ class Keeper:
                 "valid_nats_per_token": progress.last_nats,
             },
         )
+        self._taken_step = progress.step
 
     def _take_last_model(self) -> None:
         """Copy the model as it is now, unless that was done at this step already."""
@@ -257,12 +257,13 @@ def is_damaged(file: Path, files: Mapping[str, int]) -> bool:
 
 def model_is_lost(run: RunFolder, step: int, files: Mapping[str, int]) -> bool:
     """
-    Whether the best model of a run is missing or damaged.
+    Whether the model of a run is missing or damaged.
 
     Args:
         run: the run folder.
-        step: that of the last evaluation before the run goes on. A model newer than that counts as whole if
-            it can be read: training will get to the step where it was saved and save it again.
+        step: the last at which a model may have been saved before the run goes on: that of the last
+            evaluation, or without validation text that of the checkpoint. A model newer than that counts as
+            whole if it can be read: training will get to the step where it was saved and save it again.
         files: checksums that the checkpoint noted.
     """
     try:

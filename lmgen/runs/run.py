@@ -235,7 +235,10 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
             call.on_note(f"{run.ngram} is damaged: the baseline is fitted again")
             run.ngram.unlink()
         yield from _fit_baseline(run, config, prepared, call.on_note)
-        if evaluated >= 0 and model_is_lost(run, evaluated, files):
+        # Without validation text, each checkpoint writes a model, too.
+        written = evaluated >= 0 if prepared.valid else run.model.name in files
+        saved_until = evaluated if prepared.valid else trainer.progress.step
+        if written and model_is_lost(run, saved_until, files):
             and_so = ", and with it the best model so far" if prepared.valid else ""
             call.on_note(f"{run.model} is missing or damaged{and_so}: the next evaluation writes it anew")
             run.model.unlink(missing_ok=True)

@@ -72,6 +72,8 @@ def fit_ngram(
     """
     Fit an n-gram model with interpolated modified Kneser-Ney smoothing, and open it. Does not import torch.
 
+    It is fitted on the whole corpus, unless `valid` or `test` holds text out or the corpus has its own split.
+
     Args:
         corpus: files, folders or corpus names; default: `python-docs`.
         order: maximum n-gram length, in tokens.
@@ -193,7 +195,7 @@ def train(
     **settings: Any,
 ) -> TextModel:
     """
-    Train a model, and open the one with the best validation loss.
+    Train a model, and open the one with the best validation loss; with `valid=0`, the last one.
 
     Ctrl-C finishes the current update, saves a checkpoint and raises KeyboardInterrupt; a second Ctrl-C stops
     at once. `lmgen.resume` continues the run, bit for bit as if it had not stopped. Threads other than the

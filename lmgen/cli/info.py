@@ -64,7 +64,7 @@ def _lines(described: dict[str, Any]) -> Iterator[str]:
         yield from (f"  order {n}  {count:>12,}" for n, count in enumerate(described["ngrams"], start=1))
     for member in described.get("models", []):
         yield f"mixture    {member['weight']:.4f} {member['name']}, {member['parameters']:,} parameters"
-    training = described["training"]
+    training = {name: value for name, value in described["training"].items() if value is not None}
     if training:
         yield "training   " + ", ".join(f"{name} {_short(value)}" for name, value in training.items())
 

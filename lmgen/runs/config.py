@@ -46,6 +46,12 @@ class RunConfig:
                 "softmax, or leave --objective sampled out"
             )
 
+        if self.held_out.without_validation and (needing := self.training.needing_validation):
+            raise ConfigError(
+                f"valid 0 leaves no text to validate on, which {' and '.join(needing)} would need; leave "
+                "that out, or give --valid a file or a fraction such as 0.1"
+            )
+
     @classmethod
     def from_settings(
         cls, values: Mapping[str, Any], where: str, asked: Mapping[str, Any] | None = None

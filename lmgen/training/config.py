@@ -223,6 +223,16 @@ class TrainingConfig:
             return DEFAULT_EPOCHS
         return self.epochs
 
+    @property
+    def needing_validation(self) -> list[str]:
+        """The settings in use that depend on the loss on validation text, as the user gives them."""
+        wanted = {
+            "patience": self.patience is not None,
+            "nt_asgd": self.nt_asgd is not None,
+            "schedule plateau": self.schedule == "plateau",
+        }
+        return [name for name, used in wanted.items() if used]
+
     def highest_rate(self, hidden_size: int) -> float:
         """The learning rate that was given, or the default; `find` searches around the default."""
         if self.learning_rate is None or isinstance(self.learning_rate, str):

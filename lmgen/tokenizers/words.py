@@ -118,6 +118,8 @@ class WordTokenizer(TrainedTokenizer):
         self.split_punctuation = split_punctuation
         self.reserved = reserved
         self.white_space = white_space
+        of_others = white_space != "unicode" or reserved not in (DEFAULT, LITERAL_MARKS, NOTHING)
+        self.format_version = 4 if of_others else 1  # earlier versions split such texts otherwise
         self._pieces = SPECIAL_PIECES + words
         self.vocabulary_size = len(self._pieces)
         self._ids = {word: token for token, word in enumerate(words, start=len(SPECIAL_PIECES))}

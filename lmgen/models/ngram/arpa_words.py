@@ -91,7 +91,7 @@ def _has_plain_words(saved: Mapping[str, Any]) -> bool:
 
 
 def _spell_word(tokenizer: Tokenizer, word: str) -> str:
-    """The word, with a backslash if it is spelled like a special one; NUL, which separates KenLM's, is escaped."""
+    """The word, with a backslash if it is spelled like a special one. KenLM splits at NUL: it is escaped."""
     if word == "\n":
         return LINE_END
     if _is_special(word, in_records=tokenizer.unit == "record"):

@@ -241,7 +241,7 @@ class WordTokenizer(TrainedTokenizer):
         if self.reserved != NOTHING:
             saved["literal_marks"] = not self.reserved.boundaries
         if self.reserved not in (DEFAULT, LITERAL_MARKS, NOTHING):
-            saved["reserved"] = [self.reserved.unknown, *self.reserved.boundaries]
+            saved["reserved"] = [self.reserved.unknown, *self.reserved.boundaries[:2]]
         if self.white_space != "unicode":
             saved["white_space"] = self.white_space
         return saved
@@ -383,7 +383,8 @@ def _saved_reserved(saved: dict[str, Any]) -> Reserved:
     spellings = saved_value(saved, "reserved", list)
     if len(spellings) != 3 or not all(isinstance(spelling, str) for spelling in spellings):
         raise damaged("'reserved' is not three spellings")
-    return Reserved(spellings[0], tuple(spellings[1:]), last=None)
+    marks = dict.fromkeys([*spellings[1:], *DEFAULT.boundaries])  # around lines the usual ones are clear, too
+    return Reserved(spellings[0], tuple(marks), last=None)
 
 
 def _saved_white_space(saved: dict[str, Any]) -> str:

@@ -100,6 +100,7 @@ def read_arpa(
     *,
     out: str | Path = "ngram.safetensors",
     tokenizer: str | None = None,
+    blank: str | None = None,
     overwrite: bool = False,
 ) -> TextModel:
     """
@@ -112,11 +113,12 @@ def read_arpa(
         path: ARPA file; `.gz`, `.bz2`, `.xz` and `.zst` files are decompressed.
         out: path of the model file.
         tokenizer: `word` or `char`, the tokens that the file's words stand for; None: the tokenizer stored in
-            a file from lmgen, else `word`.
+            a file from lmgen, else `char` where that is clear, else `word`.
+        blank: the word that stands for the blank of a character model, such as `|`; None: found where clear.
         overwrite: replace an existing file.
 
     Raises:
-        ConfigError: the tokenizer is unknown.
+        ConfigError: the tokenizer is unknown, or the file has no such blank.
         CorpusError: the file cannot be read.
         ModelError: the file is damaged or not an ARPA file, or `out` exists.
     """
@@ -125,7 +127,7 @@ def read_arpa(
     from lmgen.runs.ngram import convert_arpa
     from lmgen.text_model import TextModel
 
-    convert_arpa(Path(path), Path(out), tokenizer=tokenizer, overwrite=overwrite)
+    convert_arpa(Path(path), Path(out), tokenizer=tokenizer, blank=blank, overwrite=overwrite)
     return TextModel.load(out)
 
 

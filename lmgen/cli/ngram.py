@@ -59,6 +59,15 @@ def ngram(
             show_default=False,
         ),
     ] = None,
+    blank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPELLING",
+            help="--arpa: the file is a character model whose blank is this word, such as '|' (found where "
+            "it is clear).",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The model file.")] = Path("ngram.safetensors"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
@@ -77,7 +86,11 @@ def ngram(
 
         if arpa:
             _refuse_with_arpa({**settings, "corpus": corpus, "order": order, "prune": prune})
-            fitted = convert_arpa(arpa, out, tokenizer=settings["tokenizer"], overwrite=overwrite)
+            fitted = convert_arpa(
+                arpa, out, tokenizer=settings["tokenizer"], blank=blank, overwrite=overwrite
+            )
+        elif blank is not None:
+            raise ConfigError("--blank says how the file of --arpa spells a blank; leave it out")
         else:
             fitted = fit_ngram(
                 corpus or [],

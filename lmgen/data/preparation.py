@@ -33,7 +33,7 @@ from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter, count
 from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.units import JsonLines, Unit
-from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.base import EncodedBlock, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
@@ -126,6 +126,7 @@ def prepare(
     notes = list(corpus.notes)
     if given is None:
         tokenizer = train_tokenizer(texts["train"].chunks, config, reading)
+        notes += tokenizer.notes
     else:
         missing = given.missing(texts["train"].chunks)
         tokenizer = _extended(given, missing, config) if extend else given
@@ -255,17 +256,17 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
     counter = TextCounter()
     unknown = 0
 
-    def counted(blocks: Iterable[IdArray]) -> Iterator[IdArray]:
+    def counted(blocks: Iterable[EncodedBlock]) -> Iterator[IdArray]:
         nonlocal unknown
-        for ids in blocks:
-            if tokenizer.unknown is not None:
-                unknown += int((ids == tokenizer.unknown).sum())
-            yield ids
+        for block in blocks:
+            unknown += int(tokenizer.unknown_among(block.text, block.ids).sum())
+            if len(block.ids):
+                yield block.ids
 
     chunks = counter.counting(text.chunks())
     ids_path, text_path = run.files_of(name, tokenizer.unit)
     with _copied_to(chunks, text_path) as passed:
-        blocks = counted(tokenizer.encode_stream(passed))
+        blocks = counted(tokenizer.encode_blocks(passed))
         tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size)
     if tokens == 0:
         raise CorpusError(
@@ -300,12 +301,13 @@ def _measure_beginning(
     if limit is None or whole is None or whole.tokens <= limit:
         return whole
     tokens = unknown = 0
-    for ids, offsets in tokenizer.encode_stream_with_offsets(_read_chunks(path)):
-        taken = ids[: limit - tokens]
-        tokens += len(taken)
-        unknown += int((taken == tokenizer.unknown).sum()) if tokenizer.unknown is not None else 0
-        if len(taken) < len(ids):
-            counts = count(cut(_read_chunks(path), 0, int(offsets[len(taken)])))
+    for block in tokenizer.encode_blocks(_read_chunks(path)):
+        taken = min(len(block.ids), limit - tokens)
+        tokens += taken
+        unknown += int(tokenizer.unknown_among(block.text, block.ids)[:taken].sum())
+        if taken < len(block.ids):
+            offset = 0 if block.closes else int(tokenizer.encode_with_offsets(block.text)[1][taken])
+            counts = count(cut(_read_chunks(path), 0, block.position + offset))
             return Part(
                 tokens=tokens,
                 unknown_tokens=unknown,

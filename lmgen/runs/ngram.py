@@ -100,7 +100,7 @@ def fit_ngram(
 
 
 def convert_arpa(
-    arpa: Path, out: Path, *, tokenizer: str | None = None, overwrite: bool = False
+    arpa: Path, out: Path, *, tokenizer: str | None = None, blank: str | None = None, overwrite: bool = False
 ) -> FittedNgram:
     """
     Make a model file of an ARPA file.
@@ -109,15 +109,16 @@ def convert_arpa(
         arpa: the file; its order is the model's.
         out: the model file.
         tokenizer: how to take its words, "word" or "char"; see `arpa.read_arpa`.
+        blank: the word that is the blank of a character model.
         overwrite: replace a file that is there.
 
     Raises:
-        ConfigError: the tokenizer is another one.
+        ConfigError: the tokenizer is another one, or the file has no such blank.
         CorpusError: the file cannot be read.
         ModelError: it is no ARPA file, or damaged; or `out` exists.
     """
     refuse_existing(out, overwrite=overwrite)
-    model, made = read_arpa(arpa, tokenizer)
+    model, made = read_arpa(arpa, tokenizer, blank)
     save_model(out, model, made, {"arpa": str(arpa)})
     return FittedNgram(
         model=str(out),

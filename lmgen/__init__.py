@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lmgen.data.named_corpora import MadeCorpus
     from lmgen.models.network.recurrent import CellDescription
     from lmgen.runs.events import Event
+    from lmgen.runs.listing import RunListing
     from lmgen.text.corpora import Listing
     from lmgen.text_model import TextModel
     from lmgen.training.events import CostMeasured, RangeTest
@@ -41,6 +42,7 @@ __all__ = [
     "get_corpus",
     "list_cells",
     "list_corpora",
+    "list_runs",
     "load",
     "make_corpus",
     "read_arpa",
@@ -48,6 +50,20 @@ __all__ = [
     "resume",
     "train",
 ]
+
+
+def list_runs(folder: str | Path = "checkpoints") -> list[RunListing]:
+    """
+    List the runs and model files of a folder, the newest first, without loading them.
+
+    Raises:
+        ModelError: there is no such folder.
+    """
+    from pathlib import Path
+
+    from lmgen.runs import listing
+
+    return listing.list_runs(Path(folder))
 
 
 def load(path: str | Path | None = None) -> TextModel:

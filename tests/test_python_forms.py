@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lmgen
-from lmgen.cli import corpus, export, info, ngram, perplexity, sample, tokenize
+from lmgen.cli import corpus, export, info, ngram, perplexity, runs, sample, tokenize
 from lmgen.cli.next import next_
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.run_folder import RunFolder
@@ -54,6 +54,7 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
         [lmgen.fit_ngram, lmgen.read_arpa, fit_ngram, ReadingConfig, HeldOutConfig, TokenizerConfig],
         {"arpa": "path"},
     ),
+    (runs.runs, [lmgen.list_runs], {"folders": "folder"}),
     (corpus.list_, [lmgen.list_corpora], {}),
     (corpus.show, [lmgen.read_corpus], {}),
     (corpus.get, [lmgen.get_corpus], {}),

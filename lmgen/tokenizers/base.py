@@ -81,6 +81,9 @@ class Tokenizer(ABC):
     special_ids: frozenset[int] = frozenset()
     """The ids whose `piece` is a name such as <unk>, not text."""
 
+    format_version: int = 1
+    """The oldest version of the file format that knows it (models/model_file.py)."""
+
     vocabulary_size: int
     """V, the number of ids."""
 

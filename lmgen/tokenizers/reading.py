@@ -49,6 +49,7 @@ class ReadingTokenizer(Tokenizer):
         self.reading = reading
         self.name = inner.name
         self.reading_errors = inner.reading_errors
+        self.format_version = inner.format_version
         self._mark = UNIT_END if self.unit == "record" else "\n"
         self.unknown, self.line_end = inner.unknown, inner.line_end
         self.vocabulary_size = inner.vocabulary_size

@@ -1,11 +1,11 @@
 """
 The replacements of SentencePiece's normalisation, such as those of NFKC: which texts become which.
 
-A `precompiled_charsmap` is the size of a trie in bytes, the trie, and the replacements as UTF-8 texts that end
-in NUL. The trie is a double array of darts-clone (https://github.com/s-yata/darts-clone): 32-bit units, the
-root first. A node at i has its children at `base ^ byte`, with `base = i ^ offset(unit)`; if a key ends at the
-node, the unit at `base` holds the position of its replacement. SentencePiece follows a trie without looking
-where its ends are, so one of unknown origin is checked here before.
+A `precompiled_charsmap` is the size of a trie in bytes, the trie, and the replacements as UTF-8 texts that
+end in NUL. The trie is a double array of darts-clone (https://github.com/s-yata/darts-clone): 32-bit units,
+the root first. A node at i has its children at `base ^ byte`, with `base = i ^ offset(unit)`; if a key ends
+at the node, the unit at `base` holds the position of its replacement. SentencePiece follows a trie without
+looking where the array ends, so one of unknown origin is checked here before.
 """
 
 import numpy as np

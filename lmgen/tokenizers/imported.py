@@ -13,8 +13,8 @@ SentencePiece splits line by line and says nothing about the ends of the lines. 
 - else </s>, as by `spm_encode --extra_options=eos`;
 - else, in a model without </s>, an id of its own after all others.
 
-It is spelled "\n", whichever it is. Control symbols, which no text contains, are spelled as in the model, with
-a backslash where they would be taken for one of ours: \<s>.
+It is spelled "\n", whichever it is. Control symbols, which no text contains, are spelled as in the model,
+with a backslash where they would be taken for one of ours: \<s>.
 
 The model file is of unknown origin: see sentencepiece_model.py.
 """
@@ -174,7 +174,7 @@ class SentencePieceTokenizer(TrainedTokenizer):
         return self._spellings[token]
 
     def decoder(self) -> Decoder:
-        """A decoder that gives what SentencePiece's own gives for each line; it does not need SentencePiece."""
+        """A decoder that writes each line as SentencePiece does, but does not need SentencePiece."""
         return _PieceDecoder(self._pieces, self._settings, self.line_end)
 
     def to_json(self) -> dict[str, Any]:
@@ -204,8 +204,8 @@ class _PieceDecoder(Decoder):
     """
     Decoder that follows SentencePiece's `Decode` for each line, as soon as a piece is certain.
 
-    Blanks that encoding adds in front of a line, or removes, are not written. Bytes that are no character each
-    become U+FFFD.
+    Blanks that encoding adds in front of a line, or removes, are not written. Each byte that is not part of a
+    character becomes U+FFFD.
     """
 
     def __init__(self, pieces: Sequence[Piece], settings: Settings, line_end: int) -> None:

@@ -1,5 +1,5 @@
 """
-Read the pieces and settings of a SentencePiece model without SentencePiece, and write a model with given ones.
+Read the pieces and settings of a SentencePiece model without SentencePiece, and write a model of given ones.
 
 A model is a protocol buffer: a sequence of fields, each with a number, a wire type and a value (protobuf.dev,
 "Encoding"). In `ModelProto`, field 1 is a piece, whose field 1 is its text, field 2 its score and field 3 its
@@ -28,16 +28,18 @@ _PLAIN_PIECE = re.compile(rb"\x0a[\0-\x7f](.*)\x15(.{4})", re.DOTALL)
 UNIGRAM, BPE, WORD, CHAR = range(1, 5)
 """The types of models, as numbered in `TrainerSpec`."""
 
-_TRAINER_SPEC = {
-    "model_type": 3,
-    "whitespace_as_suffix": 24,
-    "whitespace_pieces": 26,
-    "byte_fallback": 35,
-    "unknown_text": 44,
-    "end_piece": 47,
+_SPECS = {
+    2: {
+        "model_type": 3,
+        "whitespace_as_suffix": 24,
+        "whitespace_pieces": 26,
+        "byte_fallback": 35,
+        "unknown_text": 44,
+        "end_piece": 47,
+    },
+    3: {"charsmap": 2, "add_dummy_prefix": 3, "remove_extra_blanks": 4, "escape_blanks": 5},
 }
-_NORMALIZER_SPEC = {"charsmap": 2, "add_dummy_prefix": 3, "remove_extra_blanks": 4, "escape_blanks": 5}
-"""The numbers of the fields that hold the settings."""
+"""The fields of the settings in `TrainerSpec` (field 2 of a model) and `NormalizerSpec` (field 3)."""
 
 
 class Piece(NamedTuple):
@@ -89,21 +91,19 @@ def read_settings(model: bytes) -> Settings:
     """
     read: dict[str, int | bytes] = {}
     for number, value in _fields(model):
-        names = {2: _TRAINER_SPEC, 3: _NORMALIZER_SPEC}.get(number, {})
-        if names:
-            by_number = dict(_fields(value))
-            read |= {name: by_number[field] for name, field in names.items() if field in by_number}
+        if number in _SPECS:
+            spec = dict(_fields(value))
+            read |= {name: spec[field] for name, field in _SPECS[number].items() if field in spec}
     return Settings(**{name: _as_setting(name, value) for name, value in read.items()})
 
 
 def model_of(pieces: Iterable[Piece], settings: Settings) -> bytes:
     """Write a model with these pieces and settings."""
-    specs = []
-    for names in (_TRAINER_SPEC, _NORMALIZER_SPEC):
-        specs.append(b"".join(_setting(field, getattr(settings, name)) for name, field in names.items()))
-    return b"".join(
-        [*(_field(1, _encoded(piece)) for piece in pieces), _field(2, specs[0]), _field(3, specs[1])]
-    )
+    encoded = [_field(1, _encoded(piece)) for piece in pieces]
+    for number, names in _SPECS.items():
+        spec = [_setting(field, getattr(settings, name)) for name, field in names.items()]
+        encoded.append(_field(number, b"".join(spec)))
+    return b"".join(encoded)
 
 
 def processor_of(pieces: Iterable[Piece], settings: Settings) -> Any:

@@ -38,7 +38,7 @@ from lmgen.text_model import TextModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import train_tokenizer
-from lmgen.tokenizers.sentencepiece_model import Piece, model_of, read_pieces
+from lmgen.tokenizers.sentencepiece_model import BPE, UNIGRAM, Piece, model_of, read_pieces, read_settings
 from tests.fakes import uniform_model
 from tests.fuzz.mutations import ANY_BYTES, JSON, TEXT, Mutate, Mutation
 from tests.fuzz.tensor_files import TENSOR_FILE, exchanged, file_of, header_of, parts_of
@@ -210,7 +210,11 @@ def _change_pieces(data: bytes, random: Random) -> Mutation:
             ]
         )
         pieces[place] = new
-        model, what = model_of(pieces, unigram=random.random() < 0.5), f"piece {place} is {str(new)[:80]}"
+        kind = random.choice([UNIGRAM, BPE])
+        model, what = (
+            model_of(pieces, read_settings(model)._replace(model_type=kind)),
+            f"piece {place} is {str(new)[:80]}",
+        )
     header["tokenizer"]["model"] = base64.b64encode(model).decode()
     changed = replace(parts, metadata=json.dumps(header))
     return file_of(header_of(changed), changed), what

@@ -72,6 +72,9 @@ class Tokenizer(ABC):
     reading_errors: str = "strict"
     """How files are decoded for it: "strict" UTF-8, or "surrogateescape" to accept any bytes."""
 
+    format_version: int = 1
+    """The oldest format of model files that knows such tokenizers (models/model_file.py)."""
+
     reading: ReadingConfig = ReadingConfig()
     """How texts are read before they are split."""
 
@@ -80,9 +83,6 @@ class Tokenizer(ABC):
 
     special_ids: frozenset[int] = frozenset()
     """The ids whose `piece` is a name such as <unk>, not text."""
-
-    format_version: int = 1
-    """The oldest version of the file format that knows it (models/model_file.py)."""
 
     vocabulary_size: int
     """V, the number of ids."""

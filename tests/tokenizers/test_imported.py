@@ -357,7 +357,7 @@ class TestFiles:
             train_tokenizer(lambda: ["a"], config(file))
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match="cannot read the tokenizer file .*gone.model: No such file"):
+        with pytest.raises(ModelError, match=r"cannot read the tokenizer file .*gone\.model: No such file"):
             train_tokenizer(lambda: ["a"], config(tmp_path / "gone.model"))
 
     def test_an_empty_text_is_refused(self, tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ SentencePiece splits line by line and says nothing about the ends of the lines. 
 - else </s>, as by `spm_encode --extra_options=eos`;
 - else, in a model without </s>, an id of its own after all others.
 
-It is spelled "\n", whichever it is. Control symbols, which no text contains, are spelled as in the model,
-with a backslash where they would be taken for one of ours: \<s>.
+A line of more than 2^18 characters is split as several lines without ends.
+
+The line end is spelled "\n", whichever it is. Control symbols, which no text contains, are spelled as in the
+model, with a backslash where they would be taken for one of ours: \<s>.
 
 The model file is of unknown origin: see sentencepiece_model.py.
 """
@@ -48,11 +50,11 @@ from lmgen.tokenizers.sentencepiece_model import (
     USER_DEFINED,
     Piece,
     Settings,
-    begins_of,
     model_of,
     processor_of,
     read_pieces,
     read_settings,
+    tokens_of,
 )
 from lmgen.tokenizers.subwords import LARGEST_SCORE
 
@@ -161,8 +163,7 @@ class SentencePieceTokenizer(TrainedTokenizer):
                     offsets.append(np.array([position]))
                     position += 1
                 if line:
-                    tokens = self._processor.encode([line], num_threads=1)[0]
-                    begins = begins_of(self._processor.encode(line, out_type="serialized_proto"))
+                    tokens, begins = tokens_of(self._processor.encode(line, out_type="serialized_proto"))
                     characters = np.array([*character_of_each_byte(line), len(line)])[begins]
                     ids.append(tokens)
                     offsets.append(position + np.minimum(characters, len(line) - 1))

@@ -121,10 +121,22 @@ def processor_of(pieces: Iterable[Piece], settings: Settings) -> Any:
         raise ValueError(f"SentencePiece cannot read it: {error}") from error
 
 
-def begins_of(encoded: bytes) -> list[int]:
-    """Where each piece of an encoded text begins in it, in bytes; `encoded` is a `SentencePieceText`."""
-    pieces = (dict(_fields(value)) for number, value in _fields(encoded) if number == 2)
-    return [int(piece.get(4, 0)) for piece in pieces]
+def tokens_of(encoded: bytes) -> tuple[list[int], list[int]]:
+    """The ids of an encoded text, a `SentencePieceText`; and where in it each token begins, in bytes."""
+    tokens = [_token(value) for number, value in _fields(encoded) if number == 2]
+    return [token for token, _ in tokens], [begin for _, begin in tokens]
+
+
+def _token(message: int | bytes) -> tuple[int, int]:
+    """The id (field 2) and the beginning (field 4) of a token, whose text and surface are fields 1 and 3."""
+    if isinstance(message, bytes) and message[0] == 1 << 3 | _LENGTH_DELIMITED and message[1] < 0x80:
+        token, position = _varint(message, 3 + message[1])
+        if message[position] == 3 << 3 | _LENGTH_DELIMITED and message[position + 1] < 0x80:
+            position += 2 + message[position + 1]
+        if message[position] == 4 << 3:  # so it is for nearly all tokens, which is three times as fast
+            return token, _varint(message, position + 1)[0]
+    fields = dict(_fields(message))
+    return int(fields.get(2, 0)), int(fields.get(4, 0))
 
 
 def _as_setting(name: str, value: int | bytes) -> Any:

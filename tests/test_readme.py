@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.process import ENVIRONMENT, run_command
+from tests.tokenizers.sentencepiece_models import model
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -39,6 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = "".join(LINES)
     for name in ("book.txt", "other.txt", "letters.txt", "yesterday.log", "today.log", "web.txt"):
         (folder / name).write_text(text)
+    (folder / "pieces.model").write_bytes(model("as-llama"))
     (folder / "names.txt").write_text("emma\nolivia\nava\nisabella\nsophia\n" * 40)
     recipes = [json.dumps({"text": f"Soup {n}\n\n{n} onions\nsalt"}) + "\n" for n in range(60)]
     (folder / "recipes.jsonl").write_text("".join(recipes))

@@ -124,6 +124,7 @@ def prepare(
     kind = TOKENIZERS[config.tokenizer]
     texts = split_corpus(corpus, held_out, reading, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
     notes = list(corpus.notes)
+    missing: Mapping[str, int] = {}
     if given is None:
         tokenizer = train_tokenizer(texts["train"].chunks, config, reading)
         notes += tokenizer.notes
@@ -133,8 +134,8 @@ def prepare(
         notes += _vocabulary_notes(given, tokenizer, missing)
     check_vocabulary(tokenizer.vocabulary_size)
     parts = {name: _encode(text, name, tokenizer, run) for name, text in texts.items()}
-    if given is not None:
-        notes += _held_out_notes(parts)
+    if given is not None or config.tokenizer_file is not None:
+        notes += _unknown_notes(parts, counted=bool(missing))
     _check_length(parts["train"].tokens, needed_tokens)
     saved = {
         "corpus": corpus.name,
@@ -236,11 +237,12 @@ def _vocabulary_notes(given: Tokenizer, used: Tokenizer, missing: Mapping[str, i
     return notes
 
 
-def _held_out_notes(parts: Mapping[str, Part]) -> list[str]:
+def _unknown_notes(parts: Mapping[str, Part], *, counted: bool) -> list[str]:
+    """Notes on unknown tokens of each part; of the training text only if they are not `counted` already."""
     return [
         f"{part.unknown_tokens:,} tokens of the {name} text are unknown to the vocabulary"
         for name, part in parts.items()
-        if name != "train" and part.unknown_tokens
+        if part.unknown_tokens and not (counted and name == "train")
     ]
 
 

@@ -9,7 +9,7 @@ from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.settings import NONE, from_mapping, shown, takes_none, to_mapping
 from lmgen.text.config import ReadingConfig
-from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.config import IMPORTED, TokenizerConfig, with_implied_tokenizer
 from lmgen.training.config import TrainingConfig
 
 FINE_TUNING_RATE = 0.5
@@ -40,6 +40,10 @@ class RunConfig:
                 "output adaptive needs token ids that go by falling frequency, and only those of words do: "
                 f"take --tokenizer word, or leave --output adaptive out with {self.tokenizer.tokenizer}"
             )
+        if self.tokenizer.tokenizer == IMPORTED and not (self.tokenizer.tokenizer_file or self.origin):
+            raise ConfigError(
+                f"tokenizer {IMPORTED} is a model made elsewhere: give its file, --tokenizer-file FILE.model"
+            )
         if self.network.output == "adaptive" and self.training.objective == "sampled":
             raise ConfigError(
                 "objective sampled is for the output softmax, and adaptive is fast without: take --output "
@@ -67,7 +71,7 @@ class RunConfig:
         Raises:
             ConfigError: a name is unknown or a value is wrong.
         """
-        rest = dict(values)
+        rest = with_implied_tokenizer(values)
         corpus = rest.pop("corpus", ())
         if not isinstance(corpus, list | tuple) or not all(isinstance(name, str) for name in corpus):
             raise ConfigError(f"{where}: corpus has to be a list of names")

@@ -19,6 +19,7 @@ from lmgen.errors import ConfigError
 from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import open_origin, refuse_contradictions
 from lmgen.runs.presets import preset_settings
+from lmgen.tokenizers.config import with_implied_tokenizer
 
 DERIVED = "derived"
 
@@ -58,7 +59,8 @@ def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
     shape = origin.shape if origin else {}
     if origin:
         refuse_contradictions(given, origin)
-    preset = preset_settings(asked, {**shape, **given}.get("tokenizer"), where)
+    tokenizer = with_implied_tokenizer({**shape, **given}).get("tokenizer")
+    preset = preset_settings(asked, tokenizer, where)
     chosen = {**preset, **given}
     regularization = origin.regularization_beside(chosen) if origin else {}
     return RunConfig.from_settings({**regularization, **chosen, **shape}, where, asked)

@@ -152,6 +152,8 @@ def _vocabulary_problems(settings: Mapping[str, Any]) -> list[str]:
     problems = []
     if settings.get("vocab_size", NONE) != NONE:
         problems.append("--vocab-size is for a new vocabulary, and --from has its own")
+    if settings.get("tokenizer_file") is not None:
+        problems.append("--tokenizer-file is for a new model, and --from has its own tokenizer")
     if settings.get("min_count", 1) != 1 and not settings.get("extend_vocabulary"):
         problems.append("--min-count is for a new vocabulary, or for --extend-vocabulary")
     return problems

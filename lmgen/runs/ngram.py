@@ -21,7 +21,7 @@ from lmgen.runs.events import BaselineFitted
 from lmgen.text.corpora import Corpus, open_corpus
 from lmgen.tokenizers.registry import TOKENIZERS
 
-BASELINE_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5, "unigram": 5}
+BASELINE_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5, "unigram": 5, "sentencepiece": 5}
 """By tokenizer; on tinyshakespeare's characters, order 7 predicts best."""
 
 BASELINE_TOKENS = 30_000_000

@@ -33,12 +33,15 @@ from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of
 from lmgen.tokenizers.config import SUBWORD_VOCABULARY_SIZE, TokenizerConfig
 from lmgen.tokenizers.sentencepiece_model import (
+    BPE,
     BYTE,
     NORMAL,
+    UNIGRAM,
     UNKNOWN,
     USER_DEFINED,
     Piece,
-    model_of,
+    Settings,
+    processor_of,
     read_pieces,
 )
 
@@ -59,6 +62,9 @@ LINE_END = 0
 
 FIRST_PIECE = 257
 """The id of the first piece, after the line end and the bytes."""
+
+_SETTINGS = Settings(byte_fallback=True, add_dummy_prefix=False, remove_extra_blanks=False)
+"""Those with which `train` trains, but for the type of the model: every text is encoded as it is."""
 
 SMALLEST_VOCABULARY = FIRST_PIECE + 1
 """One piece is needed, for the space: SentencePiece would spell it by the bytes of U+2581."""
@@ -174,11 +180,10 @@ class SubwordTokenizer(TrainedTokenizer):
     @cached_property
     def _processor(self) -> Any:
         """SentencePiece, loaded on the first encoding, with a new model made from the checked pieces."""
-        from sentencepiece import SentencePieceProcessor
-
         try:
-            return SentencePieceProcessor(model_proto=model_of(self._pieces, unigram=self.name == "unigram"))
-        except RuntimeError as error:
+            kind = UNIGRAM if self.name == "unigram" else BPE
+            return processor_of(self._pieces, _SETTINGS._replace(model_type=kind))
+        except ValueError as error:
             raise damaged("SentencePiece cannot read its model") from error
 
     @cached_property

@@ -18,11 +18,10 @@ mark, and ends with a tab if a word follows immediately. A word never contains a
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, lru_cache
-from itertools import repeat
+from functools import cache, cached_property, lru_cache
+from itertools import pairwise, repeat
 from typing import Any, Self
 
 import numpy as np
@@ -32,6 +31,8 @@ from lmgen.errors import CorpusError
 from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, plain_ids, saved_value
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.edges import Edge
+from lmgen.tokenizers.word_edges import WordSpellings, is_mark
 
 UNKNOWN, LINE_END = 0, 1
 """The ids of <unk> and </s>."""
@@ -133,6 +134,24 @@ class WordTokenizer(TrainedTokenizer):
                 offsets.append(match.start())
         return np.array(ids, np.int64), np.array(offsets, np.int64)
 
+    def edge(self, text: str) -> Edge:
+        """
+        The tokens before a last word that is unknown, but begins words of the vocabulary; see word_edges.py.
+
+        A known word counts as finished, though others may begin with it.
+        """
+        ids, line = self.encode(text), text.rpartition("\n")[2]
+        if line[-1:].isspace():
+            return Edge(ids, self._spellings.after_blank() if self.split_punctuation else None, True)
+        last = (line.rsplit(None, 1) or [""])[-1]
+        own, offsets = self.encode_with_offsets(last)
+        if not len(own):
+            return Edge(ids)
+        parts = [self._folded(last[begin:end]) for begin, end in pairwise([*offsets.tolist(), len(last)])]
+        unknown = bool(self.unknown_among(last, own)[-1])
+        rest = self._spellings.rest(parts, own, unknown=unknown)
+        return Edge(ids) if rest is None else Edge(ids[: len(ids) - len(rest.ids)], rest)
+
     def piece(self, token: int) -> str:
         """The word; a punctuation mark includes the tabs that say where it touches its neighbours."""
         return self._pieces[token]
@@ -163,6 +182,10 @@ class WordTokenizer(TrainedTokenizer):
         return cls(
             words, lowercase=saved_value(saved, "lowercase", bool), split_punctuation=split_punctuation
         )
+
+    @cached_property
+    def _spellings(self) -> WordSpellings:
+        return WordSpellings(self._pieces, self.special_ids, GLUE if self.split_punctuation else None)
 
     def _parts(self, word: str) -> tuple[list[int], list[int]]:
         """As `_look_up_parts`, but cached for words of ordinary length, most of which recur often."""
@@ -253,16 +276,12 @@ def _split(word: str) -> Iterator[tuple[int, str]]:
 @cache
 def _words_and_marks() -> re.Pattern[str]:
     """Pattern that matches a word or a mark; built on first use, since it takes a while."""
-    marks = "".join(map(_character_range, _runs(filter(_is_mark, range(0x20000)))))  # none are above that
+    codes = [code for code in range(0x20000) if is_mark(chr(code))]  # none are above that
+    marks = "".join(map(_character_range, _runs(codes)))
     letters = rf"[^{marks}\s]+"
     inside = r"(?:['’.\-‐‑]|(?<=\d)[,:](?=\d))"
     word = rf"{letters}(?:{inside}{letters})*"
     return re.compile(rf"(?P<word>{word})|(?P<mark>([{marks}])\3*)(?=(?P<word_follows>{letters})?)")
-
-
-def _is_mark(code: int) -> bool:
-    """Whether a code point is punctuation or a symbol that is split off words."""
-    return unicodedata.category(chr(code))[0] in "PS" and chr(code) != "_"
 
 
 def _runs(codes: Iterable[int]) -> list[list[int]]:

@@ -9,7 +9,7 @@ import typer
 from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, is_model, open_model
 from lmgen.cli.output import TextOutput, json_line
-from lmgen.cli.prompts import note_unknown, read_prompt
+from lmgen.cli.prompts import BYTE_ORDER_MARK, note_unknown, read_prompt
 from lmgen.errors import ConfigError
 from lmgen.tokenizers.pieces import escape
 
@@ -65,6 +65,7 @@ def next_(
     """
     with report.reported_errors():
         model, text = _model_and_text(arguments)
+        text = text.removeprefix(BYTE_ORDER_MARK)
         wanted = _continuations(of or [])
         if wanted and top is not None:
             raise ConfigError("--top lists the likeliest tokens and --of given ones; leave one of them out")

@@ -22,13 +22,16 @@ UNKNOWN_SHOWN = 60
 LONGEST_PROMPT = 100_000_000
 """Maximum length in characters. A prompt is in memory as a whole, with up to 40 bytes per character."""
 
+BYTE_ORDER_MARK = "\ufeff"
+"""Some programs write it at the start of UTF-8 files; it is no part of the prompt."""
+
 _FINAL_LINE_END = re.compile(r"\r?\n\Z")
 
 
 def prompts(prompt: str | None, prompt_file: Path | None, *, lines: bool) -> Iterator[list[str]]:
     """Yield prompts in groups as they arrive; a single empty prompt if none is given."""
     if prompt_file is None and prompt != "-":
-        text = prompt or ""
+        text = (prompt or "").removeprefix(BYTE_ORDER_MARK)
         return _lines([text]) if lines and text else iter([[text]])
     name = str(prompt_file or "-")
     return _lines(_chunks(name)) if lines else iter([[read_prompt(name)]])
@@ -73,10 +76,12 @@ def note_unknown(tokenizer: "Tokenizer", prompt: str) -> bool:
 
 
 def _chunks(name: str) -> Iterator[str]:
-    """Read a text as it arrives, flushing finished completions before waiting for more."""
+    """Read a text as it arrives, without a byte order mark; flush completions before waiting for more."""
     from lmgen.text.sources import source
 
-    return flushing(source(name, errors="surrogateescape", once=True).chunks())
+    chunks = filter(None, flushing(source(name, errors="surrogateescape", once=True).chunks()))
+    yield next(chunks, "").removeprefix(BYTE_ORDER_MARK)
+    yield from chunks
 
 
 def _lines(chunks: Iterable[str]) -> Iterator[list[str]]:

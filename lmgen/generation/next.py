@@ -160,6 +160,7 @@ class _Scorer:
 
 def _after_ways(model: LanguageModel, tokenizer: Tokenizer, state: State, ways: Ways) -> list[NextToken]:
     """Whatever may come after the ways to spell the end of a text, likeliest first."""
+    _checked(nats_of(ways.weights))
     shares = np.exp(ways.log_shares)
     ending = ways.beyond == NO_TOKEN
     found: dict[tuple[str, bool], _Found] = {}

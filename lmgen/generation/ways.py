@@ -91,9 +91,8 @@ def find_ways(model: LanguageModel, state: State, rest: Rest) -> Ways:
         for row, (way, log_probs) in enumerate(zip(growing, model.predict(state), strict=False)):
             last = rest.beyond(way.position, way.last)
             if len(last):
-                complete.append(
-                    _Complete(way, last, way.log_probability + log_probs[last].astype(np.float64))
-                )
+                weights = way.log_probability + log_probs[last].astype(np.float64)
+                complete.append(_Complete(way, last, weights))
             for token, position in rest.within(way.position, way.last):
                 total = way.log_probability + float(log_probs[token])
                 grown = Within((*way.tokens, token), position, total)

@@ -122,6 +122,6 @@ def _as_json(completion: "Completion") -> str:
 
 
 def _shown(completion: "Completion", end: str, *, echo: bool) -> str:
-    """A completion, after its prompt if `echo` is set, and what ends it; its own last line end is part of that."""
+    """A completion, after its prompt if `echo` is set, and `end`, which a line end of its own is part of."""
     text = completion.prompt + completion.text if echo else completion.text
     return text.removesuffix("\n") + end

@@ -10,7 +10,7 @@ from lmgen.arrays import Float64Array, IdArray
 from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.filters import NO_TOKEN
 from lmgen.generation.prompts import BLOCK_STEPS, read
-from lmgen.generation.ways import Ways, find_ways
+from lmgen.generation.ways import NO_PROBABILITIES, Ways, find_ways
 from lmgen.models.base import LanguageModel, State, nats_of
 from lmgen.tokenizers.base import Tokenizer
 
@@ -160,7 +160,6 @@ class _Scorer:
 
 def _after_ways(model: LanguageModel, tokenizer: Tokenizer, state: State, ways: Ways) -> list[NextToken]:
     """Whatever may come after the ways to spell the end of a text, likeliest first."""
-    _checked(nats_of(ways.weights))
     shares = np.exp(ways.log_shares)
     ending = ways.beyond == NO_TOKEN
     found: dict[tuple[str, bool], _Found] = {}
@@ -231,7 +230,5 @@ def _mixture(
 
 def _checked(nats: Float64Array) -> Float64Array:
     if np.isnan(nats).any():
-        raise NumericalError(
-            "the model gives NaN or probabilities above 1: it may be damaged, train it again"
-        )
+        raise NumericalError(NO_PROBABILITIES)
     return nats

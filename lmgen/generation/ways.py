@@ -18,9 +18,12 @@ from math import inf, log
 import numpy as np
 
 from lmgen.arrays import Float64Array, IdArray
+from lmgen.errors import NumericalError
 from lmgen.generation.filters import NO_TOKEN
-from lmgen.models.base import LanguageModel, State
+from lmgen.models.base import LanguageModel, State, nats_of
 from lmgen.tokenizers.edges import Rest
+
+NO_PROBABILITIES = "the model gives NaN or probabilities above 1: it may be damaged, train it again"
 
 IMPROBABLE = log(1e-9)
 """A way is given up as soon as it has this log-probability, relative to the likeliest."""
@@ -82,13 +85,19 @@ def find_ways(model: LanguageModel, state: State, rest: Rest) -> Ways:
         model: any `LanguageModel`.
         state: of one stream, after the tokens before the rest.
         rest: the end of the text.
+
+    Raises:
+        NumericalError: the model returns NaN or probabilities above 1.
     """
     complete: list[_Complete] = []
     growing = [Within((), 0, 0.0)]
     state = model.select(state, _pair([0]))
     while growing:
         longer: list[tuple[Within, int]] = []
-        for row, (way, log_probs) in enumerate(zip(growing, model.predict(state), strict=False)):
+        predicted = model.predict(state)
+        if np.isnan(nats_of(predicted)).any():
+            raise NumericalError(NO_PROBABILITIES)
+        for row, (way, log_probs) in enumerate(zip(growing, predicted, strict=False)):
             last = rest.beyond(way.position, way.last)
             if len(last):
                 weights = way.log_probability + log_probs[last].astype(np.float64)

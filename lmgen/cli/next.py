@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 HEADINGS = ("probability", "log10")
 
+HIDDEN = str.maketrans("\n\r", "\ud801\ud802")
+SHOWN = {new: old for old, new in HIDDEN.items()}
+"""Line ends as lone surrogates, which no argument has: a CSV reader takes them for ends of rows."""
+
 LISTED = 10
 """How many tokens are listed if --top is not given."""
 
@@ -72,8 +76,7 @@ def next_(
         if relative and not wanted:
             raise ConfigError("--relative goes with --of; leave it out, or name continuations")
         opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
-        for each in [text, *wanted]:
-            note_unknown(opened.tokenizer, each)
+        note_unknown(opened.tokenizer, text, *wanted, finished=bool(wanted))
         if wanted:
             found: Sequence[NextToken | Continuation] = opened.next(text, of=wanted, relative=relative)
             rows = ["continuation", *map(escape, wanted)]
@@ -91,17 +94,15 @@ def _continuations(of: list[str]) -> list[str]:
     found: list[str] = []
     for value in of:
         try:
-            [row] = csv.reader([value], strict=True)
-        except ValueError:
-            row = []
+            [row] = csv.reader([value.translate(HIDDEN) or ","], strict=True)
         except csv.Error as error:
             raise ConfigError(
-                f"--of {value!r} cannot be read as comma-separated texts ({error}); put one with a comma or "
-                "line end in double quotes, and write a double quote in it twice"
+                f"--of {value!r} cannot be read as comma-separated texts ({error}); put a text with a comma "
+                "or a leading double quote in double quotes, and write each double quote in it twice"
             ) from error
-        if not row or not all(row):
+        if not all(row):
             raise ConfigError(f"--of {value!r} has a continuation of no characters; leave it out")
-        found += row
+        found += (text.translate(SHOWN) for text in row)
     return found
 
 

@@ -62,11 +62,19 @@ def noting_unknown(tokenizer: "Tokenizer", groups: Iterable[list[str]]) -> Itera
         yield group
 
 
-def note_unknown(tokenizer: "Tokenizer", prompt: str) -> bool:
-    """Print a note on unknown parts of a prompt; returns whether there are any."""
+def note_unknown(tokenizer: "Tokenizer", *texts: str, finished: bool = False) -> bool:
+    """
+    Print a note on unknown parts of prompts; returns whether there are any.
+
+    Args:
+        tokenizer: the model's.
+        texts: the prompts.
+        finished: their last words are not completed.
+    """
     from lmgen.generation.prompts import unknown_parts
 
-    parts = unknown_parts(tokenizer, prompt)
+    found = (part for text in texts for part in unknown_parts(tokenizer, text, finished=finished))
+    parts = list(dict.fromkeys(found))
     if not parts:
         return False
     named = ", ".join(repr(part[:UNKNOWN_SHOWN]) for part in parts[:UNKNOWN_NAMED])

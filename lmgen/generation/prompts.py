@@ -53,18 +53,21 @@ def decoder_after(tokenizer: Tokenizer, ids: Iterable[int]) -> Decoder:
     return decoder
 
 
-def unknown_parts(tokenizer: Tokenizer, prompt: str) -> list[str]:
+def unknown_parts(tokenizer: Tokenizer, prompt: str, *, finished: bool = False) -> list[str]:
     """
     The distinct characters or words of a prompt that are not in the vocabulary, in order of appearance.
 
-    A last word that begins words of the vocabulary is not among them: it is completed, not unknown.
+    Args:
+        tokenizer: the model's.
+        prompt: the text.
+        finished: count a last word that begins words of the vocabulary, though it would be completed.
     """
     if tokenizer.unknown is None:
         return []
     text = read_text(prompt, tokenizer.reading)
     ids, offsets = tokenizer.encode_with_offsets(text)
     unknown = np.flatnonzero(tokenizer.unknown_among(text, ids))
-    rest = tokenizer.edge(text).rest if len(unknown) else None
+    rest = tokenizer.edge(text).rest if len(unknown) and not finished else None
     certain = len(text) - (rest.characters_from(0) if rest else 0)
     ends = np.append(offsets[1:], len(text))
     parts = (text[offsets[index] : ends[index]] for index in unknown if offsets[index] < certain)

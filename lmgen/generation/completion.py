@@ -80,8 +80,8 @@ class Continuation:
         self._decoder = decoder_after(tokenizer, self.recent)
         self._drop_blank = prompt.edge.after_blank
         """Whether to drop a blank at the start of the text to come, which the prompt ends in already."""
-        self._drop = 0
-        """How many characters after that belong to the prompt."""
+        self._keep: int | None = None
+        """How many of the last characters to keep of the pending text, which begins in the prompt."""
         self._pending: list[int] = []
         """Tokens not decoded yet, because decoding many at once is faster."""
         self._text: list[str] = []
@@ -106,9 +106,11 @@ class Continuation:
             self._nats += nats
             return
         self.unread = np.array([*within, token])
-        self._drop_blank = ways.rest.blank_is_written
-        self._drop = ways.characters_of_rest(way)
+        if ways.rest.spelling:
+            self._keep = len(ways.text_beyond(way))
         self.take(token, nats)
+        if self.stopped_by is None:
+            self._decode()
 
     def take(self, token: int, nats: float) -> None:
         """Append a drawn token; `nats` is its negative log-probability."""
@@ -142,9 +144,12 @@ class Continuation:
         """Decode pending tokens; drop what the prompt has of the first."""
         text = self._decoder.push(self._pending)
         self._pending.clear()
-        if text and (self._drop_blank or self._drop):
-            text = text.removeprefix(" " if self._drop_blank else "")[self._drop :]
-            self._drop_blank, self._drop = False, 0
+        if self._keep is not None:
+            text = text[len(text) - self._keep :]
+            self._keep = None
+        elif self._drop_blank and text:
+            text = text.removeprefix(" ")
+            self._drop_blank = False
         self._text.append(self._stops.push(text))
 
     def _end(self, reason: str) -> None:

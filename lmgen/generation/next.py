@@ -164,10 +164,8 @@ def _after_ways(model: LanguageModel, tokenizer: Tokenizer, state: State, ways: 
     ending = ways.beyond == NO_TOKEN
     found: dict[tuple[str, bool], _Found] = {}
     for way in np.flatnonzero(~ending).tolist():
-        token, shown = int(ways.beyond[way]), ways.characters_of_rest(way)
-        piece = tokenizer.piece(token)
-        if ways.rest.spelling:
-            piece = ways.rest.spelling_of(token).decode("utf-8", "surrogateescape")[shown:]
+        token = int(ways.beyond[way])
+        piece = ways.text_beyond(way) if ways.rest.spelling else tokenizer.piece(token)
         _add(found, piece, token, float(shares[way]), special=token in tokenizer.special_ids)
     after = [ways.within[ways.beginnings[way]].tokens for way in np.flatnonzero(ending)]
     if after:

@@ -68,7 +68,7 @@ def unknown_parts(tokenizer: Tokenizer, prompt: str, *, finished: bool = False) 
     ids, offsets = tokenizer.encode_with_offsets(text)
     unknown = np.flatnonzero(tokenizer.unknown_among(text, ids))
     rest = tokenizer.edge(text).rest if len(unknown) and not finished else None
-    certain = len(text) - (rest.characters_from(0) if rest else 0)
+    certain = len(text) - (len(rest.spelling.decode("utf-8", "surrogateescape")) if rest else 0)
     ends = np.append(offsets[1:], len(text))
     parts = (text[offsets[index] : ends[index]] for index in unknown if offsets[index] < certain)
     return list(dict.fromkeys(part.strip() or part for part in parts))

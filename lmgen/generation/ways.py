@@ -72,9 +72,9 @@ class Ways:
         """The log-probability of each way given that the text goes on with the rest, (K,)."""
         return self.weights - self.log_probability
 
-    def characters_of_rest(self, way: int) -> int:
-        """How many characters of the token that goes beyond the rest belong to the rest."""
-        return self.rest.characters_from(self.within[self.beginnings[way]].position)
+    def text_beyond(self, way: int) -> str:
+        """What of a way's last token goes beyond the rest; for a special token nothing."""
+        return self.rest.text_beyond(int(self.beyond[way]), self.within[self.beginnings[way]].position)
 
 
 def find_ways(model: LanguageModel, state: State, rest: Rest) -> Ways:

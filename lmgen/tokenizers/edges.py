@@ -46,9 +46,6 @@ class Rest(ABC):
     spelling: bytes
     """Its text in UTF-8. Positions in it count bytes."""
 
-    blank_is_written: bool = False
-    """Whether the decoder may write a blank before the token that goes beyond, which the text already has."""
-
     @abstractmethod
     def within(self, position: int, previous: int | None) -> list[tuple[int, int]]:
         """
@@ -70,9 +67,9 @@ class Rest(ABC):
     def spelling_of(self, token: int) -> bytes:
         """The text of a token in UTF-8, as in `spelling`."""
 
-    def characters_from(self, position: int) -> int:
-        """How many characters the rest has from a position, which is at the beginning of one, to its end."""
-        return len(self.spelling[position:].decode("utf-8", "surrogateescape"))
+    def text_beyond(self, token: int, position: int) -> str:
+        """What of a token at a position goes beyond the end of the rest."""
+        return self.spelling_of(token)[len(self.spelling) - position :].decode("utf-8", "surrogateescape")
 
 
 class Spellings:

@@ -215,7 +215,7 @@ class _OuterRest(Rest):
     """The end of a text, in ids of a `ReadingTokenizer`."""
 
     def __init__(self, inner: Rest, tokenizer: ReadingTokenizer) -> None:
-        self.spelling, self.blank_is_written = inner.spelling, inner.blank_is_written
+        self.spelling = inner.spelling
         self.ids = tokenizer._outer(inner.ids)
         self._inner, self._tokenizer = inner, tokenizer
 

@@ -93,8 +93,6 @@ class WordSpellings(Spellings):
 class _WordRest(Rest):
     """The end of a text of words."""
 
-    blank_is_written = True
-
     def __init__(self, spelling: bytes, ids: IdArray, spellings: WordSpellings, place: Place) -> None:
         """
         Args:

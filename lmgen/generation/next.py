@@ -12,6 +12,7 @@ from lmgen.generation.filters import NO_TOKEN
 from lmgen.generation.prompts import BLOCK_STEPS, read
 from lmgen.generation.ways import NO_PROBABILITIES, Ways, find_ways
 from lmgen.models.base import LanguageModel, State, nats_of
+from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
 
 
@@ -106,7 +107,7 @@ def joined(tokenizer: Tokenizer, text: str, continuation: str) -> str:
 
     In a word model, a punctuation mark that is a token of its own touches the text.
     """
-    if not text or text[-1].isspace() or continuation[0].isspace():
+    if text[-1:] in ("", UNIT_END) or text[-1].isspace() or continuation[0].isspace():
         return text + continuation
     if tokenizer.reads_lines and len(text) in tokenizer.encode_with_offsets(text + continuation)[1]:
         return text + continuation
@@ -122,7 +123,8 @@ class _Scorer:
         self._model, self._tokenizer, self._text = model, tokenizer, text
         self._ids = np.concatenate([edge.ids, own])
         """The tokens of the text, those of earlier units left out."""
-        self._earlier = len(tokenizer.encode(text)) - len(self._ids)
+        ends = np.flatnonzero(tokenizer.encode(text) == (-1 if tokenizer.end is None else tokenizer.end))
+        self._earlier = int(ends[-1]) + 1 if len(ends) else 0
         """The number of tokens of earlier units."""
         self._certain = len(edge.ids)
         self._state = read(model, model.start(1), edge.ids[:, None])

@@ -106,18 +106,22 @@ class Spellings:
         """The bytes of a token."""
         return self._spellings[token]
 
-    def last_boundary(self, text: str) -> int:
+    def last_boundary(self, text: str, latest: int | None = None) -> int:
         """
         The last position of a text at which a token begins or ends, whatever follows the text.
 
         Two neighbouring characters that no token contains are never joined: byte-pair encoding merges only
         what makes a token, and a unigram model chooses among tokens. So the text left of the boundary between
         them is split without regard to the text right of it.
+
+        Args:
+            text: the text.
+            latest: the latest position to consider; None: the end of the text.
         """
-        if text[-1:] not in self._openings:
-            return len(text)
-        position = len(text) - 1
-        while position > 0 and text[position - 1 : position + 1] in self._pairs:
+        position = len(text) if latest is None else latest
+        if position == len(text) and text[-1:] in self._openings:
+            position -= 1
+        while 0 < position < len(text) and text[position - 1 : position + 1] in self._pairs:
             position -= 1
         return position
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmgen.generation.config import SamplingConfig
-from lmgen.generation.next import next_tokens
+from lmgen.generation.next import continuations, next_tokens
 from lmgen.generation.sampler import complete, stream
 from lmgen.models.ngram.model import NgramModel
 from lmgen.text.config import ReadingConfig
@@ -62,6 +62,20 @@ def test_only_what_follows_the_last_end_is_completed(name: str, unit: str) -> No
 
     assert (alone.text, after.text) == ("da", "da")
     assert after.nats == pytest.approx(alone.nats)
+
+
+@pytest.mark.parametrize("unit", ["line", "record"])
+@pytest.mark.parametrize("name", KINDS)
+def test_continuations_begin_a_unit(name: str, unit: str) -> None:
+    model, tokenizer = trained(name, unit, NAMES)
+    mark = "\n" if unit == "line" else UNIT_END
+    of = ["Gilda", f"Gilda{mark}", "Anna"]
+    alone = continuations(model, tokenizer, "", of)
+    after = continuations(model, tokenizer, f"Tilda{mark}Ada{mark}", of)
+    scores, _ = model.score(model.start(1), tokenizer.encode(f"Gilda{mark}")[:, None])
+
+    assert after == alone
+    assert alone[1].probability == pytest.approx(np.exp(scores.sum()))
 
 
 def test_a_record_has_lines() -> None:

@@ -96,6 +96,16 @@ def test_spellings_are_found_by_how_they_begin() -> None:
     assert spellings.continuing(b"x").tolist() == []
 
 
+def test_a_boundary_is_where_no_token_spans_two_characters() -> None:
+    spellings = Spellings([b"a", b"b", b"ab", b" a", b" "])
+
+    assert spellings.last_boundary("ba b") == 4
+    assert spellings.last_boundary("ba a") == 2
+    assert spellings.last_boundary("baab a") == 4
+    assert spellings.last_boundary("baab a", latest=3) == 2
+    assert spellings.last_boundary("ab", latest=1) == 0
+
+
 class TestWords:
     def test_a_known_last_word_is_finished(self, tokenizers: dict[str, Tokenizer]) -> None:
         assert rest_of(tokenizers["word"], "The cat") is None

@@ -163,3 +163,15 @@ class PiecesRest(Rest):
     def spelling_of(self, token: int) -> bytes:
         """The bytes of a token."""
         return self._spellings.spelling(token)
+
+
+def late_token(offsets: IdArray, length: int) -> int:
+    """
+    Where the first token begins that is in the last `LONGEST_REST` characters of a text; if none, the last one.
+
+    Args:
+        offsets: where each token of the text begins.
+        length: the text's length.
+    """
+    first = int(np.searchsorted(offsets, length - LONGEST_REST))
+    return int(offsets[min(first, len(offsets) - 1)])

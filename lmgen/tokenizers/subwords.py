@@ -32,7 +32,7 @@ from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, sa
 from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of
 from lmgen.tokenizers.config import SUBWORD_VOCABULARY_SIZE, TokenizerConfig
-from lmgen.tokenizers.edges import LONGEST_REST, Edge, PiecesRest, Spellings
+from lmgen.tokenizers.edges import LONGEST_REST, Edge, PiecesRest, Spellings, late_token
 from lmgen.tokenizers.sentencepiece_model import (
     BYTE,
     NORMAL,
@@ -156,7 +156,7 @@ class SubwordTokenizer(TrainedTokenizer):
         boundary = self._by_spelling.last_boundary(text)
         if len(text) - boundary > LONGEST_REST:
             _, offsets = self.encode_with_offsets(text[boundary:])
-            boundary += int(offsets[np.searchsorted(offsets, len(text) - boundary - LONGEST_REST)])
+            boundary += late_token(offsets, len(text) - boundary)
         ids, rest = self.encode(text[:boundary]), text[boundary:]
         if not rest:
             return Edge(ids)

@@ -167,7 +167,7 @@ class PiecesRest(Rest):
 
 def late_token(offsets: IdArray, length: int) -> int:
     """
-    Where the first token begins that is in the last `LONGEST_REST` characters of a text; if none, the last one.
+    Where the first token begins within the last `LONGEST_REST` characters of a text; else the last token.
 
     Args:
         offsets: where each token of the text begins.

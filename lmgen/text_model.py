@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lmgen.evaluation.mixing import FittedWeights
     from lmgen.evaluation.perplexity import LineScore, TextScore, TokenScore
     from lmgen.generation.completion import Completion
-    from lmgen.generation.next import NextToken
+    from lmgen.generation.next import Continuation, NextToken
     from lmgen.models.ngram.model import NgramModel
 
 
@@ -180,11 +180,35 @@ class TextModel:
 
         return stream(self.model, self.tokenizer, prompt, SamplingConfig(**settings), stop=stop)
 
-    def next(self, text: str, top: int = 10) -> "list[NextToken]":
-        """P(v | text): the `top` likeliest next tokens, best first."""
-        from lmgen.generation.next import next_tokens
+    @overload
+    def next(self, text: str, top: int = 10) -> "list[NextToken]": ...
 
-        return next_tokens(self.model, self.tokenizer, text, top)
+    @overload
+    def next(self, text: str, *, of: Iterable[str], relative: bool = False) -> "list[Continuation]": ...
+
+    def next(
+        self, text: str, top: int = 10, *, of: Iterable[str] | None = None, relative: bool = False
+    ) -> "list[NextToken] | list[Continuation]":
+        """
+        P(v | text): the `top` likeliest next tokens, best first, or given continuations of any length.
+
+            model.next("It was the ", of=["best of times", "worst of times"])
+
+        Args:
+            text: the text so far.
+            top: the number of tokens.
+            of: the texts whose probabilities to give instead, in this order. A blank is put before
+                one, unless there is white space already.
+            relative: divide their probabilities by the sum.
+
+        Raises:
+            ConfigError: `of` is a bare str, or a continuation is empty.
+        """
+        from lmgen.generation.next import continuations, next_tokens
+
+        if of is None:
+            return next_tokens(self.model, self.tokenizer, text, top)
+        return continuations(self.model, self.tokenizer, text, of, relative=relative)
 
     def score(self, text: str, *, exact: bool = False) -> "TextScore":
         """

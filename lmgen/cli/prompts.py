@@ -22,13 +22,16 @@ UNKNOWN_SHOWN = 60
 LONGEST_PROMPT = 100_000_000
 """Maximum length in characters. A prompt is in memory as a whole, with up to 40 bytes per character."""
 
+BYTE_ORDER_MARK = "\ufeff"
+"""Some programs write it at the start of UTF-8 files; it is no part of the prompt."""
+
 _FINAL_LINE_END = re.compile(r"\r?\n\Z")
 
 
 def prompts(prompt: str | None, prompt_file: Path | None, *, lines: bool) -> Iterator[list[str]]:
     """Yield prompts in groups as they arrive; a single empty prompt if none is given."""
     if prompt_file is None and prompt != "-":
-        text = prompt or ""
+        text = (prompt or "").removeprefix(BYTE_ORDER_MARK)
         return _lines([text]) if lines and text else iter([[text]])
     name = str(prompt_file or "-")
     return _lines(_chunks(name)) if lines else iter([[read_prompt(name)]])
@@ -59,11 +62,19 @@ def noting_unknown(tokenizer: "Tokenizer", groups: Iterable[list[str]]) -> Itera
         yield group
 
 
-def note_unknown(tokenizer: "Tokenizer", prompt: str) -> bool:
-    """Print a note on unknown parts of a prompt; returns whether there are any."""
+def note_unknown(tokenizer: "Tokenizer", *texts: str, finished: bool = False) -> bool:
+    """
+    Print a note on unknown parts of prompts; returns whether there are any.
+
+    Args:
+        tokenizer: the model's.
+        texts: the prompts.
+        finished: their last words are not completed.
+    """
     from lmgen.generation.prompts import unknown_parts
 
-    parts = unknown_parts(tokenizer, prompt)
+    found = (part for text in texts for part in unknown_parts(tokenizer, text, finished=finished))
+    parts = list(dict.fromkeys(found))
     if not parts:
         return False
     named = ", ".join(repr(part[:UNKNOWN_SHOWN]) for part in parts[:UNKNOWN_NAMED])
@@ -73,10 +84,12 @@ def note_unknown(tokenizer: "Tokenizer", prompt: str) -> bool:
 
 
 def _chunks(name: str) -> Iterator[str]:
-    """Read a text as it arrives, flushing finished completions before waiting for more."""
+    """Read a text as it arrives, without a byte order mark; flush completions before waiting for more."""
     from lmgen.text.sources import source
 
-    return flushing(source(name, errors="surrogateescape", once=True).chunks())
+    chunks = filter(None, flushing(source(name, errors="surrogateescape", once=True).chunks()))
+    yield next(chunks, "").removeprefix(BYTE_ORDER_MARK)
+    yield from chunks
 
 
 def _lines(chunks: Iterable[str]) -> Iterator[list[str]]:

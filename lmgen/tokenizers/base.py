@@ -19,6 +19,7 @@ from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import line_blocks
 from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.edges import Edge
 from lmgen.tokenizers.pieces import escape
 
 Chunks = Callable[[], Iterable[str]]
@@ -145,6 +146,14 @@ class Tokenizer(ABC):
     def encode(self, text: str) -> IdArray:
         """The ids of a text; no line end is added after an unfinished last line."""
         return self.encode_with_offsets(text)[0]
+
+    def edge(self, text: str) -> Edge:
+        """
+        Where an unfinished text ends: its tokens as far as they are certain, and the rest of it (edges.py).
+
+        Without a rest, where every text may end between two tokens.
+        """
+        return Edge(self.encode(text))
 
     @property
     def unit(self) -> Unit:

@@ -32,6 +32,7 @@ from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, sa
 from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of
 from lmgen.tokenizers.config import SUBWORD_VOCABULARY_SIZE, TokenizerConfig
+from lmgen.tokenizers.edges import LONGEST_REST, Edge, PiecesRest, Spellings, late_token
 from lmgen.tokenizers.sentencepiece_model import (
     BPE,
     BYTE,
@@ -156,6 +157,17 @@ class SubwordTokenizer(TrainedTokenizer):
             raise damaged("its pieces do not spell the text")
         return ids, characters[ends - self._byte_lengths[ids]]
 
+    def edge(self, text: str) -> Edge:
+        """The tokens up to the last boundary that no piece spans: usually those before the last word."""
+        boundary = self._by_spelling.last_boundary(text)
+        if len(text) - boundary > LONGEST_REST:
+            _, offsets = self.encode_with_offsets(text[boundary:])
+            boundary += late_token(offsets, len(text) - boundary)
+        ids, rest = self.encode(text[:boundary]), text[boundary:]
+        if not rest:
+            return Edge(ids)
+        return Edge(ids, PiecesRest(utf8_bytes(rest), self.encode(rest), self._by_spelling))
+
     def piece(self, token: int) -> str:
         """The text of a piece; for a byte that is only part of a character, its surrogate escape."""
         return self._spellings[token].decode("utf-8", "surrogateescape")
@@ -185,6 +197,10 @@ class SubwordTokenizer(TrainedTokenizer):
             return processor_of(self._pieces, _SETTINGS._replace(model_type=kind))
         except ValueError as error:
             raise damaged("SentencePiece cannot read its model") from error
+
+    @cached_property
+    def _by_spelling(self) -> Spellings:
+        return Spellings(self._spellings)
 
     @cached_property
     def _byte_lengths(self) -> Int64Array:

@@ -38,6 +38,7 @@ from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, pl
 from lmgen.tokenizers.bytes import character_of_each_byte
 from lmgen.tokenizers.charsmap import check_charsmap, keeps
 from lmgen.tokenizers.config import IMPORTED, TokenizerConfig
+from lmgen.tokenizers.edges import LONGEST_REST, Edge, PiecesRest, Spellings, late_token
 from lmgen.tokenizers.pieces import escape
 from lmgen.tokenizers.sentencepiece_model import (
     BYTE,
@@ -48,6 +49,7 @@ from lmgen.tokenizers.sentencepiece_model import (
     UNKNOWN,
     UNUSED,
     USER_DEFINED,
+    WORD,
     Piece,
     Settings,
     model_of,
@@ -66,6 +68,9 @@ LONGEST_PIECE = 8000
 
 MOST_SYMBOLS_IN_ONE = 60
 """SentencePiece has room for this many user-defined symbols of which each is the beginning of the next."""
+
+_MORE = "x"
+"""Stands for more text while an unfinished one is normalised: a letter that is always kept as it is."""
 
 _TEXT_KINDS = (NORMAL, USER_DEFINED, UNUSED)
 """The types of pieces that stand for their own text."""
@@ -170,6 +175,32 @@ class SentencePieceTokenizer(TrainedTokenizer):
                     position += len(line)
         return _joined(ids), _joined(offsets)
 
+    def edge(self, text: str) -> Edge:
+        """
+        The tokens up to the last boundary that no piece spans, in the last line as it is normalised.
+
+        A last blank, which the normalisation may remove, counts: more text may follow it.
+        """
+        head, line_end, line = _readable(text).rpartition("\n")
+        if not line:
+            return Edge(self.encode(text))
+        read = self._processor.normalize(line + _MORE).rpartition(_MORE)[0].replace("▁", " ")
+        latest = len(
+            read.rstrip(" ") if self._settings.remove_extra_blanks else read
+        )  # the line may end here
+        if self._settings.model_type == WORD:
+            boundary = max(read.rfind(" ", 0, latest + 1), 0)
+        else:
+            boundary = self._by_spelling.last_boundary(read, latest)
+        if len(read) - boundary > LONGEST_REST:
+            _, begins = tokens_of(self._plain.encode(read[boundary:], out_type="serialized_proto"))
+            boundary += late_token(character_of_each_byte(read[boundary:])[begins], len(read) - boundary)
+        ids, rest = self._plain.encode([read[:boundary], read[boundary:]], num_threads=1)
+        certain = np.concatenate([self.encode(head + line_end), np.array(ids, np.int64)])
+        if boundary == len(read):
+            return Edge(certain)
+        return Edge(certain, PiecesRest(read[boundary:].encode(), np.array(rest), self._by_spelling))
+
     def piece(self, token: int) -> str:
         """The text of a piece, with a blank for ▁; for a byte that is part of a character, its escape."""
         return self._spellings[token]
@@ -191,6 +222,24 @@ class SentencePieceTokenizer(TrainedTokenizer):
         except ValueError as error:
             raise damaged("its SentencePiece model is not base64") from error
         return cls(model)
+
+    @cached_property
+    def _by_spelling(self) -> Spellings:
+        """The pieces that stand for a text, by how they begin."""
+        return Spellings(
+            [
+                b"" if piece.kind in (UNKNOWN, CONTROL) else spelling.encode("utf-8", "surrogateescape")
+                for piece, spelling in zip(self._pieces, self._spellings, strict=False)
+            ]
+        )
+
+    @cached_property
+    def _plain(self) -> Any:
+        """SentencePiece for a text that is normalised already."""
+        return processor_of(
+            self._pieces,
+            self._settings._replace(charsmap=b"", add_dummy_prefix=False, remove_extra_blanks=False),
+        )
 
     @cached_property
     def _processor(self) -> Any:

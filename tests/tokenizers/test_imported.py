@@ -464,3 +464,40 @@ def used_or_refused(damaged: bytes) -> None:
         tokenizer.decode(range(tokenizer.vocabulary_size))
     except LmgenError as error:
         assert "damaged" in str(error)  # noqa: PT017 - either is right
+
+
+class TestUnfinishedTexts:
+    """Their tokens are those that every longer text begins with, up to where their rest begins."""
+
+    @every_kind
+    @unhurried
+    @given(before=TEXTS, after=TEXTS)
+    def test_no_longer_text_moves_the_tokens_before_the_rest(
+        self, kind: str, before: str, after: str
+    ) -> None:
+        tokenizer = imported(kind)
+        certain = tokenizer.edge(before).ids.tolist()
+        assert tokenizer.encode(f"{before}{after}x")[: len(certain)].tolist() == certain
+
+    @pytest.mark.parametrize(("text", "rest"), [("the cat ", " "), ("the c", " c"), ("the dog\nthe c", " c")])
+    @pytest.mark.parametrize("kind", ["defaults", "word", "as-llama", "bytes", "no-prefix"])
+    def test_the_rest_begins_with_the_blank_of_the_last_word(self, kind: str, text: str, rest: str) -> None:
+        edge = imported(kind).edge(text)
+        assert edge.rest is not None
+        assert edge.rest.spelling.decode() == rest
+
+    def test_a_blank_may_belong_to_the_word_before_it(self) -> None:
+        edge = imported("suffix").edge("the cat ")
+        assert edge.rest is not None
+        assert edge.rest.spelling.decode().endswith("t ")
+
+    def test_a_line_without_text_has_no_rest(self) -> None:
+        for text in ("", "the cat\n"):
+            edge = imported("defaults").edge(text)
+            assert edge.rest is None
+            assert edge.ids.tolist() == imported("defaults").encode(text).tolist()
+
+    def test_a_long_rest_is_cut_at_a_token(self) -> None:
+        edge = imported("defaults").edge("c" + "at" * 300)
+        assert edge.rest is not None
+        assert len(edge.rest.spelling) <= 64

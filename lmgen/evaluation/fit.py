@@ -1,0 +1,421 @@
+r"""
+Whether a text is written as the text was that a model knows: its line ends, normal form, letters.
+
+A misfit costs much and does not show: in a model of lines that end in "\n" every "\r" is unknown, and so is
+every "é" that is "e" and a combining accent to a model that has seen the single character. So the beginning
+of a text is also read as it would be with other line ends, in another normal form and so on. Where that
+leaves clearly fewer tokens unknown, or clearly fewer bits to predict the text by, a note says so.
+
+What is compared are sums over the same passages, so another number of characters or tokens does not matter.
+Nothing is scored unless a text has something to change: an LF text in NFC costs one probe of 1,500
+characters, and only where the tokenizer can spell "\r".
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from lmgen.errors import CorpusError, NumericalError
+from lmgen.evaluation.scoring import score_each
+from lmgen.models.base import LanguageModel
+from lmgen.text.config import ReadingConfig
+from lmgen.text.units import UNIT_END
+from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.pieces import escape
+from lmgen.tokenizers.reading import read_text
+
+SAMPLE = 20_000
+"""The characters at the beginning of a text that are looked at."""
+
+SCORED = 4_000
+"""How many of them a model scores, where unknown tokens alone do not tell."""
+
+PROBED = 1_500
+"""How many of them a model scores to find out whether it expects what the text has none of, such as `\\r`."""
+
+PASSAGE = 400
+"""The least characters of a passage; passages are scored side by side."""
+
+FOREIGN = 0.2
+"""From this share of letters on that no token of a model contains, a text is called foreign to it."""
+
+_LINE = re.compile(rf"[^\r\n{UNIT_END}]*(?:\r\n|[\r\n{UNIT_END}]|$)")
+
+_CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
+"""The characters that Windows' Western encoding has in place of C1 control characters."""
+
+_CONTINUED = rf"[\x80-\xbf{_CP1252}]"
+
+_MISREAD = re.compile(rf"[\xc2-\xdf]{_CONTINUED}|[\xe0-\xef]{_CONTINUED}{{2}}|[\xf0-\xf4]{_CONTINUED}{{3}}")
+"""A character in UTF-8, each of its bytes taken for a character of CP1252."""
+
+Passages = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another way to read a text."""
+
+    said: str
+    """As in "in NFC 12 would be unknown"."""
+
+    apply: Callable[[str], str]
+
+    remedy: str
+    """What to do about a text that a finished model is given: a flag, or advice in words."""
+
+    in_training: str = ""
+    """The same about a held-out text, before training, if that is something else."""
+
+    unknown: float = 0.0
+    """The least share of tokens that are known thanks to it, to be worth a note."""
+
+    saving: float = 0.03
+    """The least share of bits that it saves, where unknown tokens do not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """In what way a text does not fit a model, in words."""
+
+    problem: str
+    """As "4,000 of 4,800 words are unknown"; empty if only bits tell."""
+
+    instead: str
+    """As "in NFC 12 would be"; empty if nothing is known that helps."""
+
+    counts_all: bool
+    """Whether `problem` counts the unknown tokens of the whole text."""
+
+    changes: tuple[Change, ...] = ()
+
+    def remedy(self, *, in_training: bool = False) -> str:
+        """`instead`, with the flags that do it: "in NFC 12 would be (--normalize nfc)"."""
+        advice = [(in_training and change.in_training) or change.remedy for change in self.changes]
+        flags = [each for each in advice if each.startswith("--")]
+        words = [each for each in advice if not each.startswith("--")]
+        shown = "; ".join([" ".join(flags), *words] if flags else words)
+        return f"{self.instead} ({shown})" if shown else self.instead
+
+    def note(self, name: str, *, in_training: bool = False) -> str:
+        """The whole note on the text of that name."""
+        remedy = self.remedy(in_training=in_training)
+        if not self.problem:
+            return f"{name} does not fit the model: {remedy}"
+        return f"{name}: {'; '.join(filter(None, [self.problem, remedy]))}"
+
+    def added_to(self, note: str) -> str:
+        """A note that counts the unknown tokens of the whole text, with what is known about them."""
+        return "; ".join(filter(None, [note, "" if self.counts_all else self.problem, self.remedy()]))
+
+
+class FitCheck:
+    """Watches a text on its way to be scored and looks at its beginning."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        tokenizer: Tokenizer,
+        on_misfit: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            model: scores passages, where unknown tokens alone do not tell.
+            tokenizer: its own.
+            on_misfit: called once if the text does not fit, when enough of it has passed.
+        """
+        self.misfit: Misfit | None = None
+        self._model, self._tokenizer, self._on_misfit = model, tokenizer, on_misfit
+
+    def passing(self, chunks: Iterable[str]) -> Iterator[str]:
+        """Pass chunks through unchanged."""
+        held: list[str] | None = []
+        length = 0
+        for chunk in chunks:
+            if held is not None:
+                held.append(chunk[: SAMPLE + 1 - length])
+                length += len(held[-1])
+                if length > SAMPLE:
+                    self._look("".join(held))
+                    held = None
+            yield chunk
+        if held:
+            self._look("".join(held))
+
+    def _look(self, beginning: str) -> None:
+        self.misfit = misfit(self._model, self._tokenizer, beginning)
+        if self.misfit:
+            self._on_misfit()
+
+
+def misfit(model: LanguageModel | None, tokenizer: Tokenizer, beginning: str) -> Misfit | None:
+    """
+    In what way a text does not fit a model; None if it fits, or if nothing can be said.
+
+    Args:
+        model: None: only unknown tokens are counted.
+        tokenizer: the model's own.
+        beginning: of the text; more than `SAMPLE` characters say that the text goes on after those.
+    """
+    sample = read_text(beginning[:SAMPLE], tokenizer.reading)
+    comparison = _Comparison(model, tokenizer, passages(sample), goes_on=len(beginning) > SAMPLE)
+    try:
+        return comparison.misfit()
+    except (NumericalError, CorpusError):  # whoever scores the whole text reports it, with its place
+        return None
+
+
+def beginning_of(chunks: Iterable[str]) -> str:
+    """As much of a text as `misfit` wants to see."""
+    lengths = [0]
+    held = []
+    for chunk in takewhile(lambda _: lengths[0] <= SAMPLE, chunks):
+        held.append(chunk)
+        lengths[0] += len(chunk)
+    return "".join(held)[: SAMPLE + 1]
+
+
+def passages(sample: str) -> list[str]:
+    r"""
+    A text cut into whole lines of at least `PASSAGE` characters together; a long line after white space.
+
+    Lines end in any line end, so that the passages stay the same when line ends are changed.
+    """
+    cut: list[str] = []
+    for line in _LINE.findall(sample):
+        pieces = _pieces(line)
+        if cut and len(cut[-1]) < PASSAGE and pieces:
+            cut[-1] += pieces.pop(0)
+        cut += pieces
+    return cut
+
+
+def _pieces(line: str) -> list[str]:
+    """A line in pieces, each cut after white space, if there is any, and before no combining character."""
+    pieces = []
+    begin = 0
+    while begin < len(line):
+        end = begin + PASSAGE
+        while end < len(line) and not line[end - 1].isspace() and end < begin + 2 * PASSAGE:
+            end += 1
+        while end < len(line) and unicodedata.combining(line[end]):
+            end += 1
+        pieces.append(line[begin:end])
+        begin = end
+    return pieces
+
+
+class _Comparison:
+    """The beginning of a text as it is, beside other readings of it."""
+
+    def __init__(
+        self, model: LanguageModel | None, tokenizer: Tokenizer, text: Passages, *, goes_on: bool
+    ) -> None:
+        self._model, self._tokenizer, self._text = model, tokenizer, text
+        self._goes_on = goes_on
+        self._tokens, self._unknown = self._count(text)
+        self._scored: dict[tuple[str, ...], float] = {}
+
+    def misfit(self) -> Misfit | None:
+        """The changes that make the text fit, else what is foreign in it."""
+        changes, text = self._mended()
+        if not changes:
+            changes, text = self._best_of(_other_ways(self._text, self._tokenizer))
+        return self._described(changes, text) if changes else self._foreign()
+
+    def _mended(self) -> tuple[list[Change], Passages]:
+        """The changes that mend the text one after another, and the text after them."""
+        changes, text = list[Change](), self._text
+        for change in _mends(self._text):
+            other = [change.apply(passage) for passage in text]
+            if self._helps(change, text, other, SCORED):
+                if change.said == "in NFKC" and changes and changes[-1].said == "in NFC":
+                    changes.pop()  # NFKC does what NFC does, and more
+                changes.append(change)
+                text = other
+        return changes, text
+
+    def _best_of(self, changes: Iterable[Change]) -> tuple[list[Change], Passages]:
+        """The first of some changes that helps."""
+        for change in changes:
+            other = [change.apply(passage) for passage in self._text]
+            if self._helps(change, self._text, other, PROBED):
+                return [change], other
+        return [], self._text
+
+    def _helps(self, change: Change, text: Passages, other: Passages, characters: int) -> bool:
+        """Whether a text is clearly easier for the model after a change."""
+        if text == other:
+            return False
+        (_, unknown), (_, left) = self._count(text), self._count(other)
+        known = unknown - left
+        if known > 0 and left <= unknown / 2 and known >= change.unknown * self._tokens:
+            return True
+        if self._model is None or known < 0 or (change.unknown and self._tokenizer.unknown is not None):
+            return False
+        number = _covering(text, characters)
+        return self._nats(other[:number]) < self._nats(text[:number]) * (1 - change.saving)
+
+    def _count(self, text: Passages) -> tuple[int, int]:
+        """The tokens of a text, without the ends of lines and units, and how many of them are unknown."""
+        tokens = unknown = 0
+        ends = {self._tokenizer.line_end, self._tokenizer.end} - {None}
+        for passage in text:
+            ids = self._tokenizer.encode(passage)
+            unknown += int(self._tokenizer.unknown_among(passage, ids).sum())
+            tokens += len(ids) - sum(int((ids == end).sum()) for end in ends)
+        return tokens, unknown
+
+    def _nats(self, text: Passages) -> float:
+        """What a text costs the model, each passage read afresh."""
+        assert self._model is not None
+        key = tuple(text)
+        if key not in self._scored:
+            encoded = [ids for ids in map(self._tokenizer.encode, text) if len(ids)]
+            self._scored[key] = sum(float(nats.sum()) for nats in score_each(self._model, encoded))
+        return self._scored[key]
+
+    def _described(self, changes: Sequence[Change], text: Passages) -> Misfit:
+        said = " and ".join(change.said for change in changes)
+        left = self._count(text)[1]
+        if left < self._unknown:
+            problem = f"{self._unknown:,} of {self._counted()} are unknown"
+            instead = f"{said} {f'{left:,}' if left else 'none'} would be"
+            return Misfit(problem, instead, not self._goes_on, tuple(changes))
+        number = _covering(self._text, SCORED)
+        saved = 1 - self._nats(text[:number]) / self._nats(self._text[:number])
+        instead = f"{said} it would take {saved:.0%} fewer bits"
+        return Misfit("", instead, counts_all=False, changes=tuple(changes))
+
+    def _counted(self) -> str:
+        kind = {"word": "words", "char": "characters"}.get(self._tokenizer.name, "tokens")
+        return f"{'the first ' if self._goes_on else ''}{self._tokens:,} {kind}"
+
+    def _foreign(self) -> Misfit | None:
+        """A text in letters that are in no token, if many are."""
+        knows_all = self._tokenizer.unknown is not None and self._unknown < FOREIGN / 2 * self._tokens
+        letters = Counter(c for passage in self._text for c in passage if c.isalpha())
+        if self._tokenizer.name == "byte" or knows_all or not letters:
+            return None
+        pieces = map(self._tokenizer.piece, range(self._tokenizer.vocabulary_size))
+        known = set[str]().union(*pieces)
+        foreign = Counter({c: n for c, n in letters.items() if not known & {c, c.lower()}})
+        share = foreign.total() / letters.total()
+        if share < FOREIGN:
+            return None
+        scripts = Counter[str]()
+        for c, n in foreign.items():
+            scripts[unicodedata.name(c, "unnamed").split()[0].capitalize()] += n
+        shown = ", ".join(repr(c) for c, _ in foreign.most_common(5))
+        problem = (
+            f"{share:.0%} of its letters are such that the model never saw, most of them "
+            f"{scripts.most_common(1)[0][0]}: {shown}"
+        )
+        return Misfit(problem, "", counts_all=False)
+
+
+def _mends(text: Passages) -> Iterator[Change]:
+    """What could be amiss in a text, by what it has in it."""
+    whole = "".join(text)
+    if "\ufeff" in whole:
+        yield Change(
+            "without the byte order marks inside it",
+            lambda passage: passage.replace("\ufeff", ""),
+            "remove them: sed 's/\\xef\\xbb\\xbf//g'",
+        )
+    if _MISREAD.search(whole):
+        yield Change(
+            "with such as Ã© mended to é",
+            _as_written,
+            "it was read in a wrong encoding once; iconv -f UTF-8 -t CP1252 takes that back",
+        )
+    if "\r" in whole:
+        found = "\r\n" if "\r\n" in whole else "\r"
+        yield Change(
+            rf"with line ends \n in place of {escape(found)}",
+            lambda passage: read_text(passage, ReadingConfig(newlines="lf")),
+            "--newlines lf",
+        )
+    for form in ("nfc", "nfkc"):
+        yield Change(
+            f"in {form.upper()}",
+            lambda passage, form=form: read_text(passage, ReadingConfig(normalize=form)),  # type: ignore[misc]
+            f"--normalize {form}",
+        )
+
+
+def _other_ways(text: Passages, tokenizer: Tokenizer) -> Iterator[Change]:
+    """How the model's own text may be written, where it is the text given that is the plainer one."""
+    whole = "".join(text)
+    folds = tokenizer.name in ("char", "word")
+    if "\n" in whole and "\r" not in whole and _can_spell(tokenizer, "\r"):
+        end = "\r\n" if _can_spell(tokenizer, "\n") else "\r"
+        yield Change(
+            f"with line ends {escape(end)}, as the model's text has them,",
+            lambda passage: passage.replace("\n", end),
+            "a model trained with --newlines lf reads both alike",
+            "--newlines lf",
+        )
+    if not whole.isascii():
+        yield Change(
+            "in NFD",
+            lambda passage: unicodedata.normalize("NFD", passage),
+            "a model trained with --normalize nfc reads both alike",
+            "--normalize nfc",
+        )
+    for said, apply in (("in lower case", str.lower), ("in upper case", str.upper)):
+        if said == "in lower case" and not folds and not _shouts(whole):
+            continue
+        yield Change(
+            said,
+            apply,
+            "a model trained with --lowercase reads both alike" if folds else f"give it {said}",
+            in_training="--lowercase" if folds else "",
+            unknown=0.05 if tokenizer.name == "word" else 0.01,
+            saving=0.2,
+        )
+
+
+def _can_spell(tokenizer: Tokenizer, character: str) -> bool:
+    """Whether a tokenizer has a token for a character, or spells it by other tokens."""
+    ids = tokenizer.encode(character)
+    return len(ids) > 0 and not tokenizer.unknown_among(character, ids).any()
+
+
+def _shouts(text: str) -> bool:
+    """Whether most letters that have a case are capitals."""
+    capitals, small = sum(map(str.isupper, text)), sum(map(str.islower, text))
+    return capitals > small
+
+
+def _as_written(text: str) -> str:
+    """
+    A text in which UTF-8 was taken for CP1252: "cafÃ©" -> "café". What is no such text stays as it is.
+    """
+
+    def again(found: re.Match[str]) -> str:
+        try:
+            written = b"".join(_byte_of(character) for character in found[0])
+            return written.decode("utf-8")
+        except UnicodeError:
+            return found[0]
+
+    return _MISREAD.sub(again, text)
+
+
+def _byte_of(character: str) -> bytes:
+    """The byte that CP1252 reads as this character, or Latin-1 where CP1252 has none."""
+    return character.encode("latin-1" if character < "\u0100" else "cp1252")
+
+
+def _covering(text: Passages, characters: int) -> int:
+    """How many passages it takes to have that many characters; all of a short text."""
+    length = 0
+    for number, passage in enumerate(text, 1):
+        length += len(passage)
+        if length >= characters:
+            return number
+    return len(text)

@@ -42,7 +42,7 @@ def next_(
     with report.reported_errors():
         model, text = _model_and_text(arguments)
         opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
-        note_unknown(opened.tokenizer, text)
+        note_unknown(opened, text)
         tokens = opened.next(text, top)
         with TextOutput() as output:
             output.write(_json(text, tokens) if json else _table(opened.tokenizer, tokens))

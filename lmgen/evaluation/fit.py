@@ -7,7 +7,7 @@ of a text is also read as it would be with other line ends, in another normal fo
 leaves clearly fewer tokens unknown, or clearly fewer bits to predict the text by, a note says so.
 
 What is compared are sums over the same passages, so another number of characters or tokens does not matter.
-Nothing is scored unless a text has something to change: an LF text in NFC costs one probe of 1,500
+Nothing is scored unless a text has something to change: an LF text in NFC costs one probe of 1,000
 characters, and only where the tokenizer can spell "\r".
 """
 
@@ -30,13 +30,13 @@ from lmgen.tokenizers.reading import read_text
 SAMPLE = 20_000
 """The characters at the beginning of a text that are looked at."""
 
-SCORED = 4_000
+SCORED = 3_000
 """How many of them a model scores, where unknown tokens alone do not tell."""
 
-PROBED = 1_500
+PROBED = 1_000
 """How many of them a model scores to find out whether it expects what the text has none of, such as `\\r`."""
 
-PASSAGE = 400
+PASSAGE = 250
 """The least characters of a passage; passages are scored side by side."""
 
 FOREIGN = 0.2
@@ -160,10 +160,24 @@ def misfit(model: LanguageModel | None, tokenizer: Tokenizer, beginning: str) ->
         tokenizer: the model's own.
         beginning: of the text; more than `SAMPLE` characters say that the text goes on after those.
     """
+    return _compared(model, tokenizer, beginning, lambda comparison: comparison.misfit())
+
+
+def mended(model: LanguageModel, tokenizer: Tokenizer, prompt: str) -> Misfit | None:
+    """As `misfit`, for a text that is too short to tell more than what is amiss in it."""
+    return _compared(model, tokenizer, prompt, lambda comparison: comparison.mended())
+
+
+def _compared(
+    model: LanguageModel | None,
+    tokenizer: Tokenizer,
+    beginning: str,
+    look: Callable[["_Comparison"], Misfit | None],
+) -> Misfit | None:
     sample = read_text(beginning[:SAMPLE], tokenizer.reading)
     comparison = _Comparison(model, tokenizer, passages(sample), goes_on=len(beginning) > SAMPLE)
     try:
-        return comparison.misfit()
+        return look(comparison)
     except (NumericalError, CorpusError):  # whoever scores the whole text reports it, with its place
         return None
 
@@ -226,6 +240,11 @@ class _Comparison:
             changes, text = self._best_of(_other_ways(self._text, self._tokenizer))
         return self._described(changes, text) if changes else self._foreign()
 
+    def mended(self) -> Misfit | None:
+        """The changes that mend what is amiss in the text itself."""
+        changes, text = self._mended()
+        return self._described(changes, text) if changes else None
+
     def _mended(self) -> tuple[list[Change], Passages]:
         """The changes that mend the text one after another, and the text after them."""
         changes, text = list[Change](), self._text
@@ -240,8 +259,12 @@ class _Comparison:
 
     def _best_of(self, changes: Iterable[Change]) -> tuple[list[Change], Passages]:
         """The first of some changes that helps."""
-        for change in changes:
-            other = [change.apply(passage) for passage in self._text]
+        others = [(change, [change.apply(passage) for passage in self._text]) for change in changes]
+        changed = [other for change, other in others if other != self._text and self._by_bits(change)]
+        if changed:
+            number = _covering(self._text, PROBED)
+            self._score([text[:number] for text in (self._text, *changed)])
+        for change, other in others:
             if self._helps(change, self._text, other, PROBED):
                 return [change], other
         return [], self._text
@@ -254,10 +277,15 @@ class _Comparison:
         known = unknown - left
         if known > 0 and left <= unknown / 2 and known >= change.unknown * self._tokens:
             return True
-        if self._model is None or known < 0 or (change.unknown and self._tokenizer.unknown is not None):
+        if known < 0 or not self._by_bits(change):
             return False
         number = _covering(text, characters)
-        return self._nats(other[:number]) < self._nats(text[:number]) * (1 - change.saving)
+        before, after = self._score([text[:number], other[:number]])
+        return after < before * (1 - change.saving)
+
+    def _by_bits(self, change: Change) -> bool:
+        """Whether bits tell where unknown tokens do not; those alone count for a change of many letters."""
+        return self._model is not None and not (change.unknown and self._tokenizer.unknown is not None)
 
     def _count(self, text: Passages) -> tuple[int, int]:
         """The tokens of a text, without the ends of lines and units, and how many of them are unknown."""
@@ -269,14 +297,15 @@ class _Comparison:
             tokens += len(ids) - sum(int((ids == end).sum()) for end in ends)
         return tokens, unknown
 
-    def _nats(self, text: Passages) -> float:
-        """What a text costs the model, each passage read afresh."""
+    def _score(self, texts: Sequence[Passages]) -> list[float]:
+        """What each of some texts costs the model in nats, all passages read afresh and side by side."""
         assert self._model is not None
-        key = tuple(text)
-        if key not in self._scored:
-            encoded = [ids for ids in map(self._tokenizer.encode, text) if len(ids)]
-            self._scored[key] = sum(float(nats.sum()) for nats in score_each(self._model, encoded))
-        return self._scored[key]
+        new = [text for text in texts if tuple(text) not in self._scored]
+        encoded = [[ids for ids in map(self._tokenizer.encode, text) if len(ids)] for text in new]
+        nats = iter(score_each(self._model, [ids for of_text in encoded for ids in of_text]))
+        for text, of_text in zip(new, encoded, strict=True):
+            self._scored[tuple(text)] = sum(float(next(nats).sum()) for _ in of_text)
+        return [self._scored[tuple(text)] for text in texts]
 
     def _described(self, changes: Sequence[Change], text: Passages) -> Misfit:
         said = " and ".join(change.said for change in changes)
@@ -286,8 +315,8 @@ class _Comparison:
             instead = f"{said} {f'{left:,}' if left else 'none'} would be"
             return Misfit(problem, instead, not self._goes_on, tuple(changes))
         number = _covering(self._text, SCORED)
-        saved = 1 - self._nats(text[:number]) / self._nats(self._text[:number])
-        instead = f"{said} it would take {saved:.0%} fewer bits"
+        before, after = self._score([self._text[:number], text[:number]])
+        instead = f"{said} it would take {1 - after / before:.0%} fewer bits"
         return Misfit("", instead, counts_all=False, changes=tuple(changes))
 
     def _counted(self) -> str:

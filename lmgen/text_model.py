@@ -305,7 +305,10 @@ class TextModel:
         if reading is not None:
             opened = [read_alike(text, reading) for text in opened]
         names = [text.name if isinstance(text, Text) else str(text) for text in wanted]
-        return [replace(text, name=name) for text, name in zip(opened, names, strict=True)]
+        return [
+            replace(text, name=name).in_units(self.tokenizer.unit)
+            for text, name in zip(opened, names, strict=True)
+        ]
 
     def _held_out(self, on_note: Callable[[str], None]) -> Path:
         text = None if self.run is None else self.run.held_out_text
@@ -423,6 +426,7 @@ class TextModel:
             "model": str(self.path),
             "bytes": self.path.stat().st_size if self.is_saved else None,
             "tokenizer": self.tokenizer.name,
+            "reading": self.tokenizer.reading.to_json(),
             "weights": self.weights,
             **self.model.describe(),
             "training": self.training,

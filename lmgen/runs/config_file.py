@@ -60,8 +60,8 @@ def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
         refuse_contradictions(given, origin)
     preset = preset_settings(asked, {**shape, **given}.get("tokenizer"), where)
     chosen = {**preset, **given}
-    regularization = origin.regularization_beside(chosen) if origin else {}
-    return RunConfig.from_settings({**regularization, **chosen, **shape}, where, asked)
+    inherited = {**origin.regularization_beside(chosen), **origin.reading} if origin else {}
+    return RunConfig.from_settings({**inherited, **chosen, **shape}, where, asked)
 
 
 def read_config(path: Path) -> dict[str, Any]:

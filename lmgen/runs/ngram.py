@@ -15,6 +15,7 @@ from lmgen.files import refuse_existing
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.arpa import read_arpa
 from lmgen.runs.config import RunConfig
+from lmgen.runs.corpus_notes import corpus_notes, held_out_notes
 from lmgen.runs.events import BaselineFitted
 from lmgen.text.corpora import Corpus, open_corpus
 from lmgen.tokenizers.registry import TOKENIZERS
@@ -82,6 +83,7 @@ def fit_ngram(
         prepared = prepare(opened, config.held_out, config.tokenizer, run, reading=config.reading)
         model = fit_on_run(run, prepared.tokenizer, order, prune)
         nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size))
+        misfits = held_out_notes(run, prepared.tokenizer, model)
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
     return FittedNgram(
         model=str(out),
@@ -90,7 +92,7 @@ def fit_ngram(
         ngrams=tuple(model.counts),
         train_tokens=prepared.train.tokens,
         valid_nats_per_token=nats,
-        notes=(*prepared.notes, *model.notes),
+        notes=(*prepared.notes, *corpus_notes(config, opened), *misfits, *model.notes),
     )
 
 
@@ -134,7 +136,8 @@ def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_toke
     model = fit_on_run(run, prepared.tokenizer, order)
     nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size), limit=evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
-    return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
+    misfits = held_out_notes(run, prepared.tokenizer, model)
+    return BaselineFitted(order, sum(model.counts), nats, (*misfits, *model.notes))
 
 
 def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus:

@@ -74,14 +74,14 @@ class ReadingTokenizer(Tokenizer):
     def encode(self, text: str) -> IdArray:
         """The ids of a text; at each end of a unit the id `end`."""
         text = read_text(text, self.reading)
-        if self.end == self.inner.line_end or self._mark not in text:
+        if self.end in (None, self.inner.line_end) or self._mark not in text:
             return self._outer(self.inner.encode(text))
         return self._encode_units(text)[0]
 
     def encode_with_offsets(self, text: str) -> tuple[IdArray, IdArray]:
         """As `encode`; positions are those in the text as it is read."""
         text = read_text(text, self.reading)
-        if self.end == self.inner.line_end or self._mark not in text:
+        if self.end in (None, self.inner.line_end) or self._mark not in text:
             ids, offsets = self.inner.encode_with_offsets(text)
             return self._outer(ids), offsets
         return self._encode_units(text)
@@ -178,6 +178,17 @@ _FORMS: dict[str, Literal["NFC", "NFKC"]] = {"nfc": "NFC", "nfkc": "NFKC"}
 def is_plain(reading: ReadingConfig) -> bool:
     """Whether a text is read as it is, as one document."""
     return reading.to_json() == ReadingConfig().to_json()
+
+
+def with_reading(tokenizer: Tokenizer, reading: ReadingConfig) -> Tokenizer:
+    """The same tokens of texts that are read with other line ends, or in another normal form."""
+    known = tokenizer.reading
+    other = replace(known, newlines=reading.newlines, normalize=reading.normalize)
+    if other == known:
+        return tokenizer
+    if isinstance(tokenizer, ReadingTokenizer):
+        return ReadingTokenizer(tokenizer.inner, other, tokenizer.end)
+    return ReadingTokenizer(tokenizer, other)
 
 
 def read_text(text: str, reading: ReadingConfig) -> str:

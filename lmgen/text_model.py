@@ -19,7 +19,7 @@ from lmgen.models.model_file import SavedModel, load_model, save_model
 from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import Text, open_text
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.reading import read_alike
+from lmgen.tokenizers.reading import read_alike, read_text
 
 if TYPE_CHECKING:
     from lmgen.evaluation.comparison import Score, Unit
@@ -203,7 +203,8 @@ class TextModel:
         """
         from lmgen.evaluation.perplexity import score_text
 
-        return score_text(self.model, self.tokenizer, [text], "text", exact=exact)
+        read = read_text(text, self.tokenizer.reading)
+        return score_text(self.model, self.tokenizer, [read], "text", exact=exact)
 
     @overload
     def perplexity(

@@ -34,6 +34,7 @@ from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.text.sources import Text
 from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.reading import read_alike
 
 Unit = Literal["document", "line", "token"]
 """What one score covers. A line is scored as a text of its own."""
@@ -101,7 +102,8 @@ class Comparison:
             CorpusError: a text cannot be read, or is empty.
             NumericalError: a model's score is not a finite number.
         """
-        for text in texts:
+        for given in texts:
+            text = read_alike(given, self._tokenizer.reading)  # so that what is counted is what is scored
             yield from self._documents(text) if self._by == "document" else self._parts(text)
 
     def _documents(self, text: Text) -> Iterator[TextScore]:

@@ -17,11 +17,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from math import log
 
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation.scoring import score_each
 from lmgen.models.base import LanguageModel
 from lmgen.text.config import ReadingConfig
+from lmgen.text.counts import byte_length
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.pieces import escape
@@ -42,6 +44,9 @@ PASSAGE = 250
 FOREIGN = 0.2
 """From this share of letters on that no token of a model contains, a text is called foreign to it."""
 
+IDLE_BITS = 9
+"""From so many bits per byte on a model knows less than nothing of a text: equally likely bytes take 8."""
+
 _LINE = re.compile(rf"[^\r\n{UNIT_END}]*(?:\r\n|[\r\n{UNIT_END}]|$)")
 
 _CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
@@ -51,6 +56,9 @@ _CONTINUED = rf"[\x80-\xbf{_CP1252}]"
 
 _MISREAD = re.compile(rf"[\xc2-\xdf]{_CONTINUED}|[\xe0-\xef]{_CONTINUED}{{2}}|[\xf0-\xf4]{_CONTINUED}{{3}}")
 """A character in UTF-8, each of its bytes taken for a character of CP1252."""
+
+_CONTROL = re.compile(r"[\x80-\x9f]")
+"""Characters that Latin-1 has and CP1252 has not."""
 
 Passages = Sequence[str]
 
@@ -316,18 +324,30 @@ class _Comparison:
             return Misfit(problem, instead, not self._goes_on, tuple(changes))
         number = _covering(self._text, SCORED)
         before, after = self._score([self._text[:number], text[:number]])
-        instead = f"{said} it would take {1 - after / before:.0%} fewer bits"
+        instead = f"{said} it would take {min(1 - after / before, 0.99):.0%} fewer bits"
         return Misfit("", instead, counts_all=False, changes=tuple(changes))
 
     def _counted(self) -> str:
         kind = {"word": "words", "char": "characters"}.get(self._tokenizer.name, "tokens")
         return f"{'the first ' if self._goes_on else ''}{self._tokens:,} {kind}"
 
+    def _unheard_of(self) -> Misfit | None:
+        """A text whose bytes the model predicts worse than if all were equally likely."""
+        text = self._text[: _covering(self._text, PROBED)]
+        length = sum(map(byte_length, text))
+        if self._model is None or not length:
+            return None
+        bits = self._score([text])[0] / log(2) / length
+        problem = f"it takes {bits:.1f} bits per byte, where a model that knows nothing takes 8"
+        return Misfit(problem, "", counts_all=False) if bits > IDLE_BITS else None
+
     def _foreign(self) -> Misfit | None:
         """A text in letters that are in no token, if many are."""
         knows_all = self._tokenizer.unknown is not None and self._unknown < FOREIGN / 2 * self._tokens
         letters = Counter(c for passage in self._text for c in passage if c.isalpha())
-        if self._tokenizer.name == "byte" or knows_all or not letters:
+        if self._tokenizer.name == "byte":
+            return self._unheard_of()
+        if knows_all or not letters:
             return None
         pieces = map(self._tokenizer.piece, range(self._tokenizer.vocabulary_size))
         known = set[str]().union(*pieces)
@@ -356,10 +376,11 @@ def _mends(text: Passages) -> Iterator[Change]:
             "remove them: sed 's/\\xef\\xbb\\xbf//g'",
         )
     if _MISREAD.search(whole):
+        read_as = "LATIN1" if _CONTROL.search(whole) else "CP1252"
         yield Change(
             "with such as Ã© mended to é",
             _as_written,
-            "it was read in a wrong encoding once; iconv -f UTF-8 -t CP1252 takes that back",
+            f"it was read as {read_as} once; iconv -f UTF-8 -t {read_as} takes that back",
         )
     if "\r" in whole:
         found = "\r\n" if "\r\n" in whole else "\r"

@@ -7,11 +7,11 @@ Only the beginning of the corpus is looked at.
 import re
 from collections.abc import Iterator
 
-from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.evaluation.fit import beginning_of, misfit
 from lmgen.models.base import LanguageModel
 from lmgen.runs.config import RunConfig
+from lmgen.runs.finetuning import Origin
 from lmgen.text.corpora import Corpus
 from lmgen.text.lists import list_in
 from lmgen.text.sources import Text, cut, open_text
@@ -68,10 +68,10 @@ def held_out_notes(run: RunFolder, tokenizer: Tokenizer, model: LanguageModel | 
     return notes
 
 
-def origin_note(prepared: Prepared, corpus: Corpus, model: LanguageModel) -> list[str]:
+def origin_note(origin: Origin, corpus: Corpus) -> list[str]:
     """In what way the training text does not fit the model that is trained further; one note, or none."""
-    text = corpus.train.in_units(prepared.tokenizer.unit)
-    found = misfit(model, prepared.tokenizer, beginning_of(text.chunks()))
+    text = corpus.train.in_units(origin.tokenizer.unit)
+    found = misfit(origin.model, origin.tokenizer, beginning_of(text.chunks()))
     return [found.note("the training text")] if found else []
 
 

@@ -127,16 +127,20 @@ def convert_arpa(
     )
 
 
-def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int) -> BaselineFitted:
+def fit_baseline(
+    run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int, *, tokenizer_is_new: bool = True
+) -> BaselineFitted:
     """
     Fit the baseline of a run on its training tokens, and save it.
 
-    It is scored on the same tokens of the validation text as the network, the first `evaluation_tokens`.
+    It is scored on the same tokens of the validation text as the network, the first `evaluation_tokens`. If
+    the tokenizer was made for this run, notes tell where held-out text is unlike the training text; what is
+    unlike the text of another run's tokenizer has been told by then.
     """
     model = fit_on_run(run, prepared.tokenizer, order)
     nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size), limit=evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
-    misfits = held_out_notes(run, prepared.tokenizer, model)
+    misfits = held_out_notes(run, prepared.tokenizer, model) if tokenizer_is_new else []
     return BaselineFitted(order, sum(model.counts), nats, (*misfits, *model.notes))
 
 

@@ -72,9 +72,12 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         check_vocabulary=config.network.resolved,
         scored_tokens=training.evaluation_tokens,
     )
-    notes = origin_note(prepared, corpus, origin.model) if origin else corpus_notes(config, corpus)
-    if not baseline_order(config, prepared):  # else the baseline tells more
-        notes += held_out_notes(run, prepared.tokenizer, None)
+    if origin:
+        notes = origin_note(origin, corpus)
+    else:
+        notes = corpus_notes(config, corpus)
+        if not baseline_order(config, prepared):  # else the baseline tells more
+            notes += held_out_notes(run, prepared.tokenizer, None)
     return replace(prepared, notes=(*prepared.notes, *notes))
 
 

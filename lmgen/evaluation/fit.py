@@ -7,8 +7,8 @@ of a text is also read as it would be with other line ends, in another normal fo
 leaves clearly fewer tokens unknown, or clearly fewer bits to predict the text by, a note says so.
 
 What is compared are sums over the same passages, so another number of characters or tokens does not matter.
-Nothing is scored unless a text has something to change: an LF text in NFC costs one probe of 1,000
-characters, and only where the tokenizer can spell "\r".
+A model scores passages only where unknown tokens do not tell, and few: those of a text with something to
+change, and a probe of 1,000 characters where the tokenizer can spell what the text has none of, such as "\r".
 """
 
 import re
@@ -20,13 +20,12 @@ from itertools import takewhile
 from math import log
 
 from lmgen.errors import CorpusError, NumericalError
+from lmgen.evaluation.changes import Change, mends, other_ways
 from lmgen.evaluation.scoring import score_each
 from lmgen.models.base import LanguageModel
-from lmgen.text.config import ReadingConfig
 from lmgen.text.counts import byte_length
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.pieces import escape
 from lmgen.tokenizers.reading import read_text
 
 SAMPLE = 20_000
@@ -49,40 +48,7 @@ IDLE_BITS = 9
 
 _LINE = re.compile(rf"[^\r\n{UNIT_END}]*(?:\r\n|[\r\n{UNIT_END}]|$)")
 
-_CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
-"""The characters that Windows' Western encoding has in place of C1 control characters."""
-
-_CONTINUED = rf"[\x80-\xbf{_CP1252}]"
-
-_MISREAD = re.compile(rf"[\xc2-\xdf]{_CONTINUED}|[\xe0-\xef]{_CONTINUED}{{2}}|[\xf0-\xf4]{_CONTINUED}{{3}}")
-"""A character in UTF-8, each of its bytes taken for a character of CP1252."""
-
-_CONTROL = re.compile(r"[\x80-\x9f]")
-"""Characters that Latin-1 has and CP1252 has not."""
-
 Passages = Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Another way to read a text."""
-
-    said: str
-    """As in "in NFC 12 would be unknown"."""
-
-    apply: Callable[[str], str]
-
-    remedy: str
-    """What to do about a text that a finished model is given: a flag, or advice in words."""
-
-    in_training: str = ""
-    """The same about a held-out text, before training, if that is something else."""
-
-    unknown: float = 0.0
-    """The least share of tokens that are known thanks to it, to be worth a note."""
-
-    saving: float = 0.03
-    """The least share of bits that it saves, where unknown tokens do not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +148,7 @@ def _compared(
     beginning: str,
     look: Callable[["_Comparison"], Misfit | None],
 ) -> Misfit | None:
+    """What is found by looking at the beginning of a text as the tokenizer reads it."""
     sample = read_text(beginning[:SAMPLE], tokenizer.reading)
     comparison = _Comparison(model, tokenizer, passages(sample), goes_on=len(beginning) > SAMPLE)
     try:
@@ -243,27 +210,22 @@ class _Comparison:
 
     def misfit(self) -> Misfit | None:
         """The changes that make the text fit, else what is foreign in it."""
-        changes, text = self._mended()
-        if not changes:
-            changes, text = self._best_of(_other_ways(self._text, self._tokenizer))
-        return self._described(changes, text) if changes else self._foreign()
+        if found := self.mended():
+            return found
+        changes, text = self._best_of(other_ways("".join(self._text), self._tokenizer))
+        return self._described(changes, text, PROBED) if changes else self._foreign()
 
     def mended(self) -> Misfit | None:
         """The changes that mend what is amiss in the text itself."""
-        changes, text = self._mended()
-        return self._described(changes, text) if changes else None
-
-    def _mended(self) -> tuple[list[Change], Passages]:
-        """The changes that mend the text one after another, and the text after them."""
         changes, text = list[Change](), self._text
-        for change in _mends(self._text):
+        for change in mends("".join(self._text)):
             other = [change.apply(passage) for passage in text]
             if self._helps(change, text, other, SCORED):
                 if change.said == "in NFKC" and changes and changes[-1].said == "in NFC":
                     changes.pop()  # NFKC does what NFC does, and more
                 changes.append(change)
                 text = other
-        return changes, text
+        return self._described(changes, text, SCORED) if changes else None
 
     def _best_of(self, changes: Iterable[Change]) -> tuple[list[Change], Passages]:
         """The first of some changes that helps."""
@@ -315,14 +277,14 @@ class _Comparison:
             self._scored[tuple(text)] = sum(float(next(nats).sum()) for _ in of_text)
         return [self._scored[tuple(text)] for text in texts]
 
-    def _described(self, changes: Sequence[Change], text: Passages) -> Misfit:
+    def _described(self, changes: Sequence[Change], text: Passages, characters: int) -> Misfit:
         said = " and ".join(change.said for change in changes)
         left = self._count(text)[1]
         if left < self._unknown:
             problem = f"{self._unknown:,} of {self._counted()} are unknown"
             instead = f"{said} {f'{left:,}' if left else 'none'} would be"
             return Misfit(problem, instead, not self._goes_on, tuple(changes))
-        number = _covering(self._text, SCORED)
+        number = _covering(self._text, characters)
         before, after = self._score([self._text[:number], text[:number]])
         instead = f"{said} it would take {min(1 - after / before, 0.99):.0%} fewer bits"
         return Misfit("", instead, counts_all=False, changes=tuple(changes))
@@ -364,101 +326,6 @@ class _Comparison:
             f"{scripts.most_common(1)[0][0]}: {shown}"
         )
         return Misfit(problem, "", counts_all=False)
-
-
-def _mends(text: Passages) -> Iterator[Change]:
-    """What could be amiss in a text, by what it has in it."""
-    whole = "".join(text)
-    if "\ufeff" in whole:
-        yield Change(
-            "without the byte order marks inside it",
-            lambda passage: passage.replace("\ufeff", ""),
-            "remove them: sed 's/\\xef\\xbb\\xbf//g'",
-        )
-    if _MISREAD.search(whole):
-        read_as = "LATIN1" if _CONTROL.search(whole) else "CP1252"
-        yield Change(
-            "with such as Ã© mended to é",
-            _as_written,
-            f"it was read as {read_as} once; iconv -f UTF-8 -t {read_as} takes that back",
-        )
-    if "\r" in whole:
-        found = "\r\n" if "\r\n" in whole else "\r"
-        yield Change(
-            rf"with line ends \n in place of {escape(found)}",
-            lambda passage: read_text(passage, ReadingConfig(newlines="lf")),
-            "--newlines lf",
-        )
-    for form in ("nfc", "nfkc"):
-        yield Change(
-            f"in {form.upper()}",
-            lambda passage, form=form: read_text(passage, ReadingConfig(normalize=form)),  # type: ignore[misc]
-            f"--normalize {form}",
-        )
-
-
-def _other_ways(text: Passages, tokenizer: Tokenizer) -> Iterator[Change]:
-    """How the model's own text may be written, where it is the text given that is the plainer one."""
-    whole = "".join(text)
-    folds = tokenizer.name in ("char", "word")
-    if "\n" in whole and "\r" not in whole and _can_spell(tokenizer, "\r"):
-        end = "\r\n" if _can_spell(tokenizer, "\n") else "\r"
-        yield Change(
-            f"with line ends {escape(end)}, as the model's text has them,",
-            lambda passage: passage.replace("\n", end),
-            "a model trained with --newlines lf reads both alike",
-            "--newlines lf",
-        )
-    if not whole.isascii():
-        yield Change(
-            "in NFD",
-            lambda passage: unicodedata.normalize("NFD", passage),
-            "a model trained with --normalize nfc reads both alike",
-            "--normalize nfc",
-        )
-    for said, apply in (("in lower case", str.lower), ("in upper case", str.upper)):
-        if said == "in lower case" and not folds and not _shouts(whole):
-            continue
-        yield Change(
-            said,
-            apply,
-            "a model trained with --lowercase reads both alike" if folds else f"give it {said}",
-            in_training="--lowercase" if folds else "",
-            unknown=0.05 if tokenizer.name == "word" else 0.01,
-            saving=0.2,
-        )
-
-
-def _can_spell(tokenizer: Tokenizer, character: str) -> bool:
-    """Whether a tokenizer has a token for a character, or spells it by other tokens."""
-    ids = tokenizer.encode(character)
-    return len(ids) > 0 and not tokenizer.unknown_among(character, ids).any()
-
-
-def _shouts(text: str) -> bool:
-    """Whether most letters that have a case are capitals."""
-    capitals, small = sum(map(str.isupper, text)), sum(map(str.islower, text))
-    return capitals > small
-
-
-def _as_written(text: str) -> str:
-    """
-    A text in which UTF-8 was taken for CP1252: "cafÃ©" -> "café". What is no such text stays as it is.
-    """
-
-    def again(found: re.Match[str]) -> str:
-        try:
-            written = b"".join(_byte_of(character) for character in found[0])
-            return written.decode("utf-8")
-        except UnicodeError:
-            return found[0]
-
-    return _MISREAD.sub(again, text)
-
-
-def _byte_of(character: str) -> bytes:
-    """The byte that CP1252 reads as this character, or Latin-1 where CP1252 has none."""
-    return character.encode("latin-1" if character < "\u0100" else "cp1252")
 
 
 def _covering(text: Passages, characters: int) -> int:

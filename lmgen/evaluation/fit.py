@@ -150,9 +150,8 @@ def _compared(
 ) -> Misfit | None:
     """What is found by looking at the beginning of a text as the tokenizer reads it."""
     sample = read_text(beginning[:SAMPLE], tokenizer.reading)
-    comparison = _Comparison(model, tokenizer, passages(sample), goes_on=len(beginning) > SAMPLE)
     try:
-        return look(comparison)
+        return look(_Comparison(model, tokenizer, passages(sample), goes_on=len(beginning) > SAMPLE))
     except (NumericalError, CorpusError):  # whoever scores the whole text reports it, with its place
         return None
 

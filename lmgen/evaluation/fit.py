@@ -43,6 +43,9 @@ PASSAGE = 250
 FOREIGN = 0.2
 """From this share of letters on that no token of a model contains, a text is called foreign to it."""
 
+LEAST_SAVING = 0.01
+"""The least share of bits that a note gives in numbers."""
+
 IDLE_BITS = 9
 """From so many bits per byte on a model knows less than nothing of a text: equally likely bytes take 8."""
 
@@ -217,7 +220,7 @@ class _Comparison:
     def mended(self) -> Misfit | None:
         """The changes that mend what is amiss in the text itself."""
         changes, text = list[Change](), self._text
-        for change in mends("".join(self._text)):
+        for change in mends("".join(self._text), self._tokenizer):
             other = [change.apply(passage) for passage in text]
             if self._helps(change, text, other, SCORED):
                 if change.said == "in NFKC" and changes and changes[-1].said == "in NFC":
@@ -250,6 +253,9 @@ class _Comparison:
             return False
         number = _covering(text, characters)
         before, after = self._score([text[:number], other[:number]])
+        if change.dearest_line_end:
+            added = self._length(other[:number]) - self._length(text[:number])
+            return after - before < change.dearest_line_end * added
         return after < before * (1 - change.saving)
 
     def _by_bits(self, change: Change) -> bool:
@@ -265,6 +271,10 @@ class _Comparison:
             unknown += int(self._tokenizer.unknown_among(passage, ids).sum())
             tokens += len(ids) - sum(int((ids == end).sum()) for end in ends)
         return tokens, unknown
+
+    def _length(self, text: Passages) -> int:
+        """The tokens of a text, with the ends of lines."""
+        return sum(len(self._tokenizer.encode(passage)) for passage in text)
 
     def _score(self, texts: Sequence[Passages]) -> list[float]:
         """What each of some texts costs the model in nats, all passages read afresh and side by side."""
@@ -285,7 +295,11 @@ class _Comparison:
             return Misfit(problem, instead, not self._goes_on, tuple(changes))
         number = _covering(self._text, characters)
         before, after = self._score([self._text[:number], text[:number]])
-        instead = f"{said} it would take {min(1 - after / before, 0.99):.0%} fewer bits"
+        saved = min(1 - after / before, 0.99)
+        if saved >= LEAST_SAVING:
+            instead = f"{said} it would take {saved:.0%} fewer bits"
+        else:
+            instead = f"{said} its lines would be those that the model knows"
         return Misfit("", instead, counts_all=False, changes=tuple(changes))
 
     def _counted(self) -> str:

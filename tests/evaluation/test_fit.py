@@ -1,5 +1,6 @@
 """A text in other line ends, normal form, case or script than a model's is told apart, and no other."""
 
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -150,6 +151,21 @@ def test_another_text_in_the_same_language_fits(kind: str, fitted: Callable[...,
     other = "".join(f"{line.title()}, or 12: so?\n" for line in sentences(80, seed=5, names=40).splitlines())
 
     assert found(fitted(kind, PLAIN), other) is None
+
+
+def test_lines_that_are_glued_are_told_where_bits_hardly_tell(fitted: Callable[..., TextModel]) -> None:
+    """Line ends that a word model predicts cost about what they save at the words after them."""
+    text = "".join(
+        f"{line}; " * (number % 3) for number, line in enumerate(sentences(1500, names=100).split())
+    )
+    wrapped = textwrap.fill(text, 60) + "\n"
+    result = found(fitted("word", wrapped), cr(wrapped))
+
+    assert result is not None
+    assert result.instead.startswith(r"with line ends \n in place of \r ")
+    assert result.remedy().endswith("(--newlines lf)")
+    assert found(fitted("word", cr(wrapped)), cr(wrapped)) is None
+    assert found(fitted("word", wrapped), wrapped.replace(" ", "\r", 9)) is None
 
 
 def test_the_note_is_in_numbers(fitted: Callable[..., TextModel]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from lmgen.data.named_corpora import MadeCorpus
+    from lmgen.models.network.recurrent import CellDescription
     from lmgen.runs.events import Event
     from lmgen.text.corpora import Listing
     from lmgen.text_model import TextModel
@@ -38,6 +39,7 @@ __all__ = [
     "find_learning_rate",
     "fit_ngram",
     "get_corpus",
+    "list_cells",
     "list_corpora",
     "load",
     "make_corpus",
@@ -69,6 +71,8 @@ def fit_ngram(
 ) -> TextModel:
     """
     Fit an n-gram model with interpolated modified Kneser-Ney smoothing, and open it. Does not import torch.
+
+    It is fitted on the whole corpus, unless `valid` or `test` holds text out or the corpus has its own split.
 
     Args:
         corpus: files, folders or corpus names; default: `python-docs`.
@@ -132,6 +136,13 @@ def list_corpora() -> list[Listing]:
     return listed_corpora()
 
 
+def list_cells() -> list[CellDescription]:
+    """List all recurrent cells, each with its equations, its source and its number of parameters."""
+    from lmgen.models.network.recurrent import described_cells
+
+    return described_cells()
+
+
 def read_corpus(name: str | Path, *, split: Literal["train", "valid", "test"] | None = None) -> Iterator[str]:
     """
     Read the text of a corpus in chunks: `"".join(lmgen.read_corpus("unicode-names"))`.
@@ -184,7 +195,7 @@ def train(
     **settings: Any,
 ) -> TextModel:
     """
-    Train a model, and open the one with the best validation loss.
+    Train a model, and open the one with the best validation loss; with `valid=0`, the last one.
 
     Ctrl-C finishes the current update, saves a checkpoint and raises KeyboardInterrupt; a second Ctrl-C stops
     at once. `lmgen.resume` continues the run, bit for bit as if it had not stopped. Threads other than the

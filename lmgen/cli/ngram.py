@@ -23,7 +23,13 @@ ORDER = 5
 """Default of --order."""
 
 
-@settings_as_options(ReadingConfig, HeldOutConfig, TokenizerConfig)
+VALID_HELP = (
+    "validation text, which the model is not fitted on: a file, or the fraction cut from the corpus's end, 0 "
+    "for none (the corpus's own split, else none)"
+)
+
+
+@settings_as_options(ReadingConfig, HeldOutConfig, TokenizerConfig, helps={"valid": VALID_HELP})
 def ngram(
     corpus: Annotated[
         list[str] | None,
@@ -61,6 +67,8 @@ def ngram(
 ) -> None:
     """
     Fit an n-gram model: interpolated modified Kneser-Ney. It is a MODEL like any other.
+
+    It is fitted on the whole corpus, unless --valid or --test holds text out or the corpus has a split.
 
     lmgen ngram book.txt --order 6 --out book-6.safetensors
     """
@@ -111,6 +119,9 @@ def _thresholds(prune: str | None) -> list[int]:
 
 def _line(fitted: "FittedNgram") -> str:
     line = f"{fitted.model}: {fitted.order}-gram, {sum(fitted.ngrams):,} n-grams"
-    if fitted.valid_nats_per_token is None:
+    if fitted.train_tokens is None:
         return line
+    line += f" of {fitted.train_tokens:,} tokens"
+    if fitted.valid_nats_per_token is None:
+        return f"{line}; not validated (--valid holds text out)"
     return f"{line}; validation perplexity {exp(fitted.valid_nats_per_token):.4g}"

@@ -9,7 +9,7 @@ Each step streams over the text, which is never in memory as a whole.
              tokenizer                     its vocabulary comes from the training text alone
                  │
                  ▼
-    data/train.npy, valid.npy              token ids; valid.txt and test.txt keep the held-out text
+    data/train.npy, valid.npy              token ids; valid.txt and test.txt keep the held-out text, if any
 """
 
 import json
@@ -79,8 +79,9 @@ class Prepared:
     corpus: str
     tokenizer: Tokenizer
     train: Part
-    valid: Part
-    scored: Part
+    valid: Part | None
+    """None if nothing is held out for validation."""
+    scored: Part | None
     """The leading part of the validation text, which is scored in evaluations during training."""
     test: Part | None
     notes: tuple[str, ...] = ()
@@ -148,8 +149,8 @@ def prepare(
         corpus=corpus.name,
         tokenizer=tokenizer,
         train=parts["train"],
-        valid=parts["valid"],
-        scored=_measure_beginning(run.valid_text, parts["valid"], tokenizer, scored_tokens),
+        valid=parts.get("valid"),
+        scored=_measure_beginning(run.valid_text, parts.get("valid"), tokenizer, scored_tokens),
         test=parts.get("test"),
         notes=tuple(notes),
     )
@@ -176,8 +177,8 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
             corpus=str(saved["corpus"]),
             tokenizer=tokenizer_from_json(saved["tokenizer"]),
             train=parts["train"],
-            valid=parts["valid"],
-            scored=parts["valid"],
+            valid=parts.get("valid"),
+            scored=parts.get("valid"),
             test=parts.get("test"),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError) as error:
@@ -284,20 +285,22 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
     )
 
 
-def _measure_beginning(path: Path, whole: Part, tokenizer: Tokenizer, limit: int | None) -> Part:
+def _measure_beginning(
+    path: Path, whole: Part | None, tokenizer: Tokenizer, limit: int | None
+) -> Part | None:
     """
     Size of the first `limit` tokens of a text, with characters counted up to the start of the next token.
 
     Args:
         path: text file written by `prepare`.
-        whole: size of the whole text.
+        whole: size of the whole text; None if there is none.
         tokenizer: tokenizer whose tokens are counted.
         limit: number of tokens; None: the whole text.
 
     Raises:
         ModelError: the text cannot be read.
     """
-    if limit is None or whole.tokens <= limit:
+    if limit is None or whole is None or whole.tokens <= limit:
         return whole
     tokens = unknown = 0
     for ids, offsets in tokenizer.encode_stream_with_offsets(_read_chunks(path)):

@@ -22,7 +22,7 @@ def split_corpus(
     errors: str = "strict",
 ) -> dict[str, Text]:
     """
-    Split a corpus into `train`, `valid` and, if requested, `test`.
+    Split a corpus into `train`, `valid` (unless its fraction is 0) and, if requested, `test`.
 
     A held-out text is a file, the corpus's own, or a fraction from its end. For N characters and fractions
     v and t, training gets the first floor((1 - v - t) N) characters, then comes validation, then test.
@@ -39,9 +39,13 @@ def split_corpus(
         ConfigError: a fraction is out of range, or the fractions leave no training text.
     """
     reading = reading or ReadingConfig()
-    valid = _held_out("valid", held_out, corpus, reading, errors) or VALID_FRACTION
+    valid = _held_out("valid", held_out, corpus, reading, errors)
+    if valid is None:
+        valid = VALID_FRACTION
     test = _held_out("test", held_out, corpus, reading, errors)
-    shares = {name: part for name, part in (("valid", valid), ("test", test)) if isinstance(part, float)}
+    shares = {
+        name: part for name, part in (("valid", valid), ("test", test)) if isinstance(part, float) and part
+    }
     if sum(shares.values()) >= 1:
         raise ConfigError(
             f"{' and '.join(f'{name} {share}' for name, share in shares.items())} leave nothing to train on; "
@@ -61,7 +65,7 @@ def _held_out(
     name: str, held_out: HeldOutConfig, corpus: Corpus, reading: ReadingConfig, errors: str
 ) -> Text | float | None:
     """
-    The `valid` or `test` part: a text, a fraction of the corpus, or None.
+    The `valid` or `test` part: a text, a fraction of the corpus (0: nothing is held out), or None.
 
     The user's setting comes first, then the corpus's own text, then the fraction in its recipe.
     """
@@ -69,13 +73,8 @@ def _held_out(
     if asked is None:
         own: Text | None = getattr(corpus, name)
         return own if own is not None else corpus.split.get(name)
-    try:
-        fraction = float(asked)
-    except ValueError:
-        return open_text(asked, field=reading.field, errors=errors)
-    if not 0 < fraction < 1:
-        raise ConfigError(f"{name} is {asked}, but a fraction has to be above 0 and below 1")
-    return fraction
+    fraction = held_out.fraction(name)
+    return open_text(asked, field=reading.field, errors=errors) if fraction is None else fraction
 
 
 def _cut_off(text: Text, shares: dict[str, float], mark: str | None, *, whole_units: bool) -> dict[str, Text]:
@@ -89,18 +88,20 @@ def _cut_off(text: Text, shares: dict[str, float], mark: str | None, *, whole_un
         share_so_far += share
         end = _cut(text, share_so_far, total, mark, whole_units=whole_units)
         if name == "train" and not end and total:
-            raise _too_short(text.name, total, shares)
+            raise _too_short(text.name, total, shares, whole_units=whole_units)
         parts[name] = text.part(begin, end)
         begin = end
     return parts
 
 
-def _too_short(name: str, characters: int, shares: dict[str, float]) -> CorpusError:
+def _too_short(name: str, characters: int, shares: dict[str, float], *, whole_units: bool) -> CorpusError:
     """The error for a text that is all held out."""
     held_out = " and ".join(f"--{part} {share:g}" for part, share in shares.items())
+    length = "1 character" if characters == 1 else f"{characters:,} characters"
+    units = " in too few units to cut it between two" if whole_units else ""
     return CorpusError(
-        f"{name} has {'1 character' if characters == 1 else f'{characters:,} characters'}, and {held_out} "
-        "leaves nothing of it to train on; take more text, or a smaller fraction"
+        f"{name} has {length}{units}, and {held_out} leaves nothing of it to train on; take more text, a "
+        "smaller fraction, or a file of its own"
     )
 
 

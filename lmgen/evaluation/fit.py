@@ -43,6 +43,9 @@ PASSAGE = 250
 FOREIGN = 0.2
 """From this share of letters on that no token of a model contains, a text is called foreign to it."""
 
+FEWEST_LETTERS = 50
+"""In a shorter text letters that a model never saw are chance."""
+
 LEAST_SAVING = 0.01
 """The least share of bits that a note gives in numbers."""
 
@@ -309,10 +312,9 @@ class _Comparison:
     def _unheard_of(self) -> Misfit | None:
         """A text whose bytes the model predicts worse than if all were equally likely."""
         text = self._text[: _covering(self._text, PROBED)]
-        length = sum(map(byte_length, text))
-        if self._model is None or not length:
+        if self._model is None:
             return None
-        bits = self._score([text])[0] / log(2) / length
+        bits = self._score([text])[0] / log(2) / sum(map(byte_length, text))
         problem = f"it takes {bits:.1f} bits per byte, where a model that knows nothing takes 8"
         return Misfit(problem, "", counts_all=False) if bits > IDLE_BITS else None
 
@@ -320,9 +322,11 @@ class _Comparison:
         """A text in letters that are in no token, if many are."""
         knows_all = self._tokenizer.unknown is not None and self._unknown < FOREIGN / 2 * self._tokens
         letters = Counter(c for passage in self._text for c in passage if c.isalpha())
+        if letters.total() < FEWEST_LETTERS:
+            return None
         if self._tokenizer.name == "byte":
             return self._unheard_of()
-        if knows_all or not letters:
+        if knows_all:
             return None
         pieces = map(self._tokenizer.piece, range(self._tokenizer.vocabulary_size))
         known = set[str]().union(*pieces)

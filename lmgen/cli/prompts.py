@@ -83,17 +83,10 @@ def note_unknown(opened: "TextModel", prompt: str) -> bool:
 
 
 def _chunks(name: str) -> Iterator[str]:
-    """
-    Read a text as it arrives, flushing finished completions before waiting for more.
-
-    A byte order mark at its start is no part of it.
-    """
+    """Read a text as it arrives, flushing finished completions before waiting for more."""
     from lmgen.text.sources import source
 
-    chunks = flushing(source(name, errors="surrogateescape", once=True).chunks())
-    if first := next(chunks, "").removeprefix("\ufeff"):
-        yield first
-    yield from chunks
+    return flushing(source(name, errors="surrogateescape", once=True).chunks())
 
 
 def _lines(chunks: Iterable[str]) -> Iterator[list[str]]:

@@ -55,7 +55,7 @@ def mends(text: str, tokenizer: Tokenizer) -> Iterator[Change]:
     """What could be amiss in a text, by what it has in it."""
     if "\ufeff" in text:
         yield Change(
-            "without the byte order marks inside it",
+            "without the byte order marks in it",
             lambda passage: passage.replace("\ufeff", ""),
             "remove them: sed 's/\\xef\\xbb\\xbf//g'",
             saving=0.06,  # where a model knows of them, to leave them out saves a little still

@@ -256,6 +256,8 @@ class _Comparison:
             return False
         number = _covering(text, characters)
         before, after = self._score([text[:number], other[:number]])
+        if not before:
+            return False
         if change.dearest_line_end:
             added = self._length(other[:number]) - self._length(text[:number])
             return after - before < change.dearest_line_end * added

@@ -69,10 +69,10 @@ def held_out_notes(run: RunFolder, tokenizer: Tokenizer, model: LanguageModel | 
 
 
 def origin_note(origin: Origin, corpus: Corpus) -> list[str]:
-    """In what way the training text does not fit the model that is trained further; one note, or none."""
+    """What would make the training text fit the model that is trained further; one note, or none."""
     text = corpus.train.in_units(origin.tokenizer.unit)
     found = misfit(origin.model, origin.tokenizer, beginning_of(text.chunks()))
-    return [found.note("the training text")] if found else []
+    return [found.note("the training text")] if found and found.changes else []
 
 
 def _unit_notes(corpus: Corpus, config: RunConfig) -> Iterator[str]:

@@ -306,6 +306,7 @@ def test_nothing_is_said_about_what_no_model_can_score(fitted: Callable[..., Tex
     model = fitted("byte", PLAIN)
 
     assert found(model, "") is None
+    assert found(fitted("word", PLAIN), "\t\r \r\r") is None
     assert misfit(None, model.tokenizer, crlf(PLAIN)) is None
     assert mended(model.model, model.tokenizer, "THE OLD CAT") is None
 

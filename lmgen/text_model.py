@@ -16,8 +16,10 @@ from lmgen.files import refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model, save_model
+from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import Text, open_text
 from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.reading import read_alike, read_text
 
 if TYPE_CHECKING:
     from lmgen.evaluation.comparison import Score, Unit
@@ -38,6 +40,8 @@ class Compared(TypedDict, total=False):
     mix: bool
     exact: bool
     field: str | None
+    newlines: str
+    normalize: str
     on_note: Callable[[str], None]
 
 
@@ -223,7 +227,8 @@ class TextModel:
         """
         from lmgen.evaluation.perplexity import score_text
 
-        return score_text(self.model, self.tokenizer, [text], "text", exact=exact)
+        read = read_text(text, self.tokenizer.reading)
+        return score_text(self.model, self.tokenizer, [read], "text", exact=exact)
 
     @overload
     def perplexity(
@@ -255,6 +260,8 @@ class TextModel:
         mix: bool = False,
         exact: bool = False,
         field: str | None = None,
+        newlines: str = "keep",
+        normalize: str = "none",
         on_note: Callable[[str], None] = lambda _: None,
     ) -> "Iterator[Score]":
         """
@@ -275,6 +282,8 @@ class TextModel:
             exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as
                 parallel streams that each warm up on the tokens before them.
             field: the field that holds the text in JSON Lines; standard input is JSON Lines if it is given.
+            newlines: `lf`: read the line ends `\\r\\n` and `\\r` of the texts as `\\n`.
+            normalize: bring the texts into the normal form `nfc` or `nfkc` first.
             on_note: called with what a reader of the scores should know, a sentence each.
 
         Raises:
@@ -284,7 +293,8 @@ class TextModel:
         """
         from lmgen.evaluation.comparison import Comparison
 
-        opened = self.texts(*texts, field=field, on_note=on_note)
+        reading = ReadingConfig(newlines=newlines, normalize=normalize)
+        opened = self.texts(*texts, field=field, reading=reading, on_note=on_note)
         comparison = Comparison(
             self.model,
             self.tokenizer,
@@ -303,10 +313,13 @@ class TextModel:
         self,
         *texts: str | Path | Text,
         field: str | None = None,
+        reading: ReadingConfig | None = None,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> list[Text]:
         """
         Open texts to be read once, decoded as the tokenizer needs it. Arguments are those of `perplexity`.
+
+        `reading` has the line ends and the normal form that are asked for; None: those of the texts.
 
         Raises:
             CorpusError: a text cannot be read; or none is given, and the model is in no run with a held-out
@@ -314,6 +327,8 @@ class TextModel:
         """
         wanted = texts or [self._held_out(on_note)]
         opened = [self._opened(text, field, on_note) for text in wanted]
+        if reading is not None:
+            opened = [read_alike(text, reading) for text in opened]
         names = [text.name if isinstance(text, Text) else str(text) for text in wanted]
         return [
             replace(text, name=name).in_units(self.tokenizer.unit)

@@ -76,7 +76,7 @@ def next_(
         if relative and not wanted:
             raise ConfigError("--relative goes with --of; leave it out, or name continuations")
         opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
-        note_unknown(opened.tokenizer, text, *wanted, finished=bool(wanted))
+        note_unknown(opened, text, *wanted, finished=bool(wanted))
         if wanted:
             found: Sequence[NextToken | Continuation] = opened.next(text, of=wanted, relative=relative)
             rows = ["continuation", *map(escape, wanted)]

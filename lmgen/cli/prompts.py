@@ -1,4 +1,4 @@
-"""Read prompts from an argument, a file or a pipe, and print notes about unknown tokens in them."""
+"""Read prompts from an argument, a file or a pipe, and say what a model does not know in them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from lmgen.cli.output import flushing
 from lmgen.errors import CorpusError
 
 if TYPE_CHECKING:
-    from lmgen.tokenizers.base import Tokenizer
+    from lmgen.text_model import TextModel
 
 UNKNOWN_NAMED = 10
 """Maximum number of unknown characters or words that a note lists; it counts the others."""
@@ -53,33 +53,46 @@ def read_prompt(name: str) -> str:
     return _FINAL_LINE_END.sub("", prompt.getvalue())
 
 
-def noting_unknown(tokenizer: "Tokenizer", groups: Iterable[list[str]]) -> Iterator[list[str]]:
-    """Pass groups of prompts through; print one note, for the first prompt with unknown tokens."""
+def noting_unknown(opened: "TextModel", groups: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Pass groups of prompts through; print one note, for the first prompt that does not fit the model."""
     noted = False
     for group in groups:
         for prompt in group:
-            noted = noted or note_unknown(tokenizer, prompt)
+            noted = noted or note_unknown(opened, prompt)
         yield group
 
 
-def note_unknown(tokenizer: "Tokenizer", *texts: str, finished: bool = False) -> bool:
+def note_unknown(opened: "TextModel", prompt: str, *others: str, finished: bool = False) -> bool:
     """
-    Print a note on unknown parts of prompts; returns whether there are any.
+    Print a note on a prompt with unknown parts, or in other line ends or letters than the model's text.
 
     Args:
-        tokenizer: the model's.
-        texts: the prompts.
-        finished: their last words are not completed.
+        opened: the model.
+        prompt: the prompt.
+        others: texts that follow it.
+        finished: the last words are not completed.
+
+    Returns:
+        Whether there was something to say.
     """
+    from lmgen.evaluation.fit import mended
     from lmgen.generation.prompts import unknown_parts
 
-    found = (part for text in texts for part in unknown_parts(tokenizer, text, finished=finished))
+    found = (
+        part
+        for text in (prompt, *others)
+        for part in unknown_parts(opened.tokenizer, text, finished=finished)
+    )
     parts = list(dict.fromkeys(found))
+    misfit = mended(opened.model, opened.tokenizer, prompt)
     if not parts:
-        return False
+        if misfit:
+            report.note(f"the prompt does not fit the model: {misfit.instead}")
+        return misfit is not None
     named = ", ".join(repr(part[:UNKNOWN_SHOWN]) for part in parts[:UNKNOWN_NAMED])
     more = f" and {len(parts) - UNKNOWN_NAMED} more" if len(parts) > UNKNOWN_NAMED else ""
-    report.note(f"the model never saw {named}{more} and reads it as unknown")
+    better = f"; {misfit.instead}" if misfit else ""
+    report.note(f"the model never saw {named}{more} and reads it as unknown{better}")
     return True
 
 

@@ -68,7 +68,7 @@ def sample(
         opened = open_model(model, for_texts="a text to complete goes with --prompt")
         if mixed:
             opened = opened.mixed()
-        groups = noting_unknown(opened.tokenizer, prompts(prompt, prompt_file, lines=lines))
+        groups = noting_unknown(opened, prompts(prompt, prompt_file, lines=lines))
         if single:
             texts = _streamed(opened, next(groups)[0], options, echo=not no_echo)
         else:

@@ -3,7 +3,7 @@
 from typing import cast
 
 from lmgen.data.config import HeldOutConfig
-from lmgen.errors import ConfigError
+from lmgen.errors import ConfigError, CorpusError
 from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.sources import Text, open_text
@@ -35,7 +35,7 @@ def split_corpus(
         errors: how to decode held-out files, as in `open_text`.
 
     Raises:
-        CorpusError: a held-out file cannot be read.
+        CorpusError: a held-out file cannot be read, or the corpus is too short to hold a fraction out.
         ConfigError: a fraction is out of range, or the fractions leave no training text.
     """
     reading = reading or ReadingConfig()
@@ -87,9 +87,22 @@ def _cut_off(text: Text, shares: dict[str, float], mark: str | None, *, whole_un
     for name, share in {"train": 1.0 - sum(shares.values()), **shares}.items():
         share_so_far += share
         end = _cut(text, share_so_far, total, mark, whole_units=whole_units)
+        if name == "train" and not end and total:
+            raise _too_short(text.name, total, shares, whole_units=whole_units)
         parts[name] = text.part(begin, end)
         begin = end
     return parts
+
+
+def _too_short(name: str, characters: int, shares: dict[str, float], *, whole_units: bool) -> CorpusError:
+    """The error for a text that is all held out."""
+    held_out = " and ".join(f"--{part} {share:g}" for part, share in shares.items())
+    length = "1 character" if characters == 1 else f"{characters:,} characters"
+    units = " in too few units to cut it between two" if whole_units else ""
+    return CorpusError(
+        f"{name} has {length}{units}, and {held_out} leaves nothing of it to train on; take more text, a "
+        "smaller fraction, or a file of its own"
+    )
 
 
 def _cut(text: Text, share: float, total: int, mark: str | None, *, whole_units: bool) -> int:

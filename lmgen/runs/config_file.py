@@ -62,8 +62,8 @@ def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
     tokenizer = with_implied_tokenizer({**shape, **given}).get("tokenizer")
     preset = preset_settings(asked, tokenizer, where)
     chosen = {**preset, **given}
-    regularization = origin.regularization_beside(chosen) if origin else {}
-    return RunConfig.from_settings({**regularization, **chosen, **shape}, where, asked)
+    inherited = {**origin.regularization_beside(chosen), **origin.reading} if origin else {}
+    return RunConfig.from_settings({**inherited, **chosen, **shape}, where, asked)
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from lmgen.models.model_file import save_model
 from lmgen.models.ngram.arpa import read_arpa
 from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.config import RunConfig
+from lmgen.runs.corpus_notes import corpus_notes, held_out_notes
 from lmgen.runs.events import BaselineFitted
 from lmgen.text.corpora import Corpus, open_corpus
 from lmgen.tokenizers.registry import TOKENIZERS
@@ -87,6 +88,7 @@ def fit_ngram(
         prepared = prepare(opened, held_out, config.tokenizer, run, reading=config.reading)
         model = fit_on_run(run, prepared.tokenizer, order, prune)
         nats = _valid_nats(run, prepared, model)
+        misfits = held_out_notes(run, prepared.tokenizer, model)
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
     return FittedNgram(
         model=str(out),
@@ -95,7 +97,7 @@ def fit_ngram(
         ngrams=tuple(model.counts),
         train_tokens=prepared.train.tokens,
         valid_nats_per_token=nats,
-        notes=(*prepared.notes, *model.notes),
+        notes=(*prepared.notes, *corpus_notes(config, opened), *misfits, *model.notes),
     )
 
 
@@ -131,17 +133,21 @@ def convert_arpa(
     )
 
 
-def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int) -> BaselineFitted:
+def fit_baseline(
+    run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int, *, tokenizer_is_new: bool = True
+) -> BaselineFitted:
     """
     Fit the baseline of a run on its training tokens, and save it.
 
     It is scored on the same tokens of the validation text as the network, the first `evaluation_tokens`.
-    Without validation text it is not scored.
+    Without validation text it is not scored. If the tokenizer was made for this run, notes tell where
+    held-out text is unlike the training text; what is unlike another run's text was told before.
     """
     model = fit_on_run(run, prepared.tokenizer, order)
     nats = _valid_nats(run, prepared, model, evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
-    return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
+    misfits = held_out_notes(run, prepared.tokenizer, model) if tokenizer_is_new else []
+    return BaselineFitted(order, sum(model.counts), nats, (*misfits, *model.notes))
 
 
 def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus:

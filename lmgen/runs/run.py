@@ -306,6 +306,8 @@ def _fit_baseline(
         return
     order = baseline_order(config, prepared)
     if order:
-        yield fit_baseline(run, prepared, order, config.training.evaluation_tokens)
+        is_new = config.origin is None
+        scored = config.training.evaluation_tokens
+        yield fit_baseline(run, prepared, order, scored, tokenizer_is_new=is_new)
     elif config.training.baseline_order is None:
         on_note(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")

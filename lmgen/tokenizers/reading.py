@@ -12,6 +12,7 @@ A plain document, read as it is, needs no wrapper.
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -21,7 +22,7 @@ from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError
 from lmgen.settings import from_mapping
 from lmgen.text.config import ReadingConfig
-from lmgen.text.sources import line_blocks
+from lmgen.text.sources import Text, line_blocks
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Chunks, Decoder, EncodedBlock, Tokenizer, damaged, plain_ids
 from lmgen.tokenizers.characters import code_points
@@ -190,6 +191,17 @@ def is_plain(reading: ReadingConfig) -> bool:
     return reading.to_json() == ReadingConfig().to_json()
 
 
+def with_reading(tokenizer: Tokenizer, reading: ReadingConfig) -> Tokenizer:
+    """The same tokens of texts that are read with other line ends, or in another normal form."""
+    known = tokenizer.reading
+    other = replace(known, newlines=reading.newlines, normalize=reading.normalize)
+    if other == known:
+        return tokenizer
+    if isinstance(tokenizer, ReadingTokenizer):
+        return ReadingTokenizer(tokenizer.inner, other, tokenizer.end)
+    return ReadingTokenizer(tokenizer, other)
+
+
 def read_text(text: str, reading: ReadingConfig) -> str:
     """A text with the line ends and in the normal form that are asked for; ends of records stay."""
     if reading.newlines == "lf":
@@ -204,6 +216,18 @@ def read_stream(chunks: Iterable[str], reading: ReadingConfig) -> Iterable[str]:
         chunks = _with_line_feeds(chunks)
     form = _FORMS.get(reading.normalize)
     return (unicodedata.normalize(form, block) for block in line_blocks(chunks)) if form else chunks
+
+
+def read_alike(text: Text, reading: ReadingConfig) -> Text:
+    """A text with the line ends and in the normal form that are asked for, its records too."""
+    if reading.newlines == "keep" and reading.normalize == "none":
+        return text
+    records = text.records
+    return replace(
+        text,
+        chunks=lambda: iter(read_stream(text.chunks(), reading)),
+        records=records and (lambda: iter(read_stream(records(), reading))),
+    )
 
 
 def training_chunks(chunks: Chunks, reading: ReadingConfig) -> Chunks:

@@ -123,7 +123,7 @@ def arriving_blocks(file: BinaryIO) -> Iterator[bytes]:
 
 class Spool:
     """
-    Makes a pipe readable more than once, by copying what has been read to a temporary file on disk.
+    Makes a pipe or iterator readable more than once, by copying what has been read to a temporary file.
 
     The copy grows during the first reading and is deleted together with this object.
     """
@@ -153,7 +153,7 @@ class Spool:
             self._copy.write(block)
             self._copy.flush()
         except OSError as error:
-            message = f"cannot copy piped input to disk: {error.strerror}; set TMPDIR to a larger disk"
+            message = f"cannot copy the text to disk: {error.strerror}; set TMPDIR to a larger disk"
             raise CorpusError(message) from error
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lmgen.arrays import Float32Array, IdArray, Int64Array
+from lmgen.arrays import Float32Array, IdArray, Int64Array, in_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Batch:
     targets: Int64Array
     weights: Float32Array | None = None
     """At least 0; a position of weight 0 is not scored. None: every weight is 1."""
+
+    __repr__ = in_short
 
     @property
     def scored(self) -> int:

@@ -83,6 +83,12 @@ class Prepared:
     test: Part | None
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return (
+            f"prepared  {self.corpus}: {self.train.tokens:,} tokens to train on, {self.valid.tokens:,} to "
+            f"validate, V = {self.tokenizer.vocabulary_size:,}"
+        )
+
 
 def prepare(
     corpus: Corpus,

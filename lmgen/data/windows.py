@@ -32,7 +32,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lmgen.arrays import IdArray, Int64Array
+from lmgen.arrays import IdArray, Int64Array, in_short
 from lmgen.data.batches import Batch
 from lmgen.errors import CorpusError
 
@@ -76,6 +76,8 @@ class Windows:
     varied: bool = False
     """Whether each epoch draws new random lengths around T for carried windows."""
     seed: int = 0
+
+    __repr__ = in_short
 
     def __post_init__(self) -> None:
         needed = needed_tokens(self.streams, self.length, carried=self.carried)

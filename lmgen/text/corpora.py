@@ -49,6 +49,10 @@ class Corpus:
 
     description: str = ""
 
+    def __repr__(self) -> str:
+        own = [name for name in ("valid", "test") if getattr(self, name)]
+        return f"<Corpus {self.name}{', with its own ' if own else ''}{' and '.join(own)}>"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:

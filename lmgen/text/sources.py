@@ -61,6 +61,9 @@ class Text:
     records: Callable[[], Iterator[str]] | None = None
     """As `chunks`, for a structured text: its records, each ended by UNIT_END (units.py)."""
 
+    def __repr__(self) -> str:
+        return f"<Text {self.name}>"
+
     def in_units(self, unit: Unit) -> "Text":
         """The same text; for the unit `record` a stream of records, each ended by UNIT_END."""
         return Text(self.name, self.record_chunks, self.notes) if unit == "record" else self

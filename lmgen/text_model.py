@@ -291,7 +291,10 @@ class TextModel:
         wanted = texts or [self._held_out(on_note)]
         opened = [self._opened(text, field, on_note) for text in wanted]
         names = [text.name if isinstance(text, Text) else str(text) for text in wanted]
-        return [replace(text, name=name) for text, name in zip(opened, names, strict=True)]
+        return [
+            replace(text, name=name).in_units(self.tokenizer.unit)
+            for text, name in zip(opened, names, strict=True)
+        ]
 
     def _held_out(self, on_note: Callable[[str], None]) -> Path:
         text = None if self.run is None else self.run.held_out_text
@@ -409,6 +412,7 @@ class TextModel:
             "model": str(self.path),
             "bytes": self.path.stat().st_size if self.is_saved else None,
             "tokenizer": self.tokenizer.name,
+            "reading": self.tokenizer.reading.to_json(),
             "weights": self.weights,
             **self.model.describe(),
             "training": self.training,

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lmgen.arrays import Float32Array, IdArray, Int64Array, in_short
+from lmgen.arrays import BoolArray, Float32Array, IdArray, Int64Array, in_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Batch:
     targets: Int64Array
     weights: Float32Array | None = None
     """At least 0; a position of weight 0 is not scored. None: every weight is 1."""
+    begins: BoolArray | None = None
+    """The streams that begin a text here, from a zero state, (B,); None: none of those that are carried."""
 
     __repr__ = in_short
 
@@ -43,12 +45,16 @@ class Batches(Protocol):
         """All token ids of the training text, (N,), for counting token frequencies."""
 
     @property
+    def unit_end(self) -> int | None:
+        """Id of the token that ends a unit; None if the text is one document."""
+
+    @property
     def streams(self) -> int:
-        """Number of streams B in a full batch."""
+        """Number of streams B of the first batch."""
 
     @property
     def carried(self) -> bool:
-        """Whether each stream continues from the previous batch, so that its state carries over."""
+        """Whether streams continue from the previous batch, unless `Batch.begins` says otherwise."""
 
     def count(self, epoch: int) -> int:
         """Number of batches in an epoch."""

@@ -31,7 +31,8 @@ from lmgen.files import checksum, replacing, write_text
 from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter, count
-from lmgen.text.sources import Text, cut
+from lmgen.text.sources import Text, cut, open_text
+from lmgen.text.units import JsonLines, Unit
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
@@ -143,7 +144,7 @@ def prepare(
         "corpus": corpus.name,
         "tokenizer": tokenizer.to_json(),
         "parts": {name: asdict(part) for name, part in parts.items()},
-        "crc32": {file.name: checksum(file) for file in _files(run, parts)},
+        "crc32": {file.name: checksum(file) for file in _files(run, parts, tokenizer.unit)},
     }
     write_text(run.prepared, json.dumps({**saved, "own_crc32": _own_checksum(saved)}))
     return Prepared(
@@ -185,7 +186,7 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError) as error:
         raise ModelError(f"cannot read {run.prepared} ({error}); train again with --overwrite") from error
     if checksums:
-        _check_files(_files(run, parts), checksums)
+        _check_files(_files(run, parts, prepared.tokenizer.unit), checksums)
     scored = _measure_beginning(run.valid_text, prepared.valid, prepared.tokenizer, scored_tokens)
     return replace(prepared, scored=scored)
 
@@ -204,9 +205,9 @@ def _check_files(files: Iterable[Path], checksums: Mapping[str, int]) -> None:
             )
 
 
-def _files(run: RunFolder, parts: Iterable[str]) -> list[Path]:
+def _files(run: RunFolder, parts: Iterable[str], unit: Unit) -> list[Path]:
     """The token files of the given parts, and the text files of those held out."""
-    return [file for part in parts for file in run.files_of(part) if file is not None]
+    return [file for part in parts for file in run.files_of(part, unit) if file is not None]
 
 
 def _own_checksum(saved: Mapping[str, Any]) -> int:
@@ -267,7 +268,7 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
             yield ids
 
     chunks = counter.counting(text.chunks())
-    ids_path, text_path = run.files_of(name)
+    ids_path, text_path = run.files_of(name, tokenizer.unit)
     with _copied_to(chunks, text_path) as passed:
         blocks = counted(tokenizer.encode_stream(passed))
         tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size)
@@ -321,10 +322,14 @@ def _measure_beginning(path: Path, whole: Part, tokenizer: Tokenizer, limit: int
 def _read_chunks(path: Path) -> Iterator[str]:
     """Read a held-out text that `prepare` wrote, in chunks."""
     try:
+        if path.suffix == ".jsonl":
+            yield from open_text(str(path), errors="surrogateescape").record_chunks()
+            return
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             yield from iter(lambda: file.read(1 << 20), "")
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}; train again with --overwrite") from error
+    except (OSError, CorpusError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"cannot read {path}: {why}; train again with --overwrite") from error
 
 
 @contextmanager
@@ -337,7 +342,12 @@ def _copied_to(chunks: Iterable[str], path: Path | None) -> Iterator[Iterable[st
         replacing(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        yield (chunk for chunk in chunks if file.write(chunk) or True)
+        if path.suffix == ".jsonl":
+            lines = JsonLines()
+            yield (chunk for chunk in chunks if file.write(lines.written(chunk)) or True)
+            file.write(lines.finish())
+        else:
+            yield (chunk for chunk in chunks if file.write(chunk) or True)
 
 
 def _check_length(tokens: int, needed: int) -> None:

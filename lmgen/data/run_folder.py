@@ -5,11 +5,15 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from lmgen.errors import ModelError
+from lmgen.text.units import Unit
 
 CHECKPOINTS = Path("checkpoints")
 """Default parent folder of runs."""
 
 MODEL_SUFFIX = ".safetensors"
+
+TEXT_SUFFIXES = (".txt", ".jsonl")
+"""Of held-out texts, and of those that consist of records."""
 
 RUNS_NAMED = 5
 """Maximum number of existing runs that the error for a missing model lists."""
@@ -93,27 +97,32 @@ class RunFolder:
 
     @property
     def valid_text(self) -> Path:
-        """The validation text, UTF-8."""
-        return self.data / "valid.txt"
+        """The validation text, UTF-8; JSON Lines if it consists of records."""
+        return self._text("valid")
 
     @property
     def test_text(self) -> Path:
-        """The test text, UTF-8; absent if none was held out."""
-        return self.data / "test.txt"
+        """The test text in the same form; absent if none was held out."""
+        return self._text("test")
 
     @property
     def held_out_text(self) -> Path | None:
         """Default text for evaluation: the test text, else the validation text; None if neither exists."""
         return next((text for text in (self.test_text, self.valid_text) if text.exists()), None)
 
-    def files_of(self, part: str) -> tuple[Path, Path | None]:
+    def files_of(self, part: str, unit: Unit = "document") -> tuple[Path, Path | None]:
         """
         Paths of the token ids and the text of `train`, `valid` or `test`.
 
         The text path is None for `train`: a run does not keep a copy of its training text.
         """
         ids = self.data / f"{part}.npy"
-        return ids, None if part == "train" else ids.with_suffix(".txt")
+        return ids, None if part == "train" else ids.with_suffix(TEXT_SUFFIXES[unit == "record"])
+
+    def _text(self, part: str) -> Path:
+        """The text of a part, in whichever form it is there."""
+        plain, records = (self.data / f"{part}{suffix}" for suffix in TEXT_SUFFIXES)
+        return records if records.exists() else plain
 
 
 def run_of(model: Path) -> RunFolder | None:

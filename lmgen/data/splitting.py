@@ -51,7 +51,7 @@ def split_corpus(
     unit = cast(Unit, reading.unit)
     whole = corpus.train.in_units(unit)
     mark = {"document": "\n" if at_line_ends else None, "line": "\n", "record": UNIT_END}[unit]
-    texts = {"train": whole, **_cut_off(whole, shares, mark)}
+    texts = {"train": whole, **_cut_off(whole, shares, mark, whole_units=unit != "document")}
     for name, part in (("valid", valid), ("test", test)):
         if isinstance(part, Text):
             texts[name] = part.in_units(unit)
@@ -80,7 +80,7 @@ def _held_out(
     return fraction
 
 
-def _cut_off(text: Text, shares: dict[str, float], mark: str | None) -> dict[str, Text]:
+def _cut_off(text: Text, shares: dict[str, float], mark: str | None, *, whole_units: bool) -> dict[str, Text]:
     """Cut fractions from the end of a text, in the order given; `train` is the text before them."""
     if not shares:
         return {}
@@ -89,14 +89,18 @@ def _cut_off(text: Text, shares: dict[str, float], mark: str | None) -> dict[str
     begin, share_so_far = 0, 0.0
     for name, share in {"train": 1.0 - sum(shares.values()), **shares}.items():
         share_so_far += share
-        end = _cut(text, share_so_far, total, mark)
+        end = _cut(text, share_so_far, total, mark, whole_units=whole_units)
         parts[name] = text.part(begin, end)
         begin = end
     return parts
 
 
-def _cut(text: Text, share: float, total: int, mark: str | None) -> int:
-    """End of a share of the text, in characters; moved past the next `mark`, if there is one."""
+def _cut(text: Text, share: float, total: int, mark: str | None, *, whole_units: bool) -> int:
+    """
+    End of a share of the text, in characters; moved past the next `mark`, if there is one before the last.
+
+    With `whole_units` it is then moved back to the last one before.
+    """
     begin = int(share * total + 1e-6)  # 0.9 of 10 is 9, though 1 - 0.1 is a little less than 0.9
     if mark is None:
         return begin
@@ -104,6 +108,17 @@ def _cut(text: Text, share: float, total: int, mark: str | None) -> int:
     for chunk in text.part(begin, total).chunks():
         if (place := chunk.find(mark)) >= 0:
             end = position + place + 1
-            return end if end < total else begin
+            if end < total:
+                return end
+            break
         position += len(chunk)
-    return begin
+    return _last_end(text.part(0, begin), mark) if whole_units and begin < total else begin
+
+
+def _last_end(text: Text, mark: str) -> int:
+    """Where the last unit ends that ends in a text, in characters."""
+    end = position = 0
+    for chunk in text.chunks():
+        end = position + chunk.rfind(mark) + 1 if mark in chunk else end
+        position += len(chunk)
+    return end

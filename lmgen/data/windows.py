@@ -17,7 +17,7 @@ ids) is not used. Each window is a slice of T steps across all streams:
 
 Stateful training (`carry`) reads the windows in this order and carries each stream's state from one to the
 next, so that only gradients are truncated at window boundaries; in a long text a stream occasionally restarts
-from a zero state (RESTART_WINDOWS in training/state.py). Stateless training (`reset`) cuts the text into
+from a zero state (RESTART_WINDOWS). Stateless training (`reset`) cuts the text into
 N / T separate windows, reshuffles them every epoch, and starts each from a zero state.
 
 Stateful windows may vary in length. Their boundaries then move from epoch to epoch, so that gradients can
@@ -32,7 +32,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lmgen.arrays import IdArray, Int64Array, in_short
+from lmgen.arrays import BoolArray, IdArray, Int64Array, in_short
 from lmgen.data.batches import Batch
 from lmgen.errors import CorpusError
 
@@ -47,6 +47,16 @@ SHORTEST = 5
 
 LONGEST_ABOVE = 10
 """Maximum steps that a varied window exceeds T by, to bound memory: with T = 70, at most 80."""
+
+
+RESTART_WINDOWS = 1000
+"""
+After this many batches a carried stream restarts from zeros, as every text does that a model is used on.
+
+The end of an epoch restarts all streams, but in a long text it may never come. A network that has not seen
+the start of a text for thousands of updates can fail at one: its cells saturate in a way that they never did
+in training, and stay saturated for thousands of tokens.
+"""
 
 
 def needed_tokens(streams: int, length: int, *, carried: bool) -> int:
@@ -76,6 +86,8 @@ class Windows:
     varied: bool = False
     """Whether each epoch draws new random lengths around T for carried windows."""
     seed: int = 0
+    unit_end: None = None
+    """The text is one document."""
 
     __repr__ = in_short
 
@@ -94,8 +106,10 @@ class Windows:
         """Yield the windows of an epoch from number `first`, determined by the seed and the epoch."""
         if self.carried:
             begins = self._stream_begins()
-            for begin, end in list(pairwise([0, *self._ends(epoch).tolist()]))[first:]:
-                yield self._window(begins + begin, end - begin)
+            spans = list(pairwise([0, *self._ends(epoch).tolist()]))
+            for number in range(first, len(spans)):
+                begin, end = spans[number]
+                yield self._window(begins + begin, end - begin, self._restarting(number))
         else:
             begins = self._shuffled_begins(epoch)
             for number in range(first, self.count(epoch)):
@@ -128,7 +142,13 @@ class Windows:
         begins = np.arange(len(self.ids) // self.length) * self.length
         return np.random.default_rng([self.seed, epoch]).permutation(begins)
 
-    def _window(self, begins: Int64Array, length: int) -> Batch:
+    def _restarting(self, number: int) -> BoolArray | None:
+        """The streams that restart from zeros at this window of an epoch; None if there are none."""
+        since = number - np.arange(self.streams) * RESTART_WINDOWS // self.streams
+        restarting: BoolArray = (since >= RESTART_WINDOWS) & (since % RESTART_WINDOWS == 0)
+        return restarting if restarting.any() else None
+
+    def _window(self, begins: Int64Array, length: int, restarting: BoolArray | None = None) -> Batch:
         """Cut a window: stream b's targets start at `begins[b]`; an input is the token before its target."""
         rows = [self.ids[max(begin - 1, 0) : begin + length].astype(np.int64) for begin in begins.tolist()]
         rows = [
@@ -136,7 +156,7 @@ class Windows:
             for row, begin in zip(rows, begins.tolist(), strict=True)
         ]
         columns = np.stack(rows, axis=1)  # (T + 1, B)
-        return Batch(np.ascontiguousarray(columns[:-1]), np.ascontiguousarray(columns[1:]))
+        return Batch(np.ascontiguousarray(columns[:-1]), np.ascontiguousarray(columns[1:]), begins=restarting)
 
 
 # Cached because training asks for the number of windows after every update.

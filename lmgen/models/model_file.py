@@ -38,11 +38,11 @@ from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
 
 FORMAT = "lmgen"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """
 The newest that is read. A file says the oldest that can read it, so that an older lmgen asks for an upgrade
-instead of calling the file damaged: 3 for mixtures, dense layers and one-hot input, 2 for compressed weights,
-else 1.
+instead of calling the file damaged: 4 for units and texts that are read in some way, 3 for mixtures, dense
+layers and one-hot input, 2 for compressed weights, else 1.
 """
 
 DEEPEST_SUMMARY = 8
@@ -91,7 +91,7 @@ def save_model(
         "tokenizer": tokenizer.to_json(),
         "training": dict(training or {}),
     }
-    version = model.format_version
+    version = max(model.format_version, tokenizer.format_version)
     if weights != "float32":
         version = max(version, 2)
         header["weights"] = weights

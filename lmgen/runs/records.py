@@ -85,7 +85,9 @@ class Keeper:
         """Copy the model as it is now. It holds no times or dates: the same seed gives the same bytes."""
         network, tokenizer = self._trainer.state.result, self._prepared.tokenizer
         progress = self._trainer.progress
-        model = RecurrentModel(network.config, tokenizer.vocabulary_size, tokenizer.start, network.arrays())
+        model = RecurrentModel(
+            network.config, tokenizer.vocabulary_size, tokenizer.start, network.arrays(), tokenizer.end
+        )
         self._model = (
             model,
             {

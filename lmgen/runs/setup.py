@@ -1,16 +1,21 @@
 """What a run needs before its first update: torch, a device, tokens, and a trainer at its beginning."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lmgen.arrays import IdArray
+from lmgen.data.batches import Batches
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
+from lmgen.data.unit_batches import UnitBatches
 from lmgen.data.windows import Windows, needed_tokens
 from lmgen.models.network.initialization import initial_parameters
 from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import Origin, parameters_from
 from lmgen.text.corpora import Corpus
+from lmgen.tokenizers.base import Tokenizer
+from lmgen.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from lmgen.training.loop import Trainer
@@ -59,9 +64,9 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         reading=config.reading,
         given=origin.tokenizer if origin else None,
         extend=config.extend_vocabulary,
-        needed_tokens=needed_tokens(
-            training.batch_size, training.window_length, carried=training.state == "carry"
-        ),
+        needed_tokens=1
+        if config.reading.unit != "document"
+        else needed_tokens(training.batch_size, training.window_length, carried=training.state == "carry"),
         check_vocabulary=config.network.resolved,
         scored_tokens=training.evaluation_tokens,
     )
@@ -81,13 +86,20 @@ def new_trainer(
     else:
         parameters = parameters_from(origin, V)
     network = new_network(config.network, V, parameters, training)
-    windows = Windows(
-        ids=read_tokens(run.train_tokens, V),
-        start_token=tokenizer.start,
-        streams=training.batch_size,
-        length=training.window_length,
-        carried=training.state == "carry",
-        varied=training.vary_window_length,
-        seed=training.seed,
-    )
-    return Trainer(network, windows, read_tokens(run.valid_tokens, V), training)
+    batches = _batches(read_tokens(run.train_tokens, V), tokenizer, training)
+    return Trainer(network, batches, read_tokens(run.valid_tokens, V), training)
+
+
+def _batches(ids: IdArray, tokenizer: Tokenizer, training: TrainingConfig) -> Batches:
+    """Windows of a document, or whole units side by side."""
+    shape: dict[str, Any] = {
+        "ids": ids,
+        "start_token": tokenizer.start,
+        "streams": training.batch_size,
+        "length": training.window_length,
+        "carried": training.state == "carry",
+        "seed": training.seed,
+    }
+    if tokenizer.end is None:
+        return Windows(**shape, varied=training.vary_window_length)
+    return UnitBatches(**shape, unit_end=tokenizer.end)

@@ -39,3 +39,12 @@ class ReadingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+    def to_json(self) -> dict[str, str]:
+        """What is kept with a model, so that later texts are read alike: all but the field."""
+        return {
+            "unit": self.unit,
+            "encoding": self.encoding,
+            "newlines": self.newlines,
+            "normalize": self.normalize,
+        }

@@ -6,6 +6,7 @@ predicted. A line ends in its line end. A record may have lines inside, so a str
 with UNIT_END: "Salad\noil", "Soup" is "Salad\noil\ud800Soup\ud800".
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -36,6 +37,36 @@ def line_stream(groups: Iterable[list[str]]) -> Iterator[str]:
     """
     for texts in groups:
         yield "".join(text if text.endswith("\n") else text + "\n" for text in texts)
+
+
+class JsonLines:
+    """Writes a stream of records as JSON Lines, `{"text": "Soup"}` each, as they come."""
+
+    def __init__(self) -> None:
+        self._is_open = self._ends_line = False
+
+    def written(self, chunk: str) -> str:
+        """What to write for the next chunk of the stream, which may end anywhere."""
+        *complete, rest = chunk.split(UNIT_END)
+        lines = [self._part(part) + self.finish() for part in complete]
+        return "".join(lines) + (self._part(rest) if rest else "")
+
+    def finish(self) -> str:
+        """
+        What to write at the end of a record; nothing if none has begun.
+
+        A record that ends in a line end gets another one, since `record_stream` takes one away.
+        """
+        if not self._is_open:
+            return ""
+        end = '\\n"}\n' if self._ends_line else '"}\n'
+        self._is_open = self._ends_line = False
+        return end
+
+    def _part(self, text: str) -> str:
+        beginning, self._is_open = "" if self._is_open else '{"text": "', True
+        self._ends_line = text.endswith("\n") if text else self._ends_line
+        return beginning + json.dumps(text)[1:-1]
 
 
 def paragraphs(chunks: Iterable[str]) -> Iterator[str]:

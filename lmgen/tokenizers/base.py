@@ -74,6 +74,9 @@ class Tokenizer(ABC):
     reading_errors: str = "strict"
     """How files are decoded for it: "strict" UTF-8, or "surrogateescape" to accept any bytes."""
 
+    format_version: int = 1
+    """The oldest format of model files that knows such tokenizers (models/model_file.py)."""
+
     reading: ReadingConfig = ReadingConfig()
     """How texts are read before they are split."""
 

@@ -195,7 +195,7 @@ class Trainer:
     @property
     def model(self) -> TorchLanguageModel:
         """The network to evaluate and save, as a language model."""
-        return TorchLanguageModel(self.state.result, self.batches.start_token)
+        return TorchLanguageModel(self.state.result, self.batches.start_token, self.batches.unit_end)
 
     @property
     def progress(self) -> Progress:

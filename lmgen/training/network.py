@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -187,10 +188,16 @@ class TorchLanguageModel:
     kind = "recurrent"
     reads_in_order = False
 
-    def __init__(self, network: Network, start_token: int) -> None:
-        """Args: network, shared and not copied; start_token, the id that a text is taken to follow."""
+    def __init__(self, network: Network, start_token: int, unit_end: int | None = None) -> None:
+        """
+        Args:
+            network: shared and not copied.
+            start_token: the id that a text is taken to follow.
+            unit_end: the id that ends a text, after which the next begins from `start`; None: it never ends.
+        """
         self.network = network
         self.start_token = start_token
+        self.unit_end = unit_end
 
     @property
     def vocabulary_size(self) -> int:
@@ -204,8 +211,9 @@ class TorchLanguageModel:
 
     def start(self, streams: int) -> Any:
         """The state after the start token."""
-        blank = (self.network.initial_state(streams), torch.empty(0))
-        return self.advance(blank, np.full((1, streams), self.start_token))
+        ids = np.full((1, streams), self.start_token)
+        hidden, after = self._read_on(ids, self.network.initial_state(streams))
+        return after, hidden[-1]
 
     def predict(self, state: Any) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
@@ -216,17 +224,15 @@ class TorchLanguageModel:
         """The state after reading `ids`, (T, B)."""
         if not len(ids):
             return state
-        hidden, after = self._read(ids, state[0])
-        return after, hidden[-1]
+        _, after = self._read(ids, state)
+        return after
 
     def score(self, state: Any, ids: IdArray) -> tuple[FloatArray, Any]:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
-        layers, unread = state
-        hidden, after = self._read(ids, layers)
+        before, after = self._read(ids, state)
         with torch.inference_mode():
-            before = torch.cat([unread[None], hidden[:-1]])
             chosen = self.network.predict_only(self._tensor(ids).flatten(), before.flatten(0, 1))
-        return chosen.view(ids.shape).cpu().numpy(), (after, hidden[-1])
+        return chosen.view(ids.shape).cpu().numpy(), after
 
     def select(self, state: Any, streams: Sequence[int]) -> Any:
         """The state of the listed streams."""
@@ -250,13 +256,42 @@ class TorchLanguageModel:
     def as_network(self) -> RecurrentModel:
         """The same network in use, without torch: a copy of the weights as they are now."""
         return RecurrentModel(
-            self.network.config, self.vocabulary_size, self.start_token, self.network.arrays()
+            self.network.config, self.vocabulary_size, self.start_token, self.network.arrays(), self.unit_end
         )
 
     def as_ngrams(self) -> None:
         """None: it has no tables of n-grams."""
 
-    def _read(self, ids: IdArray, state: NetworkState) -> tuple[Tensor, NetworkState]:
+    def _read(self, ids: IdArray, state: Any) -> tuple[Tensor, Any]:
+        """
+        What the output reads before each of `ids`, (T, B, n), and the state after them.
+
+        Where a stream's unit ends, all streams stop, and that one goes on from the start.
+        """
+        before = []
+        ends = np.zeros(ids.shape, np.bool_) if self.unit_end is None else ids == self.unit_end
+        begun = 0
+        for end in sorted({*(1 + np.flatnonzero(ends.any(axis=1))).tolist(), len(ids)} - {0}):
+            layers, unread = state
+            hidden, layers = self._read_on(ids[begun:end], layers)
+            before += [unread[None], hidden[:-1]]
+            state = self._begun_anew((layers, hidden[-1]), ends[end - 1])
+            begun = end
+        return torch.cat(before), state
+
+    def _begun_anew(self, state: Any, ended: npt.NDArray[np.bool_]) -> Any:
+        """The state with the streams that have `ended`, (B,), put back to the start."""
+        if not ended.any():
+            return state
+        (layers, unread), (begun, begun_unread) = state, self.start(1)
+        mask = torch.from_numpy(ended).to(unread.device)[:, None]
+        return tuple(
+            tuple(torch.where(mask, new, old) for new, old in zip(*parts, strict=True))
+            for parts in zip(begun, layers, strict=True)
+        ), torch.where(mask, begun_unread, unread)
+
+    def _read_on(self, ids: IdArray, state: NetworkState) -> tuple[Tensor, NetworkState]:
+        """What the output reads after each of `ids`, (T, B, n), and what the layers remember."""
         was_training = self.network.training
         self.network.eval()
         try:

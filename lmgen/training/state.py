@@ -25,18 +25,10 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from lmgen.arrays import BoolArray
 from lmgen.models.network.layer import NetworkState
 from lmgen.training.network import Network
 from lmgen.training.optimization.averaging import average_tensors, begin_average, restored_average
-
-RESTART_WINDOWS = 1000
-"""
-After this many batches a carried stream restarts from zeros, as every text does that a model is used on.
-
-The end of an epoch restarts all streams, but in a long text it may never come. A network that has not seen
-the start of a text for thousands of updates can fail at one: its cells saturate in a way that they never did
-in training, and stay saturated for thousands of tokens.
-"""
 
 
 @dataclass(slots=True)
@@ -117,7 +109,7 @@ class TrainingState:
         Args:
             network: trained in place, on the device it is on.
             optimizer: of the network's parameters.
-            streams: B, of the hidden state that is carried.
+            streams: B of the first batch.
             average_decay: of a moving average of the weights, which begins with the first update; None: none.
         """
         self.network = network
@@ -177,20 +169,18 @@ class TrainingState:
         )
         restore_random_states(tensors, self.device)
 
-    def starting_state(self, streams: int, *, carried: bool) -> NetworkState:
+    def starting_state(self, begins: BoolArray) -> NetworkState:
         """
         The hidden state that the next batch starts from.
 
         Args:
-            streams: B of that batch.
-            carried: whether it continues the batch before; otherwise it starts from zeros.
+            begins: the streams of that batch that start from zeros, (B,); the others continue those before.
         """
-        if not carried:
-            return self.network.initial_state(streams)
-        restarting = torch.tensor([self._restarts(stream) for stream in range(streams)])
-        if not restarting.any():
+        if begins.all():
+            return self.network.initial_state(len(begins))
+        if not begins.any():
             return self.carried
-        restarting = restarting.to(self.device)
+        restarting = torch.from_numpy(begins).to(self.device)
         return tuple(
             tuple(part.masked_fill(restarting.view(-1, *[1] * (part.ndim - 1)), 0.0) for part in layer)
             for layer in self.carried
@@ -217,11 +207,6 @@ class TrainingState:
         """Compare later evaluations no more with those so far: the best model is lost."""
         self.position.lost = len(self.position.validation_nats) - self.position.evaluated
         self.good.position.lost = len(self.good.position.validation_nats)
-
-    def _restarts(self, stream: int) -> bool:
-        """Whether a stream restarts from zeros within the epoch; each stream does at batches of its own."""
-        since = self.position.window - stream * RESTART_WINDOWS // self._streams
-        return since >= RESTART_WINDOWS and since % RESTART_WINDOWS == 0
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -280,12 +265,12 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, T
 
 def _fitting(tensor: Tensor, like: Tensor) -> Tensor:
     """
-    The tensor on the device of `like`.
+    The tensor on the device of `like`; the number of streams may differ from batch to batch.
 
     Raises:
-        ValueError: their shapes differ.
+        ValueError: their shapes differ otherwise.
     """
-    if tensor.shape != like.shape:
+    if tensor.shape[1:] != like.shape[1:]:
         raise ValueError(
             f"a carried state has shape {tuple(tensor.shape)} where {tuple(like.shape)} is needed"
         )

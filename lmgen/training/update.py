@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import inf
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +26,7 @@ class Learner:
     objective: Objective
     config: TrainingConfig
     carried: bool
-    """Whether each batch continues the one before."""
+    """Whether streams continue from batch to batch, unless a batch says otherwise."""
 
     def learn(self, batch: Batch, learning_rate: float) -> float:
         """
@@ -70,8 +71,10 @@ class Learner:
         network = self.state.network
         network.train()
         inputs = torch.from_numpy(batch.inputs).to(self.state.device)
-        before = self.state.starting_state(inputs.shape[1], carried=self.carried)
-        return network.read(inputs, before)
+        begins = batch.begins
+        if begins is None:
+            begins = np.full(inputs.shape[1], not self.carried)
+        return network.read(inputs, self.state.starting_state(begins))
 
     def _check(self, nats: float, norm: float) -> None:
         """Note the gradient's norm, unless it or the loss shows that training has failed."""

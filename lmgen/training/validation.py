@@ -41,7 +41,7 @@ class _Interruptible(TorchLanguageModel):
     """A model that asks before each block of a text whether to stop."""
 
     def __init__(self, model: TorchLanguageModel, should_stop: Callable[[], bool]) -> None:
-        super().__init__(model.network, model.start_token)
+        super().__init__(model.network, model.start_token, model.unit_end)
         self._should_stop = should_stop
 
     def score(self, state: State, ids: IdArray) -> tuple[FloatArray, State]:

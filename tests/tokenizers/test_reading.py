@@ -1,4 +1,4 @@
-"""Texts that are read in units, with other line ends, or in a normal form, before any tokenizer splits them."""
+"""Texts that are read in units, with other line ends, or in a normal form, before they are split."""
 
 import unicodedata
 

@@ -12,7 +12,6 @@ from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
-from lmgen.training import state
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.loop import Trainer
@@ -75,19 +74,15 @@ def test_a_carried_state_starts_each_epoch_from_zeros() -> None:
 
 
 def test_long_streams_begin_anew_each_at_windows_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "RESTART_WINDOWS", 4)
-    training = trainer(streams=2)  # 13 windows
+    monkeypatch.setattr("lmgen.data.windows.RESTART_WINDOWS", 4)
+    training = trainer(streams=2)
     begun: dict[int, list[int]] = {0: [], 1: []}
-    steps = (event for event in training.run() if isinstance(event, Stepped))
-    for window in range(13):
-        assert training.state.position.window == window
-        [h, _], _ = training.state.starting_state(2, carried=True)
+    for window, batch in enumerate(training.batches.epoch(0)):  # 13 windows
         for stream in begun:
-            if not h[stream].any():
+            if batch.begins is not None and batch.begins[stream]:
                 begun[stream].append(window)
-        next(steps)
 
-    assert begun == {0: [0, 4, 8, 12], 1: [0, 6, 10]}
+    assert begun == {0: [4, 8, 12], 1: [6, 10]}
 
 
 def test_evaluation_leaves_training_as_it_was() -> None:

@@ -147,8 +147,6 @@ def test_layers_may_remember_anything_or_nothing(monkeypatch: pytest.MonkeyPatch
     names = [name for name in kept.tensors if name.startswith("carried.")]
     assert names == ["carried.0.0", "carried.0.1", "carried.2.0"]
     assert all(part.all() for layer in state.carried for part in layer)
-    monkeypatch.setattr("lmgen.training.state.RESTART_WINDOWS", 4)
-    state.position.window = 4
-    for part in (part for layer in state.starting_state(2, carried=True) for part in layer):
+    for part in (part for layer in state.starting_state(np.array([True, False])) for part in layer):
         assert not part[0].any()
         assert part[1].all()

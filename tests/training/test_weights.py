@@ -33,6 +33,7 @@ class ListedBatches:
     carried: bool = False
     streams: int = 3
     start_token: int = 0
+    unit_end: None = None
     ids: IdArray = field(default_factory=lambda: IDS)
 
     def count(self, epoch: int) -> int:

@@ -27,7 +27,7 @@ from lmgen.models.network.layers import network_layers
 from lmgen.models.network.output_kernels import OutputKernel, output_kernel
 from lmgen.models.network.recurrent import Recurrent
 from lmgen.models.network.tiles import Columns, RecurrentState, joined, split, tiled
-from lmgen.settings import from_mapping, to_mapping
+from lmgen.settings import from_mapping, shown, to_mapping
 
 Parameters = Mapping[str, Float32Array]
 
@@ -68,7 +68,12 @@ class RecurrentModel:
     reads_in_order = False
 
     def __init__(
-        self, config: NetworkConfig, vocabulary_size: int, start_token: int, parameters: Parameters
+        self,
+        config: NetworkConfig,
+        vocabulary_size: int,
+        start_token: int,
+        parameters: Parameters,
+        unit_end: int | None = None,
     ) -> None:
         """
         Build a model from trained parameters, which are not copied.
@@ -78,19 +83,24 @@ class RecurrentModel:
             vocabulary_size: V.
             start_token: id of the token read before the first token of a text.
             parameters: float32 arrays with the names and shapes of `Layers.parameters`.
+            unit_end: id of the token that ends a text, after which the next begins from `start`; None: a text
+                never ends.
 
         Raises:
             ModelError: an array is missing, unexpected, of the wrong shape or type, or not finite.
         """
-        if not 0 <= start_token < vocabulary_size:
-            raise ModelError(f"the start token {start_token} is not one of the {vocabulary_size} ids")
+        for name, token in (("start", start_token), ("end", unit_end)):
+            if token is not None and not 0 <= token < vocabulary_size:
+                raise ModelError(f"the {name} token {token} is not one of the {vocabulary_size} ids")
         self.layers = network_layers(config, vocabulary_size)
         _check_parameters(parameters, self.layers.parameters)
         self.config = config.resolved(vocabulary_size)
         self.vocabulary_size = vocabulary_size
         self.start_token = start_token
+        self.unit_end = unit_end
         self.parameters = dict(parameters)
         self._spaces = _Workspaces()
+        self._starts: dict[bool, Columns] = {}
 
     def __str__(self) -> str:
         return self.config.in_short
@@ -105,7 +115,9 @@ class RecurrentModel:
 
     @property
     def format_version(self) -> int:
-        """The oldest file format that supports this network: 1 knows an embedding and recurrent layers."""
+        """The oldest file format that supports it: 1 knows an embedding and recurrent layers, 4 units."""
+        if self.unit_end is not None:
+            return 4
         recurrent = all(isinstance(layer, Recurrent) for layer in self.layers.hidden)
         return 1 if recurrent and self.layers.embedding.parameters else 3
 
@@ -117,7 +129,9 @@ class RecurrentModel:
         )
         unread = np.zeros((self.layers.output.inputs, streams), np.float32)
         state = split((*layers, (unread,)), alone=streams == 1)
-        return self.advance(state, np.full((1, streams), self.start_token))
+        ids = np.full((1, streams), self.start_token)
+        tiles = zip(state.tiles, tiled(ids, state), strict=True)
+        return state._replace(tiles=tuple(self._step(tile, rows[0]) for tile, rows in tiles))
 
     def predict(self, state: RecurrentState) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
@@ -130,7 +144,7 @@ class RecurrentModel:
         tiles = []
         for tile, columns in zip(state.tiles, tiled(ids, state), strict=True):
             for row in columns:
-                tile = self._step(tile, row)
+                tile = self._begun_anew(self._step(tile, row), row)
             tiles.append(tile)
         return RecurrentState(state.streams, tuple(tiles), state.alone)
 
@@ -140,7 +154,7 @@ class RecurrentModel:
         before = np.empty((*ids.shape, self._output.size), np.float32)  # (T, B, n)
         for hidden, row in zip(before, ids, strict=True):
             hidden[...] = self._output.prepare(layers[-1][0]).T
-            layers = self._step(layers, row)
+            layers = self._begun_anew(self._step(layers, row), row)
         chosen = self._output.chosen(before.reshape(-1, before.shape[-1]), ids.ravel())
         return chosen.reshape(ids.shape), split(layers, alone=state.alone)
 
@@ -170,7 +184,8 @@ class RecurrentModel:
                     values, last = layer.step(own, values, before)
                 steps.append((last, gates))
                 after.append(last)
-            states = tuple(after)
+            *rest, (values,) = self._begun_anew((*after, (values,)), row, axis=0)
+            states = tuple(rest)
         readings = [
             _reading(layer, steps, ids.shape[1])
             for layer, steps in zip(self.layers.hidden, seen, strict=True)
@@ -205,6 +220,8 @@ class RecurrentModel:
             "start_token": self.start_token,
             "network": network,
         }
+        if self.unit_end is not None:
+            config["unit_end"] = self.unit_end
         return config, self.parameters
 
     @classmethod
@@ -223,7 +240,10 @@ class RecurrentModel:
                 parts = shape.layers + shape.dense_layers + len(shape.given_cutoffs())
                 if parts > len(tensors):  # before building a list of all claimed layers
                     raise ModelError(f"it claims {parts} layers and clusters, but has {len(tensors)} tensors")
-                return cls(shape, size, start, tensors)
+                end = config.get("unit_end")
+                if end is not None and type(end) is not int:
+                    raise ModelError(f"its unit_end is {shown(end)}, but has to be a token id")
+                return cls(shape, size, start, tensors, end)
             case _:
                 raise ModelError("its configuration lacks vocabulary_size, start_token or network")
 
@@ -276,6 +296,33 @@ class RecurrentModel:
             values, state = each.step(values, before, space)
             after.append(state)
         return (*after, (values,))
+
+    def _begun_anew(self, layers: Columns, ids: IdArray, axis: int = 1) -> Columns:
+        """
+        Put the streams whose unit ended with the last token back to the start.
+
+        Args:
+            layers: after reading `ids`, (B,).
+            ids: the last tokens.
+            axis: of the streams in each part of a state.
+        """
+        if self.unit_end is None or not (ended := ids == self.unit_end).any():
+            return layers
+        return tuple(
+            tuple(
+                np.where(ended, begun, part) if axis else np.where(ended[:, None], begun.T, part)
+                for begun, part in zip(layer_begun, layer, strict=True)
+            )
+            for layer_begun, layer in zip(self._start_columns(len(ids)), layers, strict=True)
+        )
+
+    def _start_columns(self, columns: int) -> Columns:
+        """The state of `start` as one column, rounded as that of a stream alone or among others."""
+        alone = columns == 1
+        if alone not in self._starts:
+            state = self.start(1 if alone else 2)
+            self._starts[alone] = tuple(tuple(part[:, :1] for part in layer) for layer in joined(state))
+        return self._starts[alone]
 
     def _embedding_columns(self, ids: IdArray) -> Float32Array:
         """Embedding vectors of `ids` as columns, (n, B)."""

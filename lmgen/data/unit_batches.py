@@ -1,0 +1,126 @@
+"""
+Training batches of units: lines or records, each of which is a text of its own and starts from a zero state.
+
+Units of similar length are read side by side, one a stream; shorter ones are padded, and the padding has
+weight 0. With B streams of T steps asked for, a batch holds about B * T tokens, so the shorter its units the
+more there are. A unit longer than T carries its state on to the next batch, with the others of its group:
+
+    units, "·" is the start token, "$" the end of a unit       B = 2, T = 4: 8 tokens a batch
+
+    abcdef$  ghijk$               ab$  cd$                      e$  f$  g$  h$
+    batch 0      batch 1          batch 2                       batch 3
+    · a b c      d e f            · a b                         · e
+    · g h i      j k              · c d                         · f
+                                                                · g
+                                                                · h
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lmgen.arrays import BoolArray, IdArray, Int64Array
+from lmgen.data.batches import Batch
+from lmgen.errors import CorpusError
+
+BUCKETS_PER_DOUBLING = 8
+"""Units of one bucket differ in length by less than a ninth (2^(1/8) is 1.09)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitBatches:
+    """
+    A source of batches (see `Batches`) whose streams are units.
+
+    Raises:
+        CorpusError: the text has no unit.
+    """
+
+    ids: IdArray
+    """The units one after another, (N,), each with its end; may be a memory map."""
+
+    unit_end: int
+    """Id of the token that ends a unit."""
+    start_token: int
+    streams: int
+    """B; a batch has B * T tokens, padding included, and as many streams as units of its length fit."""
+    length: int
+    """T: steps of a batch, at most."""
+    carried: bool
+    """Whether a unit longer than T carries its state on; otherwise each of its batches begins from zeros."""
+    seed: int = 0
+    _begins: Int64Array = field(init=False, repr=False)
+    _lengths: Int64Array = field(init=False, repr=False)
+    _groups: dict[int, list[Int64Array]] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ends = np.flatnonzero(self.ids == self.unit_end) + 1
+        if not len(ends) or ends[-1] < len(self.ids):
+            ends = np.append(ends, len(self.ids))
+        if not len(self.ids):
+            raise CorpusError("the training text has no units to learn from")
+        begins = np.concatenate([[0], ends[:-1]])
+        object.__setattr__(self, "_begins", begins)
+        object.__setattr__(self, "_lengths", ends - begins)
+
+    def count(self, epoch: int) -> int:
+        """Number of batches in an epoch."""
+        return sum(map(self._windows, self._grouped(epoch)))
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from number `first`, determined by the seed and the epoch."""
+        number = 0
+        for units in self._grouped(epoch):
+            for window in range(self._windows(units)):
+                if number >= first:
+                    yield self._batch(units, window)
+                number += 1
+
+    def learning_rate_share(self, batch: Batch) -> float:
+        """Scored tokens divided by B * T, so that the tokens of a small batch count no more than others."""
+        return min(1.0, batch.scored / (self.streams * self.length))
+
+    def _windows(self, units: Int64Array) -> int:
+        """Number of batches that the longest of some units takes."""
+        return -(-int(self._lengths[units].max()) // self.length)
+
+    def _grouped(self, epoch: int) -> list[Int64Array]:
+        """The units that are read side by side, in the order of an epoch."""
+        if epoch not in self._groups:
+            self._groups.clear()  # an epoch is asked for many times, those before never again
+            random = np.random.default_rng([self.seed, epoch])
+            groups = self._by_length(random)
+            self._groups[epoch] = [groups[place] for place in random.permutation(len(groups))]
+        return self._groups[epoch]
+
+    def _by_length(self, random: np.random.Generator) -> list[Int64Array]:
+        """Groups of units of similar length; which of them meet is random."""
+        buckets = (BUCKETS_PER_DOUBLING * np.log2(self._lengths)).astype(np.int64)
+        order = np.lexsort((random.random(len(buckets)), -buckets))
+        longest = np.zeros(buckets.max() + 1, np.int64)
+        np.maximum.at(longest, buckets, self._lengths)
+        groups = []
+        place = 0
+        while place < len(order):
+            steps = min(int(longest[buckets[order[place]]]), self.length)
+            groups.append(order[place : place + self.streams * self.length // steps])
+            place += len(groups[-1])
+        return groups
+
+    def _batch(self, units: Int64Array, window: int) -> Batch:
+        """The steps of one window of some units."""
+        lengths, first = self._lengths[units], window * self.length
+        steps = first + np.arange(min(self.length, int(lengths.max()) - first))[:, None]
+        scored: BoolArray = steps < lengths  # (T, B)
+        places = np.where(scored, self._begins[units] + steps, 0)
+        targets = np.where(scored, self.ids[places], 0).astype(np.int64)
+        inputs = np.where(scored & (steps > 0), self.ids[places - 1], 0).astype(np.int64)
+        if window == 0:
+            inputs[0] = self.start_token
+        return Batch(
+            inputs,
+            targets,
+            None if scored.all() else scored.astype(np.float32),
+            np.full(len(units), window == 0 or not self.carried),
+        )

@@ -110,13 +110,15 @@ def fit_ngram(
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.runs import ngram
     from lmgen.text_model import TextModel
 
-    given, opened = _given(corpus, texts, settings)
-    asked = {"corpus": [], "order": order, "out": Path(out), "overwrite": overwrite, **given}
-    ngram.fit_ngram(texts=opened, **asked)
-    return TextModel.load(out)
+    with in_python_words():
+        given, opened = _given(corpus, texts, settings)
+        asked = {"corpus": [], "order": order, "out": Path(out), "overwrite": overwrite, **given}
+        ngram.fit_ngram(texts=opened, **asked)
+        return TextModel.load(out)
 
 
 def read_arpa(
@@ -146,11 +148,13 @@ def read_arpa(
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.runs.ngram import convert_arpa
     from lmgen.text_model import TextModel
 
-    convert_arpa(Path(path), Path(out), tokenizer=tokenizer, overwrite=overwrite)
-    return TextModel.load(out)
+    with in_python_words():
+        convert_arpa(Path(path), Path(out), tokenizer=tokenizer, overwrite=overwrite)
+        return TextModel.load(out)
 
 
 def list_corpora() -> list[Listing]:
@@ -247,19 +251,23 @@ def train(
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.runs import run
     from lmgen.runs.config_file import configured
     from lmgen.runs.interruption import run_to_end
     from lmgen.text_model import TextModel
 
-    given, opened = _given(corpus, texts, {**settings, "from": from_model})
-    config = configured(given, "lmgen.train", opened)
     folder = None if out is None else Path(out)
+    with in_python_words():
+        given, opened = _given(corpus, texts, {**settings, "from": from_model})
+        config = configured(given, "lmgen.train", opened)
 
-    def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
-        return run.train(config, folder, overwrite=overwrite, should_stop=stop, on_note=on_note or _ignore)
+        def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
+            return run.train(
+                config, folder, overwrite=overwrite, should_stop=stop, on_note=on_note or _ignore
+            )
 
-    return TextModel.load(run_to_end(begin, on_event, should_stop))
+        return TextModel.load(run_to_end(begin, on_event, should_stop))
 
 
 def resume(
@@ -289,22 +297,24 @@ def resume(
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.data.run_folder import newest_begun
     from lmgen.runs import run
     from lmgen.runs.interruption import run_to_end
     from lmgen.text_model import TextModel
 
-    path = newest_begun().folder if folder is None else Path(folder)
-    changes, opened = _given((), settings.pop("texts", None), settings)
-    if opened:
-        raise ConfigError(
-            "a run is resumed with the text that it has; `train(..., from_model=...)` goes on with another"
-        )
+    with in_python_words():
+        path = newest_begun().folder if folder is None else Path(folder)
+        changes, opened = _given((), settings.pop("texts", None), settings)
+        if opened:
+            raise ConfigError(
+                "a run is resumed with the text that it has: `train(..., from_model=...)` takes another"
+            )
 
-    def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
-        return run.resume(path, changes, should_stop=stop, on_note=on_note or _ignore)
+        def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
+            return run.resume(path, changes, should_stop=stop, on_note=on_note or _ignore)
 
-    return TextModel.load(run_to_end(begin, on_event, should_stop))
+        return TextModel.load(run_to_end(begin, on_event, should_stop))
 
 
 def estimate_cost(
@@ -319,11 +329,13 @@ def estimate_cost(
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
     """
+    from lmgen.calls import in_python_words
     from lmgen.runs import trials
     from lmgen.runs.config_file import configured
 
-    given, opened = _given(corpus, texts, {**settings, "from": from_model})
-    return trials.estimate_cost(configured(given, "lmgen.estimate_cost", opened))
+    with in_python_words():
+        given, opened = _given(corpus, texts, {**settings, "from": from_model})
+        return trials.estimate_cost(configured(given, "lmgen.estimate_cost", opened))
 
 
 def find_learning_rate(
@@ -340,18 +352,20 @@ def find_learning_rate(
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
     """
+    from lmgen.calls import in_python_words
     from lmgen.runs import trials
     from lmgen.runs.config_file import configured
 
-    given, opened = _given(corpus, texts, {**settings, "from": from_model})
-    return trials.find_learning_rate(configured(given, "lmgen.find_learning_rate", opened))
+    with in_python_words():
+        given, opened = _given(corpus, texts, {**settings, "from": from_model})
+        return trials.find_learning_rate(configured(given, "lmgen.find_learning_rate", opened))
 
 
 def _given(
     corpus: tuple[Any, ...], texts: Any, settings: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Text]]:
     """
-    Sort arguments into settings, by the names of the flags, and texts, by the names that stand for them there.
+    Sort arguments into settings, by the names of the flags, and texts, by the names that stand for them.
 
     Raises:
         ConfigError, CorpusError: a setting is unknown; a text is something else, or empty.

@@ -29,7 +29,9 @@ def in_short(value: Any) -> str:
 
     `Batch(inputs=int64 (64, 32), targets=int64 (64, 32), weights=None)`
     """
-    parts = (f"{field.name}={_shape_or_repr(getattr(value, field.name))}" for field in fields(value))
+    parts = (
+        f"{field.name}={_shape_or_repr(getattr(value, field.name))}" for field in fields(value) if field.repr
+    )
     return f"{type(value).__name__}({', '.join(parts)})"
 
 

@@ -106,8 +106,8 @@ class Finished:
         figures = {"training": self.train_nats_per_token, "validation": self.valid_nats_per_token}
         known = [f"{name} {nats:.4f}" for name, nats in figures.items() if nats is not None]
         return (
-            f"finished  {self.steps:,} steps in {self.seconds:,.0f} s: {', '.join(known) or 'no'} nats/token, in "
-            f"{self.run}"
+            f"finished  {self.steps:,} steps in {self.seconds:,.0f} s: {', '.join(known) or 'no'} "
+            f"nats/token, in {self.run}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lmgen.errors import CorpusError
-from lmgen.settings import shown
+from lmgen.settings import shown_path
 from lmgen.text.built_in import BUILT_IN
 from lmgen.text.corpus_files import downloadable, fetch, find
 from lmgen.text.counts import TextCounter
@@ -130,7 +130,7 @@ def unknown_corpus(name: str) -> CorpusError:
     near = difflib.get_close_matches(name, known, n=2)
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return CorpusError(
-        f"there is no file, folder or corpus {shown(name)}; {guess}`lmgen corpus list` shows the corpora"
+        f"there is no file, folder or corpus {shown_path(name)!r}; {guess}`lmgen corpus list` shows the corpora"
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lmgen.errors import CorpusError
+from lmgen.settings import shown_path
 
 if TYPE_CHECKING:
     from tarfile import TarFile, TarInfo
@@ -79,7 +80,7 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.strerror:
-            raise CorpusError(f"cannot read {path}: {error.strerror}") from error
+            raise CorpusError(f"cannot read {shown_path(path)}: {error.strerror}") from error
         raise _damaged(path, str(error)) from error
     except EOFError as error:
         raise _damaged(path, "it ends too early") from error

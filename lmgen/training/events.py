@@ -75,8 +75,8 @@ class Stepped:
 
     def __str__(self) -> str:
         return (
-            f"step      {self.step:,} ({self.progress:.0%}): training {self.train_nats_per_token:.4f} nats/token, "
-            f"{self.tokens_per_second:,.0f} tokens/s"
+            f"step      {self.step:,} ({self.progress:.0%}): training {self.train_nats_per_token:.4f} "
+            f"nats/token, {self.tokens_per_second:,.0f} tokens/s"
         )
 
 

@@ -21,6 +21,7 @@ from lmgen.generation.config import SamplingConfig
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.ngram import fit_ngram
+from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import Text
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.characters import CharacterTokenizer
@@ -50,7 +51,7 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
     ),
     (
         ngram.ngram,
-        [lmgen.fit_ngram, lmgen.read_arpa, fit_ngram, HeldOutConfig, TokenizerConfig],
+        [lmgen.fit_ngram, lmgen.read_arpa, fit_ngram, ReadingConfig, HeldOutConfig, TokenizerConfig],
         {"arpa": "path"},
     ),
     (corpus.list_, [lmgen.list_corpora], {}),
@@ -154,7 +155,7 @@ def test_a_score_comes_before_the_text_goes_on() -> None:
 def test_arguments_that_contradict_each_other_are_refused_before_anything_is_read() -> None:
     model = lmgen.load("run")
 
-    with pytest.raises(ConfigError, match="leave --order and --no-baseline out"):
+    with pytest.raises(ConfigError, match="leave order and baseline=False out"):
         model.perplexity("one.txt", mix=True, baseline=False)
     with pytest.raises(CorpusError, match=r"cannot read gone\.txt"):
         model.perplexity("gone.txt")
@@ -191,7 +192,7 @@ def test_an_arpa_file_goes_out_and_comes_back() -> None:
         ModelError, match=r"\(rnn\) has no n-grams to write to an ARPA file; its n-gram baseline is"
     ):
         lmgen.load("run").export("other.arpa", to="arpa")
-    with pytest.raises(ConfigError, match="--text goes with --to float16 or int8"):
+    with pytest.raises(ConfigError, match="text goes with to float16 or int8"):
         ngrams.export("other.arpa", to="arpa", text="one.txt")
 
 

@@ -130,7 +130,8 @@ def unknown_corpus(name: str) -> CorpusError:
     near = difflib.get_close_matches(name, known, n=2)
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return CorpusError(
-        f"there is no file, folder or corpus {shown_path(name)!r}; {guess}`lmgen corpus list` shows the corpora"
+        f"there is no file, folder or corpus {shown_path(name)!r}; {guess}`lmgen corpus list` shows the "
+        "corpora"
     )
 
 

@@ -196,6 +196,12 @@ def make_corpus(name: str, out: str | Path, *, characters: int = 1_000_000, seed
     """
     Write a synthetic corpus to a file; the result states the best possible score on it.
 
+    Args:
+        name: name of the corpus, `synthetic-markov` for one.
+        out: path of the file.
+        characters: its length.
+        seed: the same one gives the same text.
+
     Raises:
         CorpusError: the corpus is not synthetic.
         WriteError: the file cannot be written.

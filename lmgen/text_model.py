@@ -248,6 +248,11 @@ class TextModel:
 
     @overload
     def score(
+        self, text: str | Iterable[str], *, by: Literal["line", "token"], exact: bool = False
+    ) -> "Scores[Any]": ...
+
+    @overload
+    def score(
         self, text: str | Iterable[str], *, by: "Unit", exact: bool = False
     ) -> "TextScore | Scores[Any]": ...
 

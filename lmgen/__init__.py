@@ -239,8 +239,8 @@ def train(
         out: run folder; None: `checkpoints/CORPUS`, `checkpoints/texts` for a text of the program.
         overwrite: replace an existing run.
         from_model: model to fine-tune (`--from`).
-        on_event: callback for each event of `lmgen.runs.events`. If it raises, the run is saved before the
-            exception propagates.
+        on_event: callback for each event of `lmgen.runs.events`; `on_event=print` prints a line for each. If
+            it raises, the run is saved before the exception propagates.
         should_stop: callback after every update and during evaluations. If it returns True, the run is saved
             and its best model so far is returned.
         on_note: callback for the notes that `lmgen train` prints.

@@ -185,6 +185,8 @@ class TextModel:
             raise ConfigError(
                 f"prompt is {shown(prompt)}, but has to be a str; `complete` takes many prompts"
             )
+        if num is not None and type(num) is not int:
+            raise ConfigError(f"num is {shown(num)}, but has to be a whole number")
         completions = self.complete([prompt], num=1 if num is None else num, stop=stop, **settings)
         texts = [prompt + each.text if echo else each.text for each in completions]
         return texts[0] if num is None else texts
@@ -381,7 +383,10 @@ class TextModel:
             CorpusError: a text cannot be read; or none is given, and the model is in no run with a held-out
                 text.
         """
-        given = [text_or_path(text, _numbered(number, texts)) for number, text in enumerate(texts, 1)]
+        given = [
+            text_or_path(text, _numbered(number, texts), "give each as an argument of its own")
+            for number, text in enumerate(texts, 1)
+        ]
         wanted = given or [str(self._held_out(on_note))]
         opened = [self._opened(text, field, on_note) for text in wanted]
         names = [text.name if isinstance(text, Text) else text for text in wanted]

@@ -8,7 +8,7 @@ ends in UNIT_END (units.py).
 
 import codecs
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import count, islice
+from itertools import islice
 from os import PathLike, fspath
 from typing import Any, TypeGuard
 
@@ -57,13 +57,14 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and ("\n" in value or "\r" in value)
 
 
-def opened(value: object, name: str) -> Text | str:
+def opened(value: object, name: str, many: str = "give many texts as texts=...") -> Text | str:
     """
     A text as a `Text`, a path or name as a str.
 
     Args:
         value: a str, a path, or an opened text.
         name: what the text is called in messages.
+        many: what to do with a list of texts, for the message.
 
     Raises:
         ConfigError: it is something else, such as bytes or a list, or empty.
@@ -74,11 +75,10 @@ def opened(value: object, name: str) -> Text | str:
     if isinstance(path, bytes | bytearray):
         raise ConfigError(f"{name} is bytes, but has to be a str: decode it (.decode()), or name its file")
     if not isinstance(path, str):
-        many = isinstance(value, Iterable)
-        advice = "give many texts as texts=..." if many else "give a text, a path or the name of a corpus"
+        advice = many if isinstance(value, Iterable) else "give a text, or the name of one"
         raise ConfigError(f"{name} is {shown(value)}; {advice}")
     if not path:
-        raise ConfigError(f"{name} is an empty str; give a text, a path or the name of a corpus")
+        raise ConfigError(f"{name} is an empty str; give a text, or the name of one")
     return text_of(path, name) if value is path and is_text(path) else path
 
 
@@ -129,12 +129,18 @@ def _of_records(name: str, records: Callable[[], Iterator[str]]) -> Text:
 def _records(texts: Iterable[Any], name: str) -> Iterator[str]:
     """The stream of records that some texts are."""
     remaining = iter(texts)
-    numbers, is_empty = count(1), True
+    taken, is_empty = 0, True
     while group := list(islice(remaining, GROUP)):
-        for text, number in zip(group, numbers, strict=False):
-            if not isinstance(text, str):
-                raise ConfigError(f"{name}: text {number} is {shown(text)}, but has to be a str")
-            _check(text, f"{name}: text {number}")
+        try:
+            "".join(group).encode()
+        except (TypeError, UnicodeEncodeError):
+            for number, text in enumerate(group, taken + 1):
+                if not isinstance(text, str):
+                    raise ConfigError(
+                        f"{name}: text {number} is {shown(text)}, but has to be a str"
+                    ) from None
+                _check(text, f"{name}: text {number}")
+        taken += len(group)
         is_empty = is_empty and not any(group)
         yield from record_stream([group])
     if is_empty:

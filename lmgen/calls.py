@@ -39,10 +39,11 @@ def python_call(function: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def in_python_words() -> Iterator[None]:
-    """Within the block, the message of an error says `batch_size` for `--batch-size`."""
+    """Within the block, errors say `batch_size` for `--batch-size`; what a command prints stays as it is."""
     try:
         yield
     except LmgenError as error:
+        error.at_the_shell = error.at_the_shell or str(error)
         error.args = (python_words(str(error)), *error.args[1:])
         raise
 

@@ -20,8 +20,9 @@ from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model, save_model
 from lmgen.settings import names_of, refuse_unknown, shown
 from lmgen.text.given import opened as text_or_path
-from lmgen.text.given import text_of
+from lmgen.text.given import refuse_surrogates, text_of
 from lmgen.text.sources import Text, open_text
+from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
@@ -285,6 +286,9 @@ class TextModel:
         from lmgen.evaluation.tables import Scores
 
         texts = [text] if isinstance(text, str) else _texts(text)
+        for number, each in enumerate(texts, 1):
+            if UNIT_END in each:
+                refuse_surrogates(each, f"the {_numbered(number, texts)}")
         if by == "document":
             if isinstance(text, str):
                 return score_text(self.model, self.tokenizer, [text], "text", exact=exact)

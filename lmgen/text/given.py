@@ -89,12 +89,30 @@ def text_of(text: str, name: str) -> Text:
     Raises:
         CorpusError: it has a lone surrogate.
     """
-    _check(text, name)
+    refuse_surrogates(text, name)
     begin = int(text.startswith("\ufeff"))
     return Text(
         name,
         lambda: (text[at : at + BLOCK_CHARACTERS] for at in range(begin, len(text), BLOCK_CHARACTERS)),
     )
+
+
+def refuse_surrogates(text: str, name: str) -> None:
+    """
+    Refuse a lone surrogate: no file can hold one, and one of them ends a record here.
+
+    Raises:
+        CorpusError: there is one.
+    """
+    for at in range(0, len(text), BLOCK_CHARACTERS):
+        try:
+            text[at : at + BLOCK_CHARACTERS].encode()
+        except UnicodeEncodeError as error:
+            place = at + error.start
+            raise CorpusError(
+                f"U+{ord(text[place]):X} at character {place:,} of {name} is a lone surrogate, which UTF-8 "
+                'cannot encode; remove it, or read the text again with errors="replace"'
+            ) from error
 
 
 def texts_of(texts: Any, name: str) -> Text:
@@ -139,24 +157,12 @@ def _records(texts: Iterable[Any], name: str) -> Iterator[str]:
                     raise ConfigError(
                         f"{name}: text {number} is {shown(text)}, but has to be a str"
                     ) from None
-                _check(text, f"{name}: text {number}")
+                refuse_surrogates(text, f"{name}: text {number}")
         taken += len(group)
         is_empty = is_empty and not any(group)
         yield from record_stream([group])
     if is_empty:
         raise CorpusError(f"{name} is empty; give a text with something in it")
-
-
-def _check(text: str, name: str) -> None:
-    """Raise a CorpusError for a lone surrogate: no file can hold it, and one ends a record here."""
-    for at in range(0, len(text), BLOCK_CHARACTERS):
-        try:
-            text[at : at + BLOCK_CHARACTERS].encode()
-        except UnicodeEncodeError as error:
-            raise CorpusError(
-                f"{name} has half a character, U+{ord(text[at + error.start]):X} at {at + error.start:,}; "
-                'replace it, or read the text again with errors="replace"'
-            ) from error
 
 
 def _decoded(blocks: Iterator[bytes]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def test_what_is_no_text_is_named(wrong: Any, message: str) -> None:
         ([], CorpusError, "it is empty"),
         (["", ""], CorpusError, "it is empty"),
         (["a", b"b"], ConfigError, "it: text 2 is b'b', but has to be a str"),
-        (["a", "b\ud800"], CorpusError, r"it: text 2 has half a character, U\+D800 at 1"),
+        (["a", "b\ud800"], CorpusError, r"U\+D800 at character 1 of it: text 2 is a lone sur"),
     ],
 )
 def test_what_are_no_texts_is_named(wrong: Any, error: type[Exception], message: str) -> None:
@@ -103,6 +103,6 @@ def test_what_are_no_texts_is_named(wrong: Any, error: type[Exception], message:
             list(texts_of(iter(wrong), "it").chunks())
 
 
-def test_half_a_character_is_found_however_long_the_text_is() -> None:
-    with pytest.raises(CorpusError, match=rf"has half a character, U\+DCFF at {BLOCK_CHARACTERS + 1:,}"):
+def test_a_lone_surrogate_is_found_however_long_the_text_is() -> None:
+    with pytest.raises(CorpusError, match=rf"U\+DCFF at character {BLOCK_CHARACTERS + 1:,} of"):
         text_of("\n" * BLOCK_CHARACTERS + "a\udcff", "text")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from lmgen.data.named_corpora import MadeCorpus
+    from lmgen.models.network.recurrent import CellDescription
     from lmgen.runs.events import Event
     from lmgen.text.corpora import Listing
     from lmgen.text.sources import Text
@@ -45,6 +46,7 @@ __all__ = [
     "find_learning_rate",
     "fit_ngram",
     "get_corpus",
+    "list_cells",
     "list_corpora",
     "load",
     "make_corpus",
@@ -95,6 +97,8 @@ def fit_ngram(
     """
     Fit an n-gram model with interpolated modified Kneser-Ney smoothing, and open it. Does not import torch.
 
+    It is fitted on the whole corpus, unless `valid` or `test` holds text out or the corpus has its own split.
+
     Args:
         corpus: as in `train`.
         texts: as in `train`.
@@ -126,6 +130,7 @@ def read_arpa(
     *,
     out: str | Path = "ngram.safetensors",
     tokenizer: str | None = None,
+    blank: str | None = None,
     overwrite: bool = False,
 ) -> TextModel:
     """
@@ -138,11 +143,12 @@ def read_arpa(
         path: ARPA file; `.gz`, `.bz2`, `.xz` and `.zst` files are decompressed.
         out: path of the model file.
         tokenizer: `word` or `char`, the tokens that the file's words stand for; None: the tokenizer stored in
-            a file from lmgen, else `word`.
+            a file from lmgen, else `char` where that is clear, else `word`.
+        blank: the word that stands for the blank of a character model, such as `|`; None: found where clear.
         overwrite: replace an existing file.
 
     Raises:
-        ConfigError: the tokenizer is unknown.
+        ConfigError: the tokenizer is unknown, or the file has no such blank.
         CorpusError: the file cannot be read.
         ModelError: the file is damaged or not an ARPA file, or `out` exists.
     """
@@ -153,7 +159,7 @@ def read_arpa(
     from lmgen.text_model import TextModel
 
     with in_python_words():
-        convert_arpa(Path(path), Path(out), tokenizer=tokenizer, overwrite=overwrite)
+        convert_arpa(Path(path), Path(out), tokenizer=tokenizer, blank=blank, overwrite=overwrite)
         return TextModel.load(out)
 
 
@@ -162,6 +168,13 @@ def list_corpora() -> list[Listing]:
     from lmgen.text.corpora import listed_corpora
 
     return listed_corpora()
+
+
+def list_cells() -> list[CellDescription]:
+    """List all recurrent cells, each with its equations, its source and its number of parameters."""
+    from lmgen.models.network.recurrent import described_cells
+
+    return described_cells()
 
 
 def read_corpus(name: str | Path, *, split: Literal["train", "valid", "test"] | None = None) -> Iterator[str]:
@@ -223,7 +236,7 @@ def train(
     **settings: Any,
 ) -> TextModel:
     """
-    Train a model, and open the one with the best validation loss.
+    Train a model, and open the one with the best validation loss; with `valid=0`, the last one.
 
     Ctrl-C finishes the current update, saves a checkpoint and raises KeyboardInterrupt; a second Ctrl-C stops
     at once. `lmgen.resume` continues the run, bit for bit as if it had not stopped. Threads other than the
@@ -407,10 +420,10 @@ def _given(
         given["corpus"] = names
     for part in {"valid", "test"} & given.keys():
         value = settings[part]
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            given[part] = str(value)
-        elif isinstance(value, str | bytes | PathLike) or not hasattr(value, "__iter__"):
-            given[part] = None if value is None else named(opened(value, part))
+        if value is None or type(value) in (int, float):
+            continue
+        if isinstance(value, str | bytes | PathLike) or not hasattr(value, "__iter__"):
+            given[part] = named(opened(value, part))
         else:
             given[part] = named(texts_of(value, part))
     return given, kept

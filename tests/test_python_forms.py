@@ -41,7 +41,7 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
     (perplexity.perplexity, [TextModel.perplexity], {}),
     (export.export, [TextModel.export], {"out": "path"}),
     (next_, [TextModel.next], {"arguments": "text"}),
-    (info.info, [TextModel.describe], {}),
+    (info.info, [TextModel.describe], {"cells": "lmgen.list_cells"}),
     (tokenize.tokenize, [TextModel.tokenize], {"pieces": "TextModel.pieces", "tokenizer": "ByteTokenizer()"}),
     (tokenize.detokenize, [TextModel.detokenize], {"pieces": "tokens", "tokenizer": "ByteTokenizer()"}),
     (

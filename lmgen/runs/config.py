@@ -49,6 +49,12 @@ class RunConfig:
                 "softmax, or leave --objective sampled out"
             )
 
+        if self.held_out.without_validation and (needing := self.training.needing_validation):
+            raise ConfigError(
+                f"valid 0 leaves no text to validate on, which {' and '.join(needing)} would need; leave "
+                "that out, or give --valid a file or a fraction such as 0.1"
+            )
+
     def __repr__(self) -> str:
         """What is trained on what, in short: `<RunConfig lstm 2 x 512, char, on book.txt>`."""
         corpus = ", ".join(self.corpus) or "the default corpus"
@@ -88,6 +94,8 @@ class RunConfig:
             names = {field.name for field in fields(part)}
             chosen = {key: rest.pop(key) for key in list(rest) if key in names}
             parts[name] = from_mapping(part, chosen, where)
+        if origin is not None and {"init", "init_scale"} & (values if asked is None else asked).keys():
+            raise ConfigError(f"{where}: init is for new weights, and --from has its own; leave it out")
         asked = spelled(values if asked is None else asked)
         return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, asked=asked, **parts)
 

@@ -51,6 +51,7 @@ class ReadingTokenizer(Tokenizer):
         self.reading = reading
         self.name = inner.name
         self.reading_errors = inner.reading_errors
+        self.notes = inner.notes
         self._mark = UNIT_END if self.unit == "record" else "\n"
         self.unknown, self.line_end = inner.unknown, inner.line_end
         self.vocabulary_size = inner.vocabulary_size
@@ -73,14 +74,14 @@ class ReadingTokenizer(Tokenizer):
     def encode(self, text: str) -> IdArray:
         """The ids of a text; at each end of a unit the id `end`."""
         text = read_text(text, self.reading)
-        if self.end == self.inner.line_end or self._mark not in text:
+        if self.end in (None, self.inner.line_end) or self._mark not in text:
             return self._outer(self.inner.encode(text))
         return self._encode_units(text)[0]
 
     def encode_with_offsets(self, text: str) -> tuple[IdArray, IdArray]:
         """As `encode`; positions are those in the text as it is read."""
         text = read_text(text, self.reading)
-        if self.end == self.inner.line_end or self._mark not in text:
+        if self.end in (None, self.inner.line_end) or self._mark not in text:
             ids, offsets = self.inner.encode_with_offsets(text)
             return self._outer(ids), offsets
         return self._encode_units(text)
@@ -121,7 +122,7 @@ class ReadingTokenizer(Tokenizer):
     def to_json(self) -> dict[str, Any]:
         """What the inner tokenizer saves, and `reading`."""
         reading: dict[str, Any] = self.reading.to_json()
-        if self.end != self.inner.line_end:
+        if self.end not in (None, self.inner.line_end):
             reading["end"] = self.end
         return {**self.inner.to_json(), "reading": reading}
 

@@ -75,8 +75,8 @@ def test_a_command_of_the_readme_works(command: str, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_python_of_the_readme_works(folder: Path) -> None:
-    [program] = blocks("python")
-    (folder / "program.py").write_text(program.replace("minutes=1", "steps=20"))
+    program = "\n".join(blocks("python"))
+    (folder / "program.py").write_text(re.sub(r"minutes=\w+", "steps=20", program))
     result = run(f"{sys.executable} program.py", folder)
 
     assert result.returncode == 0, result.stderr

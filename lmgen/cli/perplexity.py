@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lmgen.cli import completion, report
-from lmgen.cli.options import JsonOption, QuietOption, exists, is_model, open_model
+from lmgen.cli.options import JsonOption, QuietOption, exists, file_name, is_model, open_model
 from lmgen.cli.output import flushing, visible
 from lmgen.cli.scores import Unit, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError, ModelError
@@ -109,7 +109,10 @@ def perplexity(
         opened = open_model(path)
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
         scores = opened.perplexity(
-            *map(_flushing, opened.texts(*names, field=field, reading=reading, on_note=report.note)),
+            *map(
+                _flushing,
+                opened.texts(*map(file_name, names), field=field, reading=reading, on_note=report.note),
+            ),
             by=by,
             baseline=baseline,
             order=order,

@@ -86,6 +86,13 @@ class Prepared:
     test: Part | None
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        held_out = "" if self.valid is None else f", {self.valid.tokens:,} to validate"
+        return (
+            f"prepared  {self.corpus}: {self.train.tokens:,} tokens to train on{held_out}, "
+            f"V = {self.tokenizer.vocabulary_size:,}"
+        )
+
 
 def prepare(
     corpus: Corpus,

@@ -6,6 +6,7 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus
+from lmgen.text.given import is_placeholder
 from lmgen.text.sources import Text, open_text
 from lmgen.text.units import UNIT_END, Unit
 
@@ -67,10 +68,11 @@ def _held_out(
     """
     The `valid` or `test` part: a text, a fraction of the corpus (0: nothing is held out), or None.
 
-    The user's setting comes first, then the corpus's own text, then the fraction in its recipe.
+    The user's setting comes first, then the corpus's own text, then the fraction in its recipe. A text given
+    in Python has taken the place of the corpus's own by now.
     """
     asked: str | None = getattr(held_out, name)
-    if asked is None:
+    if asked is None or is_placeholder(asked):
         own: Text | None = getattr(corpus, name)
         return own if own is not None else corpus.split.get(name)
     fraction = held_out.fraction(name)

@@ -32,6 +32,7 @@ from lmgen.evaluation.perplexity import (
 )
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
+from lmgen.settings import shown
 from lmgen.text.sources import Text
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.reading import read_alike
@@ -80,7 +81,7 @@ class Comparison:
             ConfigError: the arguments contradict each other.
             ModelError: a baseline was asked for, but there is none.
         """
-        asked = list(orders)
+        asked = _listed(orders)
         _check(by, asked, baseline, order, mix=mix)
         self._tokenizer, self._path, self._run = tokenizer, path, run_of(path)
         self._by: Unit = by
@@ -190,11 +191,19 @@ class Comparison:
         return self._run is not None and Path(text.name).resolve() == self._run.valid_text.resolve()
 
 
+def _listed(orders: Iterable[int]) -> list[int]:
+    """The orders, if they are that."""
+    listed = list(orders) if isinstance(orders, Iterable) else [None]
+    if any(type(order) is not int for order in listed):
+        raise ConfigError(f"orders is {shown(orders)}, but has to be whole numbers, such as range(1, 6)")
+    return listed
+
+
 def _check(by: Unit, orders: Sequence[int], baseline: bool | None, order: int | None, *, mix: bool) -> None:
     """Refuse arguments that contradict each other."""
     problems = []
     if by not in get_args(Unit):
-        problems.append(f"by is {by!r}, but has to be one of {', '.join(get_args(Unit))}")
+        problems.append(f"by is {shown(by)}, but has to be one of {', '.join(get_args(Unit))}")
     if orders and by != "document":
         problems.append("--orders compares whole texts, so it goes with --by document only")
     if orders and (order is not None or baseline is not None):

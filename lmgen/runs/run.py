@@ -26,6 +26,7 @@ from lmgen.runs.records import Keeper, cut_metrics, is_damaged, model_is_lost, s
 from lmgen.runs.resuming import resumed_config, settings_of_this_call
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.text.corpora import Corpus
+from lmgen.text.given import is_placeholder
 from lmgen.text.sources import STANDARD_INPUT
 from lmgen.training.events import RangeTest
 
@@ -189,6 +190,11 @@ def _prepared_again(run: RunFolder, config: RunConfig, on_note: Callable[[str], 
         raise ModelError(
             f"{run.folder} has nothing to go on from: it was stopped while it read its text from a pipe; "
             "pipe it again, without --resume"
+        )
+    if any(map(is_placeholder, (*config.corpus, config.held_out.valid, config.held_out.test))):
+        raise ModelError(
+            f"{run.folder} has nothing to go on from: it was stopped while it read its texts, and no file "
+            "holds them; train again with the same texts"
         )
     on_note(f"{run.folder} was stopped before its text was prepared: that begins again")
     discard_new_data(run)

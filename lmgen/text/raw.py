@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lmgen.errors import CorpusError
+from lmgen.settings import shown_path
 
 if TYPE_CHECKING:
     from tarfile import TarFile, TarInfo
@@ -79,7 +80,7 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.strerror:
-            raise CorpusError(f"cannot read {path}: {error.strerror}") from error
+            raise CorpusError(f"cannot read {shown_path(path)}: {error.strerror}") from error
         raise _damaged(path, str(error)) from error
     except EOFError as error:
         raise _damaged(path, "it ends too early") from error
@@ -123,7 +124,7 @@ def arriving_blocks(file: BinaryIO) -> Iterator[bytes]:
 
 class Spool:
     """
-    Makes a pipe readable more than once, by copying what has been read to a temporary file on disk.
+    Makes a pipe or iterator readable more than once, by copying what has been read to a temporary file.
 
     The copy grows during the first reading and is deleted together with this object.
     """
@@ -153,7 +154,7 @@ class Spool:
             self._copy.write(block)
             self._copy.flush()
         except OSError as error:
-            message = f"cannot copy piped input to disk: {error.strerror}; set TMPDIR to a larger disk"
+            message = f"cannot copy the text to disk: {error.strerror}; set TMPDIR to a larger disk"
             raise CorpusError(message) from error
 
 

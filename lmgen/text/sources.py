@@ -18,6 +18,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import AnyStr
 
 from lmgen.errors import CorpusError
+from lmgen.settings import shown_path
 from lmgen.text.counts import TextCounts, count
 from lmgen.text.json_lines import DEFAULT_FIELD, record_texts
 from lmgen.text.raw import Spool, arriving_blocks, file_blocks, readable
@@ -60,6 +61,9 @@ class Text:
 
     records: Callable[[], Iterator[str]] | None = None
     """As `chunks`, for a structured text: its records, each ended by UNIT_END (units.py)."""
+
+    def __repr__(self) -> str:
+        return f"<Text {self.name}>"
 
     def in_units(self, unit: Unit) -> "Text":
         """The same text; for the unit `record` a stream of records, each ended by UNIT_END."""
@@ -340,7 +344,7 @@ def _mode(path: Path) -> int:
         with readable(path):
             return path.stat().st_mode
     except ValueError as error:
-        raise CorpusError(f"{str(path)!r} cannot be the name of a file") from error
+        raise CorpusError(f"{shown_path(path)!r} cannot be the name of a file") from error
 
 
 def _complete_block(text: str, position: int, limit: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import IdArray
+from lmgen.arrays import IdArray, in_short
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import line_blocks
@@ -38,6 +38,8 @@ class EncodedBlock:
     """Where the part begins in the text, in characters."""
     closes: bool = False
     """Whether `ids` is only the end of a last line or unit that the text itself does not end."""
+
+    __repr__ = in_short
 
 
 class Decoder(ABC):
@@ -97,6 +99,9 @@ class Tokenizer(ABC):
 
     line_end: int | None
     """The id of the line end; None if the vocabulary has none."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} V = {self.vocabulary_size}>"
 
     @property
     @abstractmethod

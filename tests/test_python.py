@@ -481,7 +481,7 @@ def test_help_names_every_argument() -> None:
 
 
 def test_texts_that_are_too_short_are_refused_as_files_are() -> None:
-    with pytest.raises(CorpusError, match="the training text"):
+    with pytest.raises(CorpusError, match="the corpus has 1 character"):
         lmgen.train("\n", **TINY)
     with pytest.raises(ModelError, match="there is no model one"):
         lmgen.load("one")

@@ -61,8 +61,11 @@ def asked(variables: dict[str, str], cwd: Path) -> str:
         (["to"], ["tokenize"]),
         (["corpus", ""], ["list", "show", "get", "make"]),
         (["sample", "--temp"], ["--temperature"]),
-        (["train", "--cell", "rnn-"], ["rnn-relu", "rnn-sigmoid"]),
-        (["train", "--tokenizer", ""], ["char", "byte", "word", "bpe", "unigram"]),
+        (
+            ["train", "--cell", "rnn-"],
+            ["rnn-relu", "rnn-sigmoid", "rnn-leaky-relu", "rnn-elu", "rnn-softplus"],
+        ),
+        (["train", "--tokenizer", ""], ["char", "byte", "word", "bpe", "unigram", "sentencepiece"]),
         (["perplexity", "--format", ""], ["table", "json", "tsv"]),
         (["sample", ""], ["checkpoints/demo", "checkpoints/done", "other.safetensors"]),
         (["sample", "--length", "9", "checkpoints/de"], ["checkpoints/demo"]),

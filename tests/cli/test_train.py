@@ -27,7 +27,7 @@ def text(tmp_path: Path) -> Path:
 
 
 def test_progress_goes_to_stderr_and_the_summary_to_stdout(text: Path, tmp_path: Path) -> None:
-    result = lmgen("train", text.name, *TINY, cwd=tmp_path)
+    result = lmgen("train", text.name, *TINY, "--unit", "document", cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
     corpus, tokens, note, baseline, network, cost, heading, *rows = result.stderr.splitlines()
@@ -134,8 +134,9 @@ def test_a_text_is_trained_on_from_a_pipe(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_estimate_is_the_result_and_nothing_is_left_behind(text: Path, tmp_path: Path) -> None:
-    shown = lmgen("train", text.name, *TINY, "--steps", "5000", "--estimate", cwd=tmp_path)
-    budget = ["--minutes", "2", "--steps", "10000000"]
+    document = ["--unit", "document"]  # it looks like a list
+    shown = lmgen("train", text.name, *TINY, *document, "--steps", "5000", "--estimate", cwd=tmp_path)
+    budget = ["--minutes", "2", "--steps", "10000000", *document]
     for_programs = lmgen("train", text.name, *TINY, *budget, "--estimate", "--json", cwd=tmp_path)
 
     assert shown.returncode == for_programs.returncode == 0
@@ -260,7 +261,7 @@ def test_an_existing_run_is_kept_and_the_ways_out_are_named(text: Path, tmp_path
         (b"", "squares.txt is empty"),
         ("größe\n".encode("latin-1") * 100, "squares.txt is not UTF-8"),
         (b"too short", "the training text has 8 tokens, but one window needs at least 16"),
-        (b"x", "the training text is empty"),
+        (b"x", "squares.txt has 1 character, and --valid 0.1 leaves nothing of it to train on"),
     ],
 )
 def test_a_corpus_that_cannot_be_used_is_one_line(content: bytes, message: str, tmp_path: Path) -> None:

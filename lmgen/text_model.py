@@ -20,18 +20,22 @@ from lmgen.text.sources import Text, open_text
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
-    from lmgen.evaluation.comparison import Score, Unit
+    from lmgen.evaluation.comparison import By, Score
     from lmgen.evaluation.exporting import ExportedNgrams, ExportedWeights
     from lmgen.evaluation.mixing import FittedWeights
-    from lmgen.evaluation.perplexity import LineScore, TextScore, TokenScore
+    from lmgen.evaluation.results import LineScore, TextScore, TokenScore, WordScore
+    from lmgen.evaluation.rows import BlankWith
     from lmgen.generation.completion import Completion
     from lmgen.generation.next import NextToken
     from lmgen.models.ngram.model import NgramModel
+    from lmgen.text.units import Unit
 
 
 class Compared(TypedDict, total=False):
     """The keyword arguments of `TextModel.perplexity` beside `by`."""
 
+    unit: "Unit | None"
+    blank_with: "BlankWith | None"
     baseline: bool | None
     order: int | None
     orders: Iterable[int]
@@ -208,8 +212,13 @@ class TextModel:
 
     @overload
     def perplexity(
-        self, *texts: str | Path | Text, by: Literal["line"], **compared: Unpack[Compared]
+        self, *texts: str | Path | Text, by: Literal["record", "line"], **compared: Unpack[Compared]
     ) -> "Iterator[LineScore]": ...
+
+    @overload
+    def perplexity(
+        self, *texts: str | Path | Text, by: Literal["word"], **compared: Unpack[Compared]
+    ) -> "Iterator[WordScore]": ...
 
     @overload
     def perplexity(
@@ -218,13 +227,15 @@ class TextModel:
 
     @overload
     def perplexity(
-        self, *texts: str | Path | Text, by: "Unit", **compared: Unpack[Compared]
+        self, *texts: str | Path | Text, by: "By", **compared: Unpack[Compared]
     ) -> "Iterator[Score]": ...
 
     def perplexity(
         self,
         *texts: str | Path | Text,
-        by: "Unit" = "document",
+        by: "By" = "document",
+        unit: "Unit | None" = None,
+        blank_with: "BlankWith | None" = None,
         baseline: bool | None = None,
         order: int | None = None,
         orders: Iterable[int] = (),
@@ -243,7 +254,11 @@ class TextModel:
 
         Args:
             texts: files, folders, `-` (standard input), or opened texts; none: the run's held-out text.
-            by: what one score covers: a `document`, a `line` (a text of its own) or a `token`.
+            by: what one score covers: a `document`, a `record` or `line` (a text of its own), a `word`
+                between white space, or a `token`. evaluation/results.py says what each score holds.
+            unit: what is read afresh: the `document`, each `line` or each `record`. None: lines by line and
+                by word, records by record, else what is one text for the model.
+            blank_with: by word, the word that white space is counted with: the `next` (None) or `previous`.
             baseline: the run's n-gram baseline beside the model. None: if there is one, by document only.
             order: fit a baseline of this order on the run's training text instead.
             orders: fit baselines of all these orders; each score has the number of `parameters` too.
@@ -266,6 +281,8 @@ class TextModel:
             self.tokenizer,
             self.path,
             by=by,
+            unit=unit,
+            blank_with=blank_with,
             baseline=baseline,
             order=order,
             orders=orders,

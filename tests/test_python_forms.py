@@ -16,7 +16,7 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import write_tokens
 from lmgen.errors import ConfigError, CorpusError, ModelError
-from lmgen.evaluation.perplexity import CountedTextScore, LineScore, TextScore, TokenScore
+from lmgen.evaluation.results import CountedTextScore, LineScore, TextScore, TokenScore
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.model import NgramModel
@@ -158,8 +158,8 @@ def test_arguments_that_contradict_each_other_are_refused_before_anything_is_rea
         model.perplexity("one.txt", mix=True, baseline=False)
     with pytest.raises(CorpusError, match=r"cannot read gone\.txt"):
         model.perplexity("gone.txt")
-    with pytest.raises(ConfigError, match="by is 'word', but has to be one of document, line, token"):
-        model.perplexity("one.txt", by="word")  # type: ignore[call-overload]
+    with pytest.raises(ConfigError, match="by is 'page', but has to be one of document, record, "):
+        model.perplexity("one.txt", by="page")  # type: ignore[call-overload]
 
 
 def test_a_mixture_is_saved_and_opened_as_a_model_of_its_own() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from lmgen.data.run_folder import run_of
 from lmgen.errors import ModelError
-from lmgen.evaluation.perplexity import TextScore, compare_models
+from lmgen.evaluation.perplexity import compare_models
+from lmgen.evaluation.results import TextScore
 from lmgen.models.model_file import SavedModel, load_model, save_model
 from lmgen.models.ngram.arpa import write_arpa
 from lmgen.text.sources import Text

@@ -14,14 +14,14 @@ from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation import scoring
 from lmgen.evaluation.perplexity import (
-    FIRST_LINES,
-    TextScore,
     compare_models,
     readings,
     score_lines,
     score_text,
     score_tokens,
 )
+from lmgen.evaluation.results import TextScore
+from lmgen.evaluation.units import FIRST_UNITS
 from lmgen.models.base import LanguageModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.bytes import ByteTokenizer
@@ -212,7 +212,7 @@ def test_the_first_of_many_lines_do_not_wait_for_the_others() -> None:
     scores = score_lines(Counting(model_for(CHARACTERS).table), CHARACTERS, ["".join(lines)], "t")
 
     assert next(scores).tokens == 1
-    assert scored == FIRST_LINES
+    assert scored == FIRST_UNITS
     assert [score.tokens for score in scores] == list(map(len, lines[1:]))
 
 

@@ -69,7 +69,9 @@ def _table_columns(row: Row, by: By, names_models: bool) -> list[str]:
     left_out = set() if names_models else {"model"}
     if not row.get("unknown_tokens"):
         left_out.add("perplexity_without_unknown")
-    left_out |= {key for key in ("parameters", "matched", "unigram_bits") if row.get(key) is None}
+    if not names_models and row.get("matched") is None:
+        left_out.add("matched")
+    left_out |= {key for key in ("parameters", "unigram_bits") if key not in row}
     return [key for key in _TABLES[by] if key not in left_out]
 
 

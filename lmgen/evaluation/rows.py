@@ -165,7 +165,7 @@ class WordCutter(Cutter):
             assert part.offsets is not None
             begin = int(part.offsets[token])
             end = begin + max(cuts[token], len(piece) - 1)  # a blank is cut after its end
-            if part.text.startswith(piece, begin) and end < len(part.text):
+            if part.text.startswith(piece, begin) and end < len(part.text) and piece not in self.ends:
                 last[token] = np.searchsorted(starts, end, side="right")
         return starts, first, last
 

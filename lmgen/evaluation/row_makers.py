@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -153,7 +154,7 @@ class _WordMaker(RowMaker):
             surprisal_bits=row.nats / NATS_PER_BIT,
             log10=log10_of(row.nats),
             entropy_bits=row.entropy_bits,
-            unigram_bits=row.unigram_bits if np.isfinite(row.unigram_bits) else None,
+            unigram_bits=row.unigram_bits if isfinite(row.unigram_bits) else None,
             length=len(word),
             unknown=row.unknown > 0,
         )

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -251,7 +252,7 @@ class Pieces(CharacterTokenizer):
         self._all = pieces
         self.vocabulary_size = len(pieces)
         self.special_ids = frozenset()
-        self.unknown = None  # type: ignore[assignment]
+        self.unknown = None
         self.line_end = pieces.index("\n")
 
     def encode_with_offsets(self, text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -270,7 +271,7 @@ class Pieces(CharacterTokenizer):
         return self._all[token]
 
 
-def words_in_pieces(pieces: dict[str, float], text: str, blank_with: BlankWith) -> list[tuple[str, float]]:
+def words_in_pieces(pieces: dict[str, float], text: str, blank_with: BlankWith) -> list[tuple[str, Any]]:
     tokenizer = Pieces(list(pieces))
     model = BigramModel(np.log(np.tile(list(pieces.values()), (len(pieces), 1))))
     rows = score_rows([model], tokenizer, [text], "t", by="word", blank_with=blank_with)
@@ -320,7 +321,7 @@ def test_a_piece_of_several_words_is_shared_and_sums() -> None:
     pieces = {"\n": 0.1, "a b a": 0.2, "a": 0.3, "b": 0.4}
 
     for blank_with in ("next", "previous"):
-        words = words_in_pieces(pieces, "a b a\n", blank_with)  # type: ignore[arg-type]
+        words = words_in_pieces(pieces, "a b a\n", blank_with)
         assert [word for word, _ in words] == ["a", "b", "a", "</s>"]
         assert math.prod(p for _, p in words) == pytest.approx(0.2 * 0.1)
 
@@ -370,7 +371,8 @@ def test_lines_in_context_are_read_on() -> None:
     def of(line: str, before: str) -> float:
         ids = [int(each) for each in tokenizer.encode(before + line)]
         context = [0, *ids][: len(ids)]
-        return -sum(model.table[a, b] for a, b in list(zip(context, ids, strict=True))[len(before) :])
+        pairs = list(zip(context, ids, strict=True))[len(before) :]
+        return -sum(float(model.table[pair]) for pair in pairs)
 
     assert nats("document") == pytest.approx(
         [of("a\n", ""), of("b\n", "\n"), of("\n", "\n"), of("ab\n", "\n"), of("a", "\n")]

@@ -30,8 +30,11 @@ app.command()(perplexity)
 
 LINES = ["an old lamp", "the old cat", "a cat in the rain", "an end"]
 KINDS = ["char", "byte", "word", "bpe"]
-WORD_COLUMNS = "text unit index word surprisal_bits log10 entropy_bits unigram_bits length unknown"
-TOKEN_COLUMNS = "text index offset token surprisal_bits rank unit log10 matched"
+COLUMNS = {
+    "word": "text unit index word surprisal_bits log10 entropy_bits unigram_bits length unknown",
+    "token": "text index offset token surprisal_bits rank unit log10 matched",
+}
+"""CLI.md's."""
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +84,7 @@ def test_words_sum_to_lines_and_a_line_is_what_it_is_alone(kind: str, unit: Unit
     lines = tsv("model.safetensors", "two.txt", "--by", "line")
     second = tsv("model.safetensors", "-", *how, text="a cat\n")
 
-    assert " ".join(words[0]) == WORD_COLUMNS
+    assert " ".join(words[0]) == COLUMNS["word"]
     assert [(word["unit"], word["index"], word["word"]) for word in words] == [
         ("1", "0", "the"),
         ("1", "1", "old"),
@@ -147,7 +150,7 @@ def test_tokens_begin_afresh_at_each_unit_and_carry_its_number() -> None:
     save("model.safetensors", "char")
     rows = tsv("model.safetensors", "-", "--by", "token", "--unit", "line", text="an\nan\n")
 
-    assert " ".join(rows[0]) == TOKEN_COLUMNS
+    assert " ".join(rows[0]) == COLUMNS["token"]
     assert [row["unit"] for row in rows] == ["1", "1", "1", "2", "2", "2"]
     assert [row["index"] for row in rows] == [str(index) for index in range(6)]
     costs = [(row["surprisal_bits"], row["rank"], row["log10"], row["matched"]) for row in rows]
@@ -178,7 +181,7 @@ def test_a_run_gives_unigram_surprisal_and_other_models_as_further_rows() -> Non
     save_model(folder.ngram, baseline, tokenizer)
     rows = tsv("run", "-", "--by", "word", "--baseline", text="the lamp\n")
 
-    assert " ".join(rows[0]) == "model " + WORD_COLUMNS
+    assert " ".join(rows[0]) == "model " + COLUMNS["word"]
     assert [(row["model"], row["word"], row["unigram_bits"]) for row in rows] == [
         ("ngram-3", "the", "2.000000"),
         ("ngram-1", "the", "2.000000"),

@@ -114,6 +114,8 @@ def perplexity(
 
     lmgen perplexity checkpoints/demo book.txt
 
+    lmgen perplexity checkpoints/demo stimuli.txt --by word --format tsv
+
     zcat log.gz | lmgen perplexity checkpoints/demo - --by line --format tsv | sort -t$'\\t' -k5gr | head
     """
     with report.reported_errors():

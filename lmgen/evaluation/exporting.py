@@ -130,7 +130,7 @@ def export_weights(
     scores = None
     if text is not None:
         models = [saved.model, load_model(out).model]
-        chunks = text.part(0, SCORED_CHARACTERS).chunks()
+        chunks = text.in_units(saved.tokenizer.unit).part(0, SCORED_CHARACTERS).chunks()
         [first, second] = compare_models(models, saved.tokenizer, chunks, text.name)
         scores = first, second
         if first.note:

@@ -10,11 +10,11 @@ IdArray = npt.NDArray[np.integer[Any]]
 """Token ids, of any integer type."""
 
 Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 """Of single or double precision."""
 
-BoolArray = npt.NDArray[np.bool_]
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 

@@ -207,27 +207,24 @@ class RowSums:
     def add(self, part: Part, segments: Segments, block: ScoredBlock) -> list[RowSum]:
         """The rows that end in the next part."""
         rows = self._rows_of(part, segments, block)
-        if self._open is not None:
-            rows[0] = _added(self._open, rows[0])
-        else:
+        if self._open is None:
             del rows[0]
+        else:
+            rows[0] = _added(self._open, rows[0])
         self._open = None
-        if len(part.unit_ends) or not rows:
-            return rows
-        self._open = rows.pop()
-        if len(self._open.text) > LONGEST_WORD:
-            rows.append(self._open)
-            self._open = RowSum(self._open.unit, "", 0, 0, 0, 0.0, 0.0, None)
-        return rows
+        if rows and not len(part.unit_ends):
+            self._open = rows.pop()
+            if len(self._open.text) > LONGEST_WORD:
+                rows.append(self._open)
+                self._open = RowSum(self._open.unit, "", 0, 0, 0, 0.0, 0.0, None)
+        return [row for row in rows if row.characters or row.tokens]
 
     def _rows_of(self, part: Part, segments: Segments, block: ScoredBlock) -> list[RowSum]:
         """The sums over this part of row 0, which may be nothing, and of those that begin here."""
         count = len(segments.starts) + 1
         first, last = segments.first, segments.last
-        nats = _sums_of(first, count, _first_shares(segments, block))
-        shared = np.flatnonzero(first != last)
-        if len(shared):
-            nats += _sums_of(last[shared], count, block.nats[shared] - _first_shares(segments, block)[shared])
+        shares = _first_shares(segments, block)
+        nats = _sums_of(first, count, shares) + _sums_of(last, count, block.nats - shares)
         home = first
         if self._shared is not None:
             home = np.where(self._shared.spells_last[part.ids], last, first)
@@ -264,11 +261,11 @@ def _sums_of(rows: IdArray, count: int, values: Float64Array) -> Float64Array:
 
 
 def _first_shares(segments: Segments, block: ScoredBlock) -> Float64Array:
-    """The nats of each token that belong to the row in which it begins, (N,)."""
-    if block.measured is None or not (segments.first != segments.last).any():
+    """The nats of each token that belong to the row in which it begins, (N,); the rest goes to its last."""
+    if block.measured is None:
         return block.nats
     share = np.clip(block.measured[:, 1], 0, block.nats)
-    return np.where(segments.first != segments.last, share, block.nats)
+    return np.where(segments.first == segments.last, block.nats, share)
 
 
 def _entropies(segments: Segments, block: ScoredBlock) -> Sequence[float | None]:

@@ -352,9 +352,13 @@ def test_a_word_without_end_is_given_in_several_rows(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(rows, "LONGEST_WORD", 1000)
     monkeypatch.setattr(units, "BLOCK_TOKENS", 500)
     words = words_of(DOCUMENTS[0], "a" * 100_000)
+    closed = words_of(DOCUMENTS[0], "a" * 100_000 + "\n", size=50_000)
 
+    assert [word.word for word in closed if not word.length] == ["</s>"]
+    assert sum(word.length for word in closed) == 100_000
     assert sum(word.length for word in words) == 100_000
     assert max(word.length for word in words) <= 2000
+    assert all(word.length for word in words)
 
 
 def test_lines_in_context_are_read_on() -> None:

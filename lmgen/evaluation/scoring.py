@@ -136,7 +136,17 @@ def score_ids(
         yield block
 
 
-def score_each(
+def score_each(model: LanguageModel, texts: Sequence[IdArray], *, exact: bool = False) -> list[Float64Array]:
+    """
+    Score independent texts, such as the lines of a file, many side by side.
+
+    Returns:
+        For each of `texts` the nats of its tokens, (N,), the same as `score_ids` gives for it alone.
+    """
+    return [block.nats for block in measure_each(model, texts, exact=exact)]
+
+
+def measure_each(
     model: LanguageModel,
     texts: Sequence[IdArray],
     *,
@@ -145,7 +155,7 @@ def score_each(
     marked: Sequence[BoolArray] | None = None,
 ) -> list[ScoredBlock]:
     """
-    Score independent texts, such as the lines of a file, many side by side.
+    Score independent texts as `score_each` does, and measure some of their tokens.
 
     Texts of similar length are read together; their order does not affect the result.
 

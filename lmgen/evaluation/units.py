@@ -23,7 +23,7 @@ from itertools import chain
 import numpy as np
 
 from lmgen.arrays import BoolArray, IdArray
-from lmgen.evaluation.scoring import BLOCK_TOKENS, Measure, ScoredBlock, joined, score_each, score_ids
+from lmgen.evaluation.scoring import BLOCK_TOKENS, Measure, ScoredBlock, joined, measure_each, score_ids
 from lmgen.models.base import LanguageModel
 from lmgen.text.sources import line_blocks
 from lmgen.text.units import UNIT_END, Unit
@@ -247,7 +247,7 @@ def score_parts(
             ends = part.unit_ends[:-1]
             marked = None if part.marked is None else np.split(part.marked, ends)
             units = np.split(part.ids, ends)
-            yield joined(score_each(model, units, exact=exact, measure=measure, marked=marked))
+            yield joined(measure_each(model, units, exact=exact, measure=measure, marked=marked))
         else:
             yield from _score_one_unit(model, chain([part], source), exact, measure)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation import scoring
-from lmgen.evaluation.scoring import ScoredBlock, mean_nats, rank, score_each, score_ids
+from lmgen.evaluation.scoring import ScoredBlock, mean_nats, measure_each, rank, score_each, score_ids
 from lmgen.models.base import LanguageModel
 from lmgen.models.network.output import log_softmax
 from tests.fakes import BigramModel, CountingModel, FakeModel, random_bigram_model, uniform_model
@@ -138,8 +138,8 @@ def test_lines_are_not_read_side_by_side_by_a_model_that_adapts() -> None:
     each = score_each(model, [np.array([0, 0]), np.array([0])])
 
     assert model.most_streams == 1
-    np.testing.assert_allclose(np.exp(-each[0].nats), [1 / V, 2 / (V + 1)])
-    np.testing.assert_allclose(np.exp(-each[1].nats), [1 / V])
+    np.testing.assert_allclose(np.exp(-each[0]), [1 / V, 2 / (V + 1)])
+    np.testing.assert_allclose(np.exp(-each[1]), [1 / V])
 
 
 @given(texts, st.booleans(), st.integers(1, 50), st.integers(4 * V, 500))
@@ -169,14 +169,14 @@ def test_texts_scored_side_by_side_score_as_each_does_alone(lines: list[IdArray]
     model = FadingModel()
     with layout(streams=4, stream_length=16, shortest_stream=20, warm_up=3), block_sizes(40, 1000):
         scores = score_each(model, lines, exact=exact)
-        for ids, block in zip(lines, scores, strict=True):
-            np.testing.assert_allclose(block.nats, joined(score_ids(model, ids, exact=exact))[1], atol=1e-12)
+        for ids, nats in zip(lines, scores, strict=True):
+            np.testing.assert_allclose(nats, joined(score_ids(model, ids, exact=exact))[1], atol=1e-12)
 
 
 def test_an_empty_text_among_others_has_no_scores() -> None:
     scores = score_each(uniform_model(V), [np.array([], int), np.array([1, 2]), np.array([], int)])
 
-    assert [len(block.nats) for block in scores] == [0, 2, 0]
+    assert [len(nats) for nats in scores] == [0, 2, 0]
 
 
 @given(texts, st.booleans())
@@ -201,8 +201,8 @@ def test_only_what_is_marked_is_measured_and_the_scores_stay(lines: list[IdArray
     model = FadingModel()
     marked = [np.arange(len(ids)) % every == 0 for ids in lines]
     with layout(streams=4, stream_length=16, shortest_stream=20, warm_up=3), block_sizes(40, 1000):
-        scores = score_each(model, lines, measure=rank, marked=marked)
-        everywhere = score_each(model, lines, measure=rank)
+        scores = measure_each(model, lines, measure=rank, marked=marked)
+        everywhere = measure_each(model, lines, measure=rank)
     for block, other, chosen in zip(scores, everywhere, marked, strict=True):
         np.testing.assert_allclose(block.nats, other.nats, atol=1e-12)
         if block.measured is not None and other.measured is not None:

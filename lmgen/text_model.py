@@ -28,19 +28,23 @@ from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.reading import read_alike, read_text
 
 if TYPE_CHECKING:
-    from lmgen.evaluation.comparison import Score, Unit
+    from lmgen.evaluation.comparison import By, Score
     from lmgen.evaluation.exporting import ExportedNgrams, ExportedWeights
     from lmgen.evaluation.mixing import FittedWeights
-    from lmgen.evaluation.perplexity import LineScore, TextScore, TokenScore
+    from lmgen.evaluation.results import LineScore, TextScore, TokenScore, WordScore
+    from lmgen.evaluation.rows import BlankWith
     from lmgen.evaluation.tables import Scores
     from lmgen.generation.completion import Completion
     from lmgen.generation.next import Continuation, NextToken
     from lmgen.models.ngram.model import NgramModel
+    from lmgen.text.units import Unit
 
 
 class Compared(TypedDict, total=False):
     """The keyword arguments of `TextModel.perplexity` beside `by`."""
 
+    unit: "Unit | None"
+    blank_with: "BlankWith | None"
     baseline: bool | None
     order: int | None
     orders: Iterable[int]
@@ -279,17 +283,21 @@ class TextModel:
 
     @overload
     def score(
-        self, text: str | Iterable[str], *, by: Literal["line", "token"], exact: bool = False
+        self,
+        text: str | Iterable[str],
+        *,
+        by: Literal["record", "line", "word", "token"],
+        exact: bool = False,
     ) -> "Scores[Any]": ...
 
     @overload
     def score(
-        self, text: str | Iterable[str], *, by: "Unit", exact: bool = False
+        self, text: str | Iterable[str], *, by: "By", exact: bool = False
     ) -> "TextScore | Scores[Any]": ...
 
     @python_call
     def score(
-        self, text: str | Iterable[str], *, by: "Unit" = "document", exact: bool = False
+        self, text: str | Iterable[str], *, by: "By" = "document", exact: bool = False
     ) -> "TextScore | Scores[Any]":
         """
         How well the model predicts a text: nats, perplexity, bits per character.
@@ -334,8 +342,13 @@ class TextModel:
 
     @overload
     def perplexity(
-        self, *texts: str | Path | Text, by: Literal["line"], **compared: Unpack[Compared]
+        self, *texts: str | Path | Text, by: Literal["record", "line"], **compared: Unpack[Compared]
     ) -> "Iterator[LineScore]": ...
+
+    @overload
+    def perplexity(
+        self, *texts: str | Path | Text, by: Literal["word"], **compared: Unpack[Compared]
+    ) -> "Iterator[WordScore]": ...
 
     @overload
     def perplexity(
@@ -344,14 +357,16 @@ class TextModel:
 
     @overload
     def perplexity(
-        self, *texts: str | Path | Text, by: "Unit", **compared: Unpack[Compared]
+        self, *texts: str | Path | Text, by: "By", **compared: Unpack[Compared]
     ) -> "Iterator[Score]": ...
 
     @python_call
     def perplexity(
         self,
         *texts: str | Path | Text,
-        by: "Unit" = "document",
+        by: "By" = "document",
+        unit: "Unit | None" = None,
+        blank_with: "BlankWith | None" = None,
         baseline: bool | None = None,
         order: int | None = None,
         orders: Iterable[int] = (),
@@ -373,7 +388,11 @@ class TextModel:
         Args:
             texts: files, folders, `-` (standard input), or texts: a str with a line end in it is a text, any
                 other a path. None: the run's held-out text.
-            by: what one score covers: a `document`, a `line` (a text of its own) or a `token`.
+            by: what one score covers: a `document`, a `record` or `line` (a text of its own), a `word`
+                between white space, or a `token`. evaluation/results.py says what each score holds.
+            unit: what is read afresh: the `document`, each `line` or each `record`. None: lines by line and
+                by word, records by record, else what is one text for the model.
+            blank_with: by word, the word that white space is counted with: the `next` (None) or `previous`.
             baseline: the run's n-gram baseline beside the model. None: if there is one, by document only.
             order: fit a baseline of this order on the run's training text instead.
             orders: fit baselines of all these orders; each score has the number of `parameters` too.
@@ -399,6 +418,8 @@ class TextModel:
             self.tokenizer,
             self.path,
             by=by,
+            unit=unit,
+            blank_with=blank_with,
             baseline=baseline,
             order=order,
             orders=orders,
@@ -433,10 +454,7 @@ class TextModel:
         if reading is not None:
             opened = [read_alike(text, reading) for text in opened]
         names = [text.name if isinstance(text, Text) else text for text in wanted]
-        return [
-            replace(text, name=name).in_units(self.tokenizer.unit)
-            for text, name in zip(opened, names, strict=True)
-        ]
+        return [replace(text, name=name) for text, name in zip(opened, names, strict=True)]
 
     def _held_out(self, on_note: Callable[[str], None]) -> Path:
         run = self.run

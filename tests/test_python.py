@@ -17,7 +17,7 @@ import lmgen
 from lmgen.calls import python_words
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError
-from lmgen.evaluation.perplexity import TextScore
+from lmgen.evaluation.results import TextScore
 from lmgen.evaluation.tables import Scores
 from lmgen.runs.config import with_state
 from lmgen.runs.config_file import configured, read_config, read_run_config

@@ -16,7 +16,7 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import write_tokens
 from lmgen.errors import ConfigError, CorpusError, ModelError
-from lmgen.evaluation.perplexity import CountedTextScore, LineScore, TextScore, TokenScore
+from lmgen.evaluation.results import CountedTextScore, LineScore, TextScore, TokenScore, WordScore
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.model import NgramModel
@@ -112,6 +112,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--by", "line"], {"by": "line"}),
         (["--by", "line", "--mix"], {"by": "line", "mix": True}),
         (["--by", "token", "--baseline"], {"by": "token", "baseline": True}),
+        (["--by", "token", "--unit", "line"], {"by": "token", "unit": "line"}),
+        (["--by", "record"], {"by": "record"}),
+        (["--by", "word", "--mix"], {"by": "word", "mix": True}),
+        (["--by", "word", "--blank-with", "previous"], {"by": "word", "blank_with": "previous"}),
     ],
 )
 def test_perplexity_gives_the_rows_that_the_command_prints(
@@ -131,6 +135,8 @@ def test_scores_have_types() -> None:
     assert {type(score) for score in model.perplexity()} == {TextScore}
     assert {type(score) for score in model.perplexity(orders=[2, 1])} == {CountedTextScore}
     assert {type(score) for score in model.perplexity(by="line")} == {LineScore}
+    assert {type(score) for score in model.perplexity(by="record")} == {LineScore}
+    assert {type(score) for score in model.perplexity(by="word")} == {WordScore}
     assert {type(score) for score in model.perplexity(by="token")} == {TokenScore}
 
 
@@ -160,8 +166,8 @@ def test_arguments_that_contradict_each_other_are_refused_before_anything_is_rea
         model.perplexity("one.txt", mix=True, baseline=False)
     with pytest.raises(CorpusError, match=r"cannot read gone\.txt"):
         model.perplexity("gone.txt")
-    with pytest.raises(ConfigError, match="by is 'word', but has to be one of document, line, token"):
-        model.perplexity("one.txt", by="word")  # type: ignore[call-overload]
+    with pytest.raises(ConfigError, match="by is 'page', but has to be one of document, record, "):
+        model.perplexity("one.txt", by="page")  # type: ignore[call-overload]
 
 
 def test_a_mixture_is_saved_and_opened_as_a_model_of_its_own() -> None:

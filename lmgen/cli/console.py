@@ -9,7 +9,7 @@ from lmgen.cli import report
 from lmgen.cli.curve import drawn
 from lmgen.cli.output import print_result, visible
 from lmgen.data.preparation import Prepared
-from lmgen.evaluation.perplexity import exp_or_infinity
+from lmgen.evaluation.results import exp_or_infinity
 from lmgen.runs.events import BaselineFitted, Event, Finished, Interrupted, Saved, Started, Unsaved
 from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack, Stepped
 

@@ -10,9 +10,10 @@ import typer
 from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, exists, file_name, is_model, open_model
 from lmgen.cli.output import flushing, visible
-from lmgen.cli.scores import Unit, print_json, print_tables, print_tsv
+from lmgen.cli.scores import By, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError, ModelError
 from lmgen.text.config import ReadingConfig
+from lmgen.text.units import Unit
 
 if TYPE_CHECKING:
     from lmgen.text.sources import Text
@@ -38,13 +39,34 @@ def perplexity(
             show_default=False,
         ),
     ] = None,
-    by: Annotated[Unit, typer.Option(help="What a result covers; a line is a text of its own.")] = "document",
+    by: Annotated[
+        By,
+        typer.Option(
+            help="What a result covers; a record or a line is a text of its own, and a word is between "
+            "white space."
+        ),
+    ] = "document",
+    unit: Annotated[
+        Unit | None,
+        typer.Option(
+            help="What is read afresh: the document, each line or each record (by line and by word: line; by "
+            "record: record; else what is one text for the model).",
+            show_default=False,
+        ),
+    ] = None,
+    blank_with: Annotated[
+        Literal["next", "previous"] | None,
+        typer.Option(
+            help="By word: the word that the blank between two words is counted with (next).",
+            show_default=False,
+        ),
+    ] = None,
     baseline: Annotated[
         bool | None,
         typer.Option(
             "--baseline/--no-baseline",
-            help="The run's n-gram baseline beside the model (on by document, off by line and token, where a "
-            "first column `model` tells the results apart).",
+            help="The run's n-gram baseline beside the model (on by document, else off; with it, a first "
+            "column `model` tells the results apart).",
             show_default=False,
         ),
     ] = None,
@@ -101,6 +123,8 @@ def perplexity(
 
     lmgen perplexity checkpoints/demo book.txt
 
+    lmgen perplexity checkpoints/demo stimuli.txt --by word --format tsv
+
     zcat log.gz | lmgen perplexity checkpoints/demo - --by line --format tsv | sort -t$'\\t' -k5gr | head
     """
     with report.reported_errors():
@@ -114,6 +138,8 @@ def perplexity(
                 opened.texts(*map(file_name, names), field=field, reading=reading, on_note=report.note),
             ),
             by=by,
+            unit=unit,
+            blank_with=blank_with,
             baseline=baseline,
             order=order,
             orders=_range(orders),
@@ -163,7 +189,11 @@ def _model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 def _flushing(text: "Text") -> "Text":
     """Wrap a text so that stdout is flushed before waiting for its next chunk."""
-    return replace(text, chunks=lambda: flushing(text.chunks()))
+    return replace(
+        text,
+        chunks=lambda: flushing(text.chunks()),
+        records=None if text.records is None else lambda: flushing(text.record_chunks()),
+    )
 
 
 def _range(orders: str | None) -> range:

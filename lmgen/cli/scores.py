@@ -10,8 +10,8 @@ from lmgen.cli.output import TextOutput, visible
 if TYPE_CHECKING:
     from lmgen.evaluation.comparison import Score
 
-Unit = Literal["document", "line", "token"]
-"""Unit that a score covers; equals evaluation.comparison.Unit, which is slow to import."""
+By = Literal["document", "record", "line", "word", "token"]
+"""What a score covers; equals evaluation.comparison.By, which is slow to import."""
 
 Row = dict[str, Any]
 """The values of a score by their names; `model` and `text` come first."""
@@ -36,19 +36,19 @@ def print_tsv(scores: "Iterable[Score]", names_models: bool) -> None:
 
 
 def _tsv_cell(value: object) -> str:
-    """A value without exponents, which `sort -n` does not understand; empty for None."""
+    """A value without exponents, which `sort -n` does not understand; empty for None; True is 1."""
     match value:
         case None:
             return ""
         case float():
             return f"{value:.6f}"
         case int():
-            return str(value)
+            return str(int(value))
         case _:
             return visible(str(value))
 
 
-def print_tables(scores: "Iterable[Score]", by: Unit, names_models: bool) -> None:
+def print_tables(scores: "Iterable[Score]", by: By, names_models: bool) -> None:
     """Print a table for each text, under a line with its name, row by row as the scores come."""
     rows = (score.values() for score in scores)
     between = ""
@@ -64,13 +64,14 @@ def print_tables(scores: "Iterable[Score]", by: Unit, names_models: bool) -> Non
             between = "\n"
 
 
-def _table_columns(row: Row, by: Unit, names_models: bool) -> list[str]:
+def _table_columns(row: Row, by: By, names_models: bool) -> list[str]:
     """The keys that a table shows, without those that would be empty in it."""
     left_out = set() if names_models else {"model"}
     if not row.get("unknown_tokens"):
         left_out.add("perplexity_without_unknown")
-    if "parameters" not in row:
-        left_out.add("parameters")
+    if not names_models and row.get("matched") is None:
+        left_out.add("matched")
+    left_out |= {key for key in ("parameters", "unigram_bits") if key not in row}
     return [key for key in _TABLES[by] if key not in left_out]
 
 
@@ -89,7 +90,7 @@ def _table_line(columns: list[str], cells: list[str]) -> str:
     padded = []
     for key, cell in zip(columns, cells, strict=True):
         width = max(len(_COLUMNS[key][0]), 9)
-        padded.append(cell.ljust(width) if key in ("model", "token") else cell.rjust(width))
+        padded.append(cell.ljust(width) if key in ("model", "token", "word") else cell.rjust(width))
     return "  ".join(padded).rstrip() + "\n"
 
 
@@ -130,10 +131,29 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "surprisal_bits": ("bits", _four_decimals),
     "rank": ("rank", _count),
     "token": ("token", str),
+    "unit": ("unit", _count),
+    "log10": ("log10", _four_decimals),
+    "matched": ("matched", _count),
+    "unknown_tokens": ("unknown", _count),
+    "word": ("word", visible),
+    "entropy_bits": ("entropy", _four_decimals),
+    "unigram_bits": ("unigram", _four_decimals),
+    "unknown": ("unknown", lambda unknown: "yes" if unknown else "-"),
 }
 """The heading of each column, and the function that formats its values."""
 
-_TABLES: dict[Unit, tuple[str, ...]] = {
+_LINE_COLUMNS = (
+    "model",
+    "line",
+    "tokens",
+    "nats",
+    "perplexity",
+    "bits_per_character",
+    "log10",
+    "unknown_tokens",
+)
+
+_TABLES: dict[By, tuple[str, ...]] = {
     "document": (
         "model",
         "parameters",
@@ -144,7 +164,9 @@ _TABLES: dict[Unit, tuple[str, ...]] = {
         "bits_per_byte",
         "word_perplexity",
     ),
-    "line": ("model", "line", "tokens", "nats", "perplexity", "bits_per_character"),
-    "token": ("model", "index", "offset", "surprisal_bits", "rank", "token"),
+    "record": _LINE_COLUMNS,
+    "line": _LINE_COLUMNS,
+    "word": ("model", "unit", "index", "surprisal_bits", "entropy_bits", "unigram_bits", "unknown", "word"),
+    "token": ("model", "unit", "index", "offset", "surprisal_bits", "rank", "matched", "token"),
 }
-"""The columns of each table; `token` is last, since the characters of some scripts are wide."""
+"""The columns of each table; words and tokens are last, since the characters of some scripts are wide."""

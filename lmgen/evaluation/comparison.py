@@ -3,44 +3,47 @@ A model, n-gram baselines and their mixture scored side by side on the same text
 
 What `TextModel.perplexity` gives and `lmgen perplexity` prints. Which models there are:
 
-    by document     the model and its run's n-gram baseline, if there is one
-    by line, token  the model alone; with `baseline` or `order` an n-gram model beside it
-    orders          n-gram models of several orders, then the model
-    mix             the mixture of the model and its run's own baseline, after the others
+    by document         the model and its run's n-gram baseline, if there is one
+    by record, line,    the model alone; with `baseline` or `order` an n-gram model beside it
+    word, token
+    orders              n-gram models of several orders, then the model
+    mix                 the mixture of the model and its run's own baseline, after the others
 
 All of them read a text at the same time, a part at a time, so memory does not grow with it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
+from lmgen.arrays import Float64Array
 from lmgen.data.run_folder import run_of
+from lmgen.data.token_file import read_tokens
 from lmgen.errors import ConfigError, ModelError
 from lmgen.evaluation.baseline import baseline_of
 from lmgen.evaluation.fit import FitCheck
 from lmgen.evaluation.mixing import FittedWeights, Mixture, weights_of
-from lmgen.evaluation.perplexity import (
-    CountedTextScore,
-    LineScore,
-    TextScore,
-    TokenScore,
-    compare_models,
-    readings,
-    score_lines,
-    score_tokens,
-)
+from lmgen.evaluation.perplexity import compare_models, score_rows, unit_of
+from lmgen.evaluation.results import CountedTextScore, TextScore
+from lmgen.evaluation.row_makers import RowKind, RowScore
+from lmgen.evaluation.rows import BlankWith
+from lmgen.evaluation.units import UnknownTokens
+from lmgen.evaluation.words import unigram_bits
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.settings import shown
 from lmgen.text.sources import Text
+from lmgen.text.units import UNITS, Unit
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.reading import read_alike
 
-Unit = Literal["document", "line", "token"]
-"""What one score covers. A line is scored as a text of its own."""
+By = Literal["document"] | RowKind
+"""What one score covers."""
 
-Score = TextScore | LineScore | TokenScore
+KINDS: tuple[By, ...] = ("document", *get_args(RowKind))
+
+Score = TextScore | RowScore
 
 
 class Comparison:
@@ -52,7 +55,9 @@ class Comparison:
         tokenizer: Tokenizer,
         path: Path,
         *,
-        by: Unit = "document",
+        by: By = "document",
+        unit: Unit | None = None,
+        blank_with: BlankWith | None = None,
         baseline: bool | None = None,
         order: int | None = None,
         orders: Iterable[int] = (),
@@ -68,6 +73,9 @@ class Comparison:
             tokenizer: its own.
             path: its file; the baselines belong to the run folder that the file is in.
             by: what one score covers.
+            unit: what is read afresh. None: lines by line and by word, records by record, else what is one
+                text for the model.
+            blank_with: by word, the word that white space is counted with; None: the next one.
             baseline: the run's n-gram baseline beside the model. None: if there is one, by document only.
             order: fit a baseline of this order on the run's training text instead.
             orders: fit baselines of all these orders, and count what each model estimated.
@@ -83,8 +91,11 @@ class Comparison:
         """
         asked = _listed(orders)
         _check(by, asked, baseline, order, mix=mix)
+        _check_units(by, unit, blank_with)
         self._tokenizer, self._path, self._run = tokenizer, path, run_of(path)
-        self._by: Unit = by
+        self._by: By = by
+        self._unit: Unit = unit or unit_of(by, tokenizer)
+        self._blank_with: BlankWith = blank_with or "next"
         self._exact = exact
         self._counted = bool(asked)
         self._on_note = on_note
@@ -96,26 +107,38 @@ class Comparison:
 
     def scores(self, texts: Iterable[Text]) -> Iterator[Score]:
         """
-        Score texts, in order. Every model's score of a text, line or token comes before the next one's.
+        Score texts, in order. Every model's score of a text, line, word or token comes before the next one's.
 
         Raises:
-            ConfigError: the mixture is to score lines or tokens of the text that its weights were fitted on.
+            ConfigError: the mixture is to score parts of the text that its weights were fitted on.
             CorpusError: a text cannot be read, or is empty.
             NumericalError: a model's score is not a finite number.
         """
         for given in texts:
             text = read_alike(given, self._tokenizer.reading)  # so that what is counted is what is scored
-            yield from self._documents(text) if self._by == "document" else self._parts(text)
+            unknown = UnknownTokens()
+            if self._by == "document":
+                yield from self._documents(text, unknown)
+            else:
+                yield from self._rows(text, self._by, unknown)
 
-    def _documents(self, text: Text) -> Iterator[TextScore]:
+    def _documents(self, text: Text, unknown: UnknownTokens) -> Iterator[TextScore]:
         """Every model's score of a whole text."""
         mixture = self._mixed and Mixture.of(*self._mixed, validation=self._is_validation(text))
         fit = FitCheck(self._model, self._tokenizer)
-        chunks = fit.passing(text.chunks())
+        chunks = fit.passing(self._chunks(text))
         scores = compare_models(
-            self._models, self._tokenizer, chunks, text.name, exact=self._exact, mixture=mixture
+            self._models,
+            self._tokenizer,
+            chunks,
+            text.name,
+            unit=self._unit,
+            exact=self._exact,
+            mixture=mixture,
+            unknown=unknown,
         )
-        if note := scores[0].note:
+        if scores[0].note:
+            note = f"{scores[0].note}: {unknown.named()}"
             self._on_note(fit.misfit.added_to(note) if fit.misfit else note)
         else:
             self._note_misfit(text, fit)
@@ -125,26 +148,47 @@ class Comparison:
         counts = [model.describe()["parameters"] for model in self._models] + [None] * bool(mixture)
         yield from map(CountedTextScore.of, scores, counts)
 
-    def _parts(self, text: Text) -> Iterator[LineScore | TokenScore]:
-        """Every model's score of the first line or token, then of the next, and so on."""
+    def _rows(self, text: Text, by: RowKind, unknown: UnknownTokens) -> Iterator[RowScore]:
+        """Every model's score of the first record, line, word or token, then of the next, and so on."""
         models = list(self._models)
         if self._mixed:
             if self._is_validation(text):
                 raise ConfigError(
-                    f"--mix by {self._by} needs a TEXT: the weights were fitted on {text.name} itself"
+                    f"--mix by {by} needs a TEXT: the weights were fitted on {text.name} itself"
                 )
             members, weights = self._mixed
             models.append(MixtureModel([models[place] for place in members], weights.whole))
-        score: Callable[..., Iterator[LineScore | TokenScore]]
-        score = score_lines if self._by == "line" else score_tokens
         fit = FitCheck(self._model, self._tokenizer, lambda: self._note_misfit(text, fit))
-        copies = readings(fit.passing(text.chunks()), len(models))
-        scored = [
-            score(model, self._tokenizer, chunks, text.name, exact=self._exact)
-            for model, chunks in zip(models, copies, strict=True)
-        ]
-        for side_by_side in zip(*scored, strict=True):
-            yield from side_by_side
+        yield from score_rows(
+            models,
+            self._tokenizer,
+            fit.passing(self._chunks(text)),
+            text.name,
+            by=by,
+            unit=self._unit,
+            exact=self._exact,
+            blank_with=self._blank_with,
+            unigram_bits=self._unigram_bits if by == "word" else None,
+            unknown=unknown,
+        )
+        if unknown.unknown:
+            self._on_note(
+                f"{text.name}: {unknown.unknown:,} of {unknown.tokens:,} tokens are unknown to the "
+                f"vocabulary: {unknown.named()}"
+            )
+
+    def _chunks(self, text: Text) -> Iterator[str]:
+        """The text; a stream of records if those are the units that are asked for, or the model's."""
+        own = self._tokenizer.unit if self._unit == "document" else self._unit
+        return text.in_units(own).chunks()
+
+    @cached_property
+    def _unigram_bits(self) -> Float64Array | None:
+        """The unigram surprisal of each token in the run's training text; None if that is not there."""
+        if self._run is None or not self._run.train_tokens.exists():
+            return None
+        size = self._tokenizer.vocabulary_size
+        return unigram_bits(read_tokens(self._run.train_tokens, size), size)
 
     def _note_misfit(self, text: Text, fit: FitCheck) -> None:
         if fit.misfit:
@@ -199,11 +243,11 @@ def _listed(orders: Iterable[int]) -> list[int]:
     return listed
 
 
-def _check(by: Unit, orders: Sequence[int], baseline: bool | None, order: int | None, *, mix: bool) -> None:
+def _check(by: By, orders: Sequence[int], baseline: bool | None, order: int | None, *, mix: bool) -> None:
     """Refuse arguments that contradict each other."""
     problems = []
-    if by not in get_args(Unit):
-        problems.append(f"by is {shown(by)}, but has to be one of {', '.join(get_args(Unit))}")
+    if by not in KINDS:
+        problems.append(f"by is {shown(by)}, but has to be one of {', '.join(KINDS)}")
     if orders and by != "document":
         problems.append("--orders compares whole texts, so it goes with --by document only")
     if orders and (order is not None or baseline is not None):
@@ -214,5 +258,22 @@ def _check(by: Unit, orders: Sequence[int], baseline: bool | None, order: int | 
         )
     if baseline is False and order is not None and not mix:
         problems.append("--order and --no-baseline contradict each other; give one of them")
+    if problems:
+        raise ConfigError("; ".join(problems))
+
+
+def _check_units(by: By, unit: Unit | None, blank_with: BlankWith | None) -> None:
+    """Refuse units that contradict what one score covers."""
+    problems = []
+    if unit is not None and unit not in UNITS:
+        problems.append(f"unit is {unit!r}, but has to be one of {', '.join(UNITS)}")
+    elif by == "record" and unit not in (None, "record"):
+        problems.append(f"by record each record is read afresh, not each {unit}: leave --unit out")
+    if blank_with is not None and blank_with not in get_args(BlankWith):
+        problems.append(
+            f"blank_with is {blank_with!r}, but has to be one of {', '.join(get_args(BlankWith))}"
+        )
+    elif blank_with is not None and by != "word":
+        problems.append("--blank-with goes with --by word only")
     if problems:
         raise ConfigError("; ".join(problems))

@@ -11,7 +11,8 @@ from typing import Any
 
 from lmgen.data.run_folder import run_of
 from lmgen.errors import ModelError
-from lmgen.evaluation.perplexity import TextScore, compare_models
+from lmgen.evaluation.perplexity import compare_models
+from lmgen.evaluation.results import TextScore
 from lmgen.models.model_file import SavedModel, load_model, save_model
 from lmgen.models.ngram.arpa import write_arpa
 from lmgen.text.sources import Text
@@ -129,7 +130,7 @@ def export_weights(
     scores = None
     if text is not None:
         models = [saved.model, load_model(out).model]
-        chunks = text.part(0, SCORED_CHARACTERS).chunks()
+        chunks = text.in_units(saved.tokenizer.unit).part(0, SCORED_CHARACTERS).chunks()
         [first, second] = compare_models(models, saved.tokenizer, chunks, text.name)
         scores = first, second
         if first.note:

@@ -27,14 +27,18 @@ A model that adapts while it reads (`LanguageModel.reads_in_order`) is given one
 state from segment to segment.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from lmgen.arrays import Float64Array, IdArray, Int64Array, in_short
+from lmgen.arrays import BoolArray, Float64Array, FloatArray, IdArray, Int64Array, in_short
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.models.base import LanguageModel, State, nats_of
+
+Number = TypeVar("Number", bound=np.generic)
 
 STREAMS = 64
 """S: parallel streams of a segment. More would gain little, and each costs a warm-up."""
@@ -54,6 +58,16 @@ BLOCK_TOKENS = 4096
 BLOCK_FLOATS = 4_000_000
 """The most log-probabilities that a model may have to hold at once (T * B * V)."""
 
+MEASURED_STREAMS = 512
+"""Short texts that are measured side by side: a step for each token is slow unless many texts share it."""
+
+Measure = Callable[[FloatArray, IdArray], Float64Array]
+"""
+Gives K numbers on each of B next tokens, (B, K), from all their log-probabilities.
+
+It is called with the log-probabilities of all V tokens, (B, V), and the ids of the tokens that follow, (B,).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredBlock:
@@ -62,10 +76,28 @@ class ScoredBlock:
     ids: IdArray
     nats: Float64Array
     """Negative log-probability of each token given all before it."""
-    ranks: Int64Array | None
-    """1 for the most likely token at its place; equally likely tokens share the better rank."""
+    measured: Float64Array | None = None
+    """What was measured of each token, (N, K); NaN where it was not."""
+    matched: Int64Array | None = None
+    """Length of the longest n-gram that the model has at each token, (N,); None if it has no n-grams."""
 
     __repr__ = in_short
+
+    def part(self, first: int, end: int) -> "ScoredBlock":
+        """Its tokens from `first` up to but not including `end`."""
+        return ScoredBlock(
+            self.ids[first:end],
+            self.nats[first:end],
+            None if self.measured is None else self.measured[first:end],
+            None if self.matched is None else self.matched[first:end],
+        )
+
+
+def rank(predicted: FloatArray, ids: IdArray) -> Float64Array:
+    """A `Measure`: 1 for the most likely token, (B, 1); equally likely tokens share the better rank."""
+    chosen = predicted[np.arange(len(ids)), ids]
+    likelier: Float64Array = (predicted > chosen[:, None]).sum(axis=1, keepdims=True, dtype=np.float64)
+    return likelier + 1
 
 
 def score_ids(
@@ -74,7 +106,7 @@ def score_ids(
     *,
     exact: bool = False,
     state: State | None = None,
-    ranks: bool = False,
+    measure: Measure | None = None,
 ) -> Iterator[ScoredBlock]:
     """
     Score every token of a text once, in order.
@@ -87,7 +119,8 @@ def score_ids(
             streams (top of this file); a text shorter than two streams and a warm-up is always read exactly.
         state: of one stream, if the text is a continuation; None for the start of a text. Parallel streams
             beyond the first W tokens do not use it.
-        ranks: find each token's rank too. Slower: it needs all V probabilities of every token.
+        measure: what to work out from all V probabilities of every token, which is slower. The lengths of
+            the n-grams are found then, too.
 
     Yields:
         Consecutive blocks of the text. Where they are cut depends only on the text and on `exact`, not on
@@ -99,7 +132,7 @@ def score_ids(
     state = model.start(1) if state is None else state
     read = _read_exactly if exact else _read_in_parallel
     scored = 0
-    for block in read(model, state, ids, ranks):
+    for block in read(model, state, ids, measure):
         _check_finite(block, scored)
         scored += len(block.ids)
         yield block
@@ -109,24 +142,64 @@ def score_each(model: LanguageModel, texts: Sequence[IdArray], *, exact: bool = 
     """
     Score independent texts, such as the lines of a file, many side by side.
 
-    Texts of similar length are read together; their order does not affect the result.
-
     Returns:
         For each of `texts` the nats of its tokens, (N,), the same as `score_ids` gives for it alone.
     """
-    scores = [np.zeros(0)] * len(texts)
+    return [block.nats for block in measure_each(model, texts, exact=exact)]
+
+
+def measure_each(
+    model: LanguageModel,
+    texts: Sequence[IdArray],
+    *,
+    exact: bool = False,
+    measure: Measure | None = None,
+    marked: Sequence[BoolArray] | None = None,
+) -> list[ScoredBlock]:
+    """
+    Score independent texts as `score_each` does, and measure some of their tokens.
+
+    Texts of similar length are read together; their order does not affect the result.
+
+    Args:
+        model: any language model.
+        texts: the ids of each, (N,).
+        exact: read each as one stream, however long it is.
+        measure: what to work out from all V probabilities of a token, as in `score_ids`.
+        marked: which tokens of each text to measure, (N,); None: all. In a long text all are.
+
+    Returns:
+        For each of `texts` the same as `score_ids` gives for it alone.
+    """
+    scores: dict[int, ScoredBlock] = {}
     long = [number for number, ids in enumerate(texts) if not _fits_one_stream(ids)]
     for number in long:
-        scores[number] = np.concatenate([part.nats for part in score_ids(model, texts[number], exact=exact)])
+        scores[number] = joined(list(score_ids(model, texts[number], exact=exact, measure=measure)))
     short = sorted(set(range(len(texts))) - set(long), key=lambda number: len(texts[number]), reverse=True)
-    streams = _most_streams(model)
+    streams = _most_streams(model, measured=measure is not None)
     for first in range(0, len(short), streams):
         numbers = short[first : first + streams]
-        blocks, _ = _score_side_by_side(model, model.start(len(numbers)), [texts[n] for n in numbers])
+        chosen = None if marked is None else [marked[n] for n in numbers]
+        state = model.start(len(numbers))
+        blocks, _ = _score_side_by_side(model, state, [texts[n] for n in numbers], measure, chosen)
         for number, block in zip(numbers, blocks, strict=True):
             _check_finite(block, 0)
-            scores[number] = block.nats
-    return scores
+            scores[number] = block
+    return [scores[number] for number in range(len(texts))]
+
+
+def joined(blocks: Sequence[ScoredBlock]) -> ScoredBlock:
+    """Blocks of one model, at least one, as one block."""
+    if len(blocks) == 1:
+        return blocks[0]
+    measured = [block.measured for block in blocks if block.measured is not None]
+    matched = [block.matched for block in blocks if block.matched is not None]
+    return ScoredBlock(
+        np.concatenate([block.ids for block in blocks]),
+        np.concatenate([block.nats for block in blocks]),
+        np.concatenate(measured) if measured else None,
+        np.concatenate(matched) if matched else None,
+    )
 
 
 def mean_nats(model: LanguageModel, ids: IdArray, limit: int | None = None) -> tuple[float, int]:
@@ -157,36 +230,38 @@ def _fits_one_stream(ids: IdArray) -> bool:
 
 
 def _read_exactly(
-    model: LanguageModel, state: State, ids: IdArray | Iterable[IdArray], ranks: bool
+    model: LanguageModel, state: State, ids: IdArray | Iterable[IdArray], measure: Measure | None
 ) -> Iterator[ScoredBlock]:
     """One stream, its state carried from block to block."""
     for block in _pieces(ids, BLOCK_TOKENS):
-        [scored], state = _score_side_by_side(model, state, [block], ranks)
+        [scored], state = _score_side_by_side(model, state, [block], measure)
         yield scored
 
 
 def _read_in_parallel(
-    model: LanguageModel, state: State, ids: IdArray | Iterable[IdArray], ranks: bool
+    model: LanguageModel, state: State, ids: IdArray | Iterable[IdArray], measure: Measure | None
 ) -> Iterator[ScoredBlock]:
     """The head, then segments of parallel streams; of one stream for a model that reads in order."""
     context = None
     for segment in _regrouped(_pieces(ids, STREAMS * STREAM_LENGTH), STREAMS * STREAM_LENGTH):
         if context is None:
             head = segment if _fits_one_stream(segment) else segment[:WARM_UP]
-            [scored], state = _score_side_by_side(model, state, [head], ranks)
+            [scored], state = _score_side_by_side(model, state, [head], measure)
             yield scored
             context, segment = head, segment[len(head) :]
         if not len(segment):
             continue
         if model.reads_in_order:
-            [scored], state = _score_side_by_side(model, state, [segment], ranks)
+            [scored], state = _score_side_by_side(model, state, [segment], measure)
             yield scored
         else:
-            yield _score_segment(model, context, segment, ranks)
+            yield _score_segment(model, context, segment, measure)
             context = np.concatenate([context, segment])[-WARM_UP:]
 
 
-def _score_segment(model: LanguageModel, context: IdArray, segment: IdArray, ranks: bool) -> ScoredBlock:
+def _score_segment(
+    model: LanguageModel, context: IdArray, segment: IdArray, measure: Measure | None
+) -> ScoredBlock:
     """Score the tokens of `segment`, which follows the W tokens of `context`, in parallel streams."""
     streams = min(max(len(segment) // SHORTEST_STREAM, 1), _most_streams(model))
     length = -(-len(segment) // streams)
@@ -194,16 +269,16 @@ def _score_segment(model: LanguageModel, context: IdArray, segment: IdArray, ran
     text = np.concatenate([context, segment])
     warm_up = text[begins + np.arange(WARM_UP)[:, None]]  # (W, B)
     state = _advance(model, model.start(len(begins)), warm_up)
-    blocks, _ = _score_side_by_side(model, state, [segment[begin:][:length] for begin in begins], ranks)
-    return ScoredBlock(
-        segment,
-        np.concatenate([block.nats for block in blocks]),
-        np.concatenate([block.ranks for block in blocks if block.ranks is not None]) if ranks else None,
-    )
+    blocks, _ = _score_side_by_side(model, state, [segment[begin:][:length] for begin in begins], measure)
+    return joined(blocks)
 
 
 def _score_side_by_side(
-    model: LanguageModel, state: State, streams: Sequence[IdArray], ranks: bool = False
+    model: LanguageModel,
+    state: State,
+    streams: Sequence[IdArray],
+    measure: Measure | None = None,
+    marked: Sequence[BoolArray] | None = None,
 ) -> tuple[list[ScoredBlock], State]:
     """
     Score B streams at once, T tokens of each at a time.
@@ -213,14 +288,18 @@ def _score_side_by_side(
         state: of the B streams, each before its first token.
         streams: the ids of each, longest first. A stream that ends is padded to the end of the T tokens,
             then dropped.
-        ranks: find each token's rank too.
+        measure: what to measure, too.
+        marked: the tokens of each stream to measure; None: all.
 
     Returns:
         The scores of each stream, and the state after the longest ones.
     """
     lengths = np.array([len(stream) for stream in streams])
     shape = (int(lengths[0]), len(streams))
-    nats, rank = np.zeros(shape), np.zeros(shape, np.int64)
+    nats = np.zeros(shape)
+    measured: list[Float64Array] = []  # (T, B, K) each
+    matched: list[Int64Array] = []  # (T, B) each
+    ngrams = None if measure is None else model.as_ngrams()
     steps = max(min(BLOCK_TOKENS, BLOCK_FLOATS // model.vocabulary_size) // len(streams), 1)
     running = len(streams)
     for first in range(0, len(nats), steps):
@@ -230,28 +309,65 @@ def _score_side_by_side(
             state = model.select(state, range(running))
         block = _padded([stream[first : first + steps] for stream in streams[:running]])  # (T, B)
         part = np.s_[first : first + len(block), :running]
-        if ranks:
-            nats[part], rank[part], state = _rank(model, state, block)
-        else:
+        if measure is None:
             log_probabilities, state = model.score(state, block)
             nats[part] = nats_of(log_probabilities)
+            continue
+        if ngrams is not None:
+            matched.append(_as_wide(ngrams.matched(state, block), len(streams)))
+        chosen = None
+        if marked is not None:
+            chosen = _padded([each[first : first + steps] for each in marked[:running]]).astype(np.bool_)
+        nats[part], numbers, state = _measure(model, state, block, measure, chosen)
+        measured.append(_as_wide(numbers, len(streams)))
+    numbers_of_all = np.concatenate(measured) if measured else None
+    lengths_of_all = np.concatenate(matched) if matched else None
     blocks = [
-        ScoredBlock(ids, nats[: len(ids), stream], rank[: len(ids), stream] if ranks else None)
+        ScoredBlock(
+            ids,
+            nats[: len(ids), stream],
+            None if numbers_of_all is None else numbers_of_all[: len(ids), stream],
+            None if lengths_of_all is None else lengths_of_all[: len(ids), stream],
+        )
         for stream, ids in enumerate(streams)
     ]
     return blocks, state
 
 
-def _rank(model: LanguageModel, state: State, ids: IdArray) -> tuple[Float64Array, Int64Array, State]:
-    """Nats and ranks of each of `ids`, (T, B), and the state after them."""
-    nats, ranks = np.zeros(ids.shape), np.zeros(ids.shape, np.int64)
+def _measure(
+    model: LanguageModel, state: State, ids: IdArray, measure: Measure, marked: BoolArray | None
+) -> tuple[Float64Array, Float64Array, State]:
+    """Nats of each of `ids`, (T, B), what is measured of those that are marked, (T, B, K), and the state."""
+    nats = np.zeros(ids.shape)
+    numbers: list[Float64Array] = []
     for step, row in enumerate(ids):
-        predicted = model.predict(state)  # (B, V)
-        chosen = predicted[np.arange(len(row)), row]
-        nats[step] = nats_of(chosen)
-        ranks[step] = 1 + (predicted > chosen[:, None]).sum(axis=1)
-        state = model.advance(state, row[None])
-    return nats, ranks, state
+        if marked is None:
+            predicted = model.predict(state)  # (B, V)
+            nats[step] = nats_of(predicted[np.arange(len(row)), row])
+            numbers.append(measure(predicted, row))
+            state = model.advance(state, row[None])
+            continue
+        chosen = np.flatnonzero(marked[step])
+        values = measure(_predict_some(model, state, chosen, len(row)), row[chosen])  # (B', K)
+        numbers.append(np.full((len(row), values.shape[1]), np.nan))
+        numbers[-1][chosen] = values
+        log_probabilities, state = model.score(state, row[None])
+        nats[step] = nats_of(log_probabilities[0])
+    return nats, np.stack(numbers), state
+
+
+def _predict_some(model: LanguageModel, state: State, chosen: IdArray, streams: int) -> FloatArray:
+    """Log-probabilities of the next token of the chosen ones of B streams, (B', V)."""
+    if not len(chosen):
+        return np.empty((0, model.vocabulary_size))
+    return model.predict(state if len(chosen) == streams else model.select(state, chosen.tolist()))
+
+
+def _as_wide(values: npt.NDArray[Number], streams: int) -> npt.NDArray[Number]:
+    """Values of the first streams, (T, B', ...), with zeros for the others, (T, B, ...)."""
+    wide = np.zeros((len(values), streams, *values.shape[2:]), values.dtype)
+    wide[:, : values.shape[1]] = values
+    return wide
 
 
 def _advance(model: LanguageModel, state: State, ids: IdArray) -> State:
@@ -262,19 +378,20 @@ def _advance(model: LanguageModel, state: State, ids: IdArray) -> State:
     return state
 
 
-def _padded(streams: Sequence[IdArray]) -> Int64Array:
-    """Streams as the columns of one array, (T, B), T the longest's length; others are padded with id 0."""
+def _padded(streams: Sequence[IdArray] | Sequence[BoolArray]) -> Int64Array:
+    """Streams as the columns of one array, (T, B), T the longest's length; others are padded with 0."""
     block = np.zeros((len(streams[0]), len(streams)), np.int64)
     for stream, ids in enumerate(streams):
         block[: len(ids), stream] = ids
     return block
 
 
-def _most_streams(model: LanguageModel) -> int:
+def _most_streams(model: LanguageModel, *, measured: bool = False) -> int:
     """S, or fewer if one step of S streams would be too many log-probabilities; 1 if read in order."""
     if model.reads_in_order:
         return 1
-    return max(min(STREAMS, BLOCK_FLOATS // model.vocabulary_size), 1)
+    best = MEASURED_STREAMS if measured else STREAMS
+    return max(min(best, BLOCK_FLOATS // model.vocabulary_size), 1)
 
 
 def _pieces(ids: IdArray | Iterable[IdArray], size: int) -> Iterator[IdArray]:

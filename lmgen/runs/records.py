@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError, WriteError
-from lmgen.evaluation.perplexity import exp_or_infinity
+from lmgen.evaluation.results import exp_or_infinity
 from lmgen.files import append_text, checksum, write_text
 from lmgen.models.model_file import load_model, save_model
 from lmgen.models.network.model import RecurrentModel

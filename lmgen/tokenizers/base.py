@@ -73,6 +73,9 @@ class Tokenizer(ABC):
     reads_lines: bool = False
     """Whether every line ends in a line-end token, the last line too if the text lacks its line end."""
 
+    tokens_are_words: bool = False
+    """Whether every token is a word between white space, or the end of a line or unit."""
+
     reading_errors: str = "strict"
     """How files are decoded for it: "strict" UTF-8, or "surrogateescape" to accept any bytes."""
 

@@ -58,7 +58,7 @@ class ReadingTokenizer(Tokenizer):
         self.unknown, self.line_end = inner.unknown, inner.line_end
         self.vocabulary_size = inner.vocabulary_size
         self.special_ids = inner.special_ids
-        self.reads_lines = inner.reads_lines
+        self.reads_lines, self.tokens_are_words = inner.reads_lines, inner.tokens_are_words
         if self.unit == "line" and inner.line_end is not None:
             self.end = inner.line_end
         elif self.unit != "document":

@@ -117,6 +117,7 @@ class WordTokenizer(TrainedTokenizer):
         self.words = words
         self.lowercase = lowercase
         self.split_punctuation = split_punctuation
+        self.tokens_are_words = not split_punctuation
         self.reserved = reserved
         self.white_space = white_space
         of_others = white_space != "unicode" or reserved not in (DEFAULT, LITERAL_MARKS, NOTHING)

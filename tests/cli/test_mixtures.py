@@ -67,7 +67,7 @@ def test_orders_without_the_stored_one_are_mixed_all_the_same(folder: Path) -> N
     assert [row["model"] for row in found] == ["ngram-1", "lstm", "ngram-3", "mixture"]
 
 
-@pytest.mark.parametrize("by", ["line", "token"])
+@pytest.mark.parametrize("by", ["record", "line", "word", "token"])
 def test_parts_of_another_text_are_mixed(by: str, folder: Path) -> None:
     found = rows("other.txt", "--by", by, "--mix", cwd=folder)
 

@@ -129,7 +129,7 @@ def test_figures_that_unknown_characters_make_meaningless_are_null() -> None:
     assert score["perplexity_without_unknown"] == pytest.approx(2 ** (12 / 5))
     assert result.stderr == (
         "note: two.txt: 1 of 6 tokens are unknown to the vocabulary, so there are no bits per character or "
-        "byte\n"
+        "byte: `?` (1)\n"
     )
 
 
@@ -184,13 +184,13 @@ def test_lines_are_texts_of_their_own() -> None:
     result = run("checkpoints/demo", "one.txt", "two.txt", "--by", "line", "--format", "tsv")
 
     assert result.stdout.splitlines() == [
-        "text\tline\ttokens\tnats\tperplexity\tbits_per_character",
-        "one.txt\t1\t4\t6.931472\t5.656854\t2.500000",
-        "two.txt\t1\t4\t8.317766\t8.000000\t",
-        "two.txt\t2\t1\t0.693147\t2.000000\t1.000000",
-        "two.txt\t3\t1\t2.079442\t8.000000\t3.000000",
+        "text\tline\ttokens\tnats\tperplexity\tbits_per_character\tlog10\tunknown_tokens",
+        "one.txt\t1\t4\t6.931472\t5.656854\t2.500000\t-3.010300\t0",
+        "two.txt\t1\t4\t8.317766\t8.000000\t\t-3.612360\t1",
+        "two.txt\t2\t1\t0.693147\t2.000000\t1.000000\t-0.301030\t0",
+        "two.txt\t3\t1\t2.079442\t8.000000\t3.000000\t-0.903090\t0",
     ]
-    assert result.stderr == ""
+    assert result.stderr == "note: two.txt: 1 of 6 tokens are unknown to the vocabulary: `?` (1)\n"
 
 
 def test_lines_as_a_table() -> None:
@@ -198,10 +198,10 @@ def test_lines_as_a_table() -> None:
 
     assert result.stdout == (
         "two.txt\n"
-        "     line     tokens       nats  perplexity  bits/character\n"
-        "        1          4     8.3178       8.000               -\n"
-        "        2          1     0.6931       2.000          1.0000\n"
-        "        3          1     2.0794       8.000          3.0000\n"
+        "     line     tokens       nats  perplexity  bits/character      log10    unknown\n"
+        "        1          4     8.3178       8.000               -    -3.6124          1\n"
+        "        2          1     0.6931       2.000          1.0000    -0.3010          0\n"
+        "        3          1     2.0794       8.000          3.0000    -0.9031          0\n"
     )
 
 
@@ -209,7 +209,7 @@ def test_lines_of_model_and_baseline_stand_together_when_it_is_asked_for() -> No
     lines = run("checkpoints/demo", "two.txt", "--by", "line", "--format", "tsv", "--baseline").stdout
     rows = [line.split("\t") for line in lines.splitlines()]
 
-    assert rows[0] == ["model", "text", "line", "tokens", "nats", "perplexity", "bits_per_character"]
+    assert rows[0][:4] == ["model", "text", "line", "tokens"]
     assert [row[:3] for row in rows[1:5]] == [
         ["rnn", "two.txt", "1"],
         ["ngram-1", "two.txt", "1"],
@@ -222,12 +222,12 @@ def test_tokens_are_escaped_so_that_each_is_a_line() -> None:
     result = run("checkpoints/demo", "-", "--by", "token", "--format", "tsv", text="a \t\nb")
 
     assert result.stdout.splitlines() == [
-        "text\tindex\toffset\ttoken\tsurprisal_bits\trank",
-        "-\t0\t0\ta\t3.000000\t3",
-        "-\t1\t1\t▁\t2.000000\t2",
-        "-\t2\t2\t<unk>\t4.000000\t4",
-        "-\t3\t3\t\\n\t1.000000\t1",
-        "-\t4\t4\tb\t4.000000\t4",
+        "text\tindex\toffset\ttoken\tsurprisal_bits\trank\tunit\tlog10\tmatched",
+        "-\t0\t0\ta\t3.000000\t3\t1\t-0.903090\t",
+        "-\t1\t1\t▁\t2.000000\t2\t1\t-0.602060\t",
+        "-\t2\t2\t<unk>\t4.000000\t4\t1\t-1.204120\t",
+        "-\t3\t3\t\\n\t1.000000\t1\t1\t-0.301030\t",
+        "-\t4\t4\tb\t4.000000\t4\t1\t-1.204120\t",
     ]
 
 
@@ -235,15 +235,16 @@ def test_tokens_as_json_and_as_a_table() -> None:
     [first, *_] = results("checkpoints/demo", "one.txt", "--by", "token")
     table = run("checkpoints/demo", "one.txt", "--by", "token").stdout.splitlines()
 
-    assert list(first) == ["model", "text", "index", "offset", "token", "surprisal_bits", "rank"]
+    assert " ".join(first) == "model text index offset token surprisal_bits rank unit log10 matched"
+    assert first["matched"] is None
     assert table[:3] == [
         "one.txt",
-        "    index     offset       bits       rank  token",
-        "        0          0     3.0000          3  a",
+        "     unit      index     offset       bits       rank  token",
+        "        1          0          0     3.0000          3  a",
     ]
 
 
-@pytest.mark.parametrize("by", ["document", "line", "token"])
+@pytest.mark.parametrize("by", ["document", "line", "word", "token"])
 def test_all_units_add_up_to_the_same_nats(by: str) -> None:
     """The lines too: this model does not look at what came before."""
     rows = results("checkpoints/demo", "two.txt", "--no-baseline", "--by", by)
@@ -369,7 +370,7 @@ def test_a_run_without_a_baseline_is_scored_without_one() -> None:
         (["one.txt", "--json", "--format", "tsv"], 2, "--json and --format tsv contradict each other"),
     ],
 )
-@pytest.mark.parametrize("by", ["document", "line", "token"])
+@pytest.mark.parametrize("by", ["document", "record", "line", "word", "token"])
 def test_what_cannot_be_scored_is_one_line(arguments: list[str], code: int, message: str, by: str) -> None:
     save_model_file(Path("alone.safetensors"))
     Path("empty.txt").touch()

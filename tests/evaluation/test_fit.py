@@ -247,7 +247,7 @@ def test_one_note_by_line_and_token(by: str, fitted: Callable[..., TextModel], t
     file = write(tmp_path, crlf(PLAIN))
     list(fitted("char", PLAIN).perplexity(file, by=by, on_note=notes.append))  # type: ignore[call-overload]
 
-    assert len(notes) == 1
+    assert len(notes) == 2, "and one that names the unknown characters"
     assert "(--newlines lf)" in notes[0]
 
 

@@ -14,14 +14,14 @@ from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation import scoring
 from lmgen.evaluation.perplexity import (
-    FIRST_LINES,
-    TextScore,
     compare_models,
     readings,
     score_lines,
     score_text,
     score_tokens,
 )
+from lmgen.evaluation.results import TextScore
+from lmgen.evaluation.units import FIRST_UNITS
 from lmgen.models.base import LanguageModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.bytes import ByteTokenizer
@@ -187,7 +187,19 @@ def test_each_line_scores_as_a_text_of_its_own(tokenizer: Tokenizer, text: str, 
         assert score.tokens == alone.tokens
         assert score.nats == pytest.approx(alone.nats)
         assert score.perplexity == pytest.approx(alone.perplexity)
-        assert score.bits_per_character == pytest.approx(alone.bits_per_character)
+        if not tokenizer.reads_lines:
+            assert score.bits_per_character == pytest.approx(alone.bits_per_character)
+
+
+@given(st.lists(st.sampled_from(["the", "cat", "the cat", ""]), min_size=1, max_size=5))
+def test_the_end_of_a_line_is_a_character_whether_the_text_has_it_or_not(lines: list[str]) -> None:
+    """For a model that predicts it."""
+    text = "\n".join([*lines, "cat"])
+    opened, closed = (list(score_lines(model_for(WORDS), WORDS, [each], "t")) for each in (text, text + "\n"))
+
+    assert opened == closed
+    [*_, last] = opened
+    assert last.bits_per_character == pytest.approx(last.nats / math.log(2) / 4)
 
 
 def test_lines_of_all_lengths_keep_their_order() -> None:
@@ -212,7 +224,7 @@ def test_the_first_of_many_lines_do_not_wait_for_the_others() -> None:
     scores = score_lines(Counting(model_for(CHARACTERS).table), CHARACTERS, ["".join(lines)], "t")
 
     assert next(scores).tokens == 1
-    assert scored == FIRST_LINES
+    assert scored == FIRST_UNITS
     assert [score.tokens for score in scores] == list(map(len, lines[1:]))
 
 

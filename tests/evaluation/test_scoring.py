@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation import scoring
-from lmgen.evaluation.scoring import ScoredBlock, mean_nats, score_each, score_ids
+from lmgen.evaluation.scoring import ScoredBlock, mean_nats, measure_each, rank, score_each, score_ids
 from lmgen.models.base import LanguageModel
 from lmgen.models.network.output import log_softmax
 from tests.fakes import BigramModel, CountingModel, FakeModel, random_bigram_model, uniform_model
@@ -189,18 +189,32 @@ def test_ranks_count_the_tokens_that_were_likelier(ids: IdArray, exact: bool) ->
         expected.append(list(np.argsort(-predicted, kind="stable")).index(token) + 1)
         state = model.advance(state, np.array([[token]]))
     with layout(streams=3, stream_length=16, shortest_stream=4, warm_up=40):
-        blocks = list(score_ids(model, ids, exact=exact, ranks=True))
-    ranks = [rank for block in blocks if block.ranks is not None for rank in block.ranks.tolist()]
+        blocks = list(score_ids(model, ids, exact=exact, measure=rank))
+    ranks = [int(each) for block in blocks if block.measured is not None for each in block.measured[:, 0]]
 
     assert ranks == expected
     np.testing.assert_allclose(joined(iter(blocks))[1], by_hand(model, ids), atol=1e-9)
 
 
-def test_tokens_that_are_equally_likely_share_the_better_rank() -> None:
-    [block] = score_ids(uniform_model(V), np.arange(V), ranks=True)
+@given(st.lists(texts.map(lambda ids: ids[:40]), min_size=1, max_size=20), st.integers(2, 5))
+def test_only_what_is_marked_is_measured_and_the_scores_stay(lines: list[IdArray], every: int) -> None:
+    model = FadingModel()
+    marked = [np.arange(len(ids)) % every == 0 for ids in lines]
+    with layout(streams=4, stream_length=16, shortest_stream=20, warm_up=3), block_sizes(40, 1000):
+        scores = measure_each(model, lines, measure=rank, marked=marked)
+        everywhere = measure_each(model, lines, measure=rank)
+    for block, other, chosen in zip(scores, everywhere, marked, strict=True):
+        np.testing.assert_allclose(block.nats, other.nats, atol=1e-12)
+        if block.measured is not None and other.measured is not None:
+            np.testing.assert_array_equal(block.measured[chosen], other.measured[chosen])
+            assert np.isnan(block.measured[~chosen]).all()
 
-    assert block.ranks is not None
-    assert block.ranks.tolist() == [1] * V
+
+def test_tokens_that_are_equally_likely_share_the_better_rank() -> None:
+    [block] = score_ids(uniform_model(V), np.arange(V), measure=rank)
+
+    assert block.measured is not None
+    assert block.measured.tolist() == [[1]] * V
 
 
 def test_a_text_can_go_on_from_a_state() -> None:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import FloatArray, IdArray, Tensors
+from lmgen.arrays import FloatArray, IdArray, Int64Array, Tensors
 from lmgen.errors import ModelError
 from lmgen.models.ngram.kneser_ney import Discounts, estimate
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
@@ -128,6 +128,17 @@ class NgramModel:
             found = rows != NO_ROW
             log_probs[found] = table.log_probs[rows[found]]
         return log_probs, self.advance(state, ids)
+
+    def matched(self, state: RowArray, ids: IdArray) -> Int64Array:
+        """
+        Length of the longest n-gram that ends at each of the tokens `ids`, (T, B): 1 for a unigram.
+
+        The probability of the token comes from that n-gram. As in KenLM, `<s>` counts as a token.
+        """
+        lengths = np.ones(ids.shape, np.int64)
+        for n, (_, rows) in enumerate(self._walk(state, ids), start=2):
+            lengths[rows != NO_ROW] = n
+        return lengths
 
     def select(self, state: RowArray, streams: Sequence[int]) -> RowArray:
         """The state of the listed streams, in that order."""

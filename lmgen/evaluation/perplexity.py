@@ -103,9 +103,7 @@ def compare_models(
                 total.add(mask, of_model)
     if not counter.counts.characters or not totals[0].tokens:
         raise _nothing_to_score(name)
-    counts, words = _lengths(counter.counts, tokenizer)
-    if tokenizer.tokens_are_words:  # sentence marks in the text are none
-        words = totals[0].tokens
+    counts, words = _lengths(counter.counts, tokenizer, totals[0].tokens)
     return [
         _text_score(of_model, name, total, counts, words)
         for of_model, total in zip(names, totals, strict=True)
@@ -142,7 +140,7 @@ def score_texts(
         for each, mask, nats, counter in zip(names, unknown, scores, counters, strict=True):
             total = _Total()
             total.add(mask, nats)
-            yield _text_score(model.name, each, total, *_lengths(counter.counts, tokenizer))
+            yield _text_score(model.name, each, total, *_lengths(counter.counts, tokenizer, total.tokens))
 
 
 def score_lines(
@@ -343,14 +341,15 @@ def _text_score(model: str, text: str, total: _Total, counts: TextCounts, words:
     )
 
 
-def _lengths(counts: TextCounts, tokenizer: Tokenizer) -> tuple[TextCounts, int]:
+def _lengths(counts: TextCounts, tokenizer: Tokenizer, tokens: int) -> tuple[TextCounts, int]:
     """
     The lengths of a text, and its words and line ends.
 
     An end that the text lacks and the model predicts counts as a word; in a model over units as a character.
+    Sentence marks in the text of a word model are no words.
     """
     added = counts.open_lines if tokenizer.sentence_end is not None else 0
-    words = counts.words + counts.line_ends + added
+    words = tokens if tokenizer.tokens_are_words else counts.words + counts.line_ends + added
     if tokenizer.end is not None:
         counts += TextCounts(characters=added, bytes=added)
     return counts, words

@@ -16,6 +16,7 @@ from lmgen.files import refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model, save_model
+from lmgen.text.encodings import UTF_8
 from lmgen.text.sources import Text, open_text
 from lmgen.tokenizers.base import Tokenizer
 
@@ -38,6 +39,7 @@ class Compared(TypedDict, total=False):
     mix: bool
     exact: bool
     field: str | None
+    encoding: str | None
     on_note: Callable[[str], None]
 
 
@@ -231,6 +233,7 @@ class TextModel:
         mix: bool = False,
         exact: bool = False,
         field: str | None = None,
+        encoding: str | None = None,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> "Iterator[Score]":
         """
@@ -250,7 +253,9 @@ class TextModel:
             mix: add the mixture of model and baseline, weighted on the run's validation text.
             exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as
                 parallel streams that each warm up on the tokens before them.
-            field: the field that holds the text in JSON Lines; standard input is JSON Lines if it is given.
+            field: the field that holds the text in JSON Lines, JSON, CSV and TSV; standard input is JSON
+                Lines if it is given.
+            encoding: the character encoding of the texts; None: that of the model's training text.
             on_note: called with what a reader of the scores should know, a sentence each.
 
         Raises:
@@ -260,7 +265,7 @@ class TextModel:
         """
         from lmgen.evaluation.comparison import Comparison
 
-        opened = self.texts(*texts, field=field, on_note=on_note)
+        opened = self.texts(*texts, field=field, encoding=encoding, on_note=on_note)
         comparison = Comparison(
             self.model,
             self.tokenizer,
@@ -279,6 +284,7 @@ class TextModel:
         self,
         *texts: str | Path | Text,
         field: str | None = None,
+        encoding: str | None = None,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> list[Text]:
         """
@@ -289,7 +295,7 @@ class TextModel:
                 text.
         """
         wanted = texts or [self._held_out(on_note)]
-        opened = [self._opened(text, field, on_note) for text in wanted]
+        opened = [self._opened(text, field, encoding, on_note) for text in wanted]
         names = [text.name if isinstance(text, Text) else str(text) for text in wanted]
         return [
             replace(text, name=name).in_units(self.tokenizer.unit)
@@ -305,13 +311,29 @@ class TextModel:
         on_note(f"scoring the run's own held-out text, {text}")
         return text
 
-    def _opened(self, text: str | Path | Text, field: str | None, on_note: Callable[[str], None]) -> Text:
+    def _opened(
+        self,
+        text: str | Path | Text,
+        field: str | None,
+        encoding: str | None,
+        on_note: Callable[[str], None],
+    ) -> Text:
         if isinstance(text, Text):
             return text
-        opened = open_text(str(text), field=field, errors=self.tokenizer.reading_errors, once=True)
+        encoding = encoding or self._usual_encoding(Path(text), on_note)
+        errors = self.tokenizer.reading_errors
+        opened = open_text(str(text), field=field, errors=errors, encoding=encoding, once=True)
         for note in opened.notes:
             on_note(note)
         return opened
+
+    def _usual_encoding(self, path: Path, on_note: Callable[[str], None]) -> str:
+        """That of the model's training text; UTF-8 for the held-out texts that the run itself wrote."""
+        usual = self.tokenizer.reading.encoding
+        if usual == UTF_8 or (self.run and path in (self.run.valid_text, self.run.test_text)):
+            return UTF_8
+        on_note(f"reading {path} as {usual}, as the model's training text; --encoding utf-8 otherwise")
+        return usual
 
     @overload
     def export(
@@ -382,7 +404,7 @@ class TextModel:
             return export_arpa(saved, self.path, out)
         if text is None and self.run is not None:
             text = self.run.held_out_text
-        opened = None if text is None else self._opened(text, None, on_note)
+        opened = None if text is None else self._opened(text, None, None, on_note)
         return export_weights(saved, self.path, out, to, opened, on_note)
 
     def tokenize(self, text: str) -> list[int]:

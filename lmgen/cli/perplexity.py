@@ -81,7 +81,15 @@ def perplexity(
     field: Annotated[
         str | None,
         typer.Option(
-            help="The field that holds the text in JSON Lines (text); stdin is JSON Lines if it is given.",
+            help="The field that holds the text in CSV, TSV, JSON and JSON Lines (text); stdin is JSON Lines "
+            "if it is given.",
+            show_default=False,
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="The character encoding of the texts (that of the model's training text).",
             show_default=False,
         ),
     ] = None,
@@ -99,7 +107,7 @@ def perplexity(
         path, names = _model_and_texts([] if model is None else [model, *(texts or [])])
         opened = open_model(path)
         scores = opened.perplexity(
-            *map(_flushing, opened.texts(*names, field=field, on_note=report.note)),
+            *map(_flushing, opened.texts(*names, field=field, encoding=encoding, on_note=report.note)),
             by=by,
             baseline=baseline,
             order=order,

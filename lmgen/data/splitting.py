@@ -72,7 +72,7 @@ def _held_out(
     try:
         fraction = float(asked)
     except ValueError:
-        return open_text(asked, field=reading.field, errors=errors)
+        return open_text(asked, field=reading.field, errors=errors, encoding=reading.encoding)
     if not 0 < fraction < 1:
         raise ConfigError(f"{name} is {asked}, but a fraction has to be above 0 and below 1")
     return fraction

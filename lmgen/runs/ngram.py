@@ -140,7 +140,8 @@ def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_toke
 def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus:
     """Open the corpus of a run, decoded as its tokenizer needs it."""
     errors = TOKENIZERS[config.tokenizer.tokenizer].reading_errors
-    return open_corpus(config.corpus, field=config.reading.field, errors=errors, on_note=on_note)
+    reading = config.reading
+    return open_corpus(config.corpus, reading.field, errors, reading.encoding, on_note=on_note)
 
 
 def baseline_order(config: RunConfig, prepared: Prepared) -> int:

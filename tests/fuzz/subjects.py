@@ -30,9 +30,10 @@ from lmgen.models.network.initialization import initial_parameters
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.arpa import read_arpa, write_arpa
 from lmgen.models.ngram.model import NgramModel
-from lmgen.text.json_lines import record_texts
-from lmgen.text.raw import file_blocks, member_blocks
+from lmgen.text.archives import member_blocks
+from lmgen.text.raw import file_blocks
 from lmgen.text.recipes import read_recipe
+from lmgen.text.records import json_lines
 from lmgen.text.sources import decoded
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.base import Tokenizer
@@ -341,7 +342,7 @@ def _use_archive(path: Path) -> None:
 
 
 def _use_records(path: Path) -> None:
-    for _ in record_texts(decoded(file_blocks(path), str(path)), "text", str(path)):
+    for _ in json_lines(decoded(file_blocks(path), str(path)), "text", str(path)):
         pass
 
 

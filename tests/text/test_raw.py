@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lmgen.errors import CorpusError
-from lmgen.text.raw import Spool, arriving_blocks, file_blocks, member_blocks
+from lmgen.text.archives import member_blocks
+from lmgen.text.raw import Spool, arriving_blocks, file_blocks
 
 zstandard = pytest.importorskip("zstandard")
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmgen.errors import CorpusError
-from lmgen.text.sources import Text, decoded, joined, line_blocks, open_text
+from lmgen.text.sources import Text, joined, line_blocks, open_text
 
 lines = st.text(st.sampled_from("abc \t\n\n\u2003é"), max_size=60)
 sizes = st.integers(1, 9)
@@ -117,62 +117,9 @@ class TestText:
             read(joined("all", [Text("one", lambda: iter([]))] * 2))
 
 
-class TestDecoded:
-    @given(st.binary(), sizes)
-    def test_any_bytes_pass_as_surrogate_escapes_however_they_are_cut(
-        self, content: bytes, size: int
-    ) -> None:
-        blocks = [content[i : i + size] for i in range(0, len(content), size)]
-
-        assert "".join(decoded(blocks, "x", "surrogateescape")) == content.decode("utf-8", "surrogateescape")
-
-    @given(st.text(), sizes)
-    def test_utf8_does_not_depend_on_where_it_is_cut(self, text: str, size: int) -> None:
-        content = text.encode()
-        blocks = [content[i : i + size] for i in range(0, len(content), size)]
-
-        assert "".join(decoded(blocks, "x")) == text
-
-    @given(st.text(st.characters(exclude_categories=["Cs"])), sizes, st.integers(0, 50), st.integers(0, 50))
-    def test_a_fragment_leaves_out_the_characters_that_were_cut_in_two(
-        self, text: str, size: int, start: int, length: int
-    ) -> None:
-        content = text.encode()[start : start + length]
-        blocks = [content[i : i + size] for i in range(0, len(content), size)]
-
-        assert "".join(decoded(blocks, "x", fragment=True)) == content.decode("utf-8", "ignore")
-
-    @pytest.mark.parametrize("size", [1, 2, 100])
-    @pytest.mark.parametrize(
-        ("content", "offset"), [(b"caf\xe9 noir", 3), (b"\xc3\xa9 \xe2\x82", 3), (b"\x80", 0)]
-    )
-    def test_the_byte_that_is_no_text_is_named(self, content: bytes, offset: int, size: int) -> None:
-        blocks = [content[i : i + size] for i in range(0, len(content), size)]
-        message = rf"^latin\.txt is not UTF-8 text \(byte 0x{content[offset]:02x} at offset {offset}\); "
-
-        before: list[str] = []
-        with pytest.raises(CorpusError, match=message + r"convert it \(iconv.*or .*--tokenizer byte$"):
-            before.extend(decoded(blocks, "latin.txt"))
-        assert "".join(before) == content[:offset].decode(), (
-            "the text before it comes out, wherever blocks are cut"
-        )
-
-    @pytest.mark.parametrize(
-        ("content", "guess"),
-        [
-            (gzip.compress(b"text", mtime=0), "gzip: pipe it through zcat"),
-            ("text".encode("utf-16"), "UTF-16: convert it with iconv -f UTF-16"),
-            ("text".encode("utf-32"), "UTF-32: convert it with iconv -f UTF-32"),
-        ],
-    )
-    def test_what_is_not_text_is_recognised(self, content: bytes, guess: str) -> None:
-        with pytest.raises(CorpusError, match=f"it looks like {guess}"):
-            list(decoded([content], "text"))
-
-
 class TestFiles:
     def test_text_is_never_altered(self, tmp_path: Path) -> None:
-        content = "one\r\ntwo\rthree\0\u2028four\ufeff\n\n"
+        content = "one\r\ntwo\rthree\x01\u2028four\ufeff\n\n"
         (tmp_path / "text").write_bytes(content.encode())
 
         assert read(open_text(str(tmp_path / "text"))) == content

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmgen.errors import CorpusError
-from lmgen.text.json_lines import record_texts
+from lmgen.text.records import json_lines
 from lmgen.text.units import line_stream
 
 
 def read(lines: str, field: str = "text") -> str:
-    return "".join(line_stream(record_texts([lines], field, "talk.jsonl")))
+    return "".join(line_stream(json_lines([lines], field, "talk.jsonl")))
 
 
 def test_each_record_ends_in_one_line_end() -> None:
@@ -23,7 +23,7 @@ def test_records_do_not_depend_on_where_the_file_is_cut(texts: list[str], size: 
     chunks = [file[i : i + size] for i in range(0, len(file), size)]
 
     expected = "".join(text if text.endswith("\n") else text + "\n" for text in texts)
-    assert "".join(line_stream(record_texts(chunks, "t", "talk.jsonl"))) == expected
+    assert "".join(line_stream(json_lines(chunks, "t", "talk.jsonl"))) == expected
 
 
 @pytest.mark.parametrize(

@@ -434,6 +434,7 @@ class TextModel:
             "model": str(self.path),
             "bytes": self.path.stat().st_size if self.is_saved else None,
             "tokenizer": self.tokenizer.name,
+            "reading": self.tokenizer.reading.to_json(),
             "weights": self.weights,
             **self.model.describe(),
             "training": self.training,

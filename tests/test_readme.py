@@ -6,6 +6,7 @@ gets a budget. What sets up the project itself (make, pip) is run by CI.
 """
 
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -39,6 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("book.txt", "other.txt", "letters.txt", "yesterday.log", "today.log", "web.txt"):
         (folder / name).write_text(text)
     (folder / "names.txt").write_text("emma\nolivia\nava\nisabella\nsophia\n" * 40)
+    recipes = [json.dumps({"text": f"Soup {n}\n\n{n} onions\nsalt"}) + "\n" for n in range(60)]
+    (folder / "recipes.jsonl").write_text("".join(recipes))
     (folder / "beginnings.txt").write_text("worker 1\nwork\n")
     (folder / "logs").mkdir()
     with gzip.open(folder / "logs" / "a.gz", "wt") as file:

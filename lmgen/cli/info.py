@@ -23,6 +23,8 @@ def info(model: ModelArgument = None, json: JsonOption = False, quiet: QuietOpti
 def _lines(described: dict[str, Any]) -> Iterator[str]:
     yield f"model      {described['model']} ({described['bytes']:,} bytes)"
     yield f"tokenizer  {described['tokenizer']}, vocabulary V = {described['vocabulary_size']:,}"
+    if reading := list(_reading(described["reading"])):
+        yield f"reading    {', '.join(reading)}"
     if "network" in described:
         yield from _network_lines(described)
     if "ngrams" in described:
@@ -33,6 +35,18 @@ def _lines(described: dict[str, Any]) -> Iterator[str]:
     training = described["training"]
     if training:
         yield "training   " + ", ".join(f"{name} {_short(value)}" for name, value in training.items())
+
+
+def _reading(reading: dict[str, str]) -> Iterator[str]:
+    """In words, how texts are read; nothing for documents as they are."""
+    if reading["unit"] != "document":
+        yield f"each {reading['unit']} is a text of its own"
+    if reading["encoding"] != "utf-8":
+        yield f"files are {reading['encoding']}"
+    if reading["newlines"] != "keep":
+        yield r"line ends are read as \n"
+    if reading["normalize"] != "none":
+        yield f"in normal form {reading['normalize'].upper()}"
 
 
 def _network_lines(described: dict[str, Any]) -> Iterator[str]:

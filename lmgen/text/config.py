@@ -43,3 +43,12 @@ class ReadingConfig:
             from lmgen.text.encodings import known_encoding
 
             object.__setattr__(self, "encoding", known_encoding(self.encoding))
+
+    def to_json(self) -> dict[str, str]:
+        """What is kept with a model, so that later texts are read alike: all but the field."""
+        return {
+            "unit": self.unit,
+            "encoding": self.encoding,
+            "newlines": self.newlines,
+            "normalize": self.normalize,
+        }

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError
-from lmgen.settings import from_mapping, to_mapping
+from lmgen.settings import from_mapping
 from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import line_blocks
 from lmgen.text.units import UNIT_END
@@ -120,7 +120,7 @@ class ReadingTokenizer(Tokenizer):
 
     def to_json(self) -> dict[str, Any]:
         """What the inner tokenizer saves, and `reading`."""
-        reading = {name: value for name, value in to_mapping(self.reading).items() if name in SAVED}
+        reading: dict[str, Any] = self.reading.to_json()
         if self.end != self.inner.line_end:
             reading["end"] = self.end
         return {**self.inner.to_json(), "reading": reading}
@@ -171,15 +171,12 @@ class ReadingTokenizer(Tokenizer):
         return default if self.end is None else self.end
 
 
-SAVED = ("unit", "encoding", "newlines", "normalize")
-"""The settings that are kept with a tokenizer, so that later texts are read alike."""
-
 _FORMS: dict[str, Literal["NFC", "NFKC"]] = {"nfc": "NFC", "nfkc": "NFKC"}
 
 
 def is_plain(reading: ReadingConfig) -> bool:
     """Whether a text is read as it is, as one document."""
-    return all(getattr(reading, name) == getattr(ReadingConfig(), name) for name in SAVED)
+    return reading.to_json() == ReadingConfig().to_json()
 
 
 def read_text(text: str, reading: ReadingConfig) -> str:

@@ -31,10 +31,10 @@ from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.arpa import read_arpa, write_arpa
 from lmgen.models.ngram.model import NgramModel
 from lmgen.text.archives import member_blocks
+from lmgen.text.encodings import decoded
 from lmgen.text.raw import file_blocks
 from lmgen.text.recipes import read_recipe
 from lmgen.text.records import json_lines
-from lmgen.text.sources import decoded
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig

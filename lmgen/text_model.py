@@ -330,7 +330,8 @@ class TextModel:
     def _usual_encoding(self, path: Path, on_note: Callable[[str], None]) -> str:
         """That of the model's training text; UTF-8 for the held-out texts that the run itself wrote."""
         usual = self.tokenizer.reading.encoding
-        if usual == UTF_8 or (self.run and path in (self.run.valid_text, self.run.test_text)):
+        own = (self.run.valid_text, self.run.test_text) if self.run else ()
+        if usual == UTF_8 or path.absolute() in [text.absolute() for text in own]:
             return UTF_8
         on_note(f"reading {path} as {usual}, as the model's training text; --encoding utf-8 otherwise")
         return usual

@@ -67,7 +67,7 @@ def show(
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     """
-    Print the text of a corpus, file or folder, as a model would read it, to be piped on.
+    Print the text of a corpus, file or folder, to be piped on.
 
     lmgen corpus show wikitext-2 --split test > test.txt
 

@@ -15,7 +15,7 @@ from xml.parsers import expat
 from lmgen.errors import CorpusError
 from lmgen.text.raw import EXPANSION_ALLOWED, MAX_EXPANSION, blocks, copied
 
-LONGEST_MARKUP = 1 << 26
+LONGEST_MARKUP = 1 << 25
 """Maximum length of one tag, comment or script of a page, in characters: what is never closed is long."""
 
 _NOT_SHOWN = {"script", "style", "title", "template", "noscript", "iframe", "object", "datalist"}
@@ -110,17 +110,23 @@ class _Page(HTMLParser):
         if self._typed:
             self._write(data)
             return
-        words = _WHITE_SPACE.split(data)  # "" at either end is white space there
-        for place, word in enumerate(words):
-            if place and not self.at_line_start:
-                self._space = self._space or " "
-            if word:
-                self._write(word)
+        text = _WHITE_SPACE.sub(" ", data)
+        if text.startswith(" "):
+            self._leave_blank()
+        if words := text.strip(" "):
+            self._write(words)
+        if text.endswith(" "):
+            self._leave_blank()
 
     def unknown_decl(self, data: str) -> None:
         """A section of XHTML that is taken as it is: `<![CDATA[text]]>`."""
         if data.startswith("CDATA["):
             self.handle_data(data.removeprefix("CDATA["))
+
+    def _leave_blank(self) -> None:
+        """Put a blank before the next word, unless it begins a line."""
+        if not self.at_line_start:
+            self._space = self._space or " "
 
     def _write(self, text: str) -> None:
         self._text.append(self._space + text)

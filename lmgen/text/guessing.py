@@ -131,7 +131,7 @@ def advice(head: bytes, sample: bytes, encoding: str = "utf-8") -> str:
     if wide is None and _is_binary(sample):
         return _BINARY
     if encoding != "utf-8" and _share_of_utf8(sample) == 1:
-        return "it is UTF-8: leave out --encoding"
+        return "it is UTF-8: give --encoding utf-8"
     if wide is None and encoding == "utf-8" and _share_of_utf8(sample) > 0.7:
         return _NULS if b"\0" in sample else _DAMAGED
     guess = wide or likely_encoding(sample)

@@ -73,14 +73,14 @@ class ReadingTokenizer(Tokenizer):
     def encode(self, text: str) -> IdArray:
         """The ids of a text; at each end of a unit the id `end`."""
         text = read_text(text, self.reading)
-        if self.end == self.inner.line_end or self._mark not in text:
+        if self.end in (None, self.inner.line_end) or self._mark not in text:
             return self._outer(self.inner.encode(text))
         return self._encode_units(text)[0]
 
     def encode_with_offsets(self, text: str) -> tuple[IdArray, IdArray]:
         """As `encode`; positions are those in the text as it is read."""
         text = read_text(text, self.reading)
-        if self.end == self.inner.line_end or self._mark not in text:
+        if self.end in (None, self.inner.line_end) or self._mark not in text:
             ids, offsets = self.inner.encode_with_offsets(text)
             return self._outer(ids), offsets
         return self._encode_units(text)

@@ -101,7 +101,7 @@ class TestOtherEncodings:
         assert "".join(before) == "日本"
 
     def test_what_is_utf8_after_all_is_recognised(self) -> None:
-        assert advice("Für fünf 日本\n".encode(), "euc_jp") == "it is UTF-8: leave out --encoding"
+        assert advice("Für fünf 日本\n".encode(), "euc_jp") == "it is UTF-8: give --encoding utf-8"
 
     def test_half_a_character_never_gets_in(self) -> None:
         """It would stand for the end of a record."""

@@ -106,10 +106,10 @@ def decoded(
             place = error.start if isinstance(error, UnicodeDecodeError) else 0
             text = decoder.decode(block[: max(place - len(state[0]), 0)])
             byte = error.object[place] if isinstance(error, UnicodeDecodeError) else 0
-            problem = f"is not {encoding.upper()} text (byte 0x{byte:02x} at offset {begin + place:,})"
+            problem = f"is not {encoding.upper()} text (byte 0x{byte:02x} at offset {begin + place})"
         if errors == "strict" and "\0" in text:
             text = text[: text.index("\0")]
-            where = f" at offset {begin + len(text.encode()):,}" if encoding == UTF_8 else ""
+            where = f" at offset {begin + len(text.encode())}" if encoding == UTF_8 else ""
             problem = f"is not text (byte 0x00{where})"
         if encoding != UTF_8 and _LONE_SURROGATE.search(text):
             raise NotTextError(f"{name} is not {encoding.upper()} text: it has a lone surrogate in it")

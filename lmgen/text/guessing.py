@@ -165,7 +165,8 @@ def likely_encoding(sample: bytes) -> str | None:
     import chardet
 
     words = _telling_words(sample)
-    if _has_typographic_signs_alone(words):
+    beyond = len(words) - len(words.translate(None, bytes(range(0x80, 0x100))))
+    if _fits(words, "cp1252") and (beyond == 1 or _has_typographic_signs_alone(words)):
         return "cp1252"
     guesses: dict[str, float] = {}
     for guess in chardet.detect_all(words, ignore_threshold=True):

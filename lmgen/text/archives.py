@@ -6,6 +6,7 @@ import lzma
 import os
 import struct
 import tarfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -63,6 +64,7 @@ class Archive:
         with _damage_named(path):
             suffix = path.suffix.lower()
             file = path.open("rb") if suffix in (".zip", ".tar") else copied(file_blocks(path))
+            weakref.finalize(self, file.close)
             members, size = _zip_members(file) if suffix == ".zip" else _tar_members(file, path)
             if size > expansion_limit(path):
                 raise too_large(path)

@@ -125,7 +125,8 @@ def advice(head: bytes, sample: bytes, encoding: str = "utf-8") -> str:
         sample: bytes from around the place that could not be decoded, from an offset that is a multiple of 4.
         encoding: the encoding that it was decoded in.
     """
-    if known := format_advice(head):
+    known = format_advice(head)
+    if known and (not head[:4].isascii() or _is_binary(sample)):  # a text may begin with "MZ" as well
         return known
     wide = _wide_encoding(sample) or (_wide_encoding_of_ideographs(sample) if _is_binary(sample) else None)
     if wide is None and _is_binary(sample):

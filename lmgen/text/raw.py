@@ -129,8 +129,12 @@ def arriving_blocks(file: BinaryIO) -> Iterator[bytes]:
 def copied(content: Iterable[bytes]) -> IO[bytes]:
     """Copy content to a temporary file, which can be read at any place and is deleted when it is closed."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's
-    for block in content:
-        _write(copy, block)
+    try:
+        for block in content:
+            _write(copy, block)
+    except BaseException:
+        copy.close()
+        raise
     copy.seek(0)
     return copy
 

@@ -245,12 +245,12 @@ def files_below(folder: Path, exclude: Callable[[str], bool] = lambda _: False) 
 
 def natural_order(path: PurePath) -> tuple[object, ...]:
     """
-    The key that sorts paths as people number them: `ch2/a`, `ch02/a`, `ch10/a`, `ch10/b`.
+    The key that sorts paths as people number them: `ch2/b`, `ch02/a`, `ch10/a`.
 
     Part after part of a path is compared, and in each the runs of digits by their value. Where only zeros
-    before a number differ, the path with fewer of them comes first.
+    before a number differ, the part with fewer of them comes first.
     """
-    return (*(_numbered(part) for part in path.parts), len(str(path)), str(path))
+    return tuple((_numbered(part), len(part), part) for part in path.parts)
 
 
 def is_text(path: Path) -> bool:

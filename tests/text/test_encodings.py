@@ -183,6 +183,9 @@ class TestAdvice:
     def test_what_is_no_text_is_recognised(self, content: bytes, said: str) -> None:
         assert re.match(said, advice(content))
 
+    def test_a_text_may_begin_like_another_format(self) -> None:
+        assert "CP1252" in advice("MZ heißt Motorrad- und Zweiradwerk".encode("cp1252"))
+
     @given(st.binary(max_size=300))
     def test_there_is_advice_for_any_bytes(self, content: bytes) -> None:
         try:

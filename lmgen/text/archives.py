@@ -124,7 +124,7 @@ class _Entry(tarfile.TarInfo):
 def _zip_members(file: IO[bytes]) -> tuple[Openers, int]:
     """How to open each file of a zip archive, by name, and the sum of the sizes that are stated."""
     opened = zipfile.ZipFile(file)
-    entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+    entries = [entry for entry in opened.infolist() if not entry.filename.endswith("/")]
     _check_number(len(entries))
     members: Openers = {entry.filename: partial(_zip_file, opened, entry) for entry in entries}
     return members, sum(entry.file_size for entry in entries)  # zipfile reads no more than this

@@ -6,6 +6,7 @@ out: scripts, styles, the title and comments of a page; deleted passages and not
 """
 
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -162,7 +163,7 @@ def docx_text(content: Iterable[bytes], name: str) -> Iterator[str]:
                         yield text
                 if text := document.read(b"", at_end=True):
                     yield text
-    except (zipfile.BadZipFile, zlib.error, expat.ExpatError, LookupError, ValueError, RuntimeError) as error:
+    except _OF_DAMAGED_FILES as error:
         raise CorpusError(
             f"{name} is no Word document, or damaged ({error}); get or make it again"
         ) from error
@@ -177,6 +178,12 @@ def _document_part(opened: zipfile.ZipFile) -> zipfile.ZipInfo:
         raise ValueError("LZMA compression inside a zip file is not supported")
     return parts[0]
 
+
+_OF_DAMAGED_FILES = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, expat.ExpatError, OSError, EOFError),
+    *(LookupError, ValueError, RuntimeError),
+)
+"""What zipfile, expat and the functions here raise for a file that they cannot read."""
 
 _DOCX_NOT_SHOWN = {"pPr", "rPr", "moveFrom", "Fallback"}
 """Properties, what was moved away, and copies for programs that do not know the original."""

@@ -98,6 +98,9 @@ RECORD_FORMATS: Mapping[str, Reader] = {
 }
 """How to read the records of a file, by the end of its name."""
 
+HAVE_DEFAULT_FIELD = (".jsonl", ".ndjson")
+"""Those of which no field has to be named."""
+
 
 def _text(value: object, field: str | None, where: str, *, texts_alone: bool = False) -> str:
     """The text of a record: a field of an object, or with `texts_alone` a string itself."""

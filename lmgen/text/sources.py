@@ -23,6 +23,7 @@ from lmgen.text.counts import TextCounts, count
 from lmgen.text.encodings import UTF_8, NotTextError, decoded, known_encoding, marked_encoding, may_be_mark
 from lmgen.text.guessing import CONVERTED, REFUSED, format_advice
 from lmgen.text.raw import Spool, arriving_blocks, file_blocks, readable
+from lmgen.text.records import HAVE_DEFAULT_FIELD, RECORD_FORMATS
 from lmgen.text.units import UNIT_END, Unit, line_stream, paragraphs, record_stream
 
 STANDARD_INPUT = "-"
@@ -31,12 +32,6 @@ STANDARD_INPUT = "-"
 _COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
 
 _ARCHIVE = re.compile(r"\.(zip|tar(\.(gz|bz2|xz|zst))?|tgz|tbz2|txz)$", re.IGNORECASE)
-
-_RECORDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
-"""The keys of `RECORD_FORMATS`, which is imported only where there is such a file."""
-
-_JSON_LINES = (".jsonl", ".ndjson")
-"""Those of them with a default field."""
 
 _PAGES = (".html", ".htm", ".xhtml")
 
@@ -94,7 +89,8 @@ class _Reading:
 
     def needs_field(self, name: str) -> bool:
         """Whether the field of the records in a file of this name, if it has any, has to be named."""
-        return self.field is None and _suffix(name) in _RECORDS and _suffix(name) not in _JSON_LINES
+        suffix = _suffix(name)
+        return self.field is None and suffix in RECORD_FORMATS and suffix not in HAVE_DEFAULT_FIELD
 
 
 @dataclass(frozen=True)
@@ -376,7 +372,7 @@ def _content(
     """
     suffix = kind or _suffix(name)
     characters = partial(_characters, name, blocks, reading.encoding)
-    if suffix in _RECORDS:
+    if suffix in RECORD_FORMATS:
         return _of_records(name, suffix, characters, reading.field)
     if suffix in _PAGES:
         return Text(name, partial(_page_text, name, characters))
@@ -389,8 +385,6 @@ def _content(
 
 
 def _of_records(name: str, suffix: str, chunks: Callable[[], Iterator[str]], field: str | None) -> Text:
-    from lmgen.text.records import RECORD_FORMATS
-
     def texts() -> Iterator[list[str]]:
         return RECORD_FORMATS[suffix](chunks(), field, name)
 

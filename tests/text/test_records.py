@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmgen.errors import CorpusError
-from lmgen.text.records import RECORD_FORMATS, Reader, csv_rows, json_array, json_lines, tsv_rows
-from lmgen.text.sources import _RECORDS
+from lmgen.text.records import Reader, csv_rows, json_array, json_lines, tsv_rows
 from lmgen.text.units import line_stream
 
 texts = st.lists(st.text(st.characters(exclude_categories=["Cs"])))
@@ -31,10 +30,6 @@ def table(rows: list[list[str]], **dialect: Any) -> str:
     file = io.StringIO(newline="")
     csv.writer(file, **dialect).writerows(rows)
     return file.getvalue()
-
-
-def test_the_formats_are_those_that_are_told_from_names() -> None:
-    assert tuple(RECORD_FORMATS) == _RECORDS
 
 
 class TestJsonLines:

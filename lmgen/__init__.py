@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from lmgen.data.named_corpora import MadeCorpus
+    from lmgen.models.network.recurrent import CellDescription
     from lmgen.runs.events import Event
     from lmgen.text.corpora import Listing
     from lmgen.text_model import TextModel
@@ -38,6 +39,7 @@ __all__ = [
     "find_learning_rate",
     "fit_ngram",
     "get_corpus",
+    "list_cells",
     "list_corpora",
     "load",
     "make_corpus",
@@ -70,6 +72,8 @@ def fit_ngram(
     """
     Fit an n-gram model with interpolated modified Kneser-Ney smoothing, and open it. Does not import torch.
 
+    It is fitted on the whole corpus, unless `valid` or `test` holds text out or the corpus has its own split.
+
     Args:
         corpus: files, folders or corpus names; default: `python-docs`.
         order: maximum n-gram length, in tokens.
@@ -96,6 +100,7 @@ def read_arpa(
     *,
     out: str | Path = "ngram.safetensors",
     tokenizer: str | None = None,
+    blank: str | None = None,
     overwrite: bool = False,
 ) -> TextModel:
     """
@@ -108,11 +113,12 @@ def read_arpa(
         path: ARPA file; `.gz`, `.bz2`, `.xz` and `.zst` files are decompressed.
         out: path of the model file.
         tokenizer: `word` or `char`, the tokens that the file's words stand for; None: the tokenizer stored in
-            a file from lmgen, else `word`.
+            a file from lmgen, else `char` where that is clear, else `word`.
+        blank: the word that stands for the blank of a character model, such as `|`; None: found where clear.
         overwrite: replace an existing file.
 
     Raises:
-        ConfigError: the tokenizer is unknown.
+        ConfigError: the tokenizer is unknown, or the file has no such blank.
         CorpusError: the file cannot be read.
         ModelError: the file is damaged or not an ARPA file, or `out` exists.
     """
@@ -121,7 +127,7 @@ def read_arpa(
     from lmgen.runs.ngram import convert_arpa
     from lmgen.text_model import TextModel
 
-    convert_arpa(Path(path), Path(out), tokenizer=tokenizer, overwrite=overwrite)
+    convert_arpa(Path(path), Path(out), tokenizer=tokenizer, blank=blank, overwrite=overwrite)
     return TextModel.load(out)
 
 
@@ -130,6 +136,13 @@ def list_corpora() -> list[Listing]:
     from lmgen.text.corpora import listed_corpora
 
     return listed_corpora()
+
+
+def list_cells() -> list[CellDescription]:
+    """List all recurrent cells, each with its equations, its source and its number of parameters."""
+    from lmgen.models.network.recurrent import described_cells
+
+    return described_cells()
 
 
 def read_corpus(
@@ -193,7 +206,7 @@ def train(
     **settings: Any,
 ) -> TextModel:
     """
-    Train a model, and open the one with the best validation loss.
+    Train a model, and open the one with the best validation loss; with `valid=0`, the last one.
 
     Ctrl-C finishes the current update, saves a checkpoint and raises KeyboardInterrupt; a second Ctrl-C stops
     at once. `lmgen.resume` continues the run, bit for bit as if it had not stopped. Threads other than the

@@ -303,11 +303,15 @@ class TextModel:
         ]
 
     def _held_out(self, on_note: Callable[[str], None]) -> Path:
-        text = None if self.run is None else self.run.held_out_text
+        run = self.run
+        text = None if run is None else run.held_out_text
         if text is None:
-            raise CorpusError(
-                f"{self.path} is not in a run folder with a held-out text; name a text to score"
+            why = (
+                f"{self.path} is not in a run folder with a held-out text"
+                if run is None
+                else f"{run.folder} has no held-out text"
             )
+            raise CorpusError(f"{why}; name a text to score")
         on_note(f"scoring the run's own held-out text, {text}")
         return text
 

@@ -21,6 +21,7 @@ from lmgen.generation.config import SamplingConfig
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.ngram import fit_ngram
+from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import Text
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.characters import CharacterTokenizer
@@ -40,7 +41,7 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
     (perplexity.perplexity, [TextModel.perplexity], {}),
     (export.export, [TextModel.export], {"out": "path"}),
     (next_, [TextModel.next], {"arguments": "text"}),
-    (info.info, [TextModel.describe], {}),
+    (info.info, [TextModel.describe], {"cells": "lmgen.list_cells"}),
     (tokenize.tokenize, [TextModel.tokenize], {"pieces": "TextModel.pieces", "tokenizer": "ByteTokenizer()"}),
     (tokenize.detokenize, [TextModel.detokenize], {"pieces": "tokens", "tokenizer": "ByteTokenizer()"}),
     (
@@ -50,7 +51,7 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
     ),
     (
         ngram.ngram,
-        [lmgen.fit_ngram, lmgen.read_arpa, fit_ngram, HeldOutConfig, TokenizerConfig],
+        [lmgen.fit_ngram, lmgen.read_arpa, fit_ngram, ReadingConfig, HeldOutConfig, TokenizerConfig],
         {"arpa": "path"},
     ),
     (corpus.list_, [lmgen.list_corpora], {}),

@@ -126,6 +126,8 @@ def test_values_of_another_type_are_refused_by_name(part: type, name: str, tmp_p
     for value in WRONG:
         if type(value) is plain or (plain is float and type(value) is int) or value in words:
             continue
+        if part is HeldOutConfig and type(value) in (int, float):  # a fraction (tests/data/test_splitting.py)
+            continue
         file = tmp_path / "config.toml"
         file.write_text(tomli_w.dumps({name: value}), encoding="utf-8")
         with pytest.raises(ConfigError, match=f"{name} is .* of type {plain.__name__}"):

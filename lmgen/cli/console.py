@@ -13,12 +13,11 @@ from lmgen.evaluation.perplexity import exp_or_infinity
 from lmgen.runs.events import BaselineFitted, Event, Finished, Interrupted, Saved, Started, Unsaved
 from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack, Stepped
 
-ROW = "{:>9} {:>7} {:>8} {:>8} {:>8} {:>11} {:>10} {:>10}"
+BEGINNING_OF_ROW, VALIDATION, END_OF_ROW = "{:>9} {:>7} {:>8} {:>8}", " {:>8} {:>11} {:>10}", " {:>10}"
+"""The table of evaluations has the columns in the middle where there is validation text."""
 
-ESTIMATE_NOTE = (
-    "note: with --objective sampled the training loss is an estimate from a sample of the tokens; the "
-    "validation loss is exact"
-)
+ESTIMATE_NOTE = "note: with --objective sampled the training loss is an estimate from a sample of the tokens"
+EXACT_NOTE = "; the validation loss is exact"
 
 
 class Display(Protocol):
@@ -34,7 +33,7 @@ class Display(Protocol):
         """Show the current progress."""
 
     def saved(self, saved: Saved) -> None:
-        """Show a sample from the new best model."""
+        """Show a sample from the model that was saved."""
 
 
 def follow(events: Iterable[Event], *, quiet: bool, unseen: Callable[[], None]) -> Finished | None:
@@ -79,20 +78,32 @@ def print_summary(finished: Finished, *, as_json: bool) -> None:
     if as_json:
         print_result(json.dumps(finished.to_json()) + "\n")
         return
-    bits = finished.valid_bits_per_character
     lines = [
         f"model       {finished.run}/model.safetensors ({finished.parameters:,} parameters)",
         f"training    {finished.steps:,} steps, {finished.epochs:.2f} epochs in "
         f"{report.duration(finished.seconds)} ({finished.tokens_per_second:,.0f} tokens/s)",
-        f"validation  {finished.valid_nats_per_token:.4f} nats/token, perplexity "
-        f"{finished.valid_perplexity:.4g}" + (f", {bits:.4f} bits/character" if bits is not None else ""),
+        f"validation  {_validation(finished)}",
     ]
     if finished.baseline:
+        perplexity = finished.baseline["valid_perplexity"]
         lines.append(
-            f"baseline    {finished.baseline['order']}-gram: perplexity "
-            f"{finished.baseline['valid_perplexity']:.4g}"
+            f"baseline    {finished.baseline['order']}-gram"
+            + ("" if perplexity is None else f": perplexity {perplexity:.4g}")
         )
     print_result("\n".join(lines) + "\n")
+
+
+def _validation(finished: Finished) -> str:
+    """What the summary says of the validation text; without one, the loss on the training text."""
+    nats, bits = finished.valid_nats_per_token, finished.valid_bits_per_character
+    if nats is None:
+        train = finished.train_nats_per_token
+        return "none, the last model is kept" + (
+            "" if train is None else f"; training {train:.4f} nats/token"
+        )
+    return f"{nats:.4f} nats/token, perplexity {exp_or_infinity(nats):.4g}" + (
+        "" if bits is None else f", {bits:.4f} bits/character"
+    )
 
 
 class Silent:
@@ -173,7 +184,7 @@ class _Shown:
             case Started():
                 display.line(_start_line(event))
                 if event.config.training.objective == "sampled":
-                    display.line(ESTIMATE_NOTE)
+                    display.line(ESTIMATE_NOTE + (EXACT_NOTE if event.prepared.valid else ""))
                 display.started(event)
             case Prepared():
                 self._prepared = event
@@ -183,21 +194,23 @@ class _Shown:
 
 def _corpus(prepared: Prepared) -> list[str]:
     train, valid, tokenizer = prepared.train, prepared.valid, prepared.tokenizer
+    to_validate = f"{valid.characters:,} to validate" if valid else "nothing to validate"
+    tokens = f"{train.tokens:,} and {valid.tokens:,}" if valid else f"{train.tokens:,}"
     return [
         *(f"note: {note}" for note in prepared.notes),
-        f"corpus    {prepared.corpus}: {train.characters:,} characters to train on, {valid.characters:,} to "
-        "validate",
-        f"tokens    {train.tokens:,} and {valid.tokens:,}, of {tokenizer.vocabulary_size:,} different ones "
-        f"({tokenizer.name})",
+        f"corpus    {prepared.corpus}: {train.characters:,} characters to train on, {to_validate}",
+        f"tokens    {tokens}, of {tokenizer.vocabulary_size:,} different ones ({tokenizer.name})",
     ]
 
 
 def _baseline(fitted: BaselineFitted) -> list[str]:
+    nats = fitted.valid_nats_per_token
+    score = (
+        "" if nats is None else f": validation {nats:.4f} nats/token, perplexity {exp_or_infinity(nats):.4g}"
+    )
     return [
         *(f"note: {note}" for note in fitted.notes),
-        f"baseline  {fitted.order}-gram, Kneser-Ney, {fitted.ngrams:,} n-grams: validation "
-        f"{fitted.valid_nats_per_token:.4f} nats/token, perplexity "
-        f"{exp_or_infinity(fitted.valid_nats_per_token):.4g}",
+        f"baseline  {fitted.order}-gram, Kneser-Ney, {fitted.ngrams:,} n-grams{score}",
     ]
 
 
@@ -232,32 +245,26 @@ def _megabytes(count: int) -> str:
 
 def _headings(evaluated: Evaluated) -> str:
     """Heading line of the table of evaluations."""
-    return ROW.format(
-        "step",
-        "epoch",
-        "time",
-        "estimate" if evaluated.train_objective == "sampled" else "train",
-        "valid",
-        "perplexity",
-        "bits/char",
-        "tokens/s",
-    )
+    train = "estimate" if evaluated.train_objective == "sampled" else "train"
+    line = BEGINNING_OF_ROW.format("step", "epoch", "time", train)
+    if evaluated.valid_nats_per_token is not None:
+        line += VALIDATION.format("valid", "perplexity", "bits/char")
+    return line + END_OF_ROW.format("tokens/s")
 
 
 def _row(evaluated: Evaluated, prepared: Prepared) -> str:
     """One line of the table of evaluations."""
     nats = evaluated.valid_nats_per_token
-    bits = prepared.scored.bits_per_character(nats)
-    return ROW.format(
+    line = BEGINNING_OF_ROW.format(
         f"{evaluated.step:,}",
         f"{evaluated.epoch:.2f}",
         report.duration(evaluated.seconds),
         _short(evaluated.train_nats_per_token),
-        _short(nats),
-        f"{exp_or_infinity(nats):.4g}",
-        _short(bits),
-        f"{evaluated.tokens_per_second:,.0f}",
     )
+    if nats is not None and prepared.scored is not None:
+        bits = prepared.scored.bits_per_character(nats)
+        line += VALIDATION.format(_short(nats), f"{exp_or_infinity(nats):.4g}", _short(bits))
+    return line + END_OF_ROW.format(f"{evaluated.tokens_per_second:,.0f}")
 
 
 def _short(loss: float | None) -> str:

@@ -2,22 +2,54 @@
 
 import json as json_format
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
 
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
-from lmgen.cli.output import print_result
+from lmgen.cli.output import json_line, print_result
 from lmgen.cli.report import reported_errors
+from lmgen.errors import ConfigError
+
+CellsOption = Annotated[
+    bool, typer.Option("--cells", help="Show every recurrent cell instead: its equations and parameters.")
+]
 
 
-def info(model: ModelArgument = None, json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa: ARG001
+def info(
+    model: ModelArgument = None,
+    cells: CellsOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
+) -> None:
     """
     Show what a model is: tokenizer, sizes, trainable parameters layer by layer, training.
     """
     with reported_errors():
+        if cells:
+            if model is not None:
+                raise ConfigError(f"--cells is about all cells there are: leave {model} out")
+            print_result("".join(_cells(as_json=json)))
+            return
         opened = open_model(model, threads=False)
         described = opened.describe()
         lines = [json_format.dumps(described)] if json else list(_lines(described))
         print_result("\n".join(lines) + "\n")
+
+
+def _cells(*, as_json: bool) -> Iterator[str]:
+    """Every cell, as JSON Lines or as paragraphs."""
+    from lmgen.models.network.recurrent import described_cells
+
+    if as_json:
+        yield from (json_line(asdict(cell)) for cell in described_cells())
+        return
+    yield "x = W v + b is computed from the input v, of size n; h, of size m, is the output.\n"
+    for cell in described_cells():
+        yield f"\n{cell.name}: {cell.summary}\n"
+        yield from (f"    {line}\n" for line in cell.equations)
+        yield f"    {cell.parameters} parameters\n    {cell.source}\n"
 
 
 def _lines(described: dict[str, Any]) -> Iterator[str]:
@@ -32,7 +64,7 @@ def _lines(described: dict[str, Any]) -> Iterator[str]:
         yield from (f"  order {n}  {count:>12,}" for n, count in enumerate(described["ngrams"], start=1))
     for member in described.get("models", []):
         yield f"mixture    {member['weight']:.4f} {member['name']}, {member['parameters']:,} parameters"
-    training = described["training"]
+    training = {name: value for name, value in described["training"].items() if value is not None}
     if training:
         yield "training   " + ", ".join(f"{name} {_short(value)}" for name, value in training.items())
 

@@ -19,7 +19,7 @@ from lmgen.runs.events import Saved, Started
 from lmgen.training.events import Stepped
 
 SAMPLE_LENGTH = 240
-"""Length of the sample from each new best model, in tokens."""
+"""Length of the sample from each model that is saved, in tokens."""
 
 SAMPLE_LINES = 6
 """Maximum number of lines shown of a sample."""
@@ -69,7 +69,7 @@ class LiveDisplay:
         self._stepped = stepped
 
     def saved(self, saved: Saved) -> None:
-        """Sample from the new best model; the next refresh draws the sample."""
+        """Sample from the model that was saved; the next refresh draws the sample."""
         from lmgen.text_model import TextModel
 
         self._sample = TextModel.load(saved.path).sample(length=SAMPLE_LENGTH, temperature=0.7, seed=0)

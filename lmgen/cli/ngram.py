@@ -23,7 +23,13 @@ ORDER = 5
 """Default of --order."""
 
 
-@settings_as_options(ReadingConfig, HeldOutConfig, TokenizerConfig)
+VALID_HELP = (
+    "validation text, which the model is not fitted on: a file, or the fraction cut from the corpus's end, 0 "
+    "for none (the corpus's own split, else none)"
+)
+
+
+@settings_as_options(ReadingConfig, HeldOutConfig, TokenizerConfig, helps={"valid": VALID_HELP})
 def ngram(
     corpus: Annotated[
         list[str] | None,
@@ -53,6 +59,15 @@ def ngram(
             show_default=False,
         ),
     ] = None,
+    blank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPELLING",
+            help="--arpa: the file is a character model whose blank is this word, such as '|' (found where "
+            "it is clear).",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The model file.")] = Path("ngram.safetensors"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
@@ -62,6 +77,8 @@ def ngram(
     """
     Fit an n-gram model: interpolated modified Kneser-Ney. It is a MODEL like any other.
 
+    It is fitted on the whole corpus, unless --valid or --test holds text out or the corpus has a split.
+
     lmgen ngram book.txt --order 6 --out book-6.safetensors
     """
     with reported_errors():
@@ -69,7 +86,11 @@ def ngram(
 
         if arpa:
             _refuse_with_arpa({**settings, "corpus": corpus, "order": order, "prune": prune})
-            fitted = convert_arpa(arpa, out, tokenizer=settings["tokenizer"], overwrite=overwrite)
+            fitted = convert_arpa(
+                arpa, out, tokenizer=settings["tokenizer"], blank=blank, overwrite=overwrite
+            )
+        elif blank is not None:
+            raise ConfigError("--blank says how the file of --arpa spells a blank; leave it out")
         else:
             fitted = fit_ngram(
                 corpus or [],
@@ -111,6 +132,9 @@ def _thresholds(prune: str | None) -> list[int]:
 
 def _line(fitted: "FittedNgram") -> str:
     line = f"{fitted.model}: {fitted.order}-gram, {sum(fitted.ngrams):,} n-grams"
-    if fitted.valid_nats_per_token is None:
+    if fitted.train_tokens is None:
         return line
+    line += f" of {fitted.train_tokens:,} tokens"
+    if fitted.valid_nats_per_token is None:
+        return f"{line}; not validated (--valid holds text out)"
     return f"{line}; validation perplexity {exp(fitted.valid_nats_per_token):.4g}"

@@ -1,7 +1,7 @@
 """Shared by commands: the MODEL argument, flags derived from settings, `--no-` forms, opening a model."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import wraps
 from pathlib import Path
@@ -95,19 +95,25 @@ def _may_be_text(path: Path) -> bool:
     return not exists(path) and (len(str(path).split()) > 1 or path.name == str(path))
 
 
-def settings_as_options(*configs: type) -> Callable[[Command], Command]:
+def settings_as_options(
+    *configs: type, helps: Mapping[str, str] | None = None
+) -> Callable[[Command], Command]:
     """
     Replace the `**settings` of a command by a flag for each setting of the configurations.
 
     `--batch-size 8` arrives as `settings["batch_size"] == 8`, and a flag that is not given as None; `given`
     removes the latter. Flags of optional numbers accept `none`. The help page shows the configuration's
     default.
+
+    Args:
+        configs: the configurations.
+        helps: help texts by setting, where the command means something else than the configuration says.
     """
 
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command)
         own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-        flags = [_flag(config, field) for config in configs for field in fields(config)]
+        flags = [_flag(config, field, helps or {}) for config in configs for field in fields(config)]
         command.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]
         return command
 
@@ -174,9 +180,10 @@ def _switch(parameter: inspect.Parameter) -> str | None:
     return flags[0] if len(flags) == 1 and "/" not in flags[0] else None
 
 
-def _flag(config: type, field: Any) -> inspect.Parameter:
+def _flag(config: type, field: Any, helps: Mapping[str, str]) -> inspect.Parameter:
     """Build the flag of a setting, as a parameter for typer."""
     known = explanation(field)
+    text = helps.get(field.name, known.help)
     plain: Any = kind(config, field.name)[0]
     words = {word: word for word in known.words} | ({NONE: _ABSENT} if takes_none(config, field.name) else {})
     if known.choices:
@@ -185,7 +192,7 @@ def _flag(config: type, field: Any) -> inspect.Parameter:
     option = typer.Option(
         flag,
         **_number_or_word(plain, words, shown=[*known.words, *([NONE] if field.default is not None else [])]),
-        help=known.help[0].upper() + known.help[1:] + _shown(field.default) + ".",
+        help=text[0].upper() + text[1:] + _shown(field.default) + ".",
         show_default=False,
         rich_help_panel=config.__doc__.splitlines()[0].rstrip(".") if config.__doc__ else None,
     )

@@ -9,7 +9,7 @@ Each step streams over the text, which is never in memory as a whole.
              tokenizer                     its vocabulary comes from the training text alone
                  │
                  ▼
-    data/train.npy, valid.npy              token ids; valid.txt and test.txt keep the held-out text
+    data/train.npy, valid.npy              token ids; valid.txt and test.txt keep the held-out text, if any
 """
 
 import json
@@ -33,7 +33,7 @@ from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter, count
 from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.units import JsonLines, Unit
-from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.base import EncodedBlock, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
@@ -78,8 +78,9 @@ class Prepared:
     corpus: str
     tokenizer: Tokenizer
     train: Part
-    valid: Part
-    scored: Part
+    valid: Part | None
+    """None if nothing is held out for validation."""
+    scored: Part | None
     """The leading part of the validation text, which is scored in evaluations during training."""
     test: Part | None
     notes: tuple[str, ...] = ()
@@ -125,6 +126,7 @@ def prepare(
     notes = list(corpus.notes)
     if given is None:
         tokenizer = train_tokenizer(texts["train"].chunks, config, reading)
+        notes += tokenizer.notes
     else:
         missing = given.missing(texts["train"].chunks)
         tokenizer = _extended(given, missing, config) if extend else given
@@ -145,8 +147,8 @@ def prepare(
         corpus=corpus.name,
         tokenizer=tokenizer,
         train=parts["train"],
-        valid=parts["valid"],
-        scored=_measure_beginning(run.valid_text, parts["valid"], tokenizer, scored_tokens),
+        valid=parts.get("valid"),
+        scored=_measure_beginning(run.valid_text, parts.get("valid"), tokenizer, scored_tokens),
         test=parts.get("test"),
         notes=tuple(notes),
     )
@@ -173,8 +175,8 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
             corpus=str(saved["corpus"]),
             tokenizer=tokenizer_from_json(saved["tokenizer"]),
             train=parts["train"],
-            valid=parts["valid"],
-            scored=parts["valid"],
+            valid=parts.get("valid"),
+            scored=parts.get("valid"),
             test=parts.get("test"),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError) as error:
@@ -254,17 +256,17 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
     counter = TextCounter()
     unknown = 0
 
-    def counted(blocks: Iterable[IdArray]) -> Iterator[IdArray]:
+    def counted(blocks: Iterable[EncodedBlock]) -> Iterator[IdArray]:
         nonlocal unknown
-        for ids in blocks:
-            if tokenizer.unknown is not None:
-                unknown += int((ids == tokenizer.unknown).sum())
-            yield ids
+        for block in blocks:
+            unknown += int(tokenizer.unknown_among(block.text, block.ids).sum())
+            if len(block.ids):
+                yield block.ids
 
     chunks = counter.counting(text.chunks())
     ids_path, text_path = run.files_of(name, tokenizer.unit)
     with _copied_to(chunks, text_path) as passed:
-        blocks = counted(tokenizer.encode_stream(passed))
+        blocks = counted(tokenizer.encode_blocks(passed))
         tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size)
     if tokens == 0:
         raise CorpusError(
@@ -281,28 +283,31 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
     )
 
 
-def _measure_beginning(path: Path, whole: Part, tokenizer: Tokenizer, limit: int | None) -> Part:
+def _measure_beginning(
+    path: Path, whole: Part | None, tokenizer: Tokenizer, limit: int | None
+) -> Part | None:
     """
     Size of the first `limit` tokens of a text, with characters counted up to the start of the next token.
 
     Args:
         path: text file written by `prepare`.
-        whole: size of the whole text.
+        whole: size of the whole text; None if there is none.
         tokenizer: tokenizer whose tokens are counted.
         limit: number of tokens; None: the whole text.
 
     Raises:
         ModelError: the text cannot be read.
     """
-    if limit is None or whole.tokens <= limit:
+    if limit is None or whole is None or whole.tokens <= limit:
         return whole
     tokens = unknown = 0
-    for ids, offsets in tokenizer.encode_stream_with_offsets(_read_chunks(path)):
-        taken = ids[: limit - tokens]
-        tokens += len(taken)
-        unknown += int((taken == tokenizer.unknown).sum()) if tokenizer.unknown is not None else 0
-        if len(taken) < len(ids):
-            counts = count(cut(_read_chunks(path), 0, int(offsets[len(taken)])))
+    for block in tokenizer.encode_blocks(_read_chunks(path)):
+        taken = min(len(block.ids), limit - tokens)
+        tokens += taken
+        unknown += int(tokenizer.unknown_among(block.text, block.ids)[:taken].sum())
+        if taken < len(block.ids):
+            offset = 0 if block.closes else int(tokenizer.encode_with_offsets(block.text)[1][taken])
+            counts = count(cut(_read_chunks(path), 0, block.position + offset))
             return Part(
                 tokens=tokens,
                 unknown_tokens=unknown,

@@ -27,7 +27,11 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """The model with the best validation loss so far, in one self-contained file."""
+        """
+        The model with the best validation loss so far, in one self-contained file.
+
+        Without validation text it is the latest model.
+        """
         return self.folder / "model.safetensors"
 
     @property
@@ -92,7 +96,7 @@ class RunFolder:
 
     @property
     def valid_tokens(self) -> Path:
-        """Token ids of the validation text."""
+        """Token ids of the validation text; absent if none was held out."""
         return self.data / "valid.npy"
 
     @property

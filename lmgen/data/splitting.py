@@ -22,7 +22,7 @@ def split_corpus(
     errors: str = "strict",
 ) -> dict[str, Text]:
     """
-    Split a corpus into `train`, `valid` and, if requested, `test`.
+    Split a corpus into `train`, `valid` (unless its fraction is 0) and, if requested, `test`.
 
     A held-out text is a file, the corpus's own, or a fraction from its end. For N characters and fractions
     v and t, training gets the first floor((1 - v - t) N) characters, then comes validation, then test.
@@ -39,9 +39,13 @@ def split_corpus(
         ConfigError: a fraction is out of range, or the fractions leave no training text.
     """
     reading = reading or ReadingConfig()
-    valid = _held_out("valid", held_out, corpus, reading, errors) or VALID_FRACTION
+    valid = _held_out("valid", held_out, corpus, reading, errors)
+    if valid is None:
+        valid = VALID_FRACTION
     test = _held_out("test", held_out, corpus, reading, errors)
-    shares = {name: part for name, part in (("valid", valid), ("test", test)) if isinstance(part, float)}
+    shares = {
+        name: part for name, part in (("valid", valid), ("test", test)) if isinstance(part, float) and part
+    }
     if sum(shares.values()) >= 1:
         raise ConfigError(
             f"{' and '.join(f'{name} {share}' for name, share in shares.items())} leave nothing to train on; "
@@ -61,7 +65,7 @@ def _held_out(
     name: str, held_out: HeldOutConfig, corpus: Corpus, reading: ReadingConfig, errors: str
 ) -> Text | float | None:
     """
-    The `valid` or `test` part: a text, a fraction of the corpus, or None.
+    The `valid` or `test` part: a text, a fraction of the corpus (0: nothing is held out), or None.
 
     The user's setting comes first, then the corpus's own text, then the fraction in its recipe.
     """
@@ -69,13 +73,10 @@ def _held_out(
     if asked is None:
         own: Text | None = getattr(corpus, name)
         return own if own is not None else corpus.split.get(name)
-    try:
-        fraction = float(asked)
-    except ValueError:
-        return open_text(asked, field=reading.field, errors=errors, encoding=reading.encoding)
-    if not 0 < fraction < 1:
-        raise ConfigError(f"{name} is {asked}, but a fraction has to be above 0 and below 1")
-    return fraction
+    fraction = held_out.fraction(name)
+    if fraction is not None:
+        return fraction
+    return open_text(asked, field=reading.field, errors=errors, encoding=reading.encoding)
 
 
 def _cut_off(text: Text, shares: dict[str, float], mark: str | None, *, whole_units: bool) -> dict[str, Text]:

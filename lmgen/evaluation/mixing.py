@@ -107,13 +107,18 @@ def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Seque
         files: the file of each model.
 
     Raises:
-        CorpusError: the validation tokens are missing, damaged or too few.
+        CorpusError: the run has no validation text, or its tokens are missing, damaged or too few.
         NumericalError: as `score_ids`.
     """
     digests = tuple(sha256(file.read_bytes()).hexdigest() for file in files)
     kept = _kept(run.mixture, len(models))
     if kept is not None and kept.models == digests:
         return kept
+    if not (run.valid_tokens.exists() or run.valid_text.exists()):
+        raise CorpusError(
+            f"nothing to fit a mixture on: {run.folder} has no validation text; train with --valid, such as "
+            "--valid 0.1"
+        )
     ids = read_tokens(run.valid_tokens, models[0].vocabulary_size)
     if len(ids) < 2:
         raise CorpusError(f"{run.valid_tokens} has too few tokens to fit the weights of a mixture on")

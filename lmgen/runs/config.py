@@ -46,6 +46,12 @@ class RunConfig:
                 "softmax, or leave --objective sampled out"
             )
 
+        if self.held_out.without_validation and (needing := self.training.needing_validation):
+            raise ConfigError(
+                f"valid 0 leaves no text to validate on, which {' and '.join(needing)} would need; leave "
+                "that out, or give --valid a file or a fraction such as 0.1"
+            )
+
     @classmethod
     def from_settings(
         cls, values: Mapping[str, Any], where: str, asked: Mapping[str, Any] | None = None
@@ -83,6 +89,8 @@ class RunConfig:
             raise ConfigError(
                 f"{where}: unknown settings {', '.join(sorted(rest))}; see `lmgen train --help`"
             )
+        if origin is not None and {"init", "init_scale"} & (values if asked is None else asked).keys():
+            raise ConfigError(f"{where}: init is for new weights, and --from has its own; leave it out")
         asked = spelled(values if asked is None else asked)
         return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, asked=asked, **parts)
 

@@ -18,7 +18,8 @@ class BaselineFitted:
 
     order: int
     ngrams: int
-    valid_nats_per_token: float
+    valid_nats_per_token: float | None
+    """None without validation text."""
     notes: tuple[str, ...]
 
 
@@ -37,7 +38,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A better model was written to the run folder."""
+    """A better model, or without validation text a later one, was written to the run folder."""
 
     path: Path
 
@@ -70,12 +71,16 @@ class Finished:
     seconds: float
     tokens_per_second: float
     train_nats_per_token: float | None
-    valid_nats_per_token: float
-    """Of the best model, which is the one that is kept, on the first `evaluation_tokens` of the text."""
-    valid_perplexity: float
+    valid_nats_per_token: float | None
+    """
+    Of the best model, which is the one that is kept, on the first `evaluation_tokens` of the text.
+
+    None without validation text; then the last model is kept.
+    """
+    valid_perplexity: float | None
     valid_bits_per_character: float | None
     """Of the same tokens, per character of theirs; None where some of them are unknown."""
-    baseline: dict[str, float] | None
+    baseline: dict[str, float | None] | None
     rollbacks: int
     stopped_by: str
     """`budget`, `patience` or `instability`."""

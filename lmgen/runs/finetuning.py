@@ -42,7 +42,7 @@ REGULARIZATION = frozenset(
 )
 """Settings of the network that act in training alone: fine-tuning may use others than the model had."""
 
-READING = ("lowercase", "split_punctuation")
+READING = ("lowercase", "split_punctuation", "literal_marks")
 """Settings of a tokenizer besides its vocabulary, which a saved tokenizer knows."""
 
 

@@ -2,10 +2,11 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
@@ -14,6 +15,7 @@ from lmgen.evaluation.scoring import mean_nats
 from lmgen.files import refuse_existing
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.arpa import read_arpa
+from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.config import RunConfig
 from lmgen.runs.events import BaselineFitted
 from lmgen.text.corpora import Corpus, open_corpus
@@ -38,7 +40,7 @@ class FittedNgram:
     train_tokens: int | None
     """None for a model that was read from an ARPA file."""
     valid_nats_per_token: float | None
-    """None for a model that was read from an ARPA file."""
+    """None without validation text, and for a model that was read from an ARPA file."""
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -58,6 +60,8 @@ def fit_ngram(
 ) -> FittedNgram:
     """
     Fit an n-gram model on a corpus and save it.
+
+    Nothing is held out, unless `valid` or `test` says so or the corpus has a split of its own.
 
     Args:
         corpus: files, folders or corpus names; none: the built-in default.
@@ -79,9 +83,10 @@ def fit_ngram(
     # Windows does not delete token files that are still mapped into memory.
     with tempfile.TemporaryDirectory(prefix="lmgen-", ignore_cleanup_errors=True) as folder:
         run = RunFolder(Path(folder) / "run")
-        prepared = prepare(opened, config.held_out, config.tokenizer, run, reading=config.reading)
+        held_out = _held_out(config, opened)
+        prepared = prepare(opened, held_out, config.tokenizer, run, reading=config.reading)
         model = fit_on_run(run, prepared.tokenizer, order, prune)
-        nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size))
+        nats = _valid_nats(run, prepared, model)
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
     return FittedNgram(
         model=str(out),
@@ -95,7 +100,7 @@ def fit_ngram(
 
 
 def convert_arpa(
-    arpa: Path, out: Path, *, tokenizer: str | None = None, overwrite: bool = False
+    arpa: Path, out: Path, *, tokenizer: str | None = None, blank: str | None = None, overwrite: bool = False
 ) -> FittedNgram:
     """
     Make a model file of an ARPA file.
@@ -104,15 +109,16 @@ def convert_arpa(
         arpa: the file; its order is the model's.
         out: the model file.
         tokenizer: how to take its words, "word" or "char"; see `arpa.read_arpa`.
+        blank: the word that is the blank of a character model.
         overwrite: replace a file that is there.
 
     Raises:
-        ConfigError: the tokenizer is another one.
+        ConfigError: the tokenizer is another one, or the file has no such blank.
         CorpusError: the file cannot be read.
         ModelError: it is no ARPA file, or damaged; or `out` exists.
     """
     refuse_existing(out, overwrite=overwrite)
-    model, made = read_arpa(arpa, tokenizer)
+    model, made = read_arpa(arpa, tokenizer, blank)
     save_model(out, model, made, {"arpa": str(arpa)})
     return FittedNgram(
         model=str(out),
@@ -130,9 +136,10 @@ def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_toke
     Fit the baseline of a run on its training tokens, and save it.
 
     It is scored on the same tokens of the validation text as the network, the first `evaluation_tokens`.
+    Without validation text it is not scored.
     """
     model = fit_on_run(run, prepared.tokenizer, order)
-    nats, _ = mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size), limit=evaluation_tokens)
+    nats = _valid_nats(run, prepared, model, evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
     return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
 
@@ -153,7 +160,23 @@ def baseline_order(config: RunConfig, prepared: Prepared) -> int:
     return BASELINE_ORDERS[config.tokenizer.tokenizer]
 
 
-def _training(prepared: Prepared, nats: float) -> dict[str, Any]:
+def _held_out(config: RunConfig, corpus: Corpus) -> HeldOutConfig:
+    """The settings of the held-out text; none is cut from a corpus that has no split of its own."""
+    if config.held_out.valid is None and corpus.valid is None and "valid" not in corpus.split:
+        return replace(config.held_out, valid="0")
+    return config.held_out
+
+
+def _valid_nats(
+    run: RunFolder, prepared: Prepared, model: NgramModel, limit: int | None = None
+) -> float | None:
+    """Validation loss of an n-gram model on the first `limit` tokens; None without validation text."""
+    if prepared.valid is None:
+        return None
+    return mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size), limit=limit)[0]
+
+
+def _training(prepared: Prepared, nats: float | None) -> dict[str, Any]:
     return {
         "corpus": prepared.corpus,
         "train_tokens": prepared.train.tokens,

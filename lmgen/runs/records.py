@@ -30,6 +30,9 @@ class Keeper:
     """
     Writes the results of a run into its folder: lines of metrics, the best model, checkpoints.
 
+    Without validation text, the last model is written in place of the best one: at each place of an
+    evaluation, with each checkpoint and at the end.
+
     They are written in this order, so that whatever a checkpoint refers to is there already. What cannot be
     written (the disk is full, say) is kept in memory and tried again when the next checkpoint is due, while
     training goes on. Only the last attempt, at the end, has to succeed.
@@ -60,7 +63,12 @@ class Keeper:
         self._cut_at: int | None = None
         self._model: tuple[RecurrentModel, dict[str, Any]] | None = None
         self._due = monotonic() + self._wait(0.0)
-        if trainer.progress.improved and not self._run.model.exists():  # the best one is lost
+        self._keeps_last = prepared.valid is None
+        """Whether there is no best model for want of validation text, so that the last one is kept."""
+        self._taken_step: int | None = None
+        """The step of the model that was taken last; None if there is none, or training was rolled back."""
+        worth_keeping = trainer.progress.step > 0 if self._keeps_last else trainer.progress.improved
+        if worth_keeping and not self._run.model.exists():  # it is lost
             self._take_model()
 
     def after(self, event: Stepped | Evaluated | RolledBack) -> Iterator[Saved | Unsaved]:
@@ -72,12 +80,15 @@ class Keeper:
         """
         if isinstance(event, Evaluated):
             self._lines.append(json.dumps(event.to_json()) + "\n")
-            if self._trainer.progress.improved:
+            if self._keeps_last or self._trainer.progress.improved:
                 self._take_model()
         elif isinstance(event, RolledBack):
             self._lines = [line for line in self._lines if _step(line) <= event.step]
             self._cut_at = event.step
+            self._taken_step = None
         due = monotonic() >= self._due
+        if due and self._keeps_last:
+            self._take_last_model()
         if due or not isinstance(event, Stepped):
             yield from self._attempt(checkpoint=due)
 
@@ -98,6 +109,12 @@ class Keeper:
                 "valid_nats_per_token": progress.last_nats,
             },
         )
+        self._taken_step = progress.step
+
+    def _take_last_model(self) -> None:
+        """Copy the model as it is now, unless that was done at this step already."""
+        if self._taken_step != self._trainer.progress.step:
+            self._take_model()
 
     def _attempt(self, *, checkpoint: bool) -> Iterator[Saved | Unsaved]:
         """Write what is waiting, and a checkpoint if asked; a failure becomes an event."""
@@ -122,8 +139,8 @@ class Keeper:
             WriteError: it cannot be written; the message says how to go on.
             ModelError: the run folder is gone.
         """
-        if not self._run.model.exists() and self._model is None:
-            self._take_model()
+        if self._keeps_last or (not self._run.model.exists() and self._model is None):
+            self._take_last_model()
         try:
             yield from self._write()
             save_checkpoint(self._run, self._trainer.state, self._files)
@@ -186,24 +203,32 @@ def summarized(trainer: "Trainer", run: RunFolder, prepared: Prepared, stopped_b
         tokens_per_second=progress.tokens / max(progress.seconds, 1e-9),
         train_nats_per_token=_last_train_nats(run.metrics),
         valid_nats_per_token=nats,
-        valid_perplexity=exp_or_infinity(nats),
-        valid_bits_per_character=prepared.scored.bits_per_character(nats),
-        baseline=_baseline_summary(run),
+        valid_perplexity=None if nats is None else exp_or_infinity(nats),
+        valid_bits_per_character=_bits_per_character(prepared, nats),
+        baseline=_baseline_summary(run, prepared),
         rollbacks=progress.rollbacks,
         stopped_by=stopped_by,
         train_objective=trainer.config.objective,
     )
 
 
-def _baseline_summary(run: RunFolder) -> dict[str, float] | None:
+def _bits_per_character(prepared: Prepared, nats: float | None) -> float | None:
+    """Bits per character of the validation text; None if there is none, or if it has unknown tokens."""
+    if nats is None or prepared.scored is None:
+        return None
+    return prepared.scored.bits_per_character(nats)
+
+
+def _baseline_summary(run: RunFolder, prepared: Prepared) -> dict[str, float | None] | None:
     if not run.ngram.exists():
         return None
     saved = load_model(run.ngram)
     nats = saved.training.get("valid_nats_per_token")
-    if not isinstance(nats, float):
+    perplexity = exp_or_infinity(nats) if isinstance(nats, float) else None
+    if perplexity is None and prepared.valid:  # somebody has changed the file
         return None
     ngrams = saved.model.as_ngrams()
-    return {"order": ngrams.order if ngrams else 0, "valid_perplexity": exp_or_infinity(nats)}
+    return {"order": ngrams.order if ngrams else 0, "valid_perplexity": perplexity}
 
 
 def _last_train_nats(metrics: Path) -> float | None:
@@ -234,12 +259,13 @@ def is_damaged(file: Path, files: Mapping[str, int]) -> bool:
 
 def model_is_lost(run: RunFolder, step: int, files: Mapping[str, int]) -> bool:
     """
-    Whether the best model of a run is missing or damaged.
+    Whether the model of a run is missing or damaged.
 
     Args:
         run: the run folder.
-        step: that of the last evaluation before the run goes on. A model newer than that counts as whole if
-            it can be read: training will get to the step where it was saved and save it again.
+        step: the last at which a model may have been saved before the run goes on: that of the last
+            evaluation, or without validation text that of the checkpoint. A model newer than that counts as
+            whole if it can be read: training will get to the step where it was saved and save it again.
         files: checksums that the checkpoint noted.
     """
     try:

@@ -74,7 +74,8 @@ def train(
         ModelError: the run folder exists, another process trains in it, or it is moved while this one does.
         WriteError: the folder cannot be written to at the beginning or at the end; in between that is no more
             than an `Unsaved`.
-        NumericalError: even the last good state has no finite loss on the validation text.
+        NumericalError: even the last good state has no finite loss on the validation text, or without one has
+            weights that are not finite.
     """
     import_torch()
     return _new_run(config, folder, _Call(should_stop=should_stop, on_note=on_note), overwrite=overwrite)
@@ -234,13 +235,15 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
             call.on_note(f"{run.ngram} is damaged: the baseline is fitted again")
             run.ngram.unlink()
         yield from _fit_baseline(run, config, prepared, call.on_note)
-        if evaluated >= 0 and model_is_lost(run, evaluated, files):
-            call.on_note(
-                f"{run.model} is missing or damaged, and with it the best model so far: the next evaluation "
-                "writes it anew"
-            )
+        # Without validation text, each checkpoint writes a model, too.
+        written = evaluated >= 0 if prepared.valid else run.model.name in files
+        saved_until = evaluated if prepared.valid else trainer.progress.step
+        if written and model_is_lost(run, saved_until, files):
+            and_so = ", and with it the best model so far" if prepared.valid else ""
+            call.on_note(f"{run.model} is missing or damaged{and_so}: the next evaluation writes it anew")
             run.model.unlink(missing_ok=True)
-            trainer.state.forget_best()
+            if prepared.valid:
+                trainer.state.forget_best()
         yield from _train(lock, trainer, call.applied(config), prepared, files, call.should_stop)
 
 

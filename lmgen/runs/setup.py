@@ -82,12 +82,15 @@ def new_trainer(
     tokenizer, training = prepared.tokenizer, config.training
     V = tokenizer.vocabulary_size
     if origin is None:
-        parameters = initial_parameters(config.network, V, tokenizer.unknown, training.seed)
+        parameters = initial_parameters(
+            config.network, V, tokenizer.unknown, training.seed, training.init, training.init_scale
+        )
     else:
         parameters = parameters_from(origin, V)
     network = new_network(config.network, V, parameters, training)
     batches = _batches(read_tokens(run.train_tokens, V), tokenizer, training)
-    return Trainer(network, batches, read_tokens(run.valid_tokens, V), training)
+    validation = read_tokens(run.valid_tokens, V) if prepared.valid else None
+    return Trainer(network, batches, validation, training)
 
 
 def _batches(ids: IdArray, tokenizer: Tokenizer, training: TrainingConfig) -> Batches:

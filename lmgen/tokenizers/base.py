@@ -60,7 +60,8 @@ class Tokenizer(ABC):
     """
     Turns text into ids 0 .. V - 1 and back.
 
-    No text can produce the id of a special token such as <unk> by containing its name.
+    No text can produce the id of a special token by containing its name; only in word models <unk> is the
+    unknown token in a text, too.
     """
 
     name: str
@@ -80,6 +81,9 @@ class Tokenizer(ABC):
 
     end: int | None = None
     """The id of the token that ends every unit; None for documents, whose end is not predicted."""
+
+    notes: tuple[str, ...] = ()
+    """What a user should know about the text that it was just trained on; not saved."""
 
     special_ids: frozenset[int] = frozenset()
     """The ids whose `piece` is a name such as <unk>, not text."""

@@ -34,6 +34,9 @@ class TokenizerConfig:
     )
     lowercase: bool = setting(False, "char, word: convert all letters to lower case")
     split_punctuation: bool = setting(False, "word: punctuation marks are tokens of their own")
+    literal_marks: bool = setting(
+        False, "word: <s>, </s> and <eos> in the text are words, not boundaries of sentences"
+    )
 
     def __post_init__(self) -> None:
         check(self)

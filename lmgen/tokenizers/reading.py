@@ -51,6 +51,7 @@ class ReadingTokenizer(Tokenizer):
         self.reading = reading
         self.name = inner.name
         self.reading_errors = inner.reading_errors
+        self.notes = inner.notes
         self._mark = UNIT_END if self.unit == "record" else "\n"
         self.unknown, self.line_end = inner.unknown, inner.line_end
         self.vocabulary_size = inner.vocabulary_size
@@ -121,7 +122,7 @@ class ReadingTokenizer(Tokenizer):
     def to_json(self) -> dict[str, Any]:
         """What the inner tokenizer saves, and `reading`."""
         reading: dict[str, Any] = self.reading.to_json()
-        if self.end != self.inner.line_end:
+        if self.end not in (None, self.inner.line_end):
             reading["end"] = self.end
         return {**self.inner.to_json(), "reading": reading}
 

@@ -60,7 +60,9 @@ def tokenizer_from_json(saved: dict[str, Any]) -> Tokenizer:
     if name not in TOKENIZERS:
         raise damaged(f"there is no tokenizer {name!r}, only {', '.join(TOKENIZERS)}")
     tokenizer = TOKENIZERS[name].from_json(saved)
-    return ReadingTokenizer.around(tokenizer, saved["reading"]) if "reading" in saved else tokenizer
+    if "reading" not in saved:
+        return tokenizer
+    return ReadingTokenizer.around(tokenizer, saved_value(saved, "reading", dict))
 
 
 def _refuse_unused(config: TokenizerConfig) -> None:

@@ -45,8 +45,7 @@ class TokenLines:
 
     def _encode(self, text: str) -> list[int]:
         ids = self._tokenizer.encode(text)
-        if self._tokenizer.unknown is not None:
-            self.unknown += int((ids == self._tokenizer.unknown).sum())
+        self.unknown += int(self._tokenizer.unknown_among(text, ids).sum())
         return ids.tolist()  # type: ignore[no-any-return]
 
 

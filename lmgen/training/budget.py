@@ -27,9 +27,9 @@ class Progress:
     evaluated_step: int
     """The step of the last evaluation; below 0 before the first."""
     last_nats: float | None
-    """Validation loss of the last evaluation, nats per token."""
-    best_nats: float
-    """The lowest validation loss of a model that still exists; infinite if there is none."""
+    """Validation loss of the last evaluation, nats per token; None before it or without validation text."""
+    best_nats: float | None
+    """The lowest validation loss of a model that still exists; None if there is none."""
     improved: bool
     """Whether the last evaluation is the best one."""
 

@@ -9,6 +9,7 @@ from lmgen.settings import LARGEST_COUNT, check, setting
 OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad")
 OBJECTIVE_NAMES = ("full", "sampled")
 SCHEDULE_NAMES = ("cosine", "plateau", "constant")
+INIT_NAMES = ("orthogonal", "uniform")
 
 LEARNING_RATES = {
     "adamw": 8e-3,
@@ -109,6 +110,27 @@ class TrainingConfig:
         below=1.0,
     )
     clip: float | None = setting(1.0, "largest joint norm of all gradients; none: no limit", above=0.0)
+    clip_value: float | None = setting(
+        None,
+        "largest absolute value of each number in a gradient, cut before the joint norm",
+        above=0.0,
+        maximum=LARGEST_FACTOR,
+    )
+    momentum: float = setting(
+        0.0, "sgd: share of the last change that is added to each (0.9 is usual)", minimum=0.0, below=1.0
+    )
+    init: str = setting(
+        "orthogonal",
+        "how the matrices of recurrent layers start: orthogonal (the recurrent ones), or all uniform within "
+        "--init-scale of 0",
+        choices=INIT_NAMES,
+    )
+    init_scale: float | None = setting(
+        None,
+        "factor on orthogonal matrices (1), or the range of uniform ones (0.08)",
+        above=0.0,
+        maximum=1000.0,
+    )
 
     ema: float | None = setting(
         None,
@@ -186,6 +208,11 @@ class TrainingConfig:
                 "vary_window_length needs the state carry: separate windows are cut once, all of one length; "
                 "leave --vary-window-length or --state reset out"
             )
+        if self.momentum and self.optimizer != "sgd":
+            raise ConfigError(
+                f"momentum is for the optimizer sgd, not {self.optimizer}: leave --momentum out, or take "
+                "--optimizer sgd"
+            )
         if self.ema is not None and self.nt_asgd is not None:
             raise ConfigError("ema and nt_asgd are two kinds of average; give one of them")
 
@@ -195,6 +222,16 @@ class TrainingConfig:
         if self.steps is None and self.minutes is None and self.epochs is None:
             return DEFAULT_EPOCHS
         return self.epochs
+
+    @property
+    def needing_validation(self) -> list[str]:
+        """The settings in use that depend on the loss on validation text, as the user gives them."""
+        wanted = {
+            "patience": self.patience is not None,
+            "nt_asgd": self.nt_asgd is not None,
+            "schedule plateau": self.schedule == "plateau",
+        }
+        return [name for name, used in wanted.items() if used]
 
     def highest_rate(self, hidden_size: int) -> float:
         """The learning rate that was given, or the default; `find` searches around the default."""

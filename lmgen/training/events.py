@@ -67,14 +67,17 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The validation text was scored. The fields are those of a line in `metrics.jsonl`."""
+    """
+    The validation text was scored, if there is one. The fields are those of a line in `metrics.jsonl`.
+    """
 
     step: int
     epoch: float
     seconds: float
     train_nats_per_token: float | None
     """Mean training loss since the previous evaluation; None if there were no updates since then."""
-    valid_nats_per_token: float
+    valid_nats_per_token: float | None
+    """None without validation text."""
     learning_rate: float
     gradient_norm: float
     """Of the last update, before clipping."""

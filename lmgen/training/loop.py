@@ -24,7 +24,14 @@ from lmgen.training.optimization.averaging import averaging_begins
 from lmgen.training.optimization.objectives import objective_for
 from lmgen.training.optimization.optimizers import optimizer_for
 from lmgen.training.optimization.schedules import LearningRate, scheduled
-from lmgen.training.recovery import MOST_ROLLBACKS, is_good, rate_after, roll_back, snapshot_if_due
+from lmgen.training.recovery import (
+    MOST_ROLLBACKS,
+    check_weights,
+    is_good,
+    rate_after,
+    roll_back,
+    snapshot_if_due,
+)
 from lmgen.training.state import TrainingState
 from lmgen.training.update import Learner
 from lmgen.training.validation import StopRequested, validation_nats
@@ -37,7 +44,7 @@ class Trainer:
     """Trains a network on batches until its budget is spent; `run` is the loop."""
 
     def __init__(
-        self, network: Network, batches: Batches, validation: IdArray, config: TrainingConfig
+        self, network: Network, batches: Batches, validation: IdArray | None, config: TrainingConfig
     ) -> None:
         """
         Set up an optimiser and start before the first batch.
@@ -45,7 +52,7 @@ class Trainer:
         Args:
             network: trained in place, on the device it is on.
             batches: of the training text.
-            validation: the ids of the validation text, (N,).
+            validation: the ids of the validation text, (N,); None: evaluations report the training loss only.
             config: budget, optimiser, schedule.
         """
         self.batches = batches
@@ -82,7 +89,8 @@ class Trainer:
 
         Raises:
             CorpusError: an epoch has no scored position.
-            NumericalError: even the last good state has no finite loss on the validation text.
+            NumericalError: even the last good state has no finite loss on the validation text, or without
+                one has weights that are not finite.
         """
         with suppress(StopRequested):
             while not self.stopped_by:
@@ -152,23 +160,27 @@ class Trainer:
 
     def evaluate(self, should_stop: Callable[[], bool] = lambda: False) -> Evaluated:
         """
-        Score the validation text without touching the state that training carries.
+        Score the validation text, if there is one, without touching the state that training carries.
 
         Raises:
-            NumericalError: the loss is not finite.
+            NumericalError: the loss is not finite; without validation text, a weight is not.
         """
         state, position = self.state, self.state.position
         place = f"after {position.step:,} updates"
-        limit = self.config.evaluation_tokens
-        nats = validation_nats(self.model, self.validation, limit, should_stop, place)
-        position.validation_nats.append(nats)
+        nats = None
+        if self.validation is None:
+            check_weights(state.result, place)
+        else:
+            limit = self.config.evaluation_tokens
+            nats = validation_nats(self.model, self.validation, limit, should_stop, place)
+            position.validation_nats.append(nats)
         if state.average is None and averaging_begins(position.validation_nats, self.config.nt_asgd):
             state.begin_average()
         train_nats = position.nats / position.summed_tokens if position.summed_tokens else None
         position.nats, position.summed_tokens = 0.0, 0
         position.evaluated_step = position.step
-        if is_good(nats, self.model.vocabulary_size):
-            state.good = state.copy()
+        if nats is not None and is_good(nats, self.model.vocabulary_size):
+            state.good = state.copy()  # without validation text, training losses alone decide (`_update`)
         return Evaluated(
             step=position.step,
             epoch=self._epochs,

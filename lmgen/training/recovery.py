@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from math import isfinite, log
 from statistics import median
 
+import torch
+
 from lmgen.errors import NumericalError
+from lmgen.training.network import Network
 from lmgen.training.state import Snapshot, TrainingState
 
 MOST_ROLLBACKS = 3
@@ -57,6 +60,17 @@ def check_update(nats: float, gradient_norm: float, norms: Sequence[float], plac
     usual = median(norms)
     if gradient_norm > EXPLODED * usual:
         raise NumericalError(f"the gradient is {gradient_norm / usual:,.0f} times as long as usual {place}")
+
+
+def check_weights(network: Network, place: str) -> None:
+    """
+    Refuse to keep a network that predicts nothing, where no validation text would show it.
+
+    Raises:
+        NumericalError: a weight is not a finite number.
+    """
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
+        raise NumericalError(f"the weights are no longer finite numbers {place}")
 
 
 def is_good(nats: float, vocabulary_size: int) -> bool:

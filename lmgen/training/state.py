@@ -59,7 +59,7 @@ class Position:
     evaluated_step: int = -1
     """The step of the last evaluation."""
     validation_nats: list[float] = field(default_factory=list)
-    """Nats per token of each evaluation so far."""
+    """Nats per token of each evaluation so far; none without validation text."""
     lost: int = 0
     """How many of the first evaluations are of models that no longer exist, their file being damaged."""
 
@@ -69,9 +69,9 @@ class Position:
         return self.evaluated_step == self.step
 
     @property
-    def best_nats(self) -> float:
-        """The lowest validation loss of a model that still exists; infinite if there is none."""
-        return min(self.validation_nats[self.lost :], default=inf)
+    def best_nats(self) -> float | None:
+        """The lowest validation loss of a model that still exists; None if there is none."""
+        return min(self.validation_nats[self.lost :], default=None)
 
     @property
     def improved(self) -> bool:

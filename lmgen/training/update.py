@@ -49,7 +49,7 @@ class Learner:
         )
         state.optimizer.zero_grad()
         (loss + penalty).backward()  # type: ignore[no-untyped-call]
-        norm = clip_gradients(network.parameters(), config.clip or inf)
+        norm = clip_gradients(network.parameters(), config.clip or inf, config.clip_value)
         nats = loss.item()
         self._check(nats, norm.item())
         for group in state.optimizer.param_groups:

@@ -1,5 +1,6 @@
 """The command as a process: its help pages, exit codes, and what stands on stderr."""
 
+import json
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from lmgen.cli.app import COMMANDS, load_command
+from lmgen.models.network.cells import CELLS
 from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import save_bigram_model
 from tests.process import ENVIRONMENT, lmgen, run_command
@@ -68,8 +70,8 @@ def test_every_command_and_every_flag_has_help(command: str, tmp_path: Path) -> 
         (
             ["train", "--cell", "lstn"],
             2,
-            "Invalid value for '--cell': 'lstn' is not one of 'lstm', 'gru', 'rnn', 'rnn-relu', "
-            "'rnn-sigmoid', 'lstm-peephole', 'lstm-layernorm'; see `lmgen train --help`",
+            f"Invalid value for '--cell': 'lstn' is not one of {', '.join(map(repr, CELLS))}; "
+            "see `lmgen train --help`",
         ),
         (["train", "--no-such-flag"], 2, "No such option: --no-such-flag; see `lmgen train --help`"),
         (["train", "--dropout", "1.5"], 2, "dropout is 1.5, but has to be below 1.0"),
@@ -210,6 +212,17 @@ def test_a_full_disk_under_the_output_is_one_line(model: Path, tmp_path: Path) -
     assert result.returncode == 1
     assert result.stderr.startswith("error: cannot use the output: No space left on device;")
     assert result.stderr.count("\n") == 1
+
+
+def test_every_cell_is_printed_with_its_equations(tmp_path: Path) -> None:
+    lines = lmgen("info", "--cells", "--json", cwd=tmp_path).stdout.splitlines()
+    described = {cell["name"]: cell for cell in map(json.loads, lines)}
+
+    assert list(described) == list(CELLS)
+    assert described["lstm-1997"]["equations"][-1] == "c' = c + i g       h' = o tanh(c')"
+    assert described["lstm-peephole-full"]["parameters"] == "4(nm + m² + m) + 3m²"
+    printed = lmgen("info", "--cells", cwd=tmp_path).stdout
+    assert all(f"\n{name}: " in printed for name in CELLS)
 
 
 def test_the_version_is_printed(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_the_vocabulary_comes_from_the_training_text_alone(tmp_path: Path) -> No
     )
 
     assert prepared.tokenizer.vocabulary_size == 3
+    assert prepared.valid is not None
     assert prepared.valid.unknown_tokens == prepared.valid.tokens == 10
 
 
@@ -59,6 +60,8 @@ def test_what_is_scored_is_as_long_as_its_tokens(name: str, limit: int, tmp_path
     prepared = prepare(corpus(text), held_out, TokenizerConfig(tokenizer=name), run, scored_tokens=limit)
     whole = run.valid_text.read_text(encoding="utf-8")
     ids = read_tokens(run.valid_tokens, prepared.tokenizer.vocabulary_size)
+    assert prepared.valid is not None
+    assert prepared.scored is not None
     beginning = whole[: prepared.scored.characters]
 
     assert prepared.scored.tokens == limit
@@ -75,6 +78,8 @@ def test_unknown_tokens_count_where_they_are_scored(tmp_path: Path) -> None:
     text = "ab" * 45 + "abab" + "cc"
     prepared = prepare(corpus(text), HeldOutConfig(valid="0.06"), TokenizerConfig(), run, scored_tokens=3)
 
+    assert prepared.valid is not None
+    assert prepared.scored is not None
     assert (prepared.valid.unknown_tokens, prepared.scored.unknown_tokens) == (2, 0)
     assert prepared.valid.bits_per_character(1.0) is None
     assert prepared.scored.bits_per_character(1.0) == pytest.approx(1 / np.log(2))

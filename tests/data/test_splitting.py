@@ -1,6 +1,7 @@
 """Where a corpus is cut."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -74,9 +75,35 @@ def test_what_the_user_says_wins(tmp_path: Path) -> None:
 def test_fractions_that_make_no_sense_are_refused() -> None:
     corpus = Corpus(name="c", train=text("abcdefghij"))
 
-    with pytest.raises(ConfigError, match=r"valid is 1\.5, but a fraction has to be above 0 and below 1"):
+    with pytest.raises(ConfigError, match=r"valid is 1\.5, but a fraction has to be at least 0 and below 1"):
         parts(corpus, valid="1.5")
     with pytest.raises(ConfigError, match=r"valid 0\.6 and test 0\.5 leave nothing to train on"):
         parts(corpus, valid="0.6", test="0.5")
     with pytest.raises(CorpusError, match="nothing"):
         parts(corpus, valid="nothing.txt")
+
+
+@pytest.mark.parametrize("nothing", ["0", "0.0"])
+def test_a_fraction_of_0_holds_nothing_out(nothing: str) -> None:
+    plain = Corpus(name="c", train=text("abcdefghij"))
+    files = Corpus(name="c", train=text("aaa"), valid=text("bbb"), test=text("ccc"))
+    rule = Corpus(name="c", train=text("aaaaabbbcc"), split={"valid": 0.3, "test": 0.2})
+
+    assert parts(plain, valid=nothing) == {"train": "abcdefghij"}
+    assert parts(plain, valid=nothing, test="0.3") == {"train": "abcdefg", "test": "hij"}
+    assert parts(plain, test=nothing) == {"train": "abcdefghi", "valid": "j"}
+    assert parts(files, valid=nothing) == {"train": "aaa", "test": "ccc"}
+    assert parts(rule, valid=nothing, test=nothing) == {"train": "aaaaabbbcc"}
+
+
+@pytest.mark.parametrize("number", [0.2, 0, 0.0])
+def test_python_gives_fractions_as_numbers(number: float) -> None:
+    corpus = Corpus(name="c", train=text("abcdefghij"))
+
+    assert parts(corpus, valid=number) == parts(corpus, valid=str(number))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["-0.1", "1", "nan", 1, -0.5, 10**400, True])
+def test_what_is_no_fraction_is_refused_at_once(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=r"valid is "):
+        HeldOutConfig(valid=wrong)

@@ -69,7 +69,8 @@ def test_it_is_a_head_start(text: Path, base: Path, tmp_path: Path) -> None:
     *_, from_nothing = trained(text, tmp_path / "new", steps=10, cell="gru")
     assert isinstance(from_base, Finished)
     assert isinstance(from_nothing, Finished)
-
+    assert from_base.valid_nats_per_token is not None
+    assert from_nothing.valid_nats_per_token is not None
     assert from_base.valid_nats_per_token < from_nothing.valid_nats_per_token - 0.3
 
 
@@ -79,6 +80,7 @@ def test_what_the_vocabulary_lacks_is_counted(new_text: Path, base: Path, tmp_pa
     count = sum(train.count(letter) for letter in "sχάος")
 
     assert isinstance(prepared, Prepared)
+    assert prepared.valid is not None
     assert prepared.train.unknown_tokens == count
     [note, valid] = prepared.notes
     assert note.startswith(

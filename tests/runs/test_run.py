@@ -151,6 +151,7 @@ def test_bits_per_character_are_those_of_the_tokens_scored(
     assert finished.valid_bits_per_character == pytest.approx(score.bits_per_character, rel=1e-5)
     *_, resumed = run.resume(tmp_path / "run", {"steps": 25})
     assert isinstance(resumed, Finished)
+    assert resumed.valid_nats_per_token is not None
     assert resumed.valid_bits_per_character == pytest.approx(
         resumed.valid_nats_per_token * tokens / np.log(2) / score.characters
     )
@@ -330,6 +331,7 @@ def test_a_run_recovers_with_a_lower_learning_rate(text: Path, tmp_path: Path) -
     assert [line["step"] for line in lines] == [15, 30, 45, 60, 75, 90, 105, 120, 135, 150]
     assert all(line["rollbacks"] == 2 for line in lines), "what came before was undone"
     assert max(line["learning_rate"] for line in lines) <= 25
+    assert finished.valid_nats_per_token is not None
     assert finished.valid_nats_per_token < 1.5
 
 

@@ -195,7 +195,7 @@ def test_an_extended_vocabulary_knows_both_texts_and_moves_no_id(
 
     extended = tokenizer.extended(list(tokenizer.missing(lambda: [new])))
 
-    assert extended.unknown not in extended.encode(new)
+    assert not extended.unknown_among(new, extended.encode(new)).any()
     before, after = tokenizer.encode(old), extended.encode(old)
     known = before != tokenizer.unknown
     assert (after[known] == before[known]).all()
@@ -247,7 +247,7 @@ def test_a_saved_tokenizer_with_something_wrong_is_refused_or_works(
 def test_a_saved_tokenizer_with_a_missing_key_is_refused(name: str, tokenizers: dict[str, Tokenizer]) -> None:
     saved = tokenizers[name].to_json()
 
-    for key in saved:
+    for key in saved.keys() - {"literal_marks"}:  # the first versions saved none
         with pytest.raises(ModelError, match=f"'{key}' is missing"):
             tokenizer_from_json({k: v for k, v in saved.items() if k != key})
 

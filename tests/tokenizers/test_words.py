@@ -13,6 +13,7 @@ WORDS_AND_BLANKS = st.lists(
     st.sampled_from(
         ["the", "cat", " ", "\n", "  ", "\t", "don't", "U.S.", "(", "--", ",", '"', "İΣ", "\r\n", "\x85"]
     )
+    | st.sampled_from([" <unk> ", "<s> ", " </s>", " <eos> ", "<unk>"])
 ).map("".join)
 TEXTS = st.text() | WORDS_AND_BLANKS
 
@@ -23,7 +24,15 @@ def trained(text: str, **settings: object) -> WordTokenizer:
 
 
 def with_single_blanks(text: str) -> str:
-    return "\n".join(" ".join(line.split()) for line in text.split("\n"))
+    """Words with one blank between them, without sentence marks."""
+
+    def kept(line: str) -> str:
+        words = [word for word in line.split() if word not in ("<s>", "</s>")]
+        while words[-1:] == ["<eos>"]:
+            words.pop()
+        return " ".join(words)
+
+    return "\n".join(map(kept, text.split("\n")))
 
 
 def test_words_have_ids_by_descending_count_then_spelling() -> None:
@@ -65,19 +74,137 @@ def test_what_is_missing_is_read_as_the_vocabulary_was() -> None:
     assert old.missing(lambda: ["The dog!"]) == {"\t!": 1, "dog": 1}
 
 
+@pytest.mark.parametrize("settings", [{}, {"split_punctuation": True}, {"lowercase": True}])
+def test_unk_in_a_text_is_the_unknown_token_and_does_not_count_as_unknown(
+    settings: dict[str, object],
+) -> None:
+    tokenizer = trained("<unk> the <unk> cat\n", **settings)
+    text = "<unk> the dog\nthe <unk> cow\n"
+
+    ids, offsets = tokenizer.encode_with_offsets(text)
+
+    assert tokenizer.words == ["cat", "the"]
+    assert ids.tolist() == tokenizer.encode(text).tolist() == [0, 3, 0, 1, 3, 0, 0, 1]
+    assert tokenizer.unknown_among(text, ids).tolist() == [
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert offsets.tolist() == [0, 6, 10, 13, 14, 18, 24, 27]
+    assert tokenizer.missing(lambda: [text]) == {"cow": 1, "dog": 1}
+    assert tokenizer.decode(ids) == "<unk> the <unk>\nthe <unk> <unk>\n"
+
+
+def test_unk_in_capitals_is_unk_in_lower_case_alone() -> None:
+    text = "<UNK> the\n"
+
+    assert trained(text).words == ["<UNK>", "the"]
+    lower = trained(text, lowercase=True)
+    assert lower.words == ["the"]
+    assert not lower.unknown_among(text, lower.encode(text)).any()
+
+
+def test_unk_within_a_word_is_part_of_the_word() -> None:
+    tokenizer = trained("the", split_punctuation=True)
+    text = "a<unk> <unk>. <unk>\n"
+    ids = tokenizer.encode(text)
+
+    assert tokenizer.unknown_among(text, ids).tolist() == [True] * 8 + [False, False]
+
+
 @pytest.mark.parametrize("split_punctuation", [False, True])
-def test_special_tokens_cannot_be_spelled(split_punctuation: bool) -> None:
-    text = "<unk> </s> <unk> word\n"
-    tokenizer = trained(text, split_punctuation=split_punctuation)
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "<s> the cat </s>\n<s> sat </s>\n",
+        "<s> the cat\n<s> sat\n",
+        "the cat </s>\nsat </s>\n",
+        "the cat <eos>\nsat <eos>\n",
+        "  <s>\tthe cat <eos> </s> \r\nsat <eos> <eos>\n",
+        "the <s> cat\n</s> sat\n",
+    ],
+)
+def test_sentence_marks_around_lines_are_the_boundaries_of_lines(
+    marked: str, split_punctuation: bool
+) -> None:
+    plain = trained("the cat\nsat\n", split_punctuation=split_punctuation)
+    tokenizer = trained(marked, split_punctuation=split_punctuation)
 
-    assert (tokenizer.encode(text)[:-1] > 1).all()
-    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.to_json() == plain.to_json()
+    assert tokenizer.encode(marked).tolist() == plain.encode("the cat\nsat\n").tolist()
+    ids, offsets = tokenizer.encode_with_offsets(marked)
+    assert ids.tolist() == tokenizer.encode(marked).tolist()
+    assert [marked[offset] for offset in offsets] == ["t", "c", "\n", "s", "\n"]
+    assert tokenizer.missing(lambda: [marked]) == {}
+    closed, opened = ([*tokenizer.encode_stream([text])] for text in (marked, marked.removesuffix("\n")))
+    assert [token for ids in closed for token in ids] == [token for ids in opened for token in ids]
 
 
-def test_words_spelled_like_special_tokens_are_told_apart_when_shown() -> None:
-    tokenizer = trained("<unk> </s>")
+def test_marks_are_noted_when_a_tokenizer_is_trained_and_only_then() -> None:
+    tokenizer = trained("<s> a </s>\n<s> b\nc\n")
 
-    assert [tokenizer.escaped_piece(token) for token in range(4)] == ["<unk>", "</s>", r"\</s>", r"\<unk>"]
+    assert tokenizer.notes == (
+        "2 lines have sentence marks (<s> and </s> around them, or <eos> at the end), which are read as the "
+        "boundaries that every line has; --literal-marks reads them as words",
+    )
+    assert trained("a\n").notes == WordTokenizer.from_json(tokenizer.to_json()).notes == ()
+
+
+def test_marks_are_words_if_that_is_asked_for() -> None:
+    text = "<s> a </s>\n<unk> <eos>\n"
+    tokenizer = trained(text, literal_marks=True)
+
+    assert tokenizer.words == ["</s>", "<eos>", "<s>", "a"]
+    assert tokenizer.encode(text).tolist() == [4, 5, 2, 1, 0, 3, 1]
+    assert tokenizer.notes == ()
+    assert WordTokenizer.from_json(tokenizer.to_json()).to_json() == tokenizer.to_json()
+    assert [tokenizer.escaped_piece(token) for token in range(4)] == ["<unk>", "</s>", r"\</s>", "<eos>"]
+
+
+def test_eos_within_a_line_is_a_word() -> None:
+    tokenizer = trained("a <eos> b <eos>\n")
+
+    assert tokenizer.words == ["<eos>", "a", "b"]
+    assert tokenizer.encode("a <eos> b <eos>\n").tolist() == [3, 2, 4, 1]
+
+
+@pytest.mark.parametrize("split_punctuation", [False, True])
+def test_a_tokenizer_of_the_first_versions_takes_every_spelling_for_a_word(split_punctuation: bool) -> None:
+    words = [*("<\t", "unk", "\t>", "</\t", "s")] if split_punctuation else ["<s>", "<unk>", "</s>"]
+    saved = {"tokenizer": "word", "words": words, "lowercase": False, "split_punctuation": split_punctuation}
+    tokenizer = WordTokenizer.from_json(saved)
+    text = "<unk> <s>\n"
+
+    assert tokenizer.to_json() == saved
+    assert tokenizer.encode(text).tolist() == ([2, 3, 4, 2, 6, 4, 1] if split_punctuation else [3, 2, 1])
+    assert tokenizer.unknown_among("<unk> x", tokenizer.encode("x")).tolist() == [True]
+
+
+def test_words_may_be_separated_as_kenlm_separates_them() -> None:
+    saved = {
+        "tokenizer": "word",
+        "words": ["a\u3000b", "c\x85", "\xa0", "d\x1ce"],
+        "lowercase": False,
+        "split_punctuation": False,
+        "literal_marks": False,
+        "white_space": "ascii",
+        "reserved": ["<UNK>", "<S>", "</S>"],
+    }
+    tokenizer = WordTokenizer.from_json(saved)
+    text = "<S> a\u3000b\tc\x85\x00\xa0\x0bd\x1ce\u2028 <UNK> </S>\r\n"
+
+    assert tokenizer.to_json() == saved
+    assert tokenizer.encode(text).tolist() == [2, 3, 4, 0, 0, 1]
+    ids, offsets = tokenizer.encode_with_offsets(text)
+    assert ids.tolist() == [2, 3, 4, 0, 0, 1]
+    assert offsets.tolist() == [4, 8, 11, 13, 18, 29]
+    assert tokenizer.unknown_among(text, ids).tolist() == [False, False, False, True, False, False]
+    assert tokenizer.missing(lambda: [text]) == {"d\x1ce\u2028": 1}
 
 
 @given(TEXTS, st.booleans())
@@ -97,7 +224,7 @@ def test_offsets_point_at_the_words(text: str, lowercase: bool, split_punctuatio
     ids, offsets = tokenizer.encode_with_offsets(text)
 
     assert ids.tolist() == tokenizer.encode(text).tolist()
-    assert tokenizer.unknown not in ids
+    assert not tokenizer.unknown_among(text, ids).any()
     for token, offset in zip(ids.tolist(), offsets.tolist(), strict=True):
         piece = "\n" if token == tokenizer.line_end else tokenizer.piece(token).strip("\t")
         after = text[offset:]
@@ -115,7 +242,7 @@ def test_offsets_point_at_the_words(text: str, lowercase: bool, split_punctuatio
         ("state-of-the-art -- or--not...", ["state-of-the-art", "--", "or", "\t--\t", "not", "\t..."]),
         ("What?!", ["What", "\t?", "\t!"]),
         ("snake_case_", ["snake_case_"]),
-        ("<unk>", ["<\t", "unk", "\t>"]),
+        ("a <unk>s", ["a", "<\t", "unk", "\t>\t", "s"]),
         ("日本。語", ["日本", "\t。\t", "語"]),
         ("हिन्दी।", ["हिन्दी", "\t।"]),
         ("'tis dogs'", ["'\t", "tis", "dogs", "\t'"]),
@@ -172,6 +299,13 @@ def test_a_count_that_no_word_reaches_is_refused() -> None:
         {"lowercase": 1},
         {"split_punctuation": "yes"},
         {"words": ["\t,", ",\t,"], "split_punctuation": True},
+        {"literal_marks": 1},
+        {"literal_marks": False, "words": ["<unk>"]},
+        {"literal_marks": False, "words": ["</s>"]},
+        {"literal_marks": False, "reserved": ["<UNK>", "<S>"]},
+        {"literal_marks": False, "reserved": ["<UNK>", "<S>", 3]},
+        {"white_space": "tabs"},
+        {"white_space": "ascii", "words": ["a\tb"]},
     ],
 )
 def test_a_damaged_vocabulary_is_refused(changed: dict[str, object]) -> None:

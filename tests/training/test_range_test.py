@@ -61,6 +61,7 @@ def test_the_rate_that_is_found_trains_better_than_far_smaller_and_far_larger_on
     for factor in (1 / 30, 1.0, 30.0):
         *_, finished = trained(text, tmp_path / str(factor), **settings, learning_rate=found * factor)
         assert isinstance(finished, Finished)
+        assert finished.valid_nats_per_token is not None
         losses[factor] = finished.valid_nats_per_token
 
     assert losses[1.0] < losses[1 / 30]

@@ -142,6 +142,7 @@ def test_the_third_fault_ends_the_run_at_its_last_good_state() -> None:
     assert [event.last for event in events if isinstance(event, RolledBack)] == [False, False, True]
     assert training.stopped_by == "instability"
     assert training.state.position.step == training.state.position.evaluated_step == 20
+    assert training.progress.best_nats is not None
     assert np.isfinite(training.progress.best_nats)
 
 

@@ -8,11 +8,21 @@ import numpy as np
 
 from lmgen.arrays import Float32Array
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.layers import network_layers
+from lmgen.models.network.initializers import Initializer, scaled, uniform
+from lmgen.models.network.layers import Layers, network_layers
+from lmgen.models.network.recurrent import Recurrent
+
+UNIFORM_RANGE = 0.08
+"""Largest absolute value of uniform initial weights, if none is given."""
 
 
 def initial_parameters(
-    config: NetworkConfig, vocabulary_size: int, unknown: int | None, seed: int
+    config: NetworkConfig,
+    vocabulary_size: int,
+    unknown: int | None,
+    seed: int,
+    init: str = "orthogonal",
+    scale: float | None = None,
 ) -> dict[str, Float32Array]:
     """
     Initialize all parameters of a network.
@@ -23,16 +33,35 @@ def initial_parameters(
         unknown: id of the unknown token, or None. Its vector is zero, so that a token never seen in training
             adds nothing to the gates instead of noise.
         seed: seed of the random numbers.
+        init: how the matrices of recurrent layers start. `orthogonal`: as their cell says, the recurrent ones
+            times `scale` (1). `uniform`: all within `scale` of 0 (0.08, as in char-rnn).
+        scale: how large these are; None for what is in brackets.
 
     Returns:
         float32 arrays by their names in the model file.
     """
     random = np.random.default_rng([seed, 0x1517])  # its own stream, independent of other uses of the seed
     layers = network_layers(config, vocabulary_size)
-    drawn = {one.name: one.start(one.shape, random).astype(np.float32) for one in layers.parameters}
+    starts = {one.name: one.start for one in layers.parameters} | _recurrent_starts(layers, init, scale)
+    drawn = {one.name: starts[one.name](one.shape, random).astype(np.float32) for one in layers.parameters}
     if unknown is not None:
         if "embedding" in drawn:
             drawn["embedding"][unknown] = 0
         else:  # one-hot: a token's vector is a column of the first layer's weights
             drawn["layers.0.weight_input"][:, unknown] = 0
     return drawn
+
+
+def _recurrent_starts(layers: Layers, init: str, scale: float | None) -> dict[str, Initializer]:
+    """The initializers of matrices of recurrent layers that are not those that their cell names."""
+    starts: dict[str, Initializer] = {}
+    for layer in layers.hidden:
+        if not isinstance(layer, Recurrent):
+            continue
+        recurrent = {layer.prefix + name for name in layer.cell.recurrent}
+        for one in layer.parameters:
+            if init == "uniform" and len(one.shape) == 2:
+                starts[one.name] = uniform(UNIFORM_RANGE if scale is None else scale)
+            elif init == "orthogonal" and scale is not None and one.name in recurrent:
+                starts[one.name] = scaled(one.start, scale)
+    return starts

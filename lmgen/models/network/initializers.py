@@ -55,6 +55,16 @@ def glorot(shape: Shape, random: "np.random.Generator") -> "FloatArray":
     return random.uniform(-bound, bound, shape)
 
 
+def uniform(largest: float) -> Initializer:
+    """Uniform distribution within ±`largest`."""
+    return lambda shape, random: random.uniform(-largest, largest, shape)
+
+
+def scaled(start: Initializer, factor: float) -> Initializer:
+    """Another initializer's values times a factor."""
+    return lambda shape, random: factor * start(shape, random)
+
+
 def orthogonal(shape: Shape, random: "np.random.Generator") -> "FloatArray":
     """
     Random orthogonal matrix, (N, N): repeated multiplication preserves the norm of a vector.

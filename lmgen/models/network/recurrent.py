@@ -8,8 +8,9 @@ The recurrent layer: at each step its cell reads an input v and the previous sta
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import getdoc
 
-from lmgen.models.network.cells import Cell, cell_named
+from lmgen.models.network.cells import CELLS, Cell, cell_named
 from lmgen.models.network.functions import Array, linear, stack
 from lmgen.models.network.initializers import block_values, constant, each_block, glorot
 from lmgen.models.network.layer import Arrays, Factors, LayerState, Parameter
@@ -51,16 +52,15 @@ class Recurrent:
         """
         Parameter count: G(nm + m² + m) for G gates with W, U and b, plus a term for other vectors.
 
-        4(nm + m² + m) for an LSTM, 4(nm + m² + m) + 3m with peepholes. If the cell does not have one
-        recurrent block per gate, m² is a separate term.
+        4(nm + m² + m) for an LSTM, 4(nm + m² + m) + 3m with peepholes. Recurrent blocks beyond one a gate are
+        a term of their own, as are all where there are fewer.
         """
         gates = len(self.cell.gates)
         blocks = sum(matrix.blocks for matrix in self.cell.recurrent.values())
-        usual = blocks == gates
-        inside = "nm + m² + m" if usual else "nm + m"
+        inside = "nm + m² + m" if blocks >= gates else "nm + m"
         terms = [inside if gates == 1 else f"{gates}({inside})"]
-        if not usual and blocks:
-            terms.append(_term(blocks, "m²"))
+        if more := blocks - gates if blocks >= gates else blocks:
+            terms.append(_term(more, "m²"))
         if vectors := sum(vector.blocks for vector in self.cell.vectors.values()):
             terms.append(_term(vectors, "m"))
         return " + ".join(terms)
@@ -120,6 +120,38 @@ class Recurrent:
     def connected(self, hidden: Array, values: Array) -> Array:
         """Output of the layer: the hidden states, plus the input if there is a residual connection."""
         return hidden + values if self.residual else hidden
+
+
+@dataclass(frozen=True, slots=True)
+class CellDescription:
+    """A cell in words and formulas. The fields are those of `lmgen info --cells --json`."""
+
+    name: str
+    summary: str
+    equations: list[str]
+    """A line each; x = W v + b is what the cell computes from its input v, a block x_i for each gate."""
+    source: str
+    parameters: str
+    """Number of parameters as a formula of n inputs and m outputs."""
+
+
+def described_cells() -> list[CellDescription]:
+    """Every cell, from the docstring of its equations and the shapes of its parameters."""
+    found = []
+    for name, cell in CELLS.items():
+        explained = getdoc(cell.step) or "\n\n\n\n"  # python -OO leaves no docstrings
+        summary, equations, source = explained.split("\n\n", 2)
+        layer = Recurrent(number=0, cell_name=name, inputs=1, outputs=1)
+        found.append(
+            CellDescription(
+                name, _on_one_line(summary), equations.splitlines(), _on_one_line(source), layer.formula
+            )
+        )
+    return found
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.replace("`", "").split())
 
 
 def run_equations(cell: Cell, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:

@@ -10,16 +10,17 @@ An ARPA word has no white space, and `<s>`, `</s>`, `<unk>` are not words:
 - Characters, bytes, sub-words and marks split from words are written as `lmgen tokenize --pieces` prints them
   (tokenizers/pieces.py): `▁` is a blank, `\n` a line end. If two tokens of a tokenizer are spelled alike, the
   less probable one ends in `\1`.
-- For these tokenizers a text is one sentence: it has `<s>`, but `</s>` is never predicted. It gets a log10
-  probability of -99, since KenLM requires it.
+- Where lines or records are texts of their own, `</s>` is the token that ends each. A document that is not
+  split into words is one sentence: it has `<s>`, but `</s>` is never predicted. It gets a log10 probability
+  of -99, since KenLM requires it.
 
-The tokenizer is kept before `\data\` in lines that begin with `# lmgen`, which other programs skip. A file
-without such lines is read as a word model, or as a character model if asked for.
+The tokenizer is kept before `\data\` in lines that begin with `# lmgen`, which other programs skip. What the
+words of a file without such lines are, arpa_words.py finds out.
 """
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from io import TextIOWrapper
@@ -31,12 +32,11 @@ import numpy as np
 from lmgen.arrays import Float32Array, IdArray, Int64Array
 from lmgen.errors import ConfigError, ModelError
 from lmgen.files import replacing
-from lmgen.models.ngram.arpa_text import LOG10_OF_ZERO, MARK, MARK_CHARACTERS, ArpaText, Entries, parse_arpa
+from lmgen.models.ngram.arpa_text import LOG10_OF_ZERO, MARK, MARK_CHARACTERS, Entries, parse_arpa
+from lmgen.models.ngram.arpa_words import NOT_A_TOKEN, VOCABULARY_KEYS, WAYS, spellings, vocabulary_of
 from lmgen.models.ngram.model import NgramModel
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.pieces import SPECIAL_PIECES, escape, unescape
-from lmgen.tokenizers.registry import tokenizer_from_json
 
 BLOCK_ROWS = 1 << 14
 """n-grams that are written at a time."""
@@ -46,20 +46,6 @@ LOG10_OF_ABSENT = -100.0
 
 CONTEXTS_ADDED = 10_000
 """Contexts that are added to any file that lacks some; beyond this, at most twice its number of n-grams."""
-
-FOREIGN_TOKENIZERS: dict[str, dict[str, Any]] = {
-    "word": {"tokenizer": "word", "lowercase": False, "split_punctuation": False},
-    "char": {"tokenizer": "char", "lowercase": False},
-}
-"""The ways to read a file of another program, and the tokenizer of each without its vocabulary."""
-
-_VOCABULARY_KEYS = {"word": "words", "char": "characters"}
-"""Tokenizers whose vocabulary is listed by the 1-grams, with its key in the saved tokenizer."""
-
-ALIKE = r"\1"
-"""Added to a token that would be spelled like another; no escape looks like this."""
-
-_NOT_A_TOKEN = -1
 
 _END_NEVER_PREDICTED = f"{LOG10_OF_ZERO:g}\t</s>\n"
 
@@ -84,8 +70,8 @@ def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int
     if model.sentence_end != tokenizer.sentence_end:
         raise ModelError("the n-gram model ends its sentences otherwise than its tokenizer; fit it again")
     tables = _without_empty_orders(model.tables)
-    spellings = [*_spellings(tokenizer, tables[0].log_probs), "<s>"]
-    extra = [] if "</s>" in spellings else [_END_NEVER_PREDICTED]
+    spelled = [*spellings(tokenizer, tables[0].log_probs), "<s>"]
+    extra = [] if "</s>" in spelled else [_END_NEVER_PREDICTED]
     counts = [len(table) for table in tables]
     counts[0] += len(extra)
     with replacing(path) as temporary, _opened(temporary, path.suffix) as file:
@@ -93,20 +79,23 @@ def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int
         file.writelines(f"ngram {n}={count}\n" for n, count in enumerate(counts, start=1))
         for n in range(1, len(tables) + 1):
             file.write(f"\n\\{n}-grams:\n")
-            file.writelines(_blocks(tables[:n], spellings, has_backoffs=n < len(tables)))
+            file.writelines(_blocks(tables[:n], spelled, has_backoffs=n < len(tables)))
             file.writelines(extra if n == 1 else [])
         file.write("\n\\end\\\n")
     return tuple(counts)
 
 
-def read_arpa(path: Path, tokenizer: str | None = None) -> tuple[NgramModel, Tokenizer]:
+def read_arpa(
+    path: Path, tokenizer: str | None = None, blank: str | None = None
+) -> tuple[NgramModel, Tokenizer]:
     """
     Read an ARPA file of any order, from any toolkit; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed.
 
     Irregular files are read as follows:
 
     - No `<unk>` (SRILM's closed vocabulary): unknown words get log10 P = -100, as in KenLM. Perplexity with
-      unknown words is then huge; SRILM prints the one without them. `<UNK>` is read as `<unk>`.
+      unknown words is then huge; SRILM prints the one without them.
+    - `<UNK>`, `<S>` and `</S>` are read as `<unk>`, `<s>` and `</s>`, each where the file lacks the latter.
     - No `</s>`: -100 as well. No `<s>`: a text begins without context.
     - An n-gram whose context (its first n - 1 words) is missing, as after SRILM's pruning: the context is
       added with its backed-off probability. No score changes.
@@ -117,24 +106,29 @@ def read_arpa(path: Path, tokenizer: str | None = None) -> tuple[NgramModel, Tok
         path: the file.
         tokenizer: how to read its words: "word", or "char" for a file whose words are single characters,
             written as they are or as `lmgen tokenize --pieces` prints them. None: by the tokenizer that lmgen
-            wrote into the file, otherwise "word".
+            wrote into the file, else as characters where all words are such and one of them is clearly the
+            blank, else as words.
+        blank: the word that is the blank of a file of characters, such as `|`; None: the one that is clear.
 
     Returns:
-        The model, with notes on what was added or left out; and its tokenizer.
+        The model, with notes on what was added, left out or guessed; and its tokenizer.
 
     Raises:
-        ConfigError: the tokenizer is neither.
+        ConfigError: the tokenizer is neither, or the file has no such blank.
         CorpusError: the file cannot be read.
         ModelError: it is no ARPA file, is cut short or damaged; the message says where.
     """
-    if tokenizer is not None and tokenizer not in FOREIGN_TOKENIZERS:
+    if tokenizer is not None and tokenizer not in WAYS:
         raise ConfigError(f"tokenizer is {tokenizer!r}, but an ARPA file is read by word or char")
+    if blank is not None and tokenizer == "word":
+        raise ConfigError("--blank is for models of characters; leave it or --tokenizer word out")
     text = parse_arpa(path)
     try:
-        made, ids = _tokenizer(text, tokenizer)
+        vocabulary = vocabulary_of(text, tokenizer, blank)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    notes: list[str] = []
+    made, ids = vocabulary.tokenizer, vocabulary.ids
+    notes = list(vocabulary.notes)
     size = made.vocabulary_size
     orders = [_unigrams(text.orders[0], ids, made, notes)]
     orders += [_reachable(entries, ids, size, notes) for entries in text.orders[1:]]
@@ -155,39 +149,10 @@ def _without_empty_orders(tables: Sequence[NgramTable]) -> Sequence[NgramTable]:
     return tables[: max(n for n, table in enumerate(tables, start=1) if len(table))]
 
 
-def _spellings(tokenizer: Tokenizer, log_probs: Float32Array) -> list[str]:
-    """The spelling of each token; of two that are spelled alike, the more probable one keeps it."""
-    saved = tokenizer.to_json()
-    spell = _spell_word if _has_plain_words(saved) else escape
-    spellings = [
-        tokenizer.piece(token) if token in tokenizer.special_ids else spell(tokenizer.piece(token))
-        for token in range(tokenizer.vocabulary_size)
-    ]
-    taken: set[str] = set()
-    for token in np.argsort(-log_probs[: len(spellings)], kind="stable").tolist():
-        if spellings[token] in taken:
-            spellings[token] += ALIKE
-        taken.add(spellings[token])
-    if len(taken) < len(spellings):
-        raise ModelError("two tokens of the model are spelled alike, which no ARPA file can tell apart")
-    return spellings
-
-
-def _has_plain_words(saved: Mapping[str, Any]) -> bool:
-    return saved.get("tokenizer") == "word" and not saved.get("split_punctuation")
-
-
-def _spell_word(word: str) -> str:
-    """The word, with a backslash if it is spelled like a special one; NUL, which ends KenLM's, is escaped."""
-    if word.lstrip("\\") in SPECIAL_PIECES:
-        return "\\" + word
-    return escape(word) if "\0" in word else word
-
-
 def _mark(tokenizer: Tokenizer) -> Iterator[str]:
     """The lines with the tokenizer, without its vocabulary if the 1-grams list it."""
     saved = tokenizer.to_json()
-    saved.pop(_VOCABULARY_KEYS.get(tokenizer.name, ""), None)
+    saved.pop(VOCABULARY_KEYS.get(tokenizer.name, ""), None)
     text = json.dumps(saved, separators=(",", ":"))
     for first in range(0, len(text), MARK_CHARACTERS):
         yield f"{MARK}{text[first : first + MARK_CHARACTERS]}\n"
@@ -203,14 +168,14 @@ def _opened(path: Path, suffix: str) -> Iterator[TextIO]:
         yield stack.enter_context(TextIOWrapper(file, encoding="utf-8", newline=""))
 
 
-def _blocks(tables: Sequence[NgramTable], spellings: list[str], *, has_backoffs: bool) -> Iterator[str]:
+def _blocks(tables: Sequence[NgramTable], spelled: list[str], *, has_backoffs: bool) -> Iterator[str]:
     """The lines of the last table's n-grams, many at a time."""
     table = tables[-1]
     template = "%.9g\t" + " ".join(["%s"] * len(tables)) + ("\t%.9g\n" if has_backoffs else "\n")
     for first in range(0, len(table), BLOCK_ROWS):
         rows = np.arange(first, min(first + BLOCK_ROWS, len(table)))
         columns: list[Iterable[Any]] = [_log10(table.log_probs[rows])]
-        columns += [map(spellings.__getitem__, ids) for ids in _tokens(tables, rows)]
+        columns += [map(spelled.__getitem__, ids) for ids in _tokens(tables, rows)]
         if has_backoffs:
             columns.append(_log10(table.backoffs[rows]))
         yield "".join(map(template.__mod__, zip(*columns, strict=True)))
@@ -233,83 +198,6 @@ def _log10(natural: Float32Array) -> list[float]:
 # Reading
 
 
-def _tokenizer(text: ArpaText, asked: str | None) -> tuple[Tokenizer, Int64Array]:
-    """
-    The tokenizer of a file, and the id of each of its words: V for `<s>`, _NOT_A_TOKEN for ignored words.
-    """
-    saved = FOREIGN_TOKENIZERS[asked] if asked else text.tokenizer or FOREIGN_TOKENIZERS["word"]
-    if saved.get("tokenizer") == "word":
-        return _word_tokenizer(text.words, saved, written_here=saved == text.tokenizer)
-    if saved.get("tokenizer") == "char":
-        return _character_tokenizer(text.words, saved)
-    return _fixed_tokenizer(text.words, saved)
-
-
-def _word_tokenizer(
-    words: list[str], saved: Mapping[str, Any], *, written_here: bool
-) -> tuple[Tokenizer, Int64Array]:
-    """Words get ids in the order of the file."""
-    unknown = "<UNK>" if "<UNK>" in words and "<unk>" not in words and not written_here else "<unk>"
-    ordinary = [word for word in words if word not in (unknown, "<s>", "</s>")]
-    meant = [_word(word, saved) if written_here else _possible(word) for word in ordinary]
-    tokenizer = tokenizer_from_json({**saved, "words": meant})
-    ids = {word: token for token, word in enumerate([unknown, "</s>", *ordinary])}
-    return tokenizer, _ids(words, {**ids, "<s>": len(ids)})
-
-
-def _word(written: str, saved: Mapping[str, Any]) -> str:
-    if not _has_plain_words(saved):
-        return _unescaped(written)
-    return written[1:] if written.lstrip("\\") in SPECIAL_PIECES else written
-
-
-def _possible(word: str) -> str:
-    """The word, escaped if it has white space of any kind in it, which no word of a text has."""
-    return word if word.split() == [word] else escape(word)
-
-
-def _character_tokenizer(words: list[str], saved: Mapping[str, Any]) -> tuple[Tokenizer, Int64Array]:
-    """Characters get ids by their code points."""
-    characters = {word: _character(word) for word in words if word not in SPECIAL_PIECES}
-    in_order = sorted(characters.values())
-    tokenizer = tokenizer_from_json({**saved, "characters": "".join(in_order)})
-    ids = {character: token for token, character in enumerate(in_order, start=1)}
-    specials = {"<unk>": 0, "<s>": tokenizer.vocabulary_size, "</s>": _NOT_A_TOKEN}
-    return tokenizer, _ids(words, specials | {word: ids[meant] for word, meant in characters.items()})
-
-
-def _character(written: str) -> str:
-    meant = written if written == "\\" else _unescaped(written)
-    if len(meant) != 1:
-        raise ModelError(f"{written[:60]!r} is not one character; leave out --tokenizer char")
-    return meant
-
-
-def _unescaped(written: str) -> str:
-    try:
-        return unescape(written)
-    except ValueError as error:
-        raise ModelError(f"{error}; was the file changed by another program?") from error
-
-
-def _fixed_tokenizer(words: list[str], saved: dict[str, Any]) -> tuple[Tokenizer, Int64Array]:
-    """The tokenizer in the file; its tokens have to be the file's words, in the order of their ids."""
-    tokenizer = tokenizer_from_json(saved)
-    ordinary = [word for word in words if word not in ("<s>", "</s>")]
-    expected = [tokenizer.escaped_piece(token) for token in range(tokenizer.vocabulary_size)]
-    if expected not in ([word.removesuffix(ALIKE) for word in ordinary], ordinary):
-        raise ModelError(
-            f"its 1-grams are not the tokens of its {tokenizer.name} tokenizer in their order; was the file "
-            "changed by another program?"
-        )
-    specials = {"<s>": tokenizer.vocabulary_size, "</s>": _NOT_A_TOKEN}
-    return tokenizer, _ids(words, specials | {word: token for token, word in enumerate(ordinary)})
-
-
-def _ids(words: list[str], ids: Mapping[str, int]) -> Int64Array:
-    return np.fromiter(map(ids.__getitem__, words), np.int64, len(words))
-
-
 def _unigrams(entries: Entries, ids: Int64Array, tokenizer: Tokenizer, notes: list[str]) -> Entries:
     """The 1-grams: a row for each token, and one for `<s>`, of which only the backoff is used."""
     size = tokenizer.vocabulary_size
@@ -321,7 +209,7 @@ def _unigrams(entries: Entries, ids: Int64Array, tokenizer: Tokenizer, notes: li
     )
     if size not in ids:
         notes.append("the file has no <s>: a text begins without context")
-    kept = ids != _NOT_A_TOKEN
+    kept = ids != NOT_A_TOKEN
     log_probs = np.full(size + 1, LOG10_OF_ABSENT * np.log(10), np.float32)
     log_probs[ids[kept]] = entries.log_probs[kept]
     log_probs[size] = 0
@@ -334,7 +222,7 @@ def _unigrams(entries: Entries, ids: Int64Array, tokenizer: Tokenizer, notes: li
 def _reachable(entries: Entries, ids: Int64Array, size: int, notes: list[str]) -> Entries:
     """The n-grams that a text can contain: those of tokens, with `<s>` only as the first."""
     tokens = ids[entries.ids]
-    kept = (tokens != _NOT_A_TOKEN).all(axis=1) & (tokens[:, 1:] < size).all(axis=1)
+    kept = (tokens != NOT_A_TOKEN).all(axis=1) & (tokens[:, 1:] < size).all(axis=1)
     if kept.all():
         return replace(entries, ids=tokens)
     notes.append(

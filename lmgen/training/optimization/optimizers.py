@@ -44,7 +44,7 @@ def optimizer_for(
         case "adam":
             return torch.optim.Adam(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
         case "sgd":
-            return torch.optim.SGD(parameters, **shared)
+            return torch.optim.SGD(parameters, momentum=config.momentum, **shared)
         case "rmsprop":
             return torch.optim.RMSprop(parameters, **shared)
         case _:

@@ -1,12 +1,14 @@
 """Recurrent layers: what they are made of, and how they are connected."""
 
+import re
+
 import numpy as np
 import pytest
 
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layers import network_layers
-from lmgen.models.network.recurrent import Recurrent
+from lmgen.models.network.recurrent import CellDescription, Recurrent, described_cells
 
 
 def connections(**settings: object) -> list[bool]:
@@ -71,3 +73,16 @@ def test_the_formula_in_letters_gives_the_number_of_parameters(cell: str) -> Non
         expression = expression.replace(f"{digit}m", f"{digit}*m")
 
     assert eval(expression, {"n": 5, "m": 7}) == sum(one.count for one in layer.parameters)  # noqa: S307
+
+
+@pytest.mark.parametrize("cell", described_cells(), ids=lambda cell: cell.name)
+def test_a_cell_is_described_by_its_equations_and_its_parameters(cell: CellDescription) -> None:
+    """The formula holds for real layers of several sizes."""
+    assert cell.summary.endswith(".")
+    assert all("=" in line for line in cell.equations)
+    assert any(character.isdigit() for character in cell.source)
+    for n, m in ((3, 5), (7, 2)):
+        layer = Recurrent(number=0, cell_name=cell.name, inputs=n, outputs=m)
+        formula = re.sub(r"(?<=[\dnm²)])(?=[(nm])", "*", cell.parameters.replace("²", "**2"))
+        count = eval(formula.replace("nm", "n*m"), {"n": n, "m": m})  # noqa: S307 - of our own making
+        assert count == sum(parameter.count for parameter in layer.parameters)

@@ -42,7 +42,7 @@ def written(folder: Path, text: str | bytes, name: str = "model.arpa") -> Path:
 
 def log10(model: NgramModel, tokenizer: Tokenizer, text: str) -> list[float]:
     """log10 of the probability of each token of a text."""
-    [ids] = [tokenizer.encode(text)]
+    ids = tokenizer.encode(text)
     scores, _ = model.score(model.start(1), ids[:, None])
     return (scores[:, 0].astype(float) / np.log(10)).tolist()  # type: ignore[no-any-return]
 
@@ -61,6 +61,36 @@ def fitted(tokenizer: Tokenizer, text: str, order: int, **settings: Any) -> Ngra
         tokenizer.encode(text),
         order=order,
         vocabulary_size=tokenizer.vocabulary_size,
-        sentence_end=tokenizer.line_end if tokenizer.reads_lines else None,
+        sentence_end=tokenizer.sentence_end,
         **settings,
     )
+
+
+def log10_by_definition(path: Path, words: list[str]) -> float:
+    """
+    log10 of the probability of a sentence, `</s>` included, by what an ARPA file says.
+
+    Args:
+        path: the file.
+        words: the sentence without its marks; words that the file lacks are `<unk>`.
+    """
+    log_probs: dict[tuple[str, ...], float] = {}
+    backoffs: dict[tuple[str, ...], float] = {}
+    for line in path.read_bytes().decode().split("\n"):
+        if "\t" in line and not line.startswith("#"):
+            log_prob, ngram, *backoff = line.split("\t")
+            log_probs[tuple(ngram.split(" "))] = float(log_prob)
+            backoffs[tuple(ngram.split(" "))] = float(backoff[0]) if backoff else 0.0
+
+    def conditional(context: tuple[str, ...], word: str) -> float:
+        if (*context, word) in log_probs:
+            return log_probs[*context, word]
+        return backoffs.get(context, 0.0) + conditional(context[1:], word)
+
+    order = max(map(len, log_probs))
+    history: tuple[str, ...] = ("<s>",)
+    total = 0.0
+    for word in [*(word if (word,) in log_probs else "<unk>" for word in words), "</s>"]:
+        total += conditional(history[max(len(history) - order + 1, 0) :], word)
+        history += (word,)
+    return total

@@ -11,6 +11,7 @@ from lmgen.errors import ConfigError, ModelError
 from lmgen.models.model_file import load_model, save_model
 from lmgen.models.ngram.arpa import read_arpa, write_arpa
 from lmgen.tokenizers.characters import CharacterTokenizer
+from lmgen.tokenizers.reading import ReadingTokenizer
 from lmgen.tokenizers.words import WordTokenizer
 from tests.models.ngram.arpa_files import SMALL, assert_same, fitted, log10, written
 
@@ -81,6 +82,8 @@ def test_the_reference_of_kenlm_is_read_and_our_own_model_written_the_same(tmp_p
         lambda text: text.replace("\n\n", "\n\n\n \n"),
         lambda text: text.replace("-0.5\ta b", "\n-0.5\ta b"),
         lambda text: text.replace("<unk>", "<UNK>"),
+        lambda text: text.replace("<s>", "<S>"),
+        lambda text: text.replace("<unk>", "<UNK>").replace("<s>", "<S>").replace("</s>", "</S>"),
         lambda text: text.removesuffix("\n"),
         lambda text: text + "\n\n",
     ],
@@ -175,23 +178,115 @@ def test_ngrams_that_cannot_be_asked_for_are_left_out(tmp_path: Path) -> None:
     assert note.startswith("1 2-grams that no text asks for")
 
 
-def test_words_with_other_white_space_are_escaped(tmp_path: Path) -> None:
-    model, tokenizer = read_arpa(written(tmp_path, SMALL.replace("b", "x\u3000y")))
+def test_marks_in_capitals_are_the_marks_of_a_text_too(tmp_path: Path) -> None:
+    capitals = SMALL.replace("<unk>", "<UNK>").replace("<s>", "<S>").replace("</s>", "</S>")
+    model, tokenizer = read_arpa(written(tmp_path, capitals))
+    text = "<S> a <UNK> zebra </S>\n"
+    ids = tokenizer.encode(text)
+
+    expected = log10(model, tokenizer, "a zebra zebra\n")
+    assert log10(model, tokenizer, text) == log10(model, tokenizer, text.lower()) == expected
+    assert tokenizer.unknown_among(text, ids).tolist() == [False, False, True, False]
+    write_arpa(tmp_path / "again.arpa", model, tokenizer)
+    again, its_tokenizer = read_arpa(tmp_path / "again.arpa")
+    assert its_tokenizer.to_json() == tokenizer.to_json()
+    assert_same(model, again)
+
+
+def test_capitals_beside_the_marks_are_words(tmp_path: Path) -> None:
+    _, tokenizer = read_arpa(written(tmp_path, SMALL.replace("b", "<S>")))
 
     assert isinstance(tokenizer, WordTokenizer)
-    assert tokenizer.words == ["a", r"x\u3000y"]
+    assert tokenizer.words == ["a", "<S>"]
+
+
+@pytest.mark.parametrize("word", ["x\u3000y", "\xa0", "x\u2028", "\x85x", "x\x1fy", "<eos>"])
+def test_words_are_separated_by_ascii_white_space_alone(word: str, tmp_path: Path) -> None:
+    model, tokenizer = read_arpa(written(tmp_path, SMALL.replace("b", word)))
+    expected, letters = read_arpa(written(tmp_path, SMALL, "letters.arpa"))
+
+    assert isinstance(tokenizer, WordTokenizer)
+    assert tokenizer.words == ["a", word]
+    text = f"a\t{word}\x0b {word}\r\nzebra {word}\n"
+    assert log10(model, tokenizer, text) == log10(expected, letters, "a b b\nzebra b\n")
     save_model(tmp_path / "model.safetensors", model, tokenizer)
-    assert_same(model, load_model(tmp_path / "model.safetensors").model)  # type: ignore[arg-type]
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert_same(model, loaded.model)  # type: ignore[arg-type]
+    assert loaded.tokenizer.to_json() == tokenizer.to_json()
+    write_arpa(tmp_path / "again.arpa", model, tokenizer)
+    again, its_tokenizer = read_arpa(tmp_path / "again.arpa")
+    assert its_tokenizer.to_json() == tokenizer.to_json()
+    assert_same(model, again)
 
 
 def test_characters_of_another_program_are_read_as_characters(tmp_path: Path) -> None:
     text = SMALL.replace("b", "▁")
     model, tokenizer = read_arpa(written(tmp_path, text), "char")
 
-    assert isinstance(tokenizer, CharacterTokenizer)
-    assert tokenizer.characters == " a"
-    assert model.sentence_end is None
+    assert isinstance(tokenizer, ReadingTokenizer)
+    assert isinstance(tokenizer.inner, CharacterTokenizer)
+    assert tokenizer.inner.characters == "\n a"
+    assert (tokenizer.unit, model.sentence_end) == ("line", 1)
+    assert log10(model, tokenizer, "a \n") == pytest.approx([-0.25, -0.0625, -0.03125 - 0.125])
+    assert model.notes == ()
+
+
+@pytest.mark.parametrize("blank", ["|", "_", "<space>", "<SPACE>", "▁", "␣"])
+@pytest.mark.parametrize("asked", ["char", None])
+def test_the_blank_of_a_character_model_is_found(blank: str, asked: str | None, tmp_path: Path) -> None:
+    model, tokenizer = read_arpa(written(tmp_path, SMALL.replace("b", blank)), asked)
+
+    assert tokenizer.name == "char"
+    assert log10(model, tokenizer, "a \n ") == pytest.approx([-0.25, -0.0625, -0.03125 - 0.125, -0.5 - 1])
+    assert len(model.notes) == (asked is None or blank != "▁")
+    text = f"a{blank[:1]}"
+    assert tokenizer.unknown_among(text, tokenizer.encode(text)).tolist() == [False, True]
+    write_arpa(tmp_path / "again.arpa", model, tokenizer)
+    again, its_tokenizer = read_arpa(tmp_path / "again.arpa")
+    assert its_tokenizer.to_json() == tokenizer.to_json()
+    assert_same(model, again)
+
+
+def test_a_blank_may_be_named(tmp_path: Path) -> None:
+    model, tokenizer = read_arpa(written(tmp_path, SMALL), blank="b")
+
     assert log10(model, tokenizer, "a ") == pytest.approx([-0.25, -0.0625])
+    assert tokenizer.encode("b").tolist() == [0]
+    with pytest.raises(ConfigError, match="--blank is '#', but the file has no such word"):
+        read_arpa(tmp_path / "model.arpa", blank="#")
+    with pytest.raises(ConfigError, match="--blank is for models of characters"):
+        read_arpa(tmp_path / "model.arpa", "word", "b")
+
+
+@pytest.mark.parametrize("changed", [SMALL, SMALL.replace("-1\tb", "-6\tb").replace("b", "|")])
+def test_words_of_one_letter_are_words_where_no_blank_is_clear(changed: str, tmp_path: Path) -> None:
+    path = written(tmp_path, changed)
+
+    assert read_arpa(path)[1].name == "word"
+    model, tokenizer = read_arpa(path, "char")
+    assert tokenizer.name == "char"
+    assert model.notes == ("no word is clearly the blank, which is unknown then; --blank says which one is",)
+
+
+def test_names_in_brackets_are_no_characters(tmp_path: Path) -> None:
+    plain = SMALL.replace("b", "|")
+    text = plain.replace("-1.5\t<unk>", "-2\t<noise>\t-0.5\n-1.5\t<unk>")
+    text = text.replace("-0.375\ta a", "-0.375\t<noise> a\t0\n-0.375\ta a")
+    text = text.replace("ngram 1=5", "ngram 1=6").replace("ngram 2=4", "ngram 2=5")
+    model, tokenizer = read_arpa(written(tmp_path, text))
+    expected, _ = read_arpa(written(tmp_path, plain))
+
+    assert tokenizer.name == "char"
+    assert_same(model, expected)
+    assert "<noise>: no character, so no text has it, and it is left out" in model.notes
+
+
+def test_a_character_model_with_line_ends_in_it_is_one_of_documents(tmp_path: Path) -> None:
+    model, tokenizer = read_arpa(written(tmp_path, SMALL.replace("b", r"\n")), "char")
+
+    assert isinstance(tokenizer, CharacterTokenizer)
+    assert model.sentence_end is None
+    assert log10(model, tokenizer, "a\n") == pytest.approx([-0.25, -0.0625])
 
 
 def test_words_are_not_characters(tmp_path: Path) -> None:

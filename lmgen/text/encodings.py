@@ -45,14 +45,22 @@ def known_encoding(name: str) -> str:
     Raises:
         ConfigError: there is no such encoding, or it is not one of text; the message suggests similar ones.
     """
+    if _is_text_encoding(name):
+        return UTF_8 if codecs.lookup(name).name == UTF_8 else name
+    known = {*aliases, *aliases.values()}
+    near = difflib.get_close_matches(name[:80].lower().replace("-", "_"), known, n=3)
+    like = next((each.replace("_", "-") for each in near if _is_text_encoding(each)), None)
+    guess = f"did you mean {like}?" if like else "use one such as utf-8 or cp1252"
+    raise ConfigError(f"there is no character encoding {name[:80]!r}; {guess}")
+
+
+def _is_text_encoding(name: str) -> bool:
     try:
         "a".encode(name)  # fails for those that are not of text, such as base64
-        return UTF_8 if codecs.lookup(name).name == UTF_8 else name
+        codecs.getincrementaldecoder(name)
     except (LookupError, ValueError):
-        spelled = name.lower().replace("-", "_")
-        near = difflib.get_close_matches(spelled, {*aliases, *aliases.values()}, n=1)
-        guess = f"did you mean {near[0].replace('_', '-')}?" if near else "use one such as utf-8 or cp1252"
-    raise ConfigError(f"there is no character encoding {name[:80]!r}; {guess}")
+        return False
+    return True
 
 
 def marked_encoding(head: bytes) -> tuple[str, int] | None:
@@ -101,12 +109,13 @@ def decoded(
         try:
             text = decoder.decode(block, final=not (block or fragment))
             problem = None
-        except UnicodeError as error:
+        except UnicodeDecodeError as error:
             decoder.setstate(state)
-            place = error.start if isinstance(error, UnicodeDecodeError) else 0
-            text = decoder.decode(block[: max(place - len(state[0]), 0)])
-            byte = error.object[place] if isinstance(error, UnicodeDecodeError) else 0
-            problem = f"is not {encoding.upper()} text (byte 0x{byte:02x} at offset {begin + place})"
+            text = decoder.decode(block[: max(error.start - len(state[0]), 0)])
+            place = f"byte 0x{error.object[error.start]:02x} at offset {begin + error.start}"
+            problem = f"is not {encoding.upper()} text ({place})"
+        except UnicodeError as error:  # UTF-16 without a mark, and rare encodings
+            text, problem = "", f"is not {encoding.upper()} text ({error})"
         if errors == "strict" and "\0" in text:
             text = text[: text.index("\0")]
             where = f" at offset {begin + len(text.encode())}" if encoding == UTF_8 else ""

@@ -131,7 +131,7 @@ def advice(head: bytes, sample: bytes, encoding: str = "utf-8") -> str:
     wide = _wide_encoding(sample) or (_wide_encoding_of_ideographs(sample) if _is_binary(sample) else None)
     if wide is None and _is_binary(sample):
         return _BINARY
-    if encoding != "utf-8" and _share_of_utf8(sample) == 1:
+    if wide is None and encoding != "utf-8" and _share_of_utf8(sample) == 1:
         return "it is UTF-8: give --encoding utf-8"
     if wide is None and encoding == "utf-8" and _share_of_utf8(sample) > 0.7:
         return _NULS if b"\0" in sample else _DAMAGED

@@ -103,6 +103,13 @@ class TestOtherEncodings:
     def test_what_is_utf8_after_all_is_recognised(self) -> None:
         assert advice("Für fünf 日本\n".encode(), "euc_jp") == "it is UTF-8: give --encoding utf-8"
 
+    def test_utf16_needs_its_byte_order(self) -> None:
+        assert (
+            advice("one\n".encode("utf-16-be"), "utf-16")
+            .partition("give ")[2]
+            .startswith("--encoding utf-16-be, or")
+        )
+
     def test_half_a_character_never_gets_in(self) -> None:
         """It would stand for the end of a record."""
         with pytest.raises(NotTextError, match="has a lone surrogate in it"):
@@ -117,7 +124,8 @@ class TestOtherEncodings:
         [
             ("cp1253x", "did you mean cp1253"),
             ("latin-one", "did you mean latin"),
-            ("base64", "use one such as|did you mean"),
+            ("base64", "use one such as utf-8 or cp1252"),
+            ("rot13", "use one such as utf-8 or cp1252|did you mean"),
             ("", "use one such as utf-8 or cp1252"),
             ("a\0b", "use one such as utf-8 or cp1252"),
             ("x" * 5000, "use one such as utf-8 or cp1252"),

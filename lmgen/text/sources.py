@@ -37,6 +37,9 @@ _PAGES = (".html", ".htm", ".xhtml")
 
 _WORD = ".docx"
 
+_HIDDEN = (".", "~$")
+"""How the names of files and folders begin that are left out: hidden ones, and locks of Word."""
+
 _HEAD_BYTES = 4
 """Length of the longest byte order mark."""
 
@@ -229,7 +232,7 @@ def files_below(folder: Path, exclude: Callable[[str], bool] = lambda _: False) 
     """
 
     def wanted(name: str) -> bool:
-        return not (name.startswith(".") or exclude(name))
+        return not (name.startswith(_HIDDEN) or exclude(name))
 
     found = []
     for parent, folders, files in os.walk(folder, onerror=_raise_unlistable):
@@ -301,7 +304,7 @@ def _members(path: Path) -> list[_File]:
     return [
         _File(f"{path}:{member}", partial(archive.blocks, name))
         for member, name in sorted(members, key=lambda each: natural_order(each[0]))
-        if not any(part.startswith(".") for part in member.parts)
+        if not any(part.startswith(_HIDDEN) for part in member.parts)
     ]
 
 

@@ -183,6 +183,7 @@ class TestFolders:
             "d.txt.gz": gzip.compress(b"four\n"),
             ".hidden": b"hidden",
             ".git/config": b"hidden",
+            "~$letter.docx": b"hidden",
             "latin.txt": b"caf\xe9",
             "zeros": b"\0\0",
         }.items():

@@ -8,6 +8,11 @@ Train character, word and sub-word language models, evaluate them, and complete 
     print(model.sample("It was ", length=200, temperature=0.8))
     print(model.score("It was the best of times.").perplexity)
 
+Texts are files, folders and named corpora, or texts of the program itself:
+
+    lmgen.train("one fine day\n" * 20_000)       # a str with a line end in it is a text, any other a name
+    lmgen.train(texts=["emma", "olivia", "ava"])  # many texts, from a list or an iterator
+
 Functions import their modules when called, so that `import lmgen` is fast.
 """
 
@@ -17,14 +22,17 @@ from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, Numer
 
 TYPE_CHECKING = False  # type checkers treat it as True; importing `typing` for it would be slow
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from os import PathLike
     from pathlib import Path
     from typing import Any, Literal
 
     from lmgen.data.named_corpora import MadeCorpus
     from lmgen.models.network.recurrent import CellDescription
     from lmgen.runs.events import Event
+    from lmgen.runs.listing import RunListing
     from lmgen.text.corpora import Listing
+    from lmgen.text.sources import Text
     from lmgen.text_model import TextModel
     from lmgen.training.events import CostMeasured, RangeTest
 
@@ -41,6 +49,7 @@ __all__ = [
     "get_corpus",
     "list_cells",
     "list_corpora",
+    "list_runs",
     "load",
     "make_corpus",
     "read_arpa",
@@ -48,6 +57,37 @@ __all__ = [
     "resume",
     "train",
 ]
+
+ARGUMENTS = frozenset(
+    {
+        "texts",
+        "out",
+        "overwrite",
+        "from_model",
+        "on_event",
+        "should_stop",
+        "on_note",
+        "config",
+        "order",
+        "prune",
+    }
+    | {"stateful", "stateless"}
+)
+"""Arguments of the functions below that are no settings of a run, in case one is misspelt."""
+
+
+def list_runs(folder: str | Path = "checkpoints") -> list[RunListing]:
+    """
+    List the runs and model files of a folder, the newest first, without loading them.
+
+    Raises:
+        ModelError: there is no such folder.
+    """
+    from pathlib import Path
+
+    from lmgen.runs import listing
+
+    return listing.list_runs(Path(folder))
 
 
 def load(path: str | Path | None = None) -> TextModel:
@@ -63,7 +103,8 @@ def load(path: str | Path | None = None) -> TextModel:
 
 
 def fit_ngram(
-    *corpus: str | Path,
+    *corpus: str | PathLike[str] | Text,
+    texts: Iterable[str] | None = None,
     order: int = 5,
     out: str | Path = "ngram.safetensors",
     overwrite: bool = False,
@@ -75,7 +116,8 @@ def fit_ngram(
     It is fitted on the whole corpus, unless `valid` or `test` holds text out or the corpus has its own split.
 
     Args:
-        corpus: files, folders or corpus names; default: `python-docs`.
+        corpus: as in `train`.
+        texts: as in `train`.
         order: maximum n-gram length, in tokens.
         out: path of the model file.
         overwrite: replace an existing file.
@@ -88,11 +130,15 @@ def fit_ngram(
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.runs import ngram
     from lmgen.text_model import TextModel
 
-    ngram.fit_ngram(order=order, out=Path(out), overwrite=overwrite, **_settings(corpus, None, settings))
-    return TextModel.load(out)
+    with in_python_words():
+        given, opened = _given(corpus, texts, settings)
+        asked = {"corpus": [], "order": order, "out": Path(out), "overwrite": overwrite, **given}
+        ngram.fit_ngram(texts=opened, **asked)
+        return TextModel.load(out)
 
 
 def read_arpa(
@@ -124,11 +170,13 @@ def read_arpa(
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.runs.ngram import convert_arpa
     from lmgen.text_model import TextModel
 
-    convert_arpa(Path(path), Path(out), tokenizer=tokenizer, blank=blank, overwrite=overwrite)
-    return TextModel.load(out)
+    with in_python_words():
+        convert_arpa(Path(path), Path(out), tokenizer=tokenizer, blank=blank, overwrite=overwrite)
+        return TextModel.load(out)
 
 
 def list_corpora() -> list[Listing]:
@@ -186,6 +234,12 @@ def make_corpus(name: str, out: str | Path, *, characters: int = 1_000_000, seed
     """
     Write a synthetic corpus to a file; the result states the best possible score on it.
 
+    Args:
+        name: name of the corpus, `synthetic-markov` for one.
+        out: path of the file.
+        characters: its length.
+        seed: the same one gives the same text.
+
     Raises:
         CorpusError: the corpus is not synthetic.
         WriteError: the file cannot be written.
@@ -196,7 +250,8 @@ def make_corpus(name: str, out: str | Path, *, characters: int = 1_000_000, seed
 
 
 def train(
-    *corpus: str | Path,
+    *corpus: str | PathLike[str] | Text,
+    texts: Iterable[str] | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
     from_model: str | Path | None = None,
@@ -213,17 +268,23 @@ def train(
     main one do not receive Ctrl-C; use `should_stop` there.
 
     Args:
-        corpus: files, folders or corpus names; default: `python-docs`.
-        out: run folder; None: `checkpoints/CORPUS`.
+        corpus: texts, files, folders or corpus names, read one after another; default: `python-docs`. A str
+            with a line end in it is a text, any other str names a file, folder or corpus. A path object is
+            always a path.
+        texts: many texts, from a list or an iterator, after those of `corpus`. Each is a record with
+            `unit="record"`, else they follow one another, each ending in a line end. An iterator is copied
+            to a temporary file, so memory does not grow with it.
+        out: run folder; None: `checkpoints/CORPUS`, `checkpoints/texts` for a text of the program.
         overwrite: replace an existing run.
         from_model: model to fine-tune (`--from`).
-        on_event: callback for each event of `lmgen.runs.events`. If it raises, the run is saved before the
-            exception propagates.
+        on_event: callback for each event of `lmgen.runs.events`; `on_event=print` prints a line for each. If
+            it raises, the run is saved before the exception propagates.
         should_stop: callback after every update and during evaluations. If it returns True, the run is saved
             and its best model so far is returned.
         on_note: callback for the notes that `lmgen train` prints.
         settings: flags of `lmgen train --help` as keywords: `minutes=5, hidden_size=512, preset="good",
-            config="run/config.toml"`. None resets an optional setting.
+            config="run/config.toml"`. None resets an optional setting. `valid` and `test` are a fraction, a
+            path, a text, or a list or iterator of texts.
 
     Raises:
         ConfigError: a setting is unknown or out of range.
@@ -234,18 +295,23 @@ def train(
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.runs import run
     from lmgen.runs.config_file import configured
     from lmgen.runs.interruption import run_to_end
     from lmgen.text_model import TextModel
 
-    config = configured(_settings(corpus, from_model, settings), "lmgen.train")
     folder = None if out is None else Path(out)
+    with in_python_words():
+        given, opened = _given(corpus, texts, {**settings, "from": from_model})
+        config = configured(given, "lmgen.train", opened)
 
-    def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
-        return run.train(config, folder, overwrite=overwrite, should_stop=stop, on_note=on_note or _ignore)
+        def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
+            return run.train(
+                config, folder, overwrite=overwrite, should_stop=stop, on_note=on_note or _ignore
+            )
 
-    return TextModel.load(run_to_end(begin, on_event, should_stop))
+        return TextModel.load(run_to_end(begin, on_event, should_stop))
 
 
 def resume(
@@ -275,35 +341,52 @@ def resume(
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.data.run_folder import newest_begun
     from lmgen.runs import run
     from lmgen.runs.interruption import run_to_end
     from lmgen.text_model import TextModel
 
-    path = newest_begun().folder if folder is None else Path(folder)
-    changes = _settings((), None, settings)
+    with in_python_words():
+        path = newest_begun().folder if folder is None else Path(folder)
+        changes, opened = _given((), settings.pop("texts", None), settings)
+        if opened:
+            raise ConfigError(
+                "a run is resumed with the text that it has: `train(..., from_model=...)` takes another"
+            )
 
-    def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
-        return run.resume(path, changes, should_stop=stop, on_note=on_note or _ignore)
+        def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
+            return run.resume(path, changes, should_stop=stop, on_note=on_note or _ignore)
 
-    return TextModel.load(run_to_end(begin, on_event, should_stop))
+        return TextModel.load(run_to_end(begin, on_event, should_stop))
 
 
-def estimate_cost(*corpus: str | Path, from_model: str | Path | None = None, **settings: Any) -> CostMeasured:
+def estimate_cost(
+    *corpus: str | PathLike[str] | Text,
+    texts: Iterable[str] | None = None,
+    from_model: str | Path | None = None,
+    **settings: Any,
+) -> CostMeasured:
     """
     Time a few updates, and estimate the parameters, memory and time of `train` with the same arguments.
 
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
     """
+    from lmgen.calls import in_python_words
     from lmgen.runs import trials
     from lmgen.runs.config_file import configured
 
-    return trials.estimate_cost(configured(_settings(corpus, from_model, settings), "lmgen.estimate_cost"))
+    with in_python_words():
+        given, opened = _given(corpus, texts, {**settings, "from": from_model})
+        return trials.estimate_cost(configured(given, "lmgen.estimate_cost", opened))
 
 
 def find_learning_rate(
-    *corpus: str | Path, from_model: str | Path | None = None, **settings: Any
+    *corpus: str | PathLike[str] | Text,
+    texts: Iterable[str] | None = None,
+    from_model: str | Path | None = None,
+    **settings: Any,
 ) -> RangeTest:
     """
     Run a learning rate range test, which returns the loss at increasing rates and a suggested rate.
@@ -313,25 +396,62 @@ def find_learning_rate(
     Raises:
         ConfigError, CorpusError, ModelError: as `train`.
     """
+    from lmgen.calls import in_python_words
     from lmgen.runs import trials
     from lmgen.runs.config_file import configured
 
-    config = configured(_settings(corpus, from_model, settings), "lmgen.find_learning_rate")
-    return trials.find_learning_rate(config)
+    with in_python_words():
+        given, opened = _given(corpus, texts, {**settings, "from": from_model})
+        return trials.find_learning_rate(configured(given, "lmgen.find_learning_rate", opened))
 
 
-def _settings(
-    corpus: tuple[str | Path, ...], from_model: str | Path | None, settings: dict[str, Any]
-) -> dict[str, Any]:
-    """Merge all arguments into one mapping by flag name, with paths as strings."""
+def _given(
+    corpus: tuple[Any, ...], texts: Any, settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Text]]:
+    """
+    Sort arguments into settings, by the names of the flags, and texts, by the names that stand for them.
+
+    Raises:
+        ConfigError, CorpusError: a setting is unknown; a text is something else, or empty.
+    """
     from os import PathLike, fspath
 
+    from lmgen.runs.config import setting_names, with_state
+    from lmgen.settings import refuse_unknown
+    from lmgen.text.given import opened, placeholder, texts_of
+
+    kept: dict[str, Text] = {}
+
+    def named(text: Text | str) -> str:
+        if isinstance(text, str):
+            return text
+        name = placeholder(len(kept) + 1)
+        kept[name] = text
+        return name
+
+    refuse_unknown(settings, setting_names() | ARGUMENTS, "", "see `lmgen train --help`")
     given = {
-        name: fspath(value) if isinstance(value, PathLike) else value for name, value in settings.items()
+        name: fspath(value) if isinstance(value, PathLike) else value
+        for name, value in with_state(settings).items()
     }
-    if corpus:
-        given["corpus"] = [str(name) for name in corpus]
-    return given if from_model is None else {**given, "from": str(from_model)}
+    if given.get("from") is None:
+        given.pop("from", None)
+    by_name = given.pop("corpus", ())
+    corpus = (*corpus, *(by_name if isinstance(by_name, list | tuple) else [by_name]))
+    names = [named(opened(text, "the corpus")) for text in corpus]
+    if texts is not None:
+        names.append(named(texts_of(texts, "texts")))
+    if names:
+        given["corpus"] = names
+    for part in {"valid", "test"} & given.keys():
+        value = settings[part]
+        if value is None or type(value) in (int, float):
+            continue
+        if isinstance(value, str | bytes | PathLike) or not hasattr(value, "__iter__"):
+            given[part] = named(opened(value, part))
+        else:
+            given[part] = named(texts_of(value, part))
+    return given, kept
 
 
 def _ignore(_note: str) -> None:

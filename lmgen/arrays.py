@@ -1,6 +1,7 @@
-"""Names of the types of numpy arrays."""
+"""Names of the types of numpy arrays, and a short form of values that hold arrays."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -20,3 +21,23 @@ Float64Array = npt.NDArray[np.float64]
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 """Arrays by name, as a model file holds them."""
+
+
+def in_short(value: Any) -> str:
+    """
+    A dataclass on one line, with the type and shape of an array in the place of its numbers.
+
+    `Batch(inputs=int64 (64, 32), targets=int64 (64, 32), weights=None)`
+    """
+    parts = (
+        f"{field.name}={_shape_or_repr(getattr(value, field.name))}" for field in fields(value) if field.repr
+    )
+    return f"{type(value).__name__}({', '.join(parts)})"
+
+
+def _shape_or_repr(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name!r}: {_shape_or_repr(each)}" for name, each in value.items()) + "}"
+    return repr(value)

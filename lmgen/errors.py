@@ -16,6 +16,9 @@ class LmgenError(Exception):
     exit_code = 1
     """Exit code of the `lmgen` command."""
 
+    at_the_shell: str | None = None
+    """The message with flags in the place of arguments, if the text names arguments as Python does."""
+
 
 class ConfigError(LmgenError):
     """Invalid settings; the message lists all problems at once."""

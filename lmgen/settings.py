@@ -7,7 +7,7 @@ A configuration is a frozen dataclass of `setting(...)` fields. Command-line fla
 
 import dataclasses
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +23,25 @@ LARGEST_COUNT = 10**12
 
 LONGEST_SHOWN = 80
 """Maximum length of a wrong value in an error message, in characters."""
+
+LONGEST_NAME = 255
+"""Characters that the name of a file may have on most systems."""
+
+MOST_NAMED = 5
+"""The most unknown names that an error lists."""
+
+ELSEWHERE = {
+    "lr": ["learning_rate"],
+    "bptt": ["window_length"],
+    "seq_len": ["window_length"],
+    "seq_length": ["window_length"],
+    "rnn_size": ["hidden_size"],
+    "max_tokens": ["length"],
+    "max_new_tokens": ["length"],
+    "temp": ["temperature"],
+    "n": ["order", "num"],
+}
+"""What other programs call settings that lmgen has by names spelled quite differently."""
 
 NONE = "none"
 """Spelling of None in files and flags, because TOML has no null; for a text, "none" is an ordinary value."""
@@ -107,16 +126,55 @@ def from_mapping(config: type[C], values: Mapping[str, Any], where: str) -> C:
     Raises:
         ConfigError: a name is unknown or a value is invalid; the message starts with `where`.
     """
-    known = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise ConfigError(
-            f"{where}: unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-        )
+    known = names_of(config)
+    refuse_unknown(values, known, where, f"known are {', '.join(sorted(known))}")
     try:
         return config(**{name: _without_none(config, name, value) for name, value in values.items()})
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def names_of(*configs: type) -> frozenset[str]:
+    """The names of the settings of some configurations."""
+    return frozenset(field.name for config in configs for field in dataclasses.fields(config))
+
+
+def refuse_unknown(
+    given: Iterable[str], known: Collection[str], where: str, advice: str = "", beside: Iterable[str] = ()
+) -> None:
+    """
+    Refuse names that no setting has.
+
+    Args:
+        given: names of settings.
+        known: the names that there are.
+        where: where they were given, for the message; empty if that is plain.
+        advice: what else the message says to do; where all names are like known ones, it need not say it.
+        beside: names that are no settings, but may be meant, too.
+
+    Raises:
+        ConfigError: some are unknown; of those it says which known ones are spelled alike.
+    """
+    unknown = sorted(set(given) - set(known))
+    if not unknown:
+        return
+    near = [_suggestion(name, [*known, *beside]) for name in unknown]
+    guesses = f" (did you mean {', '.join(filter(None, near))}?)" if any(near) else ""
+    advice = f"; {advice}" if advice and not all(near) else ""
+    listed = ", ".join(shown(name)[1:-1] for name in unknown[:MOST_NAMED])
+    more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+    raise ConfigError(f"{where}{': ' if where else ''}unknown settings {listed}{more}{guesses}{advice}")
+
+
+def _suggestion(name: str, known: Collection[str]) -> str | None:
+    """The known name that is spelled most like another, or that means what it means elsewhere."""
+    for meant in ELSEWHERE.get(name.lower(), ()):
+        if meant in known:
+            return meant
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower().replace("-", "_"), known, n=1)
+    return near[0] if near else None
 
 
 def to_mapping(config: Any, *, complete: bool = False) -> dict[str, Any]:
@@ -149,6 +207,15 @@ def shown(value: object) -> str:
     except (ValueError, RecursionError):  # Python does not print integers of more than 4,300 digits
         return f"too large a {type(value).__name__}"
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+
+
+def shown_path(name: object) -> str:
+    """
+    Name a path in an error message; a text in its place, which is long and has blanks, is cut in the middle.
+    """
+    path = str(name)
+    is_path = len(path) <= LONGEST_SHOWN or (len(path) <= LONGEST_NAME and not any(map(str.isspace, path)))
+    return path if is_path else f"{path[: LONGEST_SHOWN // 2]}...{path[-LONGEST_SHOWN // 2 :]}"
 
 
 def _make_floats(config: Any) -> None:

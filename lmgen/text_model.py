@@ -7,26 +7,35 @@ them only when it is called.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
+from lmgen.calls import python_call
 from lmgen.data.run_folder import RunFolder, find_model, run_of
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.files import refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model, save_model
+from lmgen.settings import names_of, refuse_unknown, shown
+from lmgen.text.config import ReadingConfig
 from lmgen.text.encodings import UTF_8
+from lmgen.text.given import opened as text_or_path
+from lmgen.text.given import refuse_surrogates, text_of
 from lmgen.text.sources import Text, open_text
+from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.reading import read_alike, read_text
 
 if TYPE_CHECKING:
     from lmgen.evaluation.comparison import Score, Unit
     from lmgen.evaluation.exporting import ExportedNgrams, ExportedWeights
     from lmgen.evaluation.mixing import FittedWeights
     from lmgen.evaluation.perplexity import LineScore, TextScore, TokenScore
+    from lmgen.evaluation.tables import Scores
     from lmgen.generation.completion import Completion
-    from lmgen.generation.next import NextToken
+    from lmgen.generation.next import Continuation, NextToken
     from lmgen.models.ngram.model import NgramModel
 
 
@@ -40,6 +49,8 @@ class Compared(TypedDict, total=False):
     exact: bool
     field: str | None
     encoding: str | None
+    newlines: str
+    normalize: str
     on_note: Callable[[str], None]
 
 
@@ -60,6 +71,12 @@ class TextModel:
 
     is_saved: bool = True
     """Whether `path` holds this model; a mixture made in memory has no file until `save` writes one."""
+
+    def __repr__(self) -> str:
+        """`<TextModel lstm 2 x 512, char, V = 65, checkpoints/book>`."""
+        where = (self.run.folder if self.run else self.path) if self.is_saved else "not saved"
+        V = self.tokenizer.vocabulary_size
+        return f"<TextModel {self.model}, {self.tokenizer.name}, V = {V}, {where}>"
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> "TextModel":
@@ -131,22 +148,57 @@ class TextModel:
         weights = weights_of(self.path, self.model, baseline).whole
         return replace(self, model=MixtureModel([self.model, baseline], weights), is_saved=False)
 
+    @overload
     def sample(
-        self, prompt: str = "", *, stop: Sequence[str] = (), echo: bool = True, **settings: Any
-    ) -> str:
+        self,
+        prompt: str = "",
+        *,
+        num: None = None,
+        stop: Sequence[str] = (),
+        echo: bool = True,
+        **settings: Any,
+    ) -> str: ...
+
+    @overload
+    def sample(
+        self, prompt: str = "", *, num: int, stop: Sequence[str] = (), echo: bool = True, **settings: Any
+    ) -> list[str]: ...
+
+    @python_call
+    def sample(
+        self,
+        prompt: str = "",
+        *,
+        num: int | None = None,
+        stop: Sequence[str] = (),
+        echo: bool = True,
+        **settings: Any,
+    ) -> str | list[str]:
         """
         Complete a text: `model.sample("def ", length=200, temperature=0.8)`.
 
         Args:
             prompt: the text to complete; empty: from scratch.
+            num: give a list of so many completions, sampled side by side; None: one text.
             stop: end before any of these texts.
             echo: begin the result with the prompt.
             settings: `length`, `temperature`, `top_k`, `top_p`, `min_p`, `repetition_penalty`, `seed`, as in
                 generation/config.py.
-        """
-        [completion] = self.complete([prompt], stop=stop, **settings)
-        return prompt + completion.text if echo else completion.text
 
+        Raises:
+            ConfigError: a setting is unknown or out of range.
+        """
+        if not isinstance(prompt, str):
+            raise ConfigError(
+                f"prompt is {shown(prompt)}, but has to be a str; `complete` takes many prompts"
+            )
+        if num is not None and type(num) is not int:
+            raise ConfigError(f"num is {shown(num)}, but has to be a whole number")
+        completions = self.complete([prompt], num=1 if num is None else num, stop=stop, **settings)
+        texts = [prompt + each.text if echo else each.text for each in completions]
+        return texts[0] if num is None else texts
+
+    @python_call
     def complete(
         self,
         prompts: Iterable[str],
@@ -171,37 +223,111 @@ class TextModel:
         """
         from lmgen.generation.sampler import complete
 
-        config = SamplingConfig(**settings)
+        if isinstance(prompts, str):
+            raise ConfigError(f"prompts is {shown(prompts)}, but has to be a list or an iterator of texts")
+        config = _sampling(settings, "num", "lines", "first", "stop", "prompts", "echo", "prompt")
         return complete(
             self.model, self.tokenizer, prompts, config, num=num, lines=lines, stop=stop, first=first
         )
 
+    @python_call
     def stream(self, prompt: str = "", *, stop: Sequence[str] = (), **settings: Any) -> Iterator[str]:
         """Complete a text piece by piece, as it is generated; `length=0` never ends."""
         from lmgen.generation.sampler import stream
 
-        return stream(self.model, self.tokenizer, prompt, SamplingConfig(**settings), stop=stop)
+        config = _sampling(settings, "stop", "prompt")
+        return stream(self.model, self.tokenizer, prompt, config, stop=stop)
 
-    def next(self, text: str, top: int = 10) -> "list[NextToken]":
-        """P(v | text): the `top` likeliest next tokens, best first."""
-        from lmgen.generation.next import next_tokens
+    @overload
+    def next(self, text: str, top: int = 10) -> "list[NextToken]": ...
 
-        return next_tokens(self.model, self.tokenizer, text, top)
+    @overload
+    def next(self, text: str, *, of: Iterable[str], relative: bool = False) -> "list[Continuation]": ...
 
-    def score(self, text: str, *, exact: bool = False) -> "TextScore":
+    @python_call
+    def next(
+        self, text: str, top: int = 10, *, of: Iterable[str] | None = None, relative: bool = False
+    ) -> "list[NextToken] | list[Continuation]":
+        """
+        P(v | text): the `top` likeliest next tokens, best first, or given continuations of any length.
+
+            model.next("It was the ", of=["best of times", "worst of times"])
+
+        Args:
+            text: the text so far.
+            top: the number of tokens.
+            of: the texts whose probabilities to give instead, in this order. A blank is put before
+                one, unless there is white space already.
+            relative: divide their probabilities by the sum.
+
+        Raises:
+            ConfigError: `of` is a bare str, or a continuation is empty.
+        """
+        from lmgen.generation.next import continuations, next_tokens
+
+        if of is None:
+            return next_tokens(self.model, self.tokenizer, text, top)
+        return continuations(self.model, self.tokenizer, text, of, relative=relative)
+
+    @overload  # a str is an iterable of str, but a text
+    def score(  # type: ignore[overload-overlap]
+        self, text: str, *, by: Literal["document"] = "document", exact: bool = False
+    ) -> "TextScore": ...
+
+    @overload
+    def score(
+        self, text: Iterable[str], *, by: Literal["document"] = "document", exact: bool = False
+    ) -> "Scores[TextScore]": ...
+
+    @overload
+    def score(
+        self, text: str | Iterable[str], *, by: Literal["line", "token"], exact: bool = False
+    ) -> "Scores[Any]": ...
+
+    @overload
+    def score(
+        self, text: str | Iterable[str], *, by: "Unit", exact: bool = False
+    ) -> "TextScore | Scores[Any]": ...
+
+    @python_call
+    def score(
+        self, text: str | Iterable[str], *, by: "Unit" = "document", exact: bool = False
+    ) -> "TextScore | Scores[Any]":
         """
         How well the model predicts a text: nats, perplexity, bits per character.
 
+            model.score("It was the best of times.").perplexity
+            [each.nats for each in model.score(["It was", "It is"])]
+            model.score("It was the best of times.", by="token")
+
         Args:
-            text: at least one token.
-            exact: read the text as one stream; otherwise a long text is read as parallel streams.
+            text: at least one token; or a list or an iterator of texts, each scored on its own.
+            by: what one score covers, as in `perplexity`.
+            exact: read a text as one stream; otherwise a long text is read as parallel streams.
+
+        Returns:
+            The score of one whole text; else a list: of the scores of all texts, or of their lines or tokens.
 
         Raises:
-            CorpusError: the text is empty.
+            ConfigError: it is no text, or `by` is something else.
+            CorpusError: a text is empty.
         """
-        from lmgen.evaluation.perplexity import score_text
+        from lmgen.evaluation.perplexity import score_text, score_texts
+        from lmgen.evaluation.tables import Scores
 
-        return score_text(self.model, self.tokenizer, [text], "text", exact=exact)
+        texts = [text] if isinstance(text, str) else _texts(text)
+        for number, each in enumerate(texts, 1):
+            if UNIT_END in each:
+                refuse_surrogates(each, f"the {_numbered(number, texts)}")
+        if by == "document":
+            read = [read_text(each, self.tokenizer.reading) for each in texts]
+            if isinstance(text, str):
+                return score_text(self.model, self.tokenizer, read, "text", exact=exact)
+            return Scores(score_texts(self.model, self.tokenizer, read, "text", exact=exact))
+        if not texts:
+            return Scores()
+        named = [text_of(each, _numbered(number, texts)) for number, each in enumerate(texts, 1)]
+        return Scores(self.perplexity(*named, by=by, exact=exact))
 
     @overload
     def perplexity(
@@ -223,6 +349,7 @@ class TextModel:
         self, *texts: str | Path | Text, by: "Unit", **compared: Unpack[Compared]
     ) -> "Iterator[Score]": ...
 
+    @python_call
     def perplexity(
         self,
         *texts: str | Path | Text,
@@ -234,6 +361,8 @@ class TextModel:
         exact: bool = False,
         field: str | None = None,
         encoding: str | None = None,
+        newlines: str = "keep",
+        normalize: str = "none",
         on_note: Callable[[str], None] = lambda _: None,
     ) -> "Iterator[Score]":
         """
@@ -245,7 +374,8 @@ class TextModel:
         Scores are yielded as the texts are read; memory does not grow with a text.
 
         Args:
-            texts: files, folders, `-` (standard input), or opened texts; none: the run's held-out text.
+            texts: files, folders, `-` (standard input), or texts: a str with a line end in it is a text, any
+                other a path. None: the run's held-out text.
             by: what one score covers: a `document`, a `line` (a text of its own) or a `token`.
             baseline: the run's n-gram baseline beside the model. None: if there is one, by document only.
             order: fit a baseline of this order on the run's training text instead.
@@ -256,6 +386,8 @@ class TextModel:
             field: the field that holds the text in JSON Lines, JSON, CSV and TSV; standard input is JSON
                 Lines if it is given.
             encoding: the character encoding of the texts; None: that of the model's training text.
+            newlines: `lf`: read the line ends `\\r\\n` and `\\r` of the texts as `\\n`.
+            normalize: bring the texts into the normal form `nfc` or `nfkc` first.
             on_note: called with what a reader of the scores should know, a sentence each.
 
         Raises:
@@ -265,7 +397,8 @@ class TextModel:
         """
         from lmgen.evaluation.comparison import Comparison
 
-        opened = self.texts(*texts, field=field, encoding=encoding, on_note=on_note)
+        reading = ReadingConfig(newlines=newlines, normalize=normalize)
+        opened = self.texts(*texts, field=field, encoding=encoding, reading=reading, on_note=on_note)
         comparison = Comparison(
             self.model,
             self.tokenizer,
@@ -285,18 +418,27 @@ class TextModel:
         *texts: str | Path | Text,
         field: str | None = None,
         encoding: str | None = None,
+        reading: ReadingConfig | None = None,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> list[Text]:
         """
         Open texts to be read once, decoded as the tokenizer needs it. Arguments are those of `perplexity`.
 
+        `reading` has the line ends and the normal form that are asked for; None: those of the texts.
+
         Raises:
             CorpusError: a text cannot be read; or none is given, and the model is in no run with a held-out
                 text.
         """
-        wanted = texts or [self._held_out(on_note)]
+        given = [
+            text_or_path(text, _numbered(number, texts), "give each as an argument of its own")
+            for number, text in enumerate(texts, 1)
+        ]
+        wanted = given or [str(self._held_out(on_note))]
         opened = [self._opened(text, field, encoding, on_note) for text in wanted]
-        names = [text.name if isinstance(text, Text) else str(text) for text in wanted]
+        if reading is not None:
+            opened = [read_alike(text, reading) for text in opened]
+        names = [text.name if isinstance(text, Text) else text for text in wanted]
         return [
             replace(text, name=name).in_units(self.tokenizer.unit)
             for text, name in zip(opened, names, strict=True)
@@ -317,7 +459,7 @@ class TextModel:
 
     def _opened(
         self,
-        text: str | Path | Text,
+        text: str | Text,
         field: str | None,
         encoding: str | None,
         on_note: Callable[[str], None],
@@ -326,7 +468,7 @@ class TextModel:
             return text
         encoding = encoding or self._usual_encoding(Path(text), on_note)
         errors = self.tokenizer.reading_errors
-        opened = open_text(str(text), field=field, errors=errors, encoding=encoding, once=True)
+        opened = open_text(text, field=field, errors=errors, encoding=encoding, once=True)
         for note in opened.notes:
             on_note(note)
         return opened
@@ -367,6 +509,7 @@ class TextModel:
         on_note: Callable[[str], None] = lambda _: None,
     ) -> "ExportedNgrams | ExportedWeights": ...
 
+    @python_call
     def export(
         self,
         path: str | Path,
@@ -383,8 +526,8 @@ class TextModel:
             path: the file to write. An ARPA file is compressed if its name ends in `.gz`; a network's file is
                 a model like any other.
             to: `arpa`; or 2 bytes for each weight (`float16`), or 1 (`int8`).
-            text: score the network before and after on the first 500,000 characters of this text. None: of
-                the run's held-out text, if there is one.
+            text: score the network before and after on the first 500,000 characters of this text, given as
+                in `perplexity`. None: of the run's held-out text, if there is one.
             overwrite: replace an existing file.
             on_note: called with what a reader of the scores should know, a sentence each.
 
@@ -409,7 +552,7 @@ class TextModel:
             return export_arpa(saved, self.path, out)
         if text is None and self.run is not None:
             text = self.run.held_out_text
-        opened = None if text is None else self._opened(text, None, None, on_note)
+        opened = None if text is None else self._opened(text_or_path(text, "text"), None, None, on_note)
         return export_weights(saved, self.path, out, to, opened, on_note)
 
     def tokenize(self, text: str) -> list[int]:
@@ -444,3 +587,38 @@ class TextModel:
             **self.model.describe(),
             "training": self.training,
         }
+
+
+def _sampling(settings: dict[str, Any], *arguments: str) -> SamplingConfig:
+    """
+    The settings of sampling.
+
+    Raises:
+        ConfigError: one is unknown; it may be meant for one of the other `arguments` of the call.
+    """
+    known = names_of(SamplingConfig)
+    refuse_unknown(settings, known, "", f"known are {', '.join(sorted(known))}", arguments)
+    return SamplingConfig(**settings)
+
+
+def _texts(texts: Any) -> list[str]:
+    """
+    A list of texts to score.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if isinstance(texts, bytes | PathLike) or not isinstance(texts, Iterable):
+        raise ConfigError(
+            f"text is {shown(texts)}, but has to be a text or a list of texts; `perplexity` reads files"
+        )
+    listed = list(texts)
+    for number, text in enumerate(listed, 1):
+        if not isinstance(text, str):
+            raise ConfigError(f"text {number} is {shown(text)}, but has to be a str")
+    return listed
+
+
+def _numbered(number: int, texts: Sequence[object]) -> str:
+    """The name of one of several texts that have none."""
+    return "text" if len(texts) == 1 else f"text {number}"

@@ -13,6 +13,7 @@ ORDER = [
     "arrays",
     "files",
     "settings",
+    "calls",
     "text",
     "tokenizers",
     "data",

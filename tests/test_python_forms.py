@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lmgen
-from lmgen.cli import corpus, export, info, ngram, perplexity, sample, tokenize
+from lmgen.cli import corpus, export, info, ngram, perplexity, runs, sample, tokenize
 from lmgen.cli.next import next_
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.run_folder import RunFolder
@@ -54,6 +54,7 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
         [lmgen.fit_ngram, lmgen.read_arpa, fit_ngram, ReadingConfig, HeldOutConfig, TokenizerConfig],
         {"arpa": "path"},
     ),
+    (runs.runs, [lmgen.list_runs], {"folders": "folder"}),
     (corpus.list_, [lmgen.list_corpora], {}),
     (corpus.show, [lmgen.read_corpus], {}),
     (corpus.get, [lmgen.get_corpus], {}),
@@ -155,7 +156,7 @@ def test_a_score_comes_before_the_text_goes_on() -> None:
 def test_arguments_that_contradict_each_other_are_refused_before_anything_is_read() -> None:
     model = lmgen.load("run")
 
-    with pytest.raises(ConfigError, match="leave --order and --no-baseline out"):
+    with pytest.raises(ConfigError, match="leave order and baseline=False out"):
         model.perplexity("one.txt", mix=True, baseline=False)
     with pytest.raises(CorpusError, match=r"cannot read gone\.txt"):
         model.perplexity("gone.txt")
@@ -192,7 +193,7 @@ def test_an_arpa_file_goes_out_and_comes_back() -> None:
         ModelError, match=r"\(rnn\) has no n-grams to write to an ARPA file; its n-gram baseline is"
     ):
         lmgen.load("run").export("other.arpa", to="arpa")
-    with pytest.raises(ConfigError, match="--text goes with --to float16 or int8"):
+    with pytest.raises(ConfigError, match="text goes with to float16 or int8"):
         ngrams.export("other.arpa", to="arpa", text="one.txt")
 
 

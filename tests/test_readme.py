@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.process import ENVIRONMENT, run_command
+from tests.tokenizers.sentencepiece_models import model
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -40,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = "".join(LINES)
     for name in ("book.txt", "other.txt", "letters.txt", "yesterday.log", "today.log", "web.txt"):
         (folder / name).write_text(text)
+    (folder / "pieces.model").write_bytes(model("as-llama"))
     (folder / "names.txt").write_text("emma\nolivia\nava\nisabella\nsophia\n" * 40)
     recipes = [json.dumps({"text": f"Soup {n}\n\n{n} onions\nsalt"}) + "\n" for n in range(60)]
     (folder / "recipes.jsonl").write_text("".join(recipes))
@@ -77,8 +79,8 @@ def test_a_command_of_the_readme_works(command: str, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_python_of_the_readme_works(folder: Path) -> None:
-    [program] = blocks("python")
-    (folder / "program.py").write_text(program.replace("minutes=1", "steps=20"))
+    program = "\n".join(blocks("python"))
+    (folder / "program.py").write_text(re.sub(r"minutes=\w+", "steps=20", program))
     result = run(f"{sys.executable} program.py", folder)
 
     assert result.returncode == 0, result.stderr

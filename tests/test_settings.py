@@ -66,10 +66,12 @@ def test_a_whole_number_will_do_for_a_share() -> None:
 
 
 def test_files_name_unknown_settings() -> None:
-    with pytest.raises(
-        ConfigError, match=r"run\.toml: unknown settings sise; known are loud, name, rate, share, size"
-    ):
+    with pytest.raises(ConfigError, match=r"run\.toml: unknown settings sise \(did you mean size\?\)$"):
         from_mapping(Example, {"sise": 3}, "run.toml")
+    with pytest.raises(
+        ConfigError, match=r"run\.toml: unknown settings x; known are loud, name, rate, share, size$"
+    ):
+        from_mapping(Example, {"x": 3}, "run.toml")
 
 
 def test_what_is_absent_is_left_out_of_files() -> None:

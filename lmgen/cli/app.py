@@ -45,6 +45,10 @@ COMMANDS = {
         "info:info",
         "Show what a model is: tokenizer, sizes, trainable parameters layer by layer, training.",
     ),
+    "runs": (
+        "runs:runs",
+        "List runs with corpus, size, steps, loss and age, the newest first; or say how two runs differ.",
+    ),
     "corpus": (
         "corpus:corpus",
         "Named corpora: where they come from, their licence, size and split.",

@@ -215,8 +215,7 @@ def _baseline(fitted: BaselineFitted) -> list[str]:
 
 
 def _start_line(started: Started) -> str:
-    network = started.config.network
-    shape = f"{network.cell} {network.layers} x {network.hidden_size}, {started.parameters:,} parameters"
+    shape = f"{started.config.network.in_short}, {started.parameters:,} parameters"
     goes_on = f", going on from step {started.resumed_step:,}" if started.resumed_step else ""
     return f"network   {shape}, on {started.device}, in {started.folder}{goes_on}"
 

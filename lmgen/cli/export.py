@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
+from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, file_name, open_model
 from lmgen.cli.output import print_result, visible
 from lmgen.cli.report import note, reported_errors
 from lmgen.files import refuse_existing
@@ -50,7 +50,7 @@ def export(
     with reported_errors():
         refuse_existing(out, overwrite=overwrite)
         opened = open_model(model)
-        exported = opened.export(out, to=to, text=text, overwrite=overwrite, on_note=note)
+        exported = opened.export(out, to=to, text=text and file_name(text), overwrite=overwrite, on_note=note)
         result = exported.to_json()
         if to != "arpa" and "text" not in result:
             note("to see what the smaller weights cost, name a text: --text FILE")

@@ -72,7 +72,10 @@ class LiveDisplay:
         """Sample from the model that was saved; the next refresh draws the sample."""
         from lmgen.text_model import TextModel
 
-        self._sample = TextModel.load(saved.path).sample(length=SAMPLE_LENGTH, temperature=0.7, seed=0)
+        model = TextModel.load(saved.path)
+        count = 1 if model.tokenizer.end is None else SAMPLE_LINES  # units end by themselves
+        samples = model.complete([""], num=count, length=SAMPLE_LENGTH, temperature=0.7, seed=0)
+        self._sample = "\n".join(completion.text for completion in samples)
 
     def _live_part(self) -> RenderableType:
         stepped = self._stepped

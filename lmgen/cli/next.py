@@ -1,5 +1,6 @@
-"""`lmgen next`: list the most likely next tokens after a text."""
+"""`lmgen next`: list the most likely next tokens after a text, or the probabilities of continuations."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,14 +9,22 @@ import typer
 from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, is_model, open_model
 from lmgen.cli.output import TextOutput, json_line
-from lmgen.cli.prompts import note_unknown, read_prompt
+from lmgen.cli.prompts import BYTE_ORDER_MARK, note_unknown, read_prompt
 from lmgen.errors import ConfigError
+from lmgen.tokenizers.pieces import escape
 
 if TYPE_CHECKING:
-    from lmgen.generation.next import NextToken
+    from lmgen.generation.next import Continuation, NextToken
     from lmgen.tokenizers.base import Tokenizer
 
-HEADINGS = ("token", "probability", "log10")
+HEADINGS = ("probability", "log10")
+
+HIDDEN = str.maketrans("\n\r", "\ud801\ud802")
+SHOWN = {new: old for old, new in HIDDEN.items()}
+"""Line ends as lone surrogates, which no argument has: a CSV reader takes them for ends of rows."""
+
+LISTED = 10
+"""How many tokens are listed if --top is not given."""
 
 
 def next_(
@@ -28,24 +37,73 @@ def next_(
             autocompletion=completion.models,
         ),
     ],
-    top: Annotated[int, typer.Option(help="How many tokens to list.", min=1)] = 10,
+    top: Annotated[
+        int | None, typer.Option(help=f"How many tokens to list ({LISTED}).", min=1, show_default=False)
+    ] = None,
+    of: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT,TEXT,...",
+            help="Only these continuations, each of any length; may be repeated. "
+            "One with a comma is put in double quotes: 'one,\"two, three\"'.",
+            show_default=False,
+        ),
+    ] = None,
+    relative: Annotated[
+        bool, typer.Option("--relative", help="Divide the probabilities of --of by their sum.")
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     r"""
     List the tokens likeliest to come next after a text, P(v | w1 ... wk), best first.
 
+    With --of, the probabilities that the text goes on with each of the given continuations, in their order. A
+    blank is put before a continuation, unless it begins with white space or the text ends in it.
+
     In the table a blank is written as ▁, a line end as \n and so on.
 
     lmgen next checkpoints/demo "To be or not to"
+
+    lmgen next checkpoints/demo "To be or not to" --of be,see,"have been"
     """
     with report.reported_errors():
         model, text = _model_and_text(arguments)
+        text = text.removeprefix(BYTE_ORDER_MARK)
+        wanted = _continuations(of or [])
+        if wanted and top is not None:
+            raise ConfigError("--top lists the likeliest tokens and --of given ones; leave one of them out")
+        if relative and not wanted:
+            raise ConfigError("--relative goes with --of; leave it out, or name continuations")
         opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
-        note_unknown(opened.tokenizer, text)
-        tokens = opened.next(text, top)
+        note_unknown(opened, text, *wanted, finished=bool(wanted))
+        if wanted:
+            found: Sequence[NextToken | Continuation] = opened.next(text, of=wanted, relative=relative)
+            rows = ["continuation", *map(escape, wanted)]
+        else:
+            found = tokens = opened.next(text, LISTED if top is None else top)
+            rows = ["token", *(_shown(opened.tokenizer, token) for token in tokens)]
         with TextOutput() as output:
-            output.write(_json(text, tokens) if json else _table(opened.tokenizer, tokens))
+            output.write(_json(text, found) if json else _table(rows, found))
+
+
+def _continuations(of: list[str]) -> list[str]:
+    """The continuations in the values of --of, each a line of CSV."""
+    import csv
+
+    found: list[str] = []
+    for value in of:
+        try:
+            [row] = csv.reader([value.translate(HIDDEN) or ","], strict=True)
+        except csv.Error as error:
+            raise ConfigError(
+                f"--of {value!r} cannot be read as comma-separated texts ({error}); put a text with a comma "
+                "or a leading double quote in double quotes, and write each double quote in it twice"
+            ) from error
+        if not all(row):
+            raise ConfigError(f"--of {value!r} has a continuation of no characters; leave it out")
+        found += (text.translate(SHOWN) for text in row)
+    return found
 
 
 def _model_and_text(arguments: list[str]) -> tuple[Path | None, str]:
@@ -61,19 +119,25 @@ def _model_and_text(arguments: list[str]) -> tuple[Path | None, str]:
     return Path(models[0]) if models else None, read_prompt("-") if text == "-" else text
 
 
-def _json(text: str, tokens: "list[NextToken]") -> str:
+def _json(text: str, found: "Sequence[NextToken | Continuation]") -> str:
     """Format the result as one JSON object, with tokens unescaped."""
     from dataclasses import asdict
 
-    return json_line({"text": text, "next": [asdict(token) for token in tokens]})
+    return json_line({"text": text, "next": [asdict(each) for each in found]})
 
 
-def _table(tokenizer: "Tokenizer", tokens: "list[NextToken]") -> str:
-    """Format the result as a table with a line per token."""
-    names = [tokenizer.escaped_piece(token.token_id) for token in tokens]
-    width = max(map(len, [HEADINGS[0], *names]))
+def _shown(tokenizer: "Tokenizer", token: "NextToken") -> str:
+    """The spelling of a token, or of what comes of it after the text, without white space."""
+    whole = token.token == tokenizer.piece(token.token_id)
+    return tokenizer.escaped_piece(token.token_id) if whole else escape(token.token)
+
+
+def _table(names: list[str], found: "Sequence[NextToken | Continuation]") -> str:
+    """Format the result as a table with a line for each; the first of the names heads their column."""
+    width = max(map(len, names))
+    heading, *rest = names
     rows = [
-        f"{name:<{width}}  {token.probability:11.4g}  {token.log10:8.4f}\n"
-        for name, token in zip(names, tokens, strict=True)
+        f"{name:<{width}}  {each.probability:11.4g}  {each.log10:8.4f}\n"
+        for name, each in zip(rest, found, strict=True)
     ]
-    return f"{HEADINGS[0]:<{width}}  {HEADINGS[1]:>11}  {HEADINGS[2]:>8}\n" + "".join(rows)
+    return f"{heading:<{width}}  {HEADINGS[0]:>11}  {HEADINGS[1]:>8}\n" + "".join(rows)

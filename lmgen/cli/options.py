@@ -47,6 +47,13 @@ QuietOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
+def file_name(name: str) -> str | Path:
+    """A name as it is given at the shell, where it is never a text itself, even with a line end in it."""
+    from lmgen.text.given import is_text
+
+    return Path(name) if is_text(name) else name
+
+
 def open_model(path: Path | None, *, threads: bool = True, for_texts: str | None = None) -> "TextModel":
     """
     Open the MODEL argument of a command; for the newest run, print its name on stderr.

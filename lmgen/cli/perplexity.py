@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lmgen.cli import completion, report
-from lmgen.cli.options import JsonOption, QuietOption, exists, is_model, open_model
+from lmgen.cli.options import JsonOption, QuietOption, exists, file_name, is_model, open_model
 from lmgen.cli.output import flushing, visible
 from lmgen.cli.scores import Unit, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError, ModelError
+from lmgen.text.config import ReadingConfig
 
 if TYPE_CHECKING:
     from lmgen.text.sources import Text
@@ -93,6 +94,14 @@ def perplexity(
             show_default=False,
         ),
     ] = None,
+    newlines: Annotated[
+        Literal["keep", "lf"],
+        typer.Option(help=r"lf: read the line ends \r\n and \r of the texts as \n.", show_default=False),
+    ] = "keep",
+    normalize: Annotated[
+        Literal["none", "nfc", "nfkc"],
+        typer.Option(help="Bring the texts into a Unicode normal form first.", show_default=False),
+    ] = "none",
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """
@@ -106,8 +115,18 @@ def perplexity(
         output = _chosen_format(output_format, json)
         path, names = _model_and_texts([] if model is None else [model, *(texts or [])])
         opened = open_model(path)
+        reading = ReadingConfig(newlines=newlines, normalize=normalize)
         scores = opened.perplexity(
-            *map(_flushing, opened.texts(*names, field=field, encoding=encoding, on_note=report.note)),
+            *map(
+                _flushing,
+                opened.texts(
+                    *map(file_name, names),
+                    field=field,
+                    encoding=encoding,
+                    reading=reading,
+                    on_note=report.note,
+                ),
+            ),
             by=by,
             baseline=baseline,
             order=order,

@@ -1,4 +1,4 @@
-"""Read prompts from an argument, a file or a pipe, and print notes about unknown tokens in them."""
+"""Read prompts from an argument, a file or a pipe, and say what a model does not know in them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from lmgen.cli.output import flushing
 from lmgen.errors import CorpusError
 
 if TYPE_CHECKING:
-    from lmgen.tokenizers.base import Tokenizer
+    from lmgen.text_model import TextModel
 
 UNKNOWN_NAMED = 10
 """Maximum number of unknown characters or words that a note lists; it counts the others."""
@@ -22,13 +22,16 @@ UNKNOWN_SHOWN = 60
 LONGEST_PROMPT = 100_000_000
 """Maximum length in characters. A prompt is in memory as a whole, with up to 40 bytes per character."""
 
+BYTE_ORDER_MARK = "\ufeff"
+"""Some programs write it at the start of UTF-8 files; it is no part of the prompt."""
+
 _FINAL_LINE_END = re.compile(r"\r?\n\Z")
 
 
 def prompts(prompt: str | None, prompt_file: Path | None, *, lines: bool) -> Iterator[list[str]]:
     """Yield prompts in groups as they arrive; a single empty prompt if none is given."""
     if prompt_file is None and prompt != "-":
-        text = prompt or ""
+        text = (prompt or "").removeprefix(BYTE_ORDER_MARK)
         return _lines([text]) if lines and text else iter([[text]])
     name = str(prompt_file or "-")
     return _lines(_chunks(name)) if lines else iter([[read_prompt(name)]])
@@ -50,33 +53,56 @@ def read_prompt(name: str) -> str:
     return _FINAL_LINE_END.sub("", prompt.getvalue())
 
 
-def noting_unknown(tokenizer: "Tokenizer", groups: Iterable[list[str]]) -> Iterator[list[str]]:
-    """Pass groups of prompts through; print one note, for the first prompt with unknown tokens."""
+def noting_unknown(opened: "TextModel", groups: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Pass groups of prompts through; print one note, for the first prompt that does not fit the model."""
     noted = False
     for group in groups:
         for prompt in group:
-            noted = noted or note_unknown(tokenizer, prompt)
+            noted = noted or note_unknown(opened, prompt)
         yield group
 
 
-def note_unknown(tokenizer: "Tokenizer", prompt: str) -> bool:
-    """Print a note on unknown parts of a prompt; returns whether there are any."""
+def note_unknown(opened: "TextModel", prompt: str, *others: str, finished: bool = False) -> bool:
+    """
+    Print a note on a prompt with unknown parts, or in other line ends or letters than the model's text.
+
+    Args:
+        opened: the model.
+        prompt: the prompt.
+        others: texts that follow it.
+        finished: the last words are not completed.
+
+    Returns:
+        Whether there was something to say.
+    """
+    from lmgen.evaluation.fit import mended
     from lmgen.generation.prompts import unknown_parts
 
-    parts = unknown_parts(tokenizer, prompt)
+    found = (
+        part
+        for text in (prompt, *others)
+        for part in unknown_parts(opened.tokenizer, text, finished=finished)
+    )
+    parts = list(dict.fromkeys(found))
+    misfit = mended(opened.model, opened.tokenizer, prompt)
     if not parts:
-        return False
+        if misfit:
+            report.note(f"the prompt does not fit the model: {misfit.instead}")
+        return misfit is not None
     named = ", ".join(repr(part[:UNKNOWN_SHOWN]) for part in parts[:UNKNOWN_NAMED])
     more = f" and {len(parts) - UNKNOWN_NAMED} more" if len(parts) > UNKNOWN_NAMED else ""
-    report.note(f"the model never saw {named}{more} and reads it as unknown")
+    better = f"; {misfit.instead}" if misfit else ""
+    report.note(f"the model never saw {named}{more} and reads it as unknown{better}")
     return True
 
 
 def _chunks(name: str) -> Iterator[str]:
-    """Read a text as it arrives, flushing finished completions before waiting for more."""
+    """Read a text as it arrives, without a byte order mark; flush completions before waiting for more."""
     from lmgen.text.sources import source
 
-    return flushing(source(name, errors="surrogateescape", once=True).chunks())
+    chunks = filter(None, flushing(source(name, errors="surrogateescape", once=True).chunks()))
+    yield next(chunks, "").removeprefix(BYTE_ORDER_MARK)
+    yield from chunks
 
 
 def _lines(chunks: Iterable[str]) -> Iterator[list[str]]:

@@ -49,7 +49,7 @@ def reported_errors() -> Iterator[None]:
     except LmgenError as failure:
         if _debugging():
             raise
-        error(str(failure))
+        error(failure.at_the_shell or str(failure))
         raise typer.Exit(failure.exit_code) from failure
     except BrokenPipeError as closed:  # the reader of the output has closed the pipe (`| head`)
         _drop_output()

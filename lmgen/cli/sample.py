@@ -49,6 +49,8 @@ def sample(
 
     The text streams out as it grows; with --num or --lines each completion ends in a line end.
 
+    A model of lines or records (--unit) ends a text by itself; with --length 0 it goes on with the next one.
+
     A prompt from stdin or a file ends before its last line end.
 
     Tokens are drawn by the model's p as the controls leave it; they apply in the order listed, top-k first.
@@ -58,18 +60,21 @@ def sample(
     lmgen sample checkpoints/demo --prompt "To be" --temperature 0.8
     """
     with report.reported_errors():
+        from lmgen.tokenizers.reading import RECORD_END_SHOWN
+
         options = {**given(settings), "stop": stop or []}
         single = not (lines or json or num > 1)
         _check(SamplingConfig(**given(settings)), prompt, prompt_file, stop or [], single=single)
         opened = open_model(model, for_texts="a text to complete goes with --prompt")
         if mixed:
             opened = opened.mixed()
-        groups = noting_unknown(opened.tokenizer, prompts(prompt, prompt_file, lines=lines))
+        groups = noting_unknown(opened, prompts(prompt, prompt_file, lines=lines))
         if single:
             texts = _streamed(opened, next(groups)[0], options, echo=not no_echo)
         else:
             completions = _completions(opened, groups, options, num=num, lines=lines)
-            texts = map(_as_json if json else _with_prompt if not no_echo else _without_prompt, completions)
+            end = RECORD_END_SHOWN if opened.tokenizer.unit == "record" and not lines else "\n"
+            texts = (_as_json(each) if json else _shown(each, end, echo=not no_echo) for each in completions)
         with TextOutput() as output:
             for text in texts:
                 output.write(text)
@@ -116,14 +121,7 @@ def _as_json(completion: "Completion") -> str:
     return json_line(asdict(completion))
 
 
-def _with_prompt(completion: "Completion") -> str:
-    return _with_line_end(completion.prompt + completion.text)
-
-
-def _without_prompt(completion: "Completion") -> str:
-    return _with_line_end(completion.text)
-
-
-def _with_line_end(text: str) -> str:
-    """Add a line end to a text without one."""
-    return text if text.endswith("\n") else text + "\n"
+def _shown(completion: "Completion", end: str, *, echo: bool) -> str:
+    """A completion, after its prompt if `echo` is set, and `end`, which a line end of its own is part of."""
+    text = completion.prompt + completion.text if echo else completion.text
+    return text.removesuffix("\n") + end

@@ -130,16 +130,12 @@ def _flags(
     settings: dict[str, Any], corpus: list[str] | None, stateful: bool | None, stateless: bool | None
 ) -> dict[str, Any]:
     """Collect the settings given on the command line, with `--stateful` and `--stateless` as `state`."""
-    flags = given(settings)
+    from lmgen.runs.config import with_state
+
+    flags = with_state(given({**settings, "stateful": stateful, "stateless": stateless}))
     if corpus:
         flags["corpus"] = corpus
-    said = (stateful, None if stateless is None else not stateless)
-    states = {flags.get("state"), *({True: "carry", False: "reset", None: None}[each] for each in said)} - {
-        None
-    }
-    if len(states) > 1:
-        raise ConfigError("--state, --stateful and --stateless contradict each other; give one of them")
-    return {**flags, "state": states.pop()} if states else flags
+    return flags
 
 
 def _configured(flags: dict[str, Any], config: Path | None) -> "RunConfig":

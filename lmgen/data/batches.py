@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lmgen.arrays import BoolArray, Float32Array, IdArray, Int64Array
+from lmgen.arrays import BoolArray, Float32Array, IdArray, Int64Array, in_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Batch:
     """At least 0; a position of weight 0 is not scored. None: every weight is 1."""
     begins: BoolArray | None = None
     """The streams that begin a text here, from a zero state, (B,); None: none of those that are carried."""
+
+    __repr__ = in_short
 
     @property
     def scored(self) -> int:

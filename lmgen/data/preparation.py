@@ -35,6 +35,7 @@ from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.units import JsonLines, Unit
 from lmgen.tokenizers.base import EncodedBlock, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.reading import read_alike
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
 PARTS = ("train", "valid", "test")
@@ -85,6 +86,13 @@ class Prepared:
     test: Part | None
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        held_out = "" if self.valid is None else f", {self.valid.tokens:,} to validate"
+        return (
+            f"prepared  {self.corpus}: {self.train.tokens:,} tokens to train on{held_out}, "
+            f"V = {self.tokenizer.vocabulary_size:,}"
+        )
+
 
 def prepare(
     corpus: Corpus,
@@ -123,7 +131,10 @@ def prepare(
     """
     kind = TOKENIZERS[config.tokenizer]
     texts = split_corpus(corpus, held_out, reading, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
+    if reading is not None:
+        texts = {name: read_alike(text, reading) for name, text in texts.items()}
     notes = list(corpus.notes)
+    missing: Mapping[str, int] = {}
     if given is None:
         tokenizer = train_tokenizer(texts["train"].chunks, config, reading)
         notes += tokenizer.notes
@@ -133,8 +144,8 @@ def prepare(
         notes += _vocabulary_notes(given, tokenizer, missing)
     check_vocabulary(tokenizer.vocabulary_size)
     parts = {name: _encode(text, name, tokenizer, run) for name, text in texts.items()}
-    if given is not None:
-        notes += _held_out_notes(parts)
+    if given is not None or config.tokenizer_file is not None:
+        notes += _unknown_notes(parts, counted=bool(missing))
     _check_length(parts["train"].tokens, needed_tokens)
     saved = {
         "corpus": corpus.name,
@@ -236,11 +247,12 @@ def _vocabulary_notes(given: Tokenizer, used: Tokenizer, missing: Mapping[str, i
     return notes
 
 
-def _held_out_notes(parts: Mapping[str, Part]) -> list[str]:
+def _unknown_notes(parts: Mapping[str, Part], *, counted: bool) -> list[str]:
+    """Notes on unknown tokens of each part; of the training text only if they are not `counted` already."""
     return [
         f"{part.unknown_tokens:,} tokens of the {name} text are unknown to the vocabulary"
         for name, part in parts.items()
-        if name != "train" and part.unknown_tokens
+        if part.unknown_tokens and not (counted and name == "train")
     ]
 
 

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from lmgen.errors import ModelError
+from lmgen.settings import shown_path
 from lmgen.text.units import Unit
 
 CHECKPOINTS = Path("checkpoints")
@@ -148,7 +149,7 @@ def find_model(path: Path | None, checkpoints: Path = CHECKPOINTS) -> Path:
         return _model_at(path, checkpoints)
     except OSError as error:  # a text in place of a path can be too long for a file name
         advice = suggested_run(path, checkpoints)
-        raise ModelError(f"cannot read {path}: {error.strerror}; {advice}") from error
+        raise ModelError(f"cannot read {shown_path(path)}: {error.strerror}; {advice}") from error
 
 
 def suggested_run(path: Path, checkpoints: Path = CHECKPOINTS) -> str:
@@ -203,7 +204,7 @@ def _model_at(path: Path, checkpoints: Path) -> Path:
             )
         return model
     if not path.exists():
-        raise ModelError(f"there is no model {path}; {suggested_run(path, checkpoints)}")
+        raise ModelError(f"there is no model {shown_path(path)}; {suggested_run(path, checkpoints)}")
     if path.suffix != MODEL_SUFFIX and not _begins_like_a_model(path):
         raise ModelError(f"{path} is not a model; `lmgen train {path}` makes one of a text")
     return path

@@ -3,9 +3,10 @@
 from typing import cast
 
 from lmgen.data.config import HeldOutConfig
-from lmgen.errors import ConfigError
+from lmgen.errors import ConfigError, CorpusError
 from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus
+from lmgen.text.given import is_placeholder
 from lmgen.text.sources import Text, open_text
 from lmgen.text.units import UNIT_END, Unit
 
@@ -35,7 +36,7 @@ def split_corpus(
         errors: how to decode held-out files, as in `open_text`.
 
     Raises:
-        CorpusError: a held-out file cannot be read.
+        CorpusError: a held-out file cannot be read, or the corpus is too short to hold a fraction out.
         ConfigError: a fraction is out of range, or the fractions leave no training text.
     """
     reading = reading or ReadingConfig()
@@ -67,10 +68,11 @@ def _held_out(
     """
     The `valid` or `test` part: a text, a fraction of the corpus (0: nothing is held out), or None.
 
-    The user's setting comes first, then the corpus's own text, then the fraction in its recipe.
+    The user's setting comes first, then the corpus's own text, then the fraction in its recipe. A text given
+    in Python has taken the place of the corpus's own by now.
     """
     asked: str | None = getattr(held_out, name)
-    if asked is None:
+    if asked is None or is_placeholder(asked):
         own: Text | None = getattr(corpus, name)
         return own if own is not None else corpus.split.get(name)
     fraction = held_out.fraction(name)
@@ -89,9 +91,22 @@ def _cut_off(text: Text, shares: dict[str, float], mark: str | None, *, whole_un
     for name, share in {"train": 1.0 - sum(shares.values()), **shares}.items():
         share_so_far += share
         end = _cut(text, share_so_far, total, mark, whole_units=whole_units)
+        if name == "train" and not end and total:
+            raise _too_short(text.name, total, shares, whole_units=whole_units)
         parts[name] = text.part(begin, end)
         begin = end
     return parts
+
+
+def _too_short(name: str, characters: int, shares: dict[str, float], *, whole_units: bool) -> CorpusError:
+    """The error for a text that is all held out."""
+    held_out = " and ".join(f"--{part} {share:g}" for part, share in shares.items())
+    length = "1 character" if characters == 1 else f"{characters:,} characters"
+    units = " in too few units to cut it between two" if whole_units else ""
+    return CorpusError(
+        f"{name} has {length}{units}, and {held_out} leaves nothing of it to train on; take more text, a "
+        "smaller fraction, or a file of its own"
+    )
 
 
 def _cut(text: Text, share: float, total: int, mark: str | None, *, whole_units: bool) -> int:

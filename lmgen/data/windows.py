@@ -32,7 +32,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lmgen.arrays import BoolArray, IdArray, Int64Array
+from lmgen.arrays import BoolArray, IdArray, Int64Array, in_short
 from lmgen.data.batches import Batch
 from lmgen.errors import CorpusError
 
@@ -88,6 +88,8 @@ class Windows:
     seed: int = 0
     unit_end: None = None
     """The text is one document."""
+
+    __repr__ = in_short
 
     def __post_init__(self) -> None:
         needed = needed_tokens(self.streams, self.length, carried=self.carried)

@@ -18,6 +18,7 @@ from typing import Literal, get_args
 from lmgen.data.run_folder import run_of
 from lmgen.errors import ConfigError, ModelError
 from lmgen.evaluation.baseline import baseline_of
+from lmgen.evaluation.fit import FitCheck
 from lmgen.evaluation.mixing import FittedWeights, Mixture, weights_of
 from lmgen.evaluation.perplexity import (
     CountedTextScore,
@@ -31,8 +32,10 @@ from lmgen.evaluation.perplexity import (
 )
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
+from lmgen.settings import shown
 from lmgen.text.sources import Text
 from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.reading import read_alike
 
 Unit = Literal["document", "line", "token"]
 """What one score covers. A line is scored as a text of its own."""
@@ -78,13 +81,14 @@ class Comparison:
             ConfigError: the arguments contradict each other.
             ModelError: a baseline was asked for, but there is none.
         """
-        asked = list(orders)
+        asked = _listed(orders)
         _check(by, asked, baseline, order, mix=mix)
         self._tokenizer, self._path, self._run = tokenizer, path, run_of(path)
         self._by: Unit = by
         self._exact = exact
         self._counted = bool(asked)
         self._on_note = on_note
+        self._model = model
         self._models = [*(self._baseline(each) for each in asked), model]
         if not asked and self._wants_baseline(True if mix else baseline, order):
             self._models.append(self._baseline(order))
@@ -99,17 +103,22 @@ class Comparison:
             CorpusError: a text cannot be read, or is empty.
             NumericalError: a model's score is not a finite number.
         """
-        for text in texts:
+        for given in texts:
+            text = read_alike(given, self._tokenizer.reading)  # so that what is counted is what is scored
             yield from self._documents(text) if self._by == "document" else self._parts(text)
 
     def _documents(self, text: Text) -> Iterator[TextScore]:
         """Every model's score of a whole text."""
         mixture = self._mixed and Mixture.of(*self._mixed, validation=self._is_validation(text))
+        fit = FitCheck(self._model, self._tokenizer)
+        chunks = fit.passing(text.chunks())
         scores = compare_models(
-            self._models, self._tokenizer, text.chunks(), text.name, exact=self._exact, mixture=mixture
+            self._models, self._tokenizer, chunks, text.name, exact=self._exact, mixture=mixture
         )
-        if scores[0].note:
-            self._on_note(scores[0].note)
+        if note := scores[0].note:
+            self._on_note(fit.misfit.added_to(note) if fit.misfit else note)
+        else:
+            self._note_misfit(text, fit)
         if not self._counted:
             yield from scores
             return
@@ -128,13 +137,18 @@ class Comparison:
             models.append(MixtureModel([models[place] for place in members], weights.whole))
         score: Callable[..., Iterator[LineScore | TokenScore]]
         score = score_lines if self._by == "line" else score_tokens
-        copies = readings(text.chunks(), len(models))
+        fit = FitCheck(self._model, self._tokenizer, lambda: self._note_misfit(text, fit))
+        copies = readings(fit.passing(text.chunks()), len(models))
         scored = [
             score(model, self._tokenizer, chunks, text.name, exact=self._exact)
             for model, chunks in zip(models, copies, strict=True)
         ]
         for side_by_side in zip(*scored, strict=True):
             yield from side_by_side
+
+    def _note_misfit(self, text: Text, fit: FitCheck) -> None:
+        if fit.misfit:
+            self._on_note(fit.misfit.note(text.name))
 
     def _baseline(self, order: int | None) -> LanguageModel:
         return baseline_of(self._path, self._tokenizer, order)
@@ -177,11 +191,19 @@ class Comparison:
         return self._run is not None and Path(text.name).resolve() == self._run.valid_text.resolve()
 
 
+def _listed(orders: Iterable[int]) -> list[int]:
+    """The orders, if they are that."""
+    listed = list(orders) if isinstance(orders, Iterable) else [None]
+    if any(type(order) is not int for order in listed):
+        raise ConfigError(f"orders is {shown(orders)}, but has to be whole numbers, such as range(1, 6)")
+    return listed
+
+
 def _check(by: Unit, orders: Sequence[int], baseline: bool | None, order: int | None, *, mix: bool) -> None:
     """Refuse arguments that contradict each other."""
     problems = []
     if by not in get_args(Unit):
-        problems.append(f"by is {by!r}, but has to be one of {', '.join(get_args(Unit))}")
+        problems.append(f"by is {shown(by)}, but has to be one of {', '.join(get_args(Unit))}")
     if orders and by != "document":
         problems.append("--orders compares whole texts, so it goes with --by document only")
     if orders and (order is not None or baseline is not None):

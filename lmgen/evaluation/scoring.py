@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmgen.arrays import Float64Array, IdArray, Int64Array
+from lmgen.arrays import Float64Array, IdArray, Int64Array, in_short
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.models.base import LanguageModel, State, nats_of
 
@@ -64,6 +64,8 @@ class ScoredBlock:
     """Negative log-probability of each token given all before it."""
     ranks: Int64Array | None
     """1 for the most likely token at its place; equally likely tokens share the better rank."""
+
+    __repr__ = in_short
 
 
 def score_ids(

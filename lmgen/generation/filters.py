@@ -28,7 +28,7 @@ from math import isfinite, log
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import FloatArray, IdArray
+from lmgen.arrays import FloatArray, IdArray, in_short
 from lmgen.errors import NumericalError
 from lmgen.generation.config import SamplingConfig
 
@@ -68,6 +68,8 @@ class Candidates:
 
     ids: IdArray | None = None
     """The token of each column, (B, K), in ascending order; None if the columns are the ids 0 .. V - 1."""
+
+    __repr__ = in_short
 
     def tokens(self, columns: IdArray) -> IdArray:
         """The id of the token in one given column of each row; both (B,)."""

@@ -1,15 +1,37 @@
-"""Read a prompt: the model state and the decoder after it, and the parts of it that are unknown."""
+"""Read a prompt: the model state and the decoder after it, its end, and the parts of it that are unknown."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from lmgen.arrays import IdArray
+from lmgen.generation.ways import Ways, find_ways
 from lmgen.models.base import LanguageModel, State
 from lmgen.tokenizers.base import Decoder, Tokenizer
+from lmgen.tokenizers.edges import Edge
+from lmgen.tokenizers.reading import read_text
 
 BLOCK_STEPS = 256
 """Time steps per call of the model: many enough to be fast, few enough to need little memory."""
+
+
+@dataclass(slots=True)
+class Prompt:
+    """A text to complete, shared by all its completions."""
+
+    text: str
+    edge: Edge
+    """Its tokens, and how it ends."""
+    ways: Ways | None = None
+    """The ways to go on from its last tokens, found when the model has read those before."""
+
+    def ways_after(self, model: LanguageModel, state: State, stream: int) -> Ways:
+        """The ways, given the model's state before the rest, that of one of its streams."""
+        if self.ways is None:
+            assert self.edge.rest is not None
+            self.ways = find_ways(model, model.select(state, [stream]), self.edge.rest)
+        return self.ways
 
 
 def read(model: LanguageModel, state: State, ids: IdArray) -> State:
@@ -31,21 +53,22 @@ def decoder_after(tokenizer: Tokenizer, ids: Iterable[int]) -> Decoder:
     return decoder
 
 
-def ends_in_separator(tokenizer: Tokenizer, prompt: str, ids: IdArray) -> bool:
+def unknown_parts(tokenizer: Tokenizer, prompt: str, *, finished: bool = False) -> list[str]:
     """
-    Whether a prompt, whose tokens are `ids`, ends in white space that no token represents.
+    The distinct characters or words of a prompt that are not in the vocabulary, in order of appearance.
 
-    If so, the decoder of a word tokenizer would put another space before the next word.
+    Args:
+        tokenizer: the model's.
+        prompt: the text.
+        finished: count a last word that begins words of the vocabulary, though it would be completed.
     """
-    return prompt[-1:].isspace() and len(tokenizer.encode(prompt.rstrip())) == len(ids)
-
-
-def unknown_parts(tokenizer: Tokenizer, prompt: str) -> list[str]:
-    """The distinct characters or words of a prompt that are not in the vocabulary, in order of appearance."""
     if tokenizer.unknown is None:
         return []
-    ids, offsets = tokenizer.encode_with_offsets(prompt)
-    ends = np.append(offsets[1:], len(prompt))
-    unknown = np.flatnonzero(ids == tokenizer.unknown)
-    parts = (prompt[offsets[index] : ends[index]] for index in unknown)
+    text = read_text(prompt, tokenizer.reading)
+    ids, offsets = tokenizer.encode_with_offsets(text)
+    unknown = np.flatnonzero(tokenizer.unknown_among(text, ids))
+    rest = tokenizer.edge(text).rest if len(unknown) and not finished else None
+    certain = len(text) - (len(rest.spelling.decode("utf-8", "surrogateescape")) if rest else 0)
+    ends = np.append(offsets[1:], len(text))
+    parts = (text[offsets[index] : ends[index]] for index in unknown if offsets[index] < certain)
     return list(dict.fromkeys(part.strip() or part for part in parts))

@@ -19,7 +19,8 @@ from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import NO_TOKEN, NOTHING_TO_DRAW, RECENT_TOKENS, candidates
-from lmgen.generation.prompts import read
+from lmgen.generation.prompts import Prompt, read
+from lmgen.generation.ways import Ways
 from lmgen.models.base import LanguageModel, State
 from lmgen.tokenizers.base import Tokenizer
 
@@ -99,7 +100,7 @@ def stream(
         NumericalError: the model's probabilities are NaN, or all zero.
     """
     sampler = _Sampler(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
-    only = sampler.continuation(prompt, tokenizer.encode(prompt), 0)
+    only = sampler.continuation(Prompt(prompt, tokenizer.edge(prompt)), 0)
     for _ in sampler.steps(model.start(1), [only]):
         if text := only.release():
             yield text
@@ -178,16 +179,16 @@ class _Sampler:
             alone: whether the run has only this one completion. Otherwise a single prompt is read as two
                 streams, since one stream alone is rounded differently (models/network/model.py).
         """
-        encoded = [self.tokenizer.encode(prompt) for prompt in prompts]
-        common = min(map(len, encoded))
-        block = np.stack([ids[:common] for ids in encoded], axis=1)  # (T, B)
+        opened = [Prompt(prompt, self.tokenizer.edge(prompt)) for prompt in prompts]
+        common = min(len(prompt.edge.ids) for prompt in opened)
+        block = np.stack([prompt.edge.ids[:common] for prompt in opened], axis=1)  # (T, B)
         state = self.model.start(1 if alone else max(len(prompts), 2))
         state = read(self.model, self.model.select(state, range(len(prompts))), block)
         for copies in _batches(num):  # several batches only for a single prompt
             rows = [row for row in range(len(prompts)) for _ in copies]
             streams = [
-                self.continuation(prompt, ids, first + row * num + copy)
-                for row, (prompt, ids) in enumerate(zip(prompts, encoded, strict=True))
+                self.continuation(prompt, first + row * num + copy)
+                for row, prompt in enumerate(opened)
                 for copy in copies
             ]
             for stream in streams:
@@ -196,16 +197,16 @@ class _Sampler:
                 pass
             yield from (stream.completion(self.seed) for stream in streams)
 
-    def continuation(self, prompt: str, ids: IdArray, number: int) -> Continuation:
-        """A new completion of a prompt with the given tokens; `number` selects its random generator."""
+    def continuation(self, prompt: Prompt, number: int) -> Continuation:
+        """A new completion of a prompt; `number` selects its random generators."""
         return Continuation(
             prompt,
-            ids,
             self.tokenizer,
             length=self.config.length,
             stop=self.stop,
             lines=self.lines,
-            random=np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, number]))),
+            random=_generator(self.seed, number),
+            random_way=_generator(self.seed, number, 1),
         )
 
     def steps(self, state: State, streams: Sequence[Continuation]) -> Iterator[None]:
@@ -217,6 +218,10 @@ class _Sampler:
                 if common := min(len(stream.unread) for stream in live):
                     block = np.stack([stream.read(common) for stream in live], axis=1)
                     state = read(self.model, state, block)
+                for row, stream in enumerate(live):
+                    if stream.is_open and not len(stream.unread):
+                        ways = stream.prompt.ways_after(self.model, state, row)
+                        stream.go(ways, self._choose(ways, stream))
                 reading = any(len(stream.unread) for stream in live)
             ids = self._next_ids(state, live) if reading else self._extend(self.model.predict(state), live)
             yield
@@ -228,7 +233,7 @@ class _Sampler:
                 state = self.model.advance(state, ids[None])
 
     def _next_ids(self, state: State, live: Sequence[Continuation]) -> IdArray:
-        """The next token of each stream, (B,): from its prompt if any of that is unread, else drawn."""
+        """The next token of each stream, (B,): the next to be read if there is one, else drawn."""
         ids = np.zeros(len(live), np.intp)
         drawing = []
         for row, stream in enumerate(live):
@@ -236,8 +241,24 @@ class _Sampler:
                 ids[row] = stream.read(1)[0]
             else:
                 drawing.append(row)
-        ids[drawing] = self._extend(self.model.predict(state)[drawing], [live[row] for row in drawing])
+        if drawing:
+            ids[drawing] = self._extend(self.model.predict(state)[drawing], [live[row] for row in drawing])
         return ids
+
+    def _choose(self, ways: Ways, stream: Continuation) -> int:
+        """
+        Draw a way to go on from the end of a prompt, as a token is drawn: with the same filters.
+
+        The repetition penalty counts the token that goes beyond the prompt.
+        """
+        log_shares = ways.log_shares.copy()
+        if self.tokenizer.unknown is not None:
+            log_shares[ways.beyond == self.tokenizer.unknown] = -np.inf
+        recent = list(stream.recent) if self._penalised else []
+        repeated = np.append(np.flatnonzero(np.isin(ways.beyond, recent)), NO_TOKEN)
+        kept = candidates(log_shares[None], self.config, repeated[None], None)
+        [column] = draw(np.exp(kept.log_weights), [stream.random_way.random()])
+        return int(kept.tokens(np.array([column]))[0])
 
     def _extend(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
         """Draw a token for each stream from log-probabilities (B, V), append it, and return all, (B,)."""
@@ -255,10 +276,17 @@ class _Sampler:
             if unknown is not None:
                 weights[:, unknown] = 0
             return np.array(draw(weights, uniforms))
-        penalised = self.config.repetition_penalty not in (None, 1)
-        recent = _recent_tokens(streams) if penalised else None
+        recent = _recent_tokens(streams) if self._penalised else None
         kept = candidates(log_probabilities, self.config, recent, unknown)
         return kept.tokens(np.array(draw(np.exp(kept.log_weights), uniforms)))
+
+    @property
+    def _penalised(self) -> bool:
+        return self.config.repetition_penalty not in (None, 1)
+
+
+def _generator(*seeds: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seeds)))
 
 
 def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:

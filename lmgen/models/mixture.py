@@ -50,6 +50,13 @@ class MixtureModel:
         self.models = tuple(models)
         self.weights = tuple(map(float, weights))
 
+    def __str__(self) -> str:
+        members = zip(self.weights, self.models, strict=True)
+        return f"mixture of {' and '.join(f'{weight:.2g} {model}' for weight, model in members)}"
+
+    def __repr__(self) -> str:
+        return f"<MixtureModel {self}, V = {self.vocabulary_size}>"
+
     @property
     def vocabulary_size(self) -> int:
         """V."""

@@ -15,7 +15,8 @@ same bytes.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -41,8 +42,8 @@ FORMAT = "lmgen"
 FORMAT_VERSION = 4
 """
 The newest that is read. A file says the oldest that can read it, so that an older lmgen asks for an upgrade
-instead of calling the file damaged: 4 for units and texts that are read in some way, 3 for mixtures, dense
-layers and one-hot input, 2 for compressed weights, else 1.
+instead of calling the file damaged: 4 for units, texts that are read in some way and tokenizers made
+elsewhere, 3 for mixtures, dense layers and one-hot input, 2 for compressed weights, else 1.
 """
 
 DEEPEST_SUMMARY = 8
@@ -186,6 +187,18 @@ def save_tensors(path: Path, tensors: Tensors, header: Mapping[str, Any]) -> Non
             raise OSError(str(error)) from error
 
 
+def read_header(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+    """
+    Read only the header of a model file, and the shapes of its arrays by name.
+
+    Raises:
+        ModelError: as `load_tensors`.
+    """
+    with _opened(path) as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        return _parsed_header(path, file.metadata() or {}), shapes
+
+
 def load_tensors(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """
     Read the header and the arrays of a file that `save_tensors` wrote.
@@ -193,10 +206,17 @@ def load_tensors(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]
     Raises:
         ModelError: it is missing, cut short, of another program, or of a newer format.
     """
+    with _opened(path) as file:
+        header = _parsed_header(path, file.metadata() or {})
+        return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file of the safetensors format, its errors as ModelError."""
     try:
         with safe_open(path, framework="np") as file:
-            header = _parsed_header(path, file.metadata() or {})
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            yield file
     except FileNotFoundError as error:
         raise ModelError(f"there is no file {path}") from error
     except (SafetensorError, OSError, TypeError, AttributeError) as error:

@@ -7,9 +7,10 @@ from typing import Any
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
-from lmgen.settings import NONE, from_mapping, shown, takes_none, to_mapping
+from lmgen.settings import NONE, from_mapping, names_of, refuse_unknown, shown, takes_none, to_mapping
 from lmgen.text.config import ReadingConfig
-from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.text.sources import Text
+from lmgen.tokenizers.config import IMPORTED, TokenizerConfig, with_implied_tokenizer
 from lmgen.training.config import TrainingConfig
 
 FINE_TUNING_RATE = 0.5
@@ -31,6 +32,8 @@ class RunConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    texts: Mapping[str, Text] = field(default_factory=dict, compare=False)
+    """The texts that a program gave, by the names that stand for them above (text/given.py)."""
     asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What the user asked for, by the names of the flags (`preset` among them), as config.toml keeps it."""
 
@@ -39,6 +42,10 @@ class RunConfig:
             raise ConfigError(
                 "output adaptive needs token ids that go by falling frequency, and only those of words do: "
                 f"take --tokenizer word, or leave --output adaptive out with {self.tokenizer.tokenizer}"
+            )
+        if self.tokenizer.tokenizer == IMPORTED and not (self.tokenizer.tokenizer_file or self.origin):
+            raise ConfigError(
+                f"tokenizer {IMPORTED} is a model made elsewhere: give its file, --tokenizer-file FILE.model"
             )
         if self.network.output == "adaptive" and self.training.objective == "sampled":
             raise ConfigError(
@@ -51,6 +58,11 @@ class RunConfig:
                 f"valid 0 leaves no text to validate on, which {' and '.join(needing)} would need; leave "
                 "that out, or give --valid a file or a fraction such as 0.1"
             )
+
+    def __repr__(self) -> str:
+        """What is trained on what, in short: `<RunConfig lstm 2 x 512, char, on book.txt>`."""
+        corpus = ", ".join(self.corpus) or "the default corpus"
+        return f"<RunConfig {self.network.in_short}, {self.tokenizer.tokenizer}, on {corpus}>"
 
     @classmethod
     def from_settings(
@@ -67,7 +79,8 @@ class RunConfig:
         Raises:
             ConfigError: a name is unknown or a value is wrong.
         """
-        rest = dict(values)
+        refuse_unknown(values, setting_names(), where, "see `lmgen train --help`")
+        rest = with_implied_tokenizer(values)
         corpus = rest.pop("corpus", ())
         if not isinstance(corpus, list | tuple) or not all(isinstance(name, str) for name in corpus):
             raise ConfigError(f"{where}: corpus has to be a list of names")
@@ -85,10 +98,6 @@ class RunConfig:
             names = {field.name for field in fields(part)}
             chosen = {key: rest.pop(key) for key in list(rest) if key in names}
             parts[name] = from_mapping(part, chosen, where)
-        if rest:
-            raise ConfigError(
-                f"{where}: unknown settings {', '.join(sorted(rest))}; see `lmgen train --help`"
-            )
         if origin is not None and {"init", "init_scale"} & (values if asked is None else asked).keys():
             raise ConfigError(f"{where}: init is for new weights, and --from has its own; leave it out")
         asked = spelled(values if asked is None else asked)
@@ -133,10 +142,29 @@ _PARTS: dict[str, Any] = {
 }
 
 
-def setting_names() -> set[str]:
+def setting_names() -> frozenset[str]:
     """The names of everything that a run may be asked for."""
-    own = {field.name for part in _PARTS.values() for field in fields(part)}
-    return own | {"corpus", "from", "extend_vocabulary", "preset"}
+    return names_of(*_PARTS.values()) | {"corpus", "from", "extend_vocabulary", "preset"}
+
+
+def with_state(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Settings with `stateful` and `stateless` said as `state`: `{"stateful": True}` -> `{"state": "carry"}`.
+
+    Raises:
+        ConfigError: one of them is neither true nor false, or they contradict each other or `state`.
+    """
+    rest = dict(settings)
+    states = [rest["state"]] if rest.get("state") is not None else []
+    for name, state, opposite in (("stateful", "carry", "reset"), ("stateless", "reset", "carry")):
+        said = rest.pop(name, None)
+        if said is not None and type(said) is not bool:
+            raise ConfigError(f"{name} is {shown(said)}, but has to be True or False")
+        if said is not None:
+            states.append(state if said else opposite)
+    if any(state != states[0] for state in states):
+        raise ConfigError("--state, --stateful and --stateless contradict each other; give one of them")
+    return {**rest, "state": states[0]} if states else rest
 
 
 def spelled(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,13 +12,17 @@ as if all had been asked for.
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lmgen.errors import ConfigError
 from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import open_origin, refuse_contradictions
 from lmgen.runs.presets import preset_settings
+from lmgen.text.sources import Text
+from lmgen.tokenizers.config import with_implied_tokenizer
 
 DERIVED = "derived"
 
@@ -26,7 +30,9 @@ ASKED_COMMENT = "# What was asked for. `lmgen train --config` reads this part.\n
 DERIVED_COMMENT = "\n# All other settings, as this run has them. `lmgen train --resume` goes on with these.\n"
 
 
-def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
+def configured(
+    settings: Mapping[str, Any], where: str, texts: Mapping[str, Text] = MappingProxyType({})
+) -> RunConfig:
     """
     The configuration of a new run. Where several of these set the same thing, the first one counts:
 
@@ -42,6 +48,7 @@ def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
     Args:
         settings: by the names of the flags; `config`, `preset` and `from` among them.
         where: where they were given, for messages.
+        texts: the texts that some names of files stand for (text/given.py).
 
     Raises:
         ConfigError: a name is unknown, a value is wrong, or the file cannot be read.
@@ -58,10 +65,12 @@ def configured(settings: Mapping[str, Any], where: str) -> RunConfig:
     shape = origin.shape if origin else {}
     if origin:
         refuse_contradictions(given, origin)
-    preset = preset_settings(asked, {**shape, **given}.get("tokenizer"), where)
+    tokenizer = with_implied_tokenizer({**shape, **given}).get("tokenizer")
+    preset = preset_settings(asked, tokenizer, where)
     chosen = {**preset, **given}
-    regularization = origin.regularization_beside(chosen) if origin else {}
-    return RunConfig.from_settings({**regularization, **chosen, **shape}, where, asked)
+    inherited = {**origin.regularization_beside(chosen), **origin.reading} if origin else {}
+    config = RunConfig.from_settings({**inherited, **chosen, **shape}, where, asked)
+    return replace(config, texts=texts)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -71,7 +80,10 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the file is missing or is not TOML.
     """
-    return {name: value for name, value in _read(path).items() if name != DERIVED}
+    settings = _read(path)
+    if not isinstance(settings.pop(DERIVED, {}), dict):
+        raise _no_table(path)
+    return settings
 
 
 def read_run_config(path: Path) -> RunConfig:
@@ -84,10 +96,10 @@ def read_run_config(path: Path) -> RunConfig:
     asked = _read(path)
     derived = asked.pop(DERIVED, {})
     if not isinstance(derived, dict):
-        raise ConfigError(f"{path}: {DERIVED} has to be a table")
+        raise _no_table(path)
     settings = {**asked, **derived}
-    if derived:
-        settings.pop("preset", None)
+    if settings.pop("preset", None) is not None and not derived:
+        raise ConfigError(f"{path}: the table {DERIVED} is missing, which says what the preset stood for")
     return RunConfig.from_settings(settings, str(path), asked)
 
 
@@ -110,6 +122,10 @@ def as_toml(config: RunConfig) -> str:
     except UnicodeEncodeError as error:
         raise ConfigError("a path of the corpus is not UTF-8; rename it") from error
     return text
+
+
+def _no_table(path: Path) -> ConfigError:
+    return ConfigError(f"{path}: {DERIVED} has to be a table: it holds the settings that nobody asked for")
 
 
 def _read(path: Path) -> dict[str, Any]:

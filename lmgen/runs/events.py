@@ -1,4 +1,8 @@
-"""The events that a training run yields: for displays, records and callbacks."""
+"""
+The events that a training run yields: for displays, records and callbacks.
+
+Printed, each is a line: `lmgen.train("book.txt", on_event=print)`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,6 +26,9 @@ class BaselineFitted:
     """None without validation text."""
     notes: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"baseline  {self.order}-gram, {self.ngrams:,} n-grams"
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -35,12 +42,19 @@ class Started:
     resumed_step: int | None
     """The step that a resumed run goes on from; None at the beginning."""
 
+    def __str__(self) -> str:
+        goes_on = f", going on from step {self.resumed_step:,}" if self.resumed_step else ""
+        return f"started   {self.config.network.in_short} on {self.device}, in {self.folder}{goes_on}"
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
     """A better model, or without validation text a later one, was written to the run folder."""
 
     path: Path
+
+    def __str__(self) -> str:
+        return f"saved     {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,9 @@ class Unsaved:
     seconds: float
     """Time until the next attempt."""
 
+    def __str__(self) -> str:
+        return f"unsaved   {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
@@ -58,6 +75,9 @@ class Interrupted:
 
     folder: Path
     step: int
+
+    def __str__(self) -> str:
+        return f"stopped   at step {self.step:,}, in {self.folder}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +106,14 @@ class Finished:
     """`budget`, `patience` or `instability`."""
     train_objective: str
     """What `train_nats_per_token` is: `full`, the loss over all tokens, or `sampled`, an estimate of it."""
+
+    def __str__(self) -> str:
+        figures = {"training": self.train_nats_per_token, "validation": self.valid_nats_per_token}
+        known = [f"{name} {nats:.4f}" for name, nats in figures.items() if nats is not None]
+        return (
+            f"finished  {self.steps:,} steps in {self.seconds:,.0f} s: {', '.join(known) or 'no'} "
+            f"nats/token, in {self.run}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The summary that programs read; JSON has no infinity."""

@@ -28,6 +28,7 @@ from lmgen.models.network.model import RecurrentModel
 from lmgen.runs.config import RunConfig, spelled
 from lmgen.settings import NONE, shown, to_mapping
 from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.reading import with_reading
 
 REGULARIZATION = frozenset(
     {
@@ -69,8 +70,13 @@ class Origin:
             **{name: value for name, value in network.items() if name not in REGULARIZATION},
             "tokenizer": self.tokenizer.name,
             **{name: saved[name] for name in READING if name in saved},
-            **{name: getattr(self.tokenizer.reading, name) for name in ("unit", "newlines", "normalize")},
+            "unit": self.tokenizer.reading.unit,
         }
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the model's texts were read; the new one may be read in other ways."""
+        return {name: getattr(self.tokenizer.reading, name) for name in ("newlines", "normalize")}
 
     def regularization_beside(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """
@@ -135,7 +141,7 @@ def origin_of(config: RunConfig, run: RunFolder | None = None) -> Origin | None:
         raise ConfigError(f"the settings of the network are not those of {origin.path}, which --from names")
     if run is not None and run.model.resolve() == origin.path.resolve():
         raise ConfigError(f"{run.folder} holds the model that --from names; give another --out")
-    return origin
+    return replace(origin, tokenizer=with_reading(origin.tokenizer, config.reading))
 
 
 def parameters_from(origin: Origin, vocabulary_size: int) -> dict[str, Float32Array]:
@@ -152,6 +158,8 @@ def _vocabulary_problems(settings: Mapping[str, Any]) -> list[str]:
     problems = []
     if settings.get("vocab_size", NONE) != NONE:
         problems.append("--vocab-size is for a new vocabulary, and --from has its own")
+    if settings.get("tokenizer_file") is not None:
+        problems.append("--tokenizer-file is for a new model, and --from has its own tokenizer")
     if settings.get("min_count", 1) != 1 and not settings.get("extend_vocabulary"):
         problems.append("--min-count is for a new vocabulary, or for --extend-vocabulary")
     return problems

@@ -29,8 +29,8 @@ class Interruption:
         self._requested = False
         self.received: int | None = None
         """The first signal that came."""
-        self.updating = False
-        """Whether updates have begun."""
+        self.folder: Path | None = None
+        """The run folder, once updates have begun."""
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._handle) for number in self._signals}
@@ -39,6 +39,11 @@ class Interruption:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @property
+    def updating(self) -> bool:
+        """Whether updates have begun."""
+        return self.folder is not None
 
     def request(self) -> None:
         """Ask training to finish its update and save."""
@@ -51,7 +56,8 @@ class Interruption:
     def watch(self, events: Iterable[Event]) -> Iterator[Event]:
         """Pass the events of a run on, and note when its updates begin."""
         for event in events:
-            self.updating = self.updating or isinstance(event, Started)
+            if isinstance(event, Started):
+                self.folder = event.folder
             yield event
 
     def _handle(self, number: int, _frame: object) -> None:
@@ -85,11 +91,17 @@ def run_to_end(
     interruption = Interruption(_signals())
     caller = _Caller(on_event, should_stop)
     events = begin(lambda: interruption.requested() or caller.should_stop())
-    with interruption, closing(events):  # which lets go of the run folder's lock
-        for event in interruption.watch(events):
-            caller.on_event(event)
-            if caller.failure and not interruption.updating:
-                raise caller.failure
+    try:
+        with interruption, closing(events):  # which lets go of the run folder's lock
+            for event in interruption.watch(events):
+                caller.on_event(event)
+                if caller.failure and not interruption.updating:
+                    raise caller.failure
+    except KeyboardInterrupt as stopped:  # a second Ctrl-C, or raised in the middle by a debugger or notebook
+        if interruption.folder and not stopped.args:
+            folder = str(interruption.folder)
+            stopped.args = (f"lmgen.resume({folder!r}) goes on from the last checkpoint",)
+        raise
     if caller.failure:
         raise caller.failure
     if isinstance(event, Finished):
@@ -131,5 +143,17 @@ class _Caller:
 
 def _signals() -> list[int]:
     """Ctrl-C, where it would raise KeyboardInterrupt: in the main thread of a program that left it so."""
-    main = threading.current_thread() is threading.main_thread()
-    return [signal.SIGINT] if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler else []
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    handler = signal.getsignal(signal.SIGINT)
+    return [signal.SIGINT] if handler is signal.default_int_handler or _is_of_asyncio(handler) else []
+
+
+def _is_of_asyncio(handler: object) -> bool:
+    """
+    Whether this is the handler of `asyncio.run`, a partial of a runner's method.
+
+    It would cancel a task at its next await, so only when training is over.
+    """
+    runner = getattr(getattr(handler, "func", None), "__self__", None)
+    return f"{type(runner).__module__}.{type(runner).__name__}" == "asyncio.runners.Runner"

@@ -1,9 +1,10 @@
 """Fits n-gram models, as the baseline of a run or alone, and reads them from ARPA files. Needs no torch."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lmgen.data.config import HeldOutConfig
@@ -17,15 +18,25 @@ from lmgen.models.model_file import save_model
 from lmgen.models.ngram.arpa import read_arpa
 from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.config import RunConfig
+from lmgen.runs.corpus_notes import corpus_notes, held_out_notes
 from lmgen.runs.events import BaselineFitted
+from lmgen.settings import names_of, refuse_unknown
+from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus, open_corpus
+from lmgen.text.given import given_text, is_placeholder
+from lmgen.text.sources import Text
+from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS
 
-BASELINE_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5, "unigram": 5}
+BASELINE_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5, "unigram": 5, "sentencepiece": 5}
 """By tokenizer; on tinyshakespeare's characters, order 7 predicts best."""
 
 BASELINE_TOKENS = 30_000_000
 """Longer training texts get no baseline unless its order is asked for, since it is fitted in memory."""
+
+
+SETTINGS = names_of(ReadingConfig, HeldOutConfig, TokenizerConfig)
+"""The settings of a run that an n-gram model has, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ def fit_ngram(
     out: Path,
     *,
     prune: Sequence[int] = (),
+    texts: Mapping[str, Text] = MappingProxyType({}),
     overwrite: bool = False,
     on_note: Callable[[str], None] = lambda _: None,
     **settings: Any,
@@ -68,6 +80,7 @@ def fit_ngram(
         order: tokens of an n-gram, 1 to 100.
         out: the model file.
         prune: for each order, leave out n-grams that occur at most this often; see `kneser_ney.estimate`.
+        texts: the texts that some names of files stand for (text/given.py).
         overwrite: replace a file that is there.
         on_note: called with notes for the user, such as that a download begins.
         settings: of the tokenizer and of the held-out text, by the names of the flags.
@@ -78,7 +91,9 @@ def fit_ngram(
         ModelError: the file exists.
     """
     refuse_existing(out, overwrite=overwrite)
+    refuse_unknown(settings, SETTINGS, "", "an n-gram model has no such setting, see `lmgen ngram --help`")
     config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
+    config = replace(config, texts=texts)
     opened = open_run_corpus(config, on_note)
     # Windows does not delete token files that are still mapped into memory.
     with tempfile.TemporaryDirectory(prefix="lmgen-", ignore_cleanup_errors=True) as folder:
@@ -87,6 +102,7 @@ def fit_ngram(
         prepared = prepare(opened, held_out, config.tokenizer, run, reading=config.reading)
         model = fit_on_run(run, prepared.tokenizer, order, prune)
         nats = _valid_nats(run, prepared, model)
+        misfits = held_out_notes(run, prepared.tokenizer, model)
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
     return FittedNgram(
         model=str(out),
@@ -95,7 +111,7 @@ def fit_ngram(
         ngrams=tuple(model.counts),
         train_tokens=prepared.train.tokens,
         valid_nats_per_token=nats,
-        notes=(*prepared.notes, *model.notes),
+        notes=(*prepared.notes, *corpus_notes(config, opened), *misfits, *model.notes),
     )
 
 
@@ -131,24 +147,34 @@ def convert_arpa(
     )
 
 
-def fit_baseline(run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int) -> BaselineFitted:
+def fit_baseline(
+    run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int, *, tokenizer_is_new: bool = True
+) -> BaselineFitted:
     """
     Fit the baseline of a run on its training tokens, and save it.
 
     It is scored on the same tokens of the validation text as the network, the first `evaluation_tokens`.
-    Without validation text it is not scored.
+    Without validation text it is not scored. If the tokenizer was made for this run, notes tell where
+    held-out text is unlike the training text; what is unlike another run's text was told before.
     """
     model = fit_on_run(run, prepared.tokenizer, order)
     nats = _valid_nats(run, prepared, model, evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
-    return BaselineFitted(order, sum(model.counts), nats, tuple(model.notes))
+    misfits = held_out_notes(run, prepared.tokenizer, model) if tokenizer_is_new else []
+    return BaselineFitted(order, sum(model.counts), nats, (*misfits, *model.notes))
 
 
 def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus:
-    """Open the corpus of a run, decoded as its tokenizer needs it."""
-    errors = TOKENIZERS[config.tokenizer.tokenizer].reading_errors
+    """Open the corpus of a run, decoded as its tokenizer needs it, with the held-out texts that are given."""
+    errors, texts = TOKENIZERS[config.tokenizer.tokenizer].reading_errors, config.texts
     reading = config.reading
-    return open_corpus(config.corpus, reading.field, errors, reading.encoding, on_note=on_note)
+    corpus = open_corpus(config.corpus, reading.field, errors, reading.encoding, texts=texts, on_note=on_note)
+    valid, test = config.held_out.valid, config.held_out.test
+    return replace(
+        corpus,
+        valid=given_text(valid, texts) if is_placeholder(valid) else corpus.valid,
+        test=given_text(test, texts) if is_placeholder(test) else corpus.test,
+    )
 
 
 def baseline_order(config: RunConfig, prepared: Prepared) -> int:

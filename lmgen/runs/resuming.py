@@ -15,7 +15,7 @@ from typing import Any
 from lmgen.errors import ConfigError, ModelError
 from lmgen.runs.config import RunConfig, setting_names, spelled
 from lmgen.runs.config_file import read_run_config
-from lmgen.settings import from_mapping
+from lmgen.settings import from_mapping, refuse_unknown
 from lmgen.training.config import BUDGET, TrainingConfig
 
 EACH_TIME = ("device", "threads", "checkpoint_minutes")
@@ -41,9 +41,7 @@ def resumed_config(path: Path, changes: Mapping[str, Any]) -> RunConfig:
     except ConfigError as error:
         raise ModelError(f"{error}; the run's settings are damaged, so it cannot be resumed") from error
     changes, kept = spelled(changes), config.to_settings()
-    unknown = sorted(changes.keys() - setting_names())
-    if unknown:
-        raise ConfigError(f"unknown settings {', '.join(unknown)}; see `lmgen train --help`")
+    refuse_unknown(changes, setting_names(), "", "see `lmgen train --help`")
     other = sorted(
         name
         for name, value in changes.items()

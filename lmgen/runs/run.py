@@ -26,6 +26,7 @@ from lmgen.runs.records import Keeper, cut_metrics, is_damaged, model_is_lost, s
 from lmgen.runs.resuming import resumed_config, settings_of_this_call
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.text.corpora import Corpus
+from lmgen.text.given import is_placeholder
 from lmgen.text.sources import STANDARD_INPUT
 from lmgen.training.events import RangeTest
 
@@ -190,6 +191,11 @@ def _prepared_again(run: RunFolder, config: RunConfig, on_note: Callable[[str], 
             f"{run.folder} has nothing to go on from: it was stopped while it read its text from a pipe; "
             "pipe it again, without --resume"
         )
+    if any(map(is_placeholder, (*config.corpus, config.held_out.valid, config.held_out.test))):
+        raise ModelError(
+            f"{run.folder} has nothing to go on from: it was stopped while it read its texts, and no file "
+            "holds them; train again with the same texts"
+        )
     on_note(f"{run.folder} was stopped before its text was prepared: that begins again")
     discard_new_data(run)
     return _prepared(run, config, open_run_corpus(config, on_note), origin_of(config, run))
@@ -306,6 +312,8 @@ def _fit_baseline(
         return
     order = baseline_order(config, prepared)
     if order:
-        yield fit_baseline(run, prepared, order, config.training.evaluation_tokens)
+        is_new = config.origin is None
+        scored = config.training.evaluation_tokens
+        yield fit_baseline(run, prepared, order, scored, tokenizer_is_new=is_new)
     elif config.training.baseline_order is None:
         on_note(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")

@@ -12,7 +12,9 @@ from lmgen.data.unit_batches import UnitBatches
 from lmgen.data.windows import Windows, needed_tokens
 from lmgen.models.network.initialization import initial_parameters
 from lmgen.runs.config import RunConfig
+from lmgen.runs.corpus_notes import corpus_notes, held_out_notes, origin_note
 from lmgen.runs.finetuning import Origin, parameters_from
+from lmgen.runs.ngram import baseline_order
 from lmgen.text.corpora import Corpus
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.training.config import TrainingConfig
@@ -56,7 +58,7 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         ConfigError, CorpusError, ModelError: as `prepare`.
     """
     training = config.training
-    return prepare(
+    prepared = prepare(
         corpus,
         config.held_out,
         config.tokenizer,
@@ -70,6 +72,13 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         check_vocabulary=config.network.resolved,
         scored_tokens=training.evaluation_tokens,
     )
+    if origin:
+        notes = origin_note(origin, corpus)
+    else:
+        notes = corpus_notes(config, corpus)
+        if not baseline_order(config, prepared):  # else the baseline tells more
+            notes += held_out_notes(run, prepared.tokenizer, None)
+    return replace(prepared, notes=(*prepared.notes, *notes))
 
 
 def new_trainer(

@@ -7,6 +7,7 @@ Where text comes from.
 - encodings.py: decode bytes to text; guessing.py: what a file is that cannot be decoded
 - records.py: extract the texts of JSON Lines, JSON, CSV and TSV; documents.py: those of .html and .docx
 - sources.py: open files, folders and standard input as a `Text`; cut, join and regroup texts
+- given.py: texts that a Python program gives in place of files
 - synthetic.py: generated texts whose best possible score is known
 - built_in.py: texts that ship with Python
 - recipes.py: what is known about a published corpus: address, licence, checksums, standard split

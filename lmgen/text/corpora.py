@@ -8,12 +8,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from lmgen.errors import CorpusError
+from lmgen.settings import shown_path
 from lmgen.text.built_in import BUILT_IN
 from lmgen.text.corpus_files import downloadable, fetch, find
 from lmgen.text.counts import TextCounter
 from lmgen.text.encodings import UTF_8
+from lmgen.text.given import given_text, is_placeholder
 from lmgen.text.recipes import Recipe, load_recipes
 from lmgen.text.sources import STANDARD_INPUT, Text, joined, source
 from lmgen.text.synthetic import CHARACTERS, SYNTHETIC
@@ -47,6 +50,10 @@ class Corpus:
 
     description: str = ""
 
+    def __repr__(self) -> str:
+        own = [name for name in ("valid", "test") if getattr(self, name)]
+        return f"<Corpus {self.name}{', with its own ' if own else ''}{' and '.join(own)}>"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
@@ -78,6 +85,7 @@ def open_corpus(
     errors: str = "strict",
     encoding: str = UTF_8,
     *,
+    texts: Mapping[str, Text] = MappingProxyType({}),
     on_note: Callable[[str], None] = lambda _: None,
 ) -> Corpus:
     """
@@ -91,6 +99,7 @@ def open_corpus(
         field: the field of records that holds the text, as in `open_text`.
         errors: "strict", or "surrogateescape" to accept bytes that are not UTF-8.
         encoding: the character encoding of files, folders and standard input; named corpora are UTF-8.
+        texts: the texts that some of these names stand for (given.py).
         on_note: callback that receives a note before a download starts.
 
     Raises:
@@ -100,7 +109,12 @@ def open_corpus(
     names = list(names) or [DEFAULT_CORPUS]
     if names.count(STANDARD_INPUT) > 1:
         raise CorpusError("standard input (-) is named twice, but it can be read only once")
-    corpora = [_open(name, field, errors, encoding, on_note) for name in names]
+    corpora = [
+        Corpus(name="texts", train=given_text(name, texts))
+        if is_placeholder(name)
+        else _open(name, field, errors, encoding, on_note)
+        for name in names
+    ]
     corpus = corpora[0] if len(corpora) == 1 else _joined_corpora(corpora)
     return replace(corpus, train=joined(corpus.train.name, [corpus.train]))  # rejects an empty text
 
@@ -120,7 +134,8 @@ def unknown_corpus(name: str) -> CorpusError:
     near = difflib.get_close_matches(name, known, n=2)
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return CorpusError(
-        f"there is no file, folder or corpus {name!r}; {guess}`lmgen corpus list` shows the corpora"
+        f"there is no file, folder or corpus {shown_path(name)!r}; {guess}`lmgen corpus list` shows the "
+        "corpora"
     )
 
 

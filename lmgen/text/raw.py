@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import IO, BinaryIO, Protocol, cast
 
 from lmgen.errors import CorpusError
+from lmgen.settings import shown_path
 
 BLOCK_BYTES = 1 << 18
 """Bytes read at a time."""
@@ -73,7 +74,7 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.strerror:
-            raise CorpusError(f"cannot read {path}: {error.strerror}") from error
+            raise CorpusError(f"cannot read {shown_path(path)}: {error.strerror}") from error
         raise damaged(path, str(error)) from error
     except EOFError as error:
         raise damaged(path, "it ends too early") from error
@@ -141,7 +142,7 @@ def copied(content: Iterable[bytes]) -> IO[bytes]:
 
 class Spool:
     """
-    Makes a pipe readable more than once, by copying what has been read to a temporary file on disk.
+    Makes a pipe or iterator readable more than once, by copying what has been read to a temporary file.
 
     The copy grows during the first reading and is deleted together with this object.
     """
@@ -173,7 +174,7 @@ def _write(copy: IO[bytes], block: bytes) -> None:
         copy.write(block)
         copy.flush()
     except OSError as error:
-        message = f"cannot copy the input to a temporary file: {error.strerror}; set TMPDIR to a larger disk"
+        message = f"cannot copy the text to disk: {error.strerror}; set TMPDIR to a larger disk"
         raise CorpusError(message) from error
 
 

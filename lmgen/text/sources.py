@@ -19,6 +19,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import AnyStr
 
 from lmgen.errors import CorpusError
+from lmgen.settings import shown_path
 from lmgen.text.counts import TextCounts, count
 from lmgen.text.encodings import UTF_8, NotTextError, decoded, known_encoding, marked_encoding, may_be_mark
 from lmgen.text.guessing import CONVERTED, REFUSED, format_advice
@@ -59,6 +60,9 @@ class Text:
 
     records: Callable[[], Iterator[str]] | None = None
     """As `chunks`, for a structured text: its records, each ended by UNIT_END (units.py)."""
+
+    def __repr__(self) -> str:
+        return f"<Text {self.name}>"
 
     def in_units(self, unit: Unit) -> "Text":
         """The same text; for the unit `record` a stream of records, each ended by UNIT_END."""
@@ -461,7 +465,7 @@ def _mode(path: Path) -> int:
         with readable(path):
             return path.stat().st_mode
     except ValueError as error:
-        raise CorpusError(f"{str(path)!r} cannot be the name of a file") from error
+        raise CorpusError(f"{shown_path(path)!r} cannot be the name of a file") from error
 
 
 def _complete_block(text: str, position: int, limit: int) -> int:

@@ -13,12 +13,13 @@ from typing import Any, Self, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import IdArray
+from lmgen.arrays import IdArray, in_short
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import line_blocks
 from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.edges import Edge
 from lmgen.tokenizers.pieces import escape
 
 Chunks = Callable[[], Iterable[str]]
@@ -37,6 +38,8 @@ class EncodedBlock:
     """Where the part begins in the text, in characters."""
     closes: bool = False
     """Whether `ids` is only the end of a last line or unit that the text itself does not end."""
+
+    __repr__ = in_short
 
 
 class Decoder(ABC):
@@ -97,6 +100,9 @@ class Tokenizer(ABC):
     line_end: int | None
     """The id of the line end; None if the vocabulary has none."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} V = {self.vocabulary_size}>"
+
     @property
     @abstractmethod
     def start(self) -> int:
@@ -145,6 +151,14 @@ class Tokenizer(ABC):
     def encode(self, text: str) -> IdArray:
         """The ids of a text; no line end is added after an unfinished last line."""
         return self.encode_with_offsets(text)[0]
+
+    def edge(self, text: str) -> Edge:
+        """
+        Where an unfinished text ends: its tokens as far as they are certain, and the rest of it (edges.py).
+
+        Without a rest, where every text may end between two tokens.
+        """
+        return Edge(self.encode(text))
 
     @property
     def unit(self) -> Unit:

@@ -1,11 +1,16 @@
 """The settings of tokenizers. The command line builds its flags from them, so this imports nothing heavy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lmgen.settings import LARGEST_COUNT, check, setting
 
 TOKENIZER_NAMES = ("char", "byte", "word", "bpe", "unigram")
-"""The tokenizers by name; registry.py has their classes."""
+"""The tokenizers that are trained, by name; registry.py has their classes."""
+
+IMPORTED = "sentencepiece"
+"""The name of the tokenizer that is read from a SentencePiece model made elsewhere, see imported.py."""
 
 SUBWORD_VOCABULARY_SIZE = 4000
 """Default vocabulary size of bpe and unigram; it is smaller if the text has too few different pieces."""
@@ -18,7 +23,12 @@ LARGEST_VOCABULARY = 1_000_000_000
 class TokenizerConfig:
     """How to split a text into tokens."""
 
-    tokenizer: str = setting("char", "what a token is", choices=TOKENIZER_NAMES)
+    tokenizer: str = setting("char", "what a token is", choices=(*TOKENIZER_NAMES, IMPORTED))
+    tokenizer_file: str | None = setting(
+        None,
+        "split the text as this SentencePiece model does, made elsewhere (FILE.model); implies --tokenizer "
+        f"{IMPORTED}",
+    )
     vocab_size: int | None = setting(
         None,
         "char, word: keep at most N tokens, the most frequent ones; "
@@ -40,3 +50,9 @@ class TokenizerConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def with_implied_tokenizer(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names of the flags, with the tokenizer that a tokenizer_file implies."""
+    implied = {"tokenizer": IMPORTED} if settings.get("tokenizer_file") is not None else {}
+    return {**implied, **settings}

@@ -12,6 +12,7 @@ A plain document, read as it is, needs no wrapper.
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -21,10 +22,11 @@ from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError
 from lmgen.settings import from_mapping
 from lmgen.text.config import ReadingConfig
-from lmgen.text.sources import line_blocks
+from lmgen.text.sources import Text, line_blocks
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Chunks, Decoder, EncodedBlock, Tokenizer, damaged, plain_ids
 from lmgen.tokenizers.characters import code_points
+from lmgen.tokenizers.edges import Edge, Rest
 
 END_PIECE = "</s>"
 """The spelling of the token that ends a unit."""
@@ -85,6 +87,15 @@ class ReadingTokenizer(Tokenizer):
             ids, offsets = self.inner.encode_with_offsets(text)
             return self._outer(ids), offsets
         return self._encode_units(text)
+
+    def edge(self, text: str) -> Edge:
+        """As the inner tokenizer has it; of a text in units only the last unit, which begins afresh."""
+        text = read_text(text, self.reading)
+        edge = self.inner.edge(text if self.end is None else text.rpartition(self._mark)[2])
+        if self.end in (None, self.inner.line_end):
+            return edge
+        rest = None if edge.rest is None else _OuterRest(edge.rest, self)
+        return Edge(self._outer(edge.ids), rest, edge.after_blank)
 
     def unknown_among(self, text: str, ids: IdArray) -> npt.NDArray[np.bool_]:
         """As the inner tokenizer has it; the end of a unit is known."""
@@ -180,6 +191,17 @@ def is_plain(reading: ReadingConfig) -> bool:
     return reading.to_json() == ReadingConfig().to_json()
 
 
+def with_reading(tokenizer: Tokenizer, reading: ReadingConfig) -> Tokenizer:
+    """The same tokens of texts that are read with other line ends, or in another normal form."""
+    known = tokenizer.reading
+    other = replace(known, newlines=reading.newlines, normalize=reading.normalize)
+    if other == known:
+        return tokenizer
+    if isinstance(tokenizer, ReadingTokenizer):
+        return ReadingTokenizer(tokenizer.inner, other, tokenizer.end)
+    return ReadingTokenizer(tokenizer, other)
+
+
 def read_text(text: str, reading: ReadingConfig) -> str:
     """A text with the line ends and in the normal form that are asked for; ends of records stay."""
     if reading.newlines == "lf":
@@ -196,9 +218,48 @@ def read_stream(chunks: Iterable[str], reading: ReadingConfig) -> Iterable[str]:
     return (unicodedata.normalize(form, block) for block in line_blocks(chunks)) if form else chunks
 
 
+def read_alike(text: Text, reading: ReadingConfig) -> Text:
+    """A text with the line ends and in the normal form that are asked for, its records too."""
+    if reading.newlines == "keep" and reading.normalize == "none":
+        return text
+    records = text.records
+    return replace(
+        text,
+        chunks=lambda: iter(read_stream(text.chunks(), reading)),
+        records=records and (lambda: iter(read_stream(records(), reading))),
+    )
+
+
 def training_chunks(chunks: Chunks, reading: ReadingConfig) -> Chunks:
     """The text that the inner tokenizer is trained on: read, and with line ends in place of record ends."""
     return lambda: (chunk.replace(UNIT_END, "\n") for chunk in read_stream(chunks(), reading))
+
+
+class _OuterRest(Rest):
+    """The end of a text, in ids of a `ReadingTokenizer`."""
+
+    def __init__(self, inner: Rest, tokenizer: ReadingTokenizer) -> None:
+        self.spelling = inner.spelling
+        self.ids = tokenizer._outer(inner.ids)
+        self._inner, self._tokenizer = inner, tokenizer
+
+    def within(self, position: int, previous: int | None) -> list[tuple[int, int]]:
+        """As the inner tokenizer has it."""
+        pairs = self._inner.within(position, self._inner_id(previous))
+        outer = self._tokenizer._outer(np.array([token for token, _ in pairs], np.int64))
+        return [(token, end) for token, (_, end) in zip(outer.tolist(), pairs, strict=True)]
+
+    def beyond(self, position: int, previous: int | None) -> IdArray:
+        """As the inner tokenizer has it, and the end of the unit where any token may come."""
+        outer = self._tokenizer._outer(self._inner.beyond(position, self._inner_id(previous)))
+        return outer if self.spelling else np.append(outer, self._tokenizer._end_or(0))
+
+    def spelling_of(self, token: int) -> bytes:
+        """As the inner tokenizer has it."""
+        return self._inner.spelling_of(int(self._tokenizer._inner(np.array([token]))[0]))
+
+    def _inner_id(self, token: int | None) -> int | None:
+        return None if token is None else int(self._tokenizer._inner(np.array([token]))[0])
 
 
 class _UnitDecoder(Decoder):

@@ -11,6 +11,7 @@ from lmgen.tokenizers.base import Chunks, Tokenizer, TrainedTokenizer, damaged, 
 from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.imported import SentencePieceTokenizer
 from lmgen.tokenizers.reading import ReadingTokenizer, is_plain, training_chunks
 from lmgen.tokenizers.subwords import BpeTokenizer, UnigramTokenizer
 from lmgen.tokenizers.words import WordTokenizer
@@ -21,6 +22,7 @@ TOKENIZERS: dict[str, type[TrainedTokenizer]] = {
     "word": WordTokenizer,
     "bpe": BpeTokenizer,
     "unigram": UnigramTokenizer,
+    "sentencepiece": SentencePieceTokenizer,
 }
 """The class of each tokenizer, by the name that `--tokenizer` takes."""
 
@@ -29,7 +31,7 @@ def train_tokenizer(
     chunks: Chunks, config: TokenizerConfig, reading: ReadingConfig | None = None
 ) -> Tokenizer:
     """
-    Train the tokenizer that the settings ask for.
+    Train the tokenizer that the settings ask for, or read it from the file that they name.
 
     Args:
         chunks: the training text; it is read one to three times.
@@ -39,6 +41,7 @@ def train_tokenizer(
     Raises:
         ConfigError: a setting does not apply to this tokenizer.
         CorpusError: the text is empty, or too small for the requested vocabulary size.
+        ModelError: the file is missing or is not a SentencePiece model.
     """
     _refuse_unused(config)
     kind = TOKENIZERS[config.tokenizer]

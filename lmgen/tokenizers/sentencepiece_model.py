@@ -1,16 +1,17 @@
 """
-Read the pieces of a SentencePiece model without SentencePiece, and write a model with given pieces.
+Read the pieces and settings of a SentencePiece model without SentencePiece, and write a model of given ones.
 
 A model is a protocol buffer: a sequence of fields, each with a number, a wire type and a value (protobuf.dev,
 "Encoding"). In `ModelProto`, field 1 is a piece, whose field 1 is its text, field 2 its score and field 3 its
-type. Only the pieces are read from a saved model; SentencePiece gets a new model written from them, so that
-damaged or malicious settings never reach it.
+type; field 2 is a `TrainerSpec`, field 3 a `NormalizerSpec`. SentencePiece never gets a saved model itself,
+but a new one with the pieces and settings that were read and checked, so that nothing damaged or malicious
+reaches it.
 """
 
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 """The types of pieces, as numbered in SentencePiece's `ModelProto`."""
@@ -24,13 +25,21 @@ _SCORE = struct.Struct("<f")
 _PLAIN_PIECE = re.compile(rb"\x0a[\0-\x7f](.*)\x15(.{4})", re.DOTALL)
 """The usual encoding of an ordinary piece: a text of less than 128 bytes, a score, no type."""
 
-_SETTINGS = bytes.fromhex("98 02 01") + b"".join(
-    bytes.fromhex(field) + b"\xff" * 9 + b"\x01" for field in ("c8 02", "d0 02", "d8 02")
-)
-"""Part of a `TrainerSpec`: byte_fallback (35) is true; bos_id, eos_id, pad_id (41 to 43) are -1, none."""
+UNIGRAM, BPE, WORD, CHAR = range(1, 5)
+"""The types of models, as numbered in `TrainerSpec`."""
 
-_IDENTITY_NORMALIZER = b"\x0a\x08identity" + bytes.fromhex("18 00 20 00")
-"""A `NormalizerSpec` that leaves the text unchanged: no space is added (3) or removed (4)."""
+_SPECS = {
+    2: {
+        "model_type": 3,
+        "whitespace_as_suffix": 24,
+        "whitespace_pieces": 26,
+        "byte_fallback": 35,
+        "unknown_text": 44,
+        "end_piece": 47,
+    },
+    3: {"charsmap": 2, "add_dummy_prefix": 3, "remove_extra_blanks": 4, "escape_blanks": 5},
+}
+"""The fields of the settings in `TrainerSpec` (field 2 of a model) and `NormalizerSpec` (field 3)."""
 
 
 class Piece(NamedTuple):
@@ -43,6 +52,26 @@ class Piece(NamedTuple):
     """unigram: its log-probability; bpe: minus the rank of its merge."""
 
 
+class Settings(NamedTuple):
+    """The settings of a model that encoding and decoding depend on, with SentencePiece's own defaults."""
+
+    model_type: int = UNIGRAM
+    whitespace_as_suffix: bool = False
+    """The blank between two words belongs to the first."""
+    whitespace_pieces: bool = False
+    byte_fallback: bool = False
+    """Characters without a piece are spelled by their bytes."""
+    unknown_text: str = " \u2047 "
+    """What the unknown token is decoded to."""
+    end_piece: str = "</s>"
+    charsmap: bytes = b""
+    """The replacements of the normalisation, see charsmap.py."""
+    add_dummy_prefix: bool = True
+    """Each text gets a blank in front, so that its first word is spelled as any other."""
+    remove_extra_blanks: bool = True
+    escape_blanks: bool = True
+
+
 def read_pieces(model: bytes) -> list[Piece]:
     """
     Read the pieces of a model, in the order of their ids.
@@ -53,11 +82,78 @@ def read_pieces(model: bytes) -> list[Piece]:
     return [_read_piece(value) for number, value in _fields(model) if number == 1]
 
 
-def model_of(pieces: Iterable[Piece], *, unigram: bool) -> bytes:
-    """Write a model with these pieces and the settings with which subwords.py trains."""
-    kind = bytes([3 << 3, 1 if unigram else 2])  # model_type
+def read_settings(model: bytes) -> Settings:
+    """
+    Read the settings of a model.
+
+    Raises:
+        ValueError: `model` is not a valid protocol buffer, or a setting is of the wrong kind.
+    """
+    read: dict[str, int | bytes] = {}
+    for number, value in _fields(model):
+        if number in _SPECS:
+            spec = dict(_fields(value))
+            read |= {name: spec[field] for name, field in _SPECS[number].items() if field in spec}
+    return Settings(**{name: _as_setting(name, value) for name, value in read.items()})
+
+
+def model_of(pieces: Iterable[Piece], settings: Settings) -> bytes:
+    """Write a model with these pieces and settings."""
     encoded = [_field(1, _encoded(piece)) for piece in pieces]
-    return b"".join([*encoded, _field(2, kind + _SETTINGS), _field(3, _IDENTITY_NORMALIZER)])
+    for number, names in _SPECS.items():
+        spec = [_setting(field, getattr(settings, name)) for name, field in names.items()]
+        encoded.append(_field(number, b"".join(spec)))
+    return b"".join(encoded)
+
+
+def processor_of(pieces: Iterable[Piece], settings: Settings) -> Any:
+    """
+    SentencePiece with a model of these pieces and settings, which have been checked.
+
+    Raises:
+        ValueError: it refuses them.
+    """
+    from sentencepiece import SentencePieceProcessor
+
+    try:
+        return SentencePieceProcessor(model_proto=model_of(pieces, settings))
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"SentencePiece cannot read it: {error}") from error
+
+
+def tokens_of(encoded: bytes) -> tuple[list[int], list[int]]:
+    """The ids of an encoded text, a `SentencePieceText`; and where in it each token begins, in bytes."""
+    tokens = [_token(value) for number, value in _fields(encoded) if number == 2]
+    return [token for token, _ in tokens], [begin for _, begin in tokens]
+
+
+def _token(message: int | bytes) -> tuple[int, int]:
+    """The id (field 2) and the beginning (field 4) of a token, whose text and surface are fields 1 and 3."""
+    if isinstance(message, bytes) and message[0] == 1 << 3 | _LENGTH_DELIMITED and message[1] < 0x80:
+        token, position = _varint(message, 3 + message[1])
+        if message[position] == 3 << 3 | _LENGTH_DELIMITED and message[position + 1] < 0x80:
+            position += 2 + message[position + 1]
+        if message[position] == 4 << 3:  # so it is for nearly all tokens, which is three times as fast
+            return token, _varint(message, position + 1)[0]
+    fields = dict(_fields(message))
+    return int(fields.get(2, 0)), int(fields.get(4, 0))
+
+
+def _as_setting(name: str, value: int | bytes) -> Any:
+    """The value of a setting; raises ValueError if it is of another type."""
+    default = Settings._field_defaults[name]
+    if isinstance(default, int) != isinstance(value, int):
+        raise ValueError(f"its setting {name} is of the wrong type")
+    if isinstance(default, str):
+        return bytes(value).decode("utf-8")
+    return bool(value) if isinstance(default, bool) else value
+
+
+def _setting(number: int, value: Any) -> bytes:
+    """Encode a field that holds a setting."""
+    if isinstance(value, int):
+        return _varint_of(number << 3 | _VARINT) + _varint_of(value)
+    return _field(number, value.encode("utf-8") if isinstance(value, str) else value)
 
 
 def _read_piece(message: int | bytes) -> Piece:
@@ -82,12 +178,18 @@ def _encoded(piece: Piece) -> bytes:
 
 
 def _field(number: int, value: bytes) -> bytes:
-    """Encode a field that holds bytes; its number is below 16."""
-    size, length = len(value), b""
-    while size >= 0x80:
-        length += bytes([size & 0x7F | 0x80])
-        size >>= 7
-    return b"%c%b%c%b" % (number << 3 | _LENGTH_DELIMITED, length, size, value)
+    """Encode a field that holds bytes."""
+    return _varint_of(number << 3 | _LENGTH_DELIMITED) + _varint_of(len(value)) + value
+
+
+def _varint_of(number: int) -> bytes:
+    """Encode a number in groups of seven bits, lowest first."""
+    groups = bytearray()
+    while number >= 0x80:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)
 
 
 def _fields(message: int | bytes) -> Iterator[tuple[int, int | bytes]]:

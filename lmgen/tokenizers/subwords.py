@@ -32,13 +32,17 @@ from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, sa
 from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of
 from lmgen.tokenizers.config import SUBWORD_VOCABULARY_SIZE, TokenizerConfig
+from lmgen.tokenizers.edges import LONGEST_REST, Edge, PiecesRest, Spellings, late_token
 from lmgen.tokenizers.sentencepiece_model import (
+    BPE,
     BYTE,
     NORMAL,
+    UNIGRAM,
     UNKNOWN,
     USER_DEFINED,
     Piece,
-    model_of,
+    Settings,
+    processor_of,
     read_pieces,
 )
 
@@ -59,6 +63,9 @@ LINE_END = 0
 
 FIRST_PIECE = 257
 """The id of the first piece, after the line end and the bytes."""
+
+_SETTINGS = Settings(byte_fallback=True, add_dummy_prefix=False, remove_extra_blanks=False)
+"""Those with which `train` trains, but for the type of the model: every text is encoded as it is."""
 
 SMALLEST_VOCABULARY = FIRST_PIECE + 1
 """One piece is needed, for the space: SentencePiece would spell it by the bytes of U+2581."""
@@ -150,6 +157,17 @@ class SubwordTokenizer(TrainedTokenizer):
             raise damaged("its pieces do not spell the text")
         return ids, characters[ends - self._byte_lengths[ids]]
 
+    def edge(self, text: str) -> Edge:
+        """The tokens up to the last boundary that no piece spans: usually those before the last word."""
+        boundary = self._by_spelling.last_boundary(text)
+        if len(text) - boundary > LONGEST_REST:
+            _, offsets = self.encode_with_offsets(text[boundary:])
+            boundary += late_token(offsets, len(text) - boundary)
+        ids, rest = self.encode(text[:boundary]), text[boundary:]
+        if not rest:
+            return Edge(ids)
+        return Edge(ids, PiecesRest(utf8_bytes(rest), self.encode(rest), self._by_spelling))
+
     def piece(self, token: int) -> str:
         """The text of a piece; for a byte that is only part of a character, its surrogate escape."""
         return self._spellings[token].decode("utf-8", "surrogateescape")
@@ -174,12 +192,15 @@ class SubwordTokenizer(TrainedTokenizer):
     @cached_property
     def _processor(self) -> Any:
         """SentencePiece, loaded on the first encoding, with a new model made from the checked pieces."""
-        from sentencepiece import SentencePieceProcessor
-
         try:
-            return SentencePieceProcessor(model_proto=model_of(self._pieces, unigram=self.name == "unigram"))
-        except RuntimeError as error:
+            kind = UNIGRAM if self.name == "unigram" else BPE
+            return processor_of(self._pieces, _SETTINGS._replace(model_type=kind))
+        except ValueError as error:
             raise damaged("SentencePiece cannot read its model") from error
+
+    @cached_property
+    def _by_spelling(self) -> Spellings:
+        return Spellings(self._spellings)
 
     @cached_property
     def _byte_lengths(self) -> Int64Array:

@@ -23,12 +23,11 @@ KenLM's lmplz with `--skip_symbols`, and `<eos>` is a word.
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from itertools import repeat
+from functools import cache, cached_property, lru_cache
+from itertools import pairwise, repeat
 from typing import Any, Self
 
 import numpy as np
@@ -39,6 +38,8 @@ from lmgen.errors import CorpusError
 from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, plain_ids, saved_value
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.edges import Edge
+from lmgen.tokenizers.word_edges import WordSpellings, is_mark
 
 UNKNOWN, LINE_END = 0, 1
 """The ids of <unk> and </s>."""
@@ -222,6 +223,25 @@ class WordTokenizer(TrainedTokenizer):
         unknown[places] = [spelled[place] != spelling for place in places.tolist()]
         return unknown
 
+    def edge(self, text: str) -> Edge:
+        """
+        The tokens before a last word that is unknown, but begins words of the vocabulary; see word_edges.py.
+
+        A known word counts as finished, though others may begin with it.
+        """
+        ids, line = self.encode(text), text.rpartition("\n")[2]
+        words = self._split_at_white_space(line)
+        last = words[-1] if words else ""
+        if line and not (last and line.endswith(last)):
+            return Edge(ids, self._spellings.after_blank() if self.split_punctuation else None, True)
+        own, offsets = self.encode_with_offsets(last)
+        if not len(own):
+            return Edge(ids)
+        parts = [self._folded(last[begin:end]) for begin, end in pairwise([*offsets.tolist(), len(last)])]
+        unknown = bool(self.unknown_among(last, own)[-1])
+        rest = self._spellings.rest(parts, own, unknown=unknown)
+        return Edge(ids) if rest is None else Edge(ids[: len(ids) - len(rest.ids)], rest)
+
     def piece(self, token: int) -> str:
         """The word; a punctuation mark includes the tabs that say where it touches its neighbours."""
         return self._pieces[token]
@@ -277,6 +297,10 @@ class WordTokenizer(TrainedTokenizer):
         if self.white_space == "unicode":
             return text.split()
         return [word for word in self._word_or_line_end.findall(text) if word != "\n"]
+
+    @cached_property
+    def _spellings(self) -> WordSpellings:
+        return WordSpellings(self._pieces, self.special_ids, GLUE if self.split_punctuation else None)
 
     def _parts(self, word: str) -> tuple[list[int], list[int]]:
         """As `_look_up_parts`, but cached for words of ordinary length, most of which recur often."""
@@ -425,16 +449,12 @@ def _split(word: str) -> Iterator[tuple[int, str]]:
 @cache
 def _words_and_marks() -> re.Pattern[str]:
     """Pattern that matches a word or a mark; built on first use, since it takes a while."""
-    marks = "".join(map(_character_range, _runs(filter(_is_mark, range(0x20000)))))  # none are above that
+    codes = [code for code in range(0x20000) if is_mark(chr(code))]  # none are above that
+    marks = "".join(map(_character_range, _runs(codes)))
     letters = rf"[^{marks}\s]+"
     inside = r"(?:['’.\-‐‑]|(?<=\d)[,:](?=\d))"
     word = rf"{letters}(?:{inside}{letters})*"
     return re.compile(rf"(?P<word>{word})|(?P<mark>([{marks}])\3*)(?=(?P<word_follows>{letters})?)")
-
-
-def _is_mark(code: int) -> bool:
-    """Whether a code point is punctuation or a symbol that is split off words."""
-    return unicodedata.category(chr(code))[0] in "PS" and chr(code) != "_"
 
 
 def _runs(codes: Iterable[int]) -> list[list[int]]:

@@ -22,6 +22,9 @@ class RangeTest:
     learning_rate: float
     """The suggestion, to two digits."""
 
+    def __repr__(self) -> str:
+        return f"<RangeTest {len(self.points)} learning rates, {self.learning_rate:g} suggested>"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
@@ -43,6 +46,12 @@ class CostMeasured:
     """Time of all updates until the budget is spent, without evaluations."""
     seconds_left: float
 
+    def __str__(self) -> str:
+        return (
+            f"cost      {self.parameters:,} parameters, {self.tokens_per_second:,.0f} tokens/s, "
+            f"{self.steps:,} steps in {self.seconds:,.0f} s"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The object that `--estimate --json` prints."""
         return asdict(self)
@@ -63,6 +72,12 @@ class Stepped:
     """A running mean of `nats_per_token`."""
     tokens_per_second: float
     """A running mean."""
+
+    def __str__(self) -> str:
+        return (
+            f"step      {self.step:,} ({self.progress:.0%}): training {self.train_nats_per_token:.4f} "
+            f"nats/token, {self.tokens_per_second:,.0f} tokens/s"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,14 @@ class Evaluated:
     train_objective: str
     """What `train_nats_per_token` is: `full`, the loss over all tokens, or `sampled`, an estimate of it."""
 
+    def __str__(self) -> str:
+        losses = {"training": self.train_nats_per_token, "validation": self.valid_nats_per_token}
+        known = [f"{name} {nats:.4f}" for name, nats in losses.items() if nats is not None]
+        return (
+            f"evaluated step {self.step:,}, epoch {self.epoch:.3g}, {self.seconds:,.0f} s: "
+            f"{', '.join(known) or 'no'} nats/token"
+        )
+
     def to_json(self) -> dict[str, float | str | None]:
         """The line in `metrics.jsonl`."""
         return asdict(self)
@@ -104,3 +127,6 @@ class RolledBack:
     """The highest learning rate from here on."""
     last: bool
     """Whether this was one rollback too many, so that the run ends here."""
+
+    def __str__(self) -> str:
+        return f"unstable  {self.reason}: back to step {self.step:,}"

@@ -9,8 +9,15 @@ import typer
 from typer.testing import CliRunner, Result
 
 from lmgen.cli.next import next_
+from lmgen.models.model_file import save_model
+from lmgen.models.ngram.model import NgramModel
+from lmgen.text_model import TextModel
 from lmgen.tokenizers.characters import CharacterTokenizer
+from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.registry import train_tokenizer
+from lmgen.tokenizers.words import WordTokenizer
 from tests.cli.tiny_model import save_bigram_model
+from tests.sentences import sentences
 
 app = typer.Typer()
 app.command("next")(next_)
@@ -100,3 +107,119 @@ def test_a_missing_model_is_one_line(tmp_path: Path) -> None:
 
 def test_there_is_at_least_one_token_to_list(model: Path) -> None:
     assert run(model, "a", "--top", "0").exit_code == 2
+
+
+@pytest.fixture(scope="module")
+def sub_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Short English sentences in pieces of words."""
+    path = tmp_path_factory.mktemp("next") / "sub-words.safetensors"
+    text = sentences(300)
+    tokenizer = train_tokenizer(lambda: [text], TokenizerConfig(tokenizer="bpe", vocab_size=400))
+    model = NgramModel.fit(tokenizer.encode(text), order=4, vocabulary_size=tokenizer.vocabulary_size)
+    save_model(path, model, tokenizer)
+    return path
+
+
+def test_after_a_blank_the_rest_of_each_token_is_listed(sub_words: Path) -> None:
+    """Not what follows a lone blank, which is hardly a token of the text."""
+    animals = {"cat", "dog", "hen", "fox", "owl", "mouse"}
+    for text in ("the old ", "a small "):
+        rows = run(sub_words, text, "--top", "6").stdout.splitlines()[1:]
+        assert {row.split()[0] for row in rows} == animals
+        assert sum(float(row.split()[1]) for row in rows) == pytest.approx(0.95, abs=0.05)
+    table = run(sub_words, "the old m").stdout.splitlines()
+    assert table[1].split()[0] == "ouse"
+    rows = run(sub_words, "the old", "--top", "6").stdout.splitlines()[1:]
+    assert {row.split()[0] for row in rows} == {f"▁{animal}" for animal in animals}
+
+
+class TestContinuations:
+    """`--of`."""
+
+    def test_they_are_listed_in_the_order_given(self, model: Path) -> None:
+        result = run(model, "ab", "--of", "b,a", "--of", "\n")
+        assert result.exit_code == 0
+        assert result.stdout.splitlines() == [
+            "continuation  probability     log10",
+            "b                 0.01562   -1.8062",
+            "a                 0.03125   -1.5051",
+            "\\n                    0.5   -0.3010",
+        ]
+
+    def test_json_has_each_with_its_probability(self, model: Path) -> None:
+        result = json.loads(run(model, "ab ", "--of", "ab,a", "--json").stdout)
+        assert result == {
+            "text": "ab ",
+            "next": [
+                {
+                    "continuation": "ab",
+                    "probability": pytest.approx(1 / 128),
+                    "log10": pytest.approx(np.log10(1 / 128)),
+                },
+                {
+                    "continuation": "a",
+                    "probability": pytest.approx(1 / 8),
+                    "log10": pytest.approx(np.log10(1 / 8)),
+                },
+            ],
+        }
+
+    def test_relative_ones_sum_to_1(self, model: Path) -> None:
+        result = json.loads(run(model, "ab ", "--of", "a,b", "--relative", "--json").stdout)
+        assert [each["probability"] for each in result["next"]] == pytest.approx([2 / 3, 1 / 3])
+
+    def test_commas_and_quotes_are_written_as_in_csv(self, model: Path) -> None:
+        result = json.loads(run(model, "ab", "--of", 'a,"b, a","a ""b"""," a"', "--json", "--quiet").stdout)
+        assert [each["continuation"] for each in result["next"]] == ["a", "b, a", 'a "b"', " a"]
+        lines = json.loads(run(model, "ab", "--of", '"a\nb",\r\n', "--json", "--quiet").stdout)
+        assert [each["continuation"] for each in lines["next"]] == ["a\nb", "\r\n"]
+
+    def test_sub_words_cost_what_scores_of_the_whole_text_say(self, sub_words: Path) -> None:
+        opened = TextModel.load(sub_words)
+        text = "the old fox ran near"
+        found = opened.next(text, of=["the hill", "a box", "the"])
+        for each in found:
+            whole = opened.score(f"{text} {each.continuation}").nats - opened.score(text).nats
+            assert each.probability == pytest.approx(np.exp(-whole), rel=1e-5)
+
+    def test_a_blank_may_end_the_text_or_begin_the_continuation(self, sub_words: Path) -> None:
+        opened = TextModel.load(sub_words)
+        [plain] = opened.next("the old", of=["fox"])
+        [before] = opened.next("the old", of=[" fox"])
+        [after] = opened.next("the old ", of=["fox"])
+        assert before.probability == plain.probability
+        assert plain.probability < after.probability < 1.3 * plain.probability
+
+    def test_an_unknown_word_is_named(self, tmp_path: Path) -> None:
+        tokenizer = WordTokenizer(["the", "cat"])
+        path = save_bigram_model(tmp_path / "words.safetensors", tokenizer, np.zeros((4, 4)))
+        result = run(path, "the", "--of", "cat,dog", "--json")
+        assert result.stderr == "note: the model never saw 'dog' and reads it as unknown\n"
+        unfinished = run(path, "th", "--of", "ca,dog", "--json")
+        assert unfinished.stderr == "note: the model never saw 'th', 'ca', 'dog' and reads it as unknown\n"
+        shares = [each["probability"] for each in json.loads(result.stdout)["next"]]
+        assert shares == pytest.approx([1 / 4, 1 / 4])
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--of", ""], "has a continuation of no characters"),
+            (["--of", "a,,b"], "has a continuation of no characters"),
+            (["--of", '"a'], "cannot be read as comma-separated texts"),
+            (["--of", "a", "--top", "3"], "leave one of them out"),
+            (["--relative"], "--relative goes with --of"),
+        ],
+    )
+    def test_flags_that_make_no_sense_are_wrong_usage(
+        self, model: Path, arguments: list[str], message: str
+    ) -> None:
+        result = run(model, "ab", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in result.stderr
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.count("\n") == 1
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(model: Path) -> None:
+    assert json.loads(run(model, "-", "--json", text="\ufeffab\n").stdout)["text"] == "ab"
+    assert run(model, "\ufeffab").stderr == ""

@@ -18,11 +18,18 @@ from typer.testing import CliRunner, Result
 
 from lmgen.cli.output import TextOutput
 from lmgen.cli.sample import sample
+from lmgen.models.model_file import save_model
+from lmgen.models.ngram.model import NgramModel
+from lmgen.text.config import ReadingConfig
+from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer
+from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.registry import train_tokenizer
 from lmgen.tokenizers.words import WordTokenizer
 from tests.cli.tiny_model import chain, save_bigram_model
 from tests.process import run_command
+from tests.sentences import sentences
 
 pytestmark = pytest.mark.slow
 
@@ -158,6 +165,59 @@ def test_a_blank_after_the_last_word_is_not_doubled(tmp_path: Path) -> None:
         assert run(path, "--prompt", prompt, *GREEDY).stdout == "the cat sat\nthe cat sat\n"
     assert run(path, "--prompt", "the\n", *GREEDY).stdout == "the\nthe cat sat\nthe cat"
     assert run(path, "--prompt", "the", "--lines", *GREEDY).stdout == "the cat sat\n"
+
+
+@pytest.mark.parametrize("name", ["bpe", "unigram"])
+def test_a_prompt_may_end_inside_of_a_token(name: str, tmp_path: Path) -> None:
+    """With a blank or in the middle of a word, it goes on as it does without: in sentences of the text."""
+    text = sentences(300)
+    tokenizer = train_tokenizer(lambda: [text], TokenizerConfig(tokenizer=name, vocab_size=290))
+    path = tmp_path / "model.safetensors"
+    model = NgramModel.fit(tokenizer.encode(text), order=4, vocabulary_size=tokenizer.vocabulary_size)
+    save_model(path, model, tokenizer)
+    whole = run(path, "--prompt", "the old mouse", "--temperature", "0").stdout
+
+    assert whole.startswith("the old mouse ")
+    for prompt in ("the old m", "the old mo", "the old mous", "the old mouse "):
+        assert run(path, "--prompt", prompt, "--temperature", "0").stdout[:100] == whole[:100]
+    words = set(text.split())
+    lines = "the ol\na \na sma\nthe quick h\n" * 20
+    drawn = run(path, "--prompt", "-", "--lines", "--seed", "1", "--min-p", "0.1", text=lines).stdout
+    assert drawn.count("\n") == 80
+    assert not set(drawn.split()) - words
+
+
+def test_a_last_word_that_is_not_known_becomes_one_that_is(tmp_path: Path) -> None:
+    tokenizer = WordTokenizer(["the", "cat", "sat"])
+    path = save_bigram_model(tmp_path / "words.safetensors", tokenizer, chain(tokenizer, "the cat sat\n"))
+    result = run(path, "--prompt", "the c", *GREEDY)
+    assert (result.stdout, result.stderr) == ("the cat sat\nthe cat sat", "")
+    assert "never saw 'c'" in run(path, "--prompt", "the c ", *GREEDY).stderr
+
+
+def test_a_byte_order_mark_is_no_part_of_a_prompt(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_bytes(b"\xef\xbb\xbfab\n")
+    assert run(model, "--prompt-file", tmp_path / "prompt.txt", *GREEDY).stdout == "abc\nabc\n"
+    assert run(model, "--prompt", "-", "--lines", *GREEDY, text=b"\xef\xbb\xbfab\na").stdout == "abc\nabc\n"
+    assert run(model, "--prompt", "\ufeffab", *GREEDY).stderr == ""
+
+
+@pytest.mark.parametrize(("unit", "mark", "end"), [("line", "\n", "\n"), ("record", UNIT_END, "\n\n")])
+def test_a_model_of_units_ends_each_by_itself(unit: str, mark: str, end: str, tmp_path: Path) -> None:
+    text = f"Ada{mark}Berta{mark}" * 40
+    tokenizer = train_tokenizer(lambda: [text], TokenizerConfig(), ReadingConfig(unit=unit))
+    path = tmp_path / "names.safetensors"
+    ids = tokenizer.encode(text)
+    end_id = tokenizer.end
+    save_model(
+        path,
+        NgramModel.fit(ids, order=4, vocabulary_size=tokenizer.vocabulary_size, sentence_end=end_id),
+        tokenizer,
+    )
+    assert run(path, "--prompt", "B", "--temperature", "0").stdout == "Berta"
+    assert run(path, "--prompt", "B", "--num", "2", "--temperature", "0").stdout == f"Berta{end}" * 2
+    record = json.loads(run(path, "--prompt", "A", "--temperature", "0", "--json").stdout)
+    assert (record["text"], record["stopped_by"], record["tokens"]) == ("da", "end", 3)
 
 
 def test_bytes_that_are_no_characters_pass_unchanged(tmp_path: Path) -> None:

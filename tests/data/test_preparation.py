@@ -97,9 +97,10 @@ def test_what_was_prepared_is_read_back(tmp_path: Path) -> None:
         load_prepared(run)
 
 
-def test_a_part_without_text_is_named(tmp_path: Path) -> None:
-    config = TokenizerConfig(tokenizer="byte")
-    with pytest.raises(CorpusError, match="the training text is empty"):
+@pytest.mark.parametrize("tokenizer", TOKENIZER_NAMES)
+def test_a_corpus_too_short_to_split_is_named(tmp_path: Path, tokenizer: str) -> None:
+    config = TokenizerConfig(tokenizer=tokenizer)
+    with pytest.raises(CorpusError, match=r"has 1 character, and --valid 0\.1 leaves nothing"):
         prepare(corpus("x"), HeldOutConfig(), config, RunFolder(tmp_path / "run"))
     assert not RunFolder(tmp_path / "run").prepared.exists()
 

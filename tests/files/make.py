@@ -6,6 +6,7 @@ to read them; when a format changes, files of the new one are added.
 
     network-1-*.safetensors      a network of every cell, every tokenizer and every kind of output
     ngram-1-word.safetensors     an n-gram model that knows where lines begin and end
+    ngram-4-sentencepiece.safetensors    one over the tokens of a SentencePiece model made elsewhere
     runs/NAME/half               a run folder whose training was interrupted after its first evaluation
     runs/NAME/whole              the model and the metrics of the same training when it has ended
 """
@@ -18,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 from tests.process import COMMAND, Running, run_command, wait_for
 from tests.sentences import sentences
+from tests.tokenizers.sentencepiece_models import model
 
 TRAINING = "--window-length 8 --batch-size 4 --steps 60 --threads 1 --device cpu"
 SIZES = "--hidden-size 8 --embedding-size 6 --baseline-order 0"
@@ -53,6 +55,9 @@ def main(folder: Path) -> None:
             shutil.copy(text.parent / name / "model.safetensors", folder / f"network-1-{name}.safetensors")
         ngram = folder.absolute() / "ngram-1-word.safetensors"
         lmgen(f"ngram {text.name} --tokenizer word --order 3 --out {ngram}", text.parent)
+        Path(work, "pieces.model").write_bytes(model("as-llama"))
+        ngram = folder.absolute() / "ngram-4-sentencepiece.safetensors"
+        lmgen(f"ngram {text.name} --tokenizer-file pieces.model --order 3 --out {ngram}", text.parent)
         for name, flags in RUNS.items():
             half_and_whole(text, name, f"{TRAINING} {RUN_SIZES} {flags}", folder / "runs" / name)
 

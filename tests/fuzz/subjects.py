@@ -39,11 +39,13 @@ from lmgen.text.sources import open_text
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.imported import SentencePieceTokenizer
 from lmgen.tokenizers.registry import train_tokenizer
-from lmgen.tokenizers.sentencepiece_model import Piece, model_of, read_pieces
+from lmgen.tokenizers.sentencepiece_model import BPE, UNIGRAM, Piece, model_of, read_pieces, read_settings
 from tests.fakes import uniform_model
 from tests.fuzz.mutations import ANY_BYTES, JSON, TEXT, Mutate, Mutation
 from tests.fuzz.tensor_files import TENSOR_FILE, exchanged, file_of, header_of, parts_of
+from tests.tokenizers.sentencepiece_models import model as made_elsewhere
 
 CORPUS = "the cat sat on the mat.\na bat; café: (don't)!\n" * 4
 
@@ -94,6 +96,7 @@ def _networks(folder: Path) -> Iterator[Subject]:
         ("rnn", _tokenizer("bpe", vocab_size=266), {}, "int8"),
         ("rnn-relu", _tokenizer("char", vocab_size=9), {"residual": True, "layers": 2}, "float32"),
         ("rnn-sigmoid", _tokenizer("unigram", vocab_size=266), {}, "float32"),
+        ("lstm", SentencePieceTokenizer(made_elsewhere("as-llama")), {}, "float32"),
         ("lstm-peephole", _tokenizer("word", split_punctuation=True), {"last_hidden_size": 2}, "float32"),
         ("lstm-layernorm", _tokenizer("byte"), {"output": "adaptive", "cutoffs": "100,200"}, "int8"),
     ]
@@ -103,11 +106,14 @@ def _networks(folder: Path) -> Iterator[Subject]:
         model = RecurrentModel(
             config, V, tokenizer.start, initial_parameters(config, V, tokenizer.unknown, seed=0)
         )
-        path = folder / f"{name}.safetensors"
+        path = folder / f"{name}-{tokenizer.name}.safetensors"
         training = {"corpus": "cats", "steps": 3, "parents": [{"corpus": "dogs"}]}
         save_model(path, model, tokenizer, training, weights)
-        mutations = [*TENSOR_FILE, *([_change_pieces] * 6 if tokenizer.name in ("bpe", "unigram") else [])]
-        yield Subject(f"network {name}", path.suffix, path.read_bytes(), mutations, use_model)
+        has_pieces = tokenizer.name in ("bpe", "unigram", "sentencepiece")
+        mutations = [*TENSOR_FILE, *([_change_pieces] * 6 if has_pieces else [])]
+        yield Subject(
+            f"network {name} {tokenizer.name}", path.suffix, path.read_bytes(), mutations, use_model
+        )
 
 
 def _ngrams(folder: Path) -> Iterator[Subject]:
@@ -212,7 +218,11 @@ def _change_pieces(data: bytes, random: Random) -> Mutation:
             ]
         )
         pieces[place] = new
-        model, what = model_of(pieces, unigram=random.random() < 0.5), f"piece {place} is {str(new)[:80]}"
+        kind = random.choice([UNIGRAM, BPE])
+        model, what = (
+            model_of(pieces, read_settings(model)._replace(model_type=kind)),
+            f"piece {place} is {str(new)[:80]}",
+        )
     header["tokenizer"]["model"] = base64.b64encode(model).decode()
     changed = replace(parts, metadata=json.dumps(header))
     return file_of(header_of(changed), changed), what

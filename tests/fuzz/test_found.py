@@ -29,7 +29,7 @@ from lmgen.text_model import TextModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import tokenizer_from_json, train_tokenizer
-from lmgen.tokenizers.sentencepiece_model import Piece, model_of, read_pieces
+from lmgen.tokenizers.sentencepiece_model import Piece, model_of, read_pieces, read_settings
 from tests.fakes import uniform_model
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -96,7 +96,8 @@ class TestModelFiles:
         self, piece: Piece, message: str
     ) -> None:
         saved = train_tokenizer(lambda: ["the cat sat"], TokenizerConfig(tokenizer="bpe")).to_json()
-        model = model_of([*read_pieces(base64.b64decode(saved["model"])), piece], unigram=False)
+        whole = base64.b64decode(saved["model"])
+        model = model_of([*read_pieces(whole), piece], read_settings(whole))
 
         with pytest.raises(ModelError, match=message):
             tokenizer_from_json({**saved, "model": base64.b64encode(model).decode()})

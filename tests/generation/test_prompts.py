@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lmgen.generation.prompts import BLOCK_STEPS, read, unknown_parts
+from lmgen.tokenizers.words import WordTokenizer
 from tests.fakes import random_bigram_model
 from tests.generation.piece_tokenizer import PieceTokenizer
 
@@ -24,3 +25,10 @@ def test_unknown_characters_are_named_once_each_in_order() -> None:
 
 def test_where_nothing_can_be_unknown_nothing_is() -> None:
     assert unknown_parts(PieceTokenizer("a"), "aaa") == []
+
+
+def test_a_last_word_that_begins_known_ones_is_not_unknown() -> None:
+    words = WordTokenizer(["sailor", "the"])
+    assert unknown_parts(words, "the xyz sai") == ["xyz"]
+    assert unknown_parts(words, "the sai ") == ["sai"]
+    assert unknown_parts(words, "sai sai") == ["sai"]

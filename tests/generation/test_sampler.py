@@ -14,7 +14,9 @@ from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import RECENT_TOKENS
+from lmgen.generation.prompts import Prompt
 from lmgen.generation.sampler import complete, draw, stream
+from lmgen.tokenizers.edges import Edge
 from tests.fakes import BigramModel, random_bigram_model
 from tests.generation.piece_tokenizer import PieceTokenizer
 
@@ -273,7 +275,12 @@ def test_the_unknown_token_is_never_drawn_but_can_be_read() -> None:
 
 def test_what_a_repetition_penalty_remembers_is_bounded() -> None:
     letter = Continuation(
-        "a", np.array([1]), LETTERS, length=0, stop=(), lines=False, random=np.random.default_rng()
+        Prompt("a", Edge(np.array([1]))),
+        LETTERS,
+        length=0,
+        stop=(),
+        lines=False,
+        random=np.random.default_rng(),
     )
     for _ in range(1000):
         letter.take(2, 0.5)

@@ -317,7 +317,7 @@ def test_a_run_that_never_becomes_stable_ends_with_what_it_has(text: Path, tmp_p
     assert np.isfinite(lmgen.load(tmp_path / "run").score("eins zwei").perplexity)
     [line] = metrics(tmp_path / "run")
     assert line["train_nats_per_token"] is None, "nothing was learned"
-    with pytest.raises(NumericalError, match=r"was unstable 3 times .* with a lower --learning-rate"):
+    with pytest.raises(NumericalError, match=r"was unstable 3 times .* with a lower learning_rate"):
         lmgen.train(text, out=tmp_path / "again", **{**TINY, **HOPELESS})
 
 

@@ -108,7 +108,7 @@ def test_fine_tuning_keeps_the_unit(names: Path, tmp_path: Path) -> None:
     tuned = lmgen.train(names, out=tmp_path / "two", from_model=tmp_path / "one", **steps)
 
     assert tuned.tokenizer.unit == "line"
-    with pytest.raises(lmgen.ConfigError, match="--unit is 'record'"):
+    with pytest.raises(lmgen.ConfigError, match="unit is 'record'"):
         lmgen.train(names, out=tmp_path / "three", from_model=tmp_path / "one", unit="record", **steps)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.config import TOKENIZER_NAMES, TokenizerConfig
+from lmgen.tokenizers.config import IMPORTED, TOKENIZER_NAMES, TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
 ALL = [*TOKENIZER_NAMES, "word-split"]
@@ -287,5 +287,5 @@ def test_all_settings_that_mean_nothing_are_named_at_once() -> None:
 
 
 def test_every_name_has_its_tokenizer() -> None:
-    assert tuple(TOKENIZERS) == TOKENIZER_NAMES
-    assert [tokenizer.name for tokenizer in TOKENIZERS.values()] == list(TOKENIZER_NAMES)
+    assert tuple(TOKENIZERS) == (*TOKENIZER_NAMES, IMPORTED)
+    assert [tokenizer.name for tokenizer in TOKENIZERS.values()] == list(TOKENIZERS)

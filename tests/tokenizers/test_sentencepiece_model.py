@@ -13,6 +13,7 @@ from lmgen.tokenizers.sentencepiece_model import (
     Piece,
     model_of,
     read_pieces,
+    read_settings,
 )
 
 
@@ -54,7 +55,7 @@ def test_pieces_alone_encode_as_the_whole_model(
 
     model = base64.b64decode(tokenizers[name].to_json()["model"])
     rival = SentencePieceProcessor(model_proto=model)
-    alone = SentencePieceProcessor(model_proto=model_of(read_pieces(model), unigram=name == "unigram"))
+    alone = SentencePieceProcessor(model_proto=model_of(read_pieces(model), read_settings(model)))
 
     assert alone.encode(text) == rival.encode(text)
 

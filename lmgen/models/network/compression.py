@@ -34,7 +34,7 @@ WEIGHTS: tuple[str, ...] = get_args(Weights)
 LARGEST_INT8 = 127
 """Largest quantized magnitude; -128 is unused, to keep the range symmetric."""
 
-_SCALE = ".scale"
+SCALE = ".scale"
 
 
 def compress(parameters: Mapping[str, Float32Array], weights: str) -> dict[str, npt.NDArray[Any]]:
@@ -58,7 +58,7 @@ def compress(parameters: Mapping[str, Float32Array], weights: str) -> dict[str, 
         elif weights == "float16":
             tensors[name] = _to_float16(name, array)
         else:
-            tensors[name], tensors[name + _SCALE] = _to_int8(array)
+            tensors[name], tensors[name + SCALE] = _to_int8(array)
     return tensors
 
 
@@ -86,7 +86,7 @@ def expand(tensors: Tensors, weights: object) -> dict[str, npt.NDArray[Any]]:
                 raise ModelError(f"its tensor {name} is {matrix.dtype}, but has to be {weights}")
             parameters[name] = matrix.astype(np.float32)
             if weights == "int8":
-                scales = _checked_scales(name, len(matrix), parameters.pop(name + _SCALE, None))
+                scales = _checked_scales(name, len(matrix), parameters.pop(name + SCALE, None))
                 with np.errstate(over="ignore"):  # the network rejects non-finite values
                     parameters[name] *= scales[:, None]
     return parameters
@@ -116,10 +116,10 @@ def _checked_scales(name: str, rows: int, scales: npt.NDArray[Any] | None) -> Fl
         ModelError: the scales are missing, have the wrong type or shape, or are not finite and positive.
     """
     if scales is None:
-        raise ModelError(f"its tensor {name}{_SCALE} is missing")
+        raise ModelError(f"its tensor {name}{SCALE} is missing")
     if scales.dtype != np.float32 or scales.shape != (rows,):
         found = f"{scales.dtype} {scales.shape}"
-        raise ModelError(f"its tensor {name}{_SCALE} is {found}, but has to be float32 {(rows,)}")
+        raise ModelError(f"its tensor {name}{SCALE} is {found}, but has to be float32 {(rows,)}")
     if not (np.isfinite(scales) & (scales > 0)).all():
-        raise ModelError(f"its tensor {name}{_SCALE} holds values that are not finite numbers above zero")
+        raise ModelError(f"its tensor {name}{SCALE} holds values that are not finite numbers above zero")
     return scales

@@ -122,6 +122,11 @@ class NetworkConfig:
         self.given_cutoffs()
 
     @property
+    def in_short(self) -> str:
+        """Cell and size in a few words: `lstm 2 x 512`."""
+        return f"{self.cell} {self.layers} x {self.hidden_size}"
+
+    @property
     def embedding_width(self) -> int:
         """Embedding size E, with the default filled in; 0 for one-hot input."""
         if self.embedding_size is not None:

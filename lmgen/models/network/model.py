@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from lmgen.arrays import Float32Array, FloatArray, IdArray
+from lmgen.arrays import Float32Array, FloatArray, IdArray, in_short
 from lmgen.errors import ModelError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.functions import recorded_gates
@@ -48,6 +48,8 @@ class Reading:
     """Each part of the state after each token, (T, B, H), by its name in the cell; h comes first."""
     gates: dict[str, Float32Array]
     """Each gate that the cell's equations name, at each token, (T, B, H)."""
+
+    __repr__ = in_short
 
 
 _Step = tuple[tuple[Float32Array, ...], dict[str, Float32Array]]
@@ -99,6 +101,12 @@ class RecurrentModel:
         self.parameters = dict(parameters)
         self._spaces = _Workspaces()
         self._starts: dict[bool, Columns] = {}
+
+    def __str__(self) -> str:
+        return self.config.in_short
+
+    def __repr__(self) -> str:
+        return f"<RecurrentModel {self}, V = {self.vocabulary_size}>"
 
     @property
     def name(self) -> str:

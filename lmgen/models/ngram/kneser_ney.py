@@ -24,7 +24,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import Float32Array, FloatArray, IdArray, Int64Array
+from lmgen.arrays import Float32Array, FloatArray, IdArray, Int64Array, in_short
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.models.ngram.config import HIGHEST_ORDER
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
@@ -114,6 +114,8 @@ class CountedNgrams:
     """Number of times each occurs in the text, (R,)."""
     sentence_starts: int
     """First row of the n-grams that begin with `<s>`; they are last, since `<s>` has the highest id."""
+
+    __repr__ = in_short
 
 
 def count_ngrams(

@@ -70,6 +70,12 @@ class NgramModel:
             notes=result.notes,
         )
 
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<NgramModel {self}, V = {self.vocabulary_size}>"
+
     @property
     def format_version(self) -> int:
         """The oldest format of model files that knows such models."""

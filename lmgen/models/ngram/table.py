@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import Float32Array, Int64Array
+from lmgen.arrays import Float32Array, Int64Array, in_short
 
 RowArray = npt.NDArray[np.integer[Any]]
 """Rows of a table; NO_ROW for an n-gram that is not in it."""
@@ -43,6 +43,8 @@ class NgramTable:
 
     The last value, 0, is for NO_ROW. The table of the highest order has no backoffs: (0,).
     """
+
+    __repr__ = in_short
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -1,0 +1,489 @@
+"""lmgen in a program or notebook: texts of its own, many at a time, clear errors, short forms."""
+
+import asyncio
+import inspect
+import io
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lmgen
+from lmgen.calls import python_words
+from lmgen.data.run_folder import RunFolder
+from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError
+from lmgen.evaluation.perplexity import TextScore
+from lmgen.evaluation.tables import Scores
+from lmgen.runs.config import with_state
+from lmgen.runs.config_file import configured, read_config, read_run_config
+from lmgen.runs.events import Event, Started
+from lmgen.text.sources import Text
+from lmgen.text_model import TextModel
+from lmgen.training.events import Evaluated, Stepped
+from tests.process import ENVIRONMENT
+from tests.sentences import sentences
+
+LINES = sentences(300).splitlines()
+TEXT = "".join(f"{line}\n" for line in LINES)
+
+TINY: dict[str, Any] = {
+    "hidden_size": 8,
+    "window_length": 8,
+    "batch_size": 4,
+    "baseline_order": 2,
+    "threads": 1,
+    "steps": 4,
+    "evaluations": 2,
+}
+
+HYPHENATED: dict[str, Any] = {"batch-size": 1}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: an empty one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> TextModel:
+    """An n-gram model of the sentences."""
+    return lmgen.fit_ngram(TEXT, order=4, out=tmp_path_factory.mktemp("model") / "n.safetensors")
+
+
+def error_of(call: Callable[[], object]) -> str:
+    """The message of the error that a call ends in, which is short."""
+    with pytest.raises(LmgenError) as error:
+        call()
+    assert len(str(error.value)) < 500
+    assert "one fine day " * 8 not in str(error.value)
+    return str(error.value)
+
+
+def ngram_of(*corpus: Any, **given: Any) -> str:
+    """Fit a model, and print all that its file says of it."""
+    fitted = lmgen.fit_ngram(*corpus, order=3, overwrite=True, **given)
+    return str([score.values() for score in (fitted.score(TEXT), fitted.score("a cat"))])
+
+
+def test_a_text_a_list_an_iterator_and_a_file_are_the_same_corpus() -> None:
+    Path("book.txt").write_text(TEXT)
+    by_file = ngram_of("book.txt")
+
+    assert ngram_of(TEXT) == by_file
+    assert ngram_of(texts=LINES) == by_file
+    assert ngram_of(texts=iter(LINES)) == by_file
+    assert ngram_of(texts=(f"{line}\n" for line in LINES)) == by_file
+    assert ngram_of(Path("book.txt")) == by_file
+    assert ngram_of("".join(f"{line}\n" for line in LINES[:50]), texts=LINES[50:]) == by_file
+    assert ngram_of("\n".join(LINES[:50]), "\n".join(LINES[50:]) + "\n") == by_file
+    assert ngram_of(corpus=["book.txt"]) == by_file
+
+
+def test_texts_are_records_for_models_of_records() -> None:
+    poems = ["a cat\nsat", "a dog\nran"] * 20
+    fitted = lmgen.fit_ngram(texts=poems, unit="record", order=4)
+
+    assert fitted.tokenizer.unit == "record"
+    assert fitted.score(poems[0]).tokens == len(poems[0]) + 1
+    assert (
+        fitted.score(poems[0]).nats
+        < lmgen.fit_ngram(texts=poems, order=4, out="d.safetensors").score("sat\na cat").nats
+    )
+
+
+def test_held_out_texts_are_texts_paths_or_fractions() -> None:
+    Path("held.txt").write_text("the old cat\n")
+    runs = [
+        lmgen.train(TEXT, out=f"run-{number}", valid=valid, test=test, **TINY)
+        for number, (valid, test) in enumerate(
+            [
+                ("the old cat\n", ["a dog", "a cat"]),
+                (Path("held.txt"), "a dog\na cat\n"),
+                ("held.txt", iter(["a dog", "a cat"])),
+            ]
+        )
+    ]
+    fraction = lmgen.train(TEXT, out="run-f", valid=0.25, **TINY).run
+
+    for trained in runs:
+        assert trained.run is not None
+        assert trained.run.valid_text.read_text() == "the old cat\n"
+        assert trained.run.test_text.read_text() == "a dog\na cat\n"
+    assert fraction is not None
+    assert len(fraction.valid_text.read_text()) == pytest.approx(len(TEXT) / 4, abs=2)
+
+
+def test_a_run_of_texts_is_resumed_and_says_where_its_text_came_from() -> None:
+    """Its config.toml can be read, but the text is in no file."""
+    whole = lmgen.train(TEXT, out="whole", valid="the cat\n", **TINY)
+    cut = lmgen.train(texts=iter(LINES), out="cut", valid="the cat\n", should_stop=lambda: True, **TINY)
+    resumed = lmgen.resume("cut")
+
+    assert resumed.path.read_bytes() == whole.path.read_bytes()
+    assert read_config(Path("cut/config.toml"))["corpus"] == ["(text from Python)"]
+    assert read_run_config(Path("whole/config.toml")).held_out.valid == "(text from Python) 2"
+    assert cut.path == resumed.path
+    assert error_of(lambda: lmgen.train(config="cut/config.toml")).startswith(
+        "(text from Python) stands for a text that a program gave, and no file holds it"
+    )
+    assert "takes another" in error_of(lambda: lmgen.resume("cut", texts=LINES))
+    again = lmgen.train("the cat\nsat\n" * 200, config="cut/config.toml", valid=0.1, steps=2)
+    assert again.path == Path("checkpoints/texts/model.safetensors")
+
+
+def test_a_run_that_ends_while_it_reads_an_iterator_cannot_be_begun_again() -> None:
+    """Not even if the process is killed, as by this exception in the place of a kill."""
+    lmgen.train(TEXT, out="run", **TINY)
+    new = RunFolder(Path("killed")).new
+    new.folder.mkdir(parents=True)
+    new.config.write_bytes(Path("run/config.toml").read_bytes())
+
+    message = error_of(lambda: lmgen.resume("killed"))
+    assert message == (
+        "killed has nothing to go on from: it was stopped while it read its texts, and no file holds them; "
+        "train again with the same texts"
+    )
+
+
+def test_an_iterator_that_fails_leaves_nothing_behind() -> None:
+    def failing() -> Iterator[str]:
+        yield from LINES
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        lmgen.train(texts=failing(), out="run", **TINY)
+    assert lmgen.train(TEXT, out="run", **TINY).path.exists()
+
+
+def test_cost_and_learning_rate_are_found_for_texts() -> None:
+    settings = {**TINY, "steps": 1000}
+
+    assert lmgen.estimate_cost(TEXT, **settings).steps == 1000
+    assert lmgen.find_learning_rate(texts=LINES * 3, **settings).learning_rate > 0
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("begin", [lmgen.train, lmgen.fit_ngram, lmgen.estimate_cost, lmgen.load])
+def test_no_error_repeats_a_long_text(begin: Callable[..., object], model: TextModel) -> None:
+    long = "one fine day " * 20_000
+
+    error_of(lambda: begin(long))
+    error_of(lambda: model.perplexity(long))
+    error_of(lambda: model.export("small.safetensors", to="int8", text=long))
+    error_of(lambda: model.score("a\n" * 1000 + "\n", by=long))  # type: ignore[call-overload]
+    error_of(lambda: model.sample([long]))  # type: ignore[call-overload]
+    error_of(lambda: lmgen.train(TEXT, cell=long))
+    error_of(lambda: lmgen.train(TEXT, **dict[str, Any]({long: 1})))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda _: lmgen.train(LINES), "give many texts as texts=..."),  # type: ignore[arg-type]
+        (lambda _: lmgen.train(b"one\n"), "the corpus is bytes"),  # type: ignore[arg-type]
+        (lambda _: lmgen.train(None), "the corpus is None"),  # type: ignore[arg-type]
+        (lambda _: lmgen.train(""), "the corpus is an empty str"),
+        (lambda _: lmgen.train(texts=[]), "texts is empty"),
+        (lambda _: lmgen.train("no-such-corpus"), "there is no file, folder or corpus 'no-such-corpus'"),
+        (lambda _: lmgen.train(TEXT, valid=b"x\n"), "valid is bytes"),
+        (lambda _: lmgen.train(TEXT, hiden_size=8), "hiden_size (did you mean hidden_size?)"),
+        (lambda _: lmgen.train(TEXT, overwrit=True), "overwrit (did you mean overwrite?)"),
+        (lambda _: lmgen.train(TEXT, lr=1), "lr (did you mean learning_rate?)"),
+        (lambda _: lmgen.train(TEXT, **HYPHENATED), "batch-size (did you mean batch_size?)"),
+        (lambda _: lmgen.train(TEXT, stateful=3), "stateful is 3, but has to be True or False"),
+        (lambda _: lmgen.train(TEXT, stateful=True, stateless=True), "state, stateful and stateless contra"),
+        (lambda _: lmgen.estimate_cost(TEXT, step=8), "step (did you mean steps?)"),
+        (lambda _: lmgen.find_learning_rate(TEXT, quux=8), "unknown settings quux; see `lmgen train --help`"),
+        (lambda _: lmgen.fit_ngram(TEXT, ordr=8), "ordr (did you mean order?)"),
+        (lambda _: lmgen.fit_ngram(TEXT, hidden_size=8), "unknown settings hidden_size; an n-gram model has"),
+        (lambda _: lmgen.fit_ngram(TEXT, tokenizer="byte", vocab_size=8), "vocab_size is for tokenizer "),
+        (lambda model: model.sample("a", temprature=1), "temprature (did you mean temperature?)"),
+        (lambda model: model.sample("a", n=3), "n (did you mean num?)"),
+        (lambda model: model.sample("a", temperature=-1), "temperature is -1.0, but has to be at least 0"),
+        (lambda model: model.sample(["a", "b"]), "`complete` takes many prompts"),
+        (lambda model: model.complete("a"), "prompts is 'a', but has to be a list or an iterator"),
+        (lambda model: model.stream("a", lenght=3), "lenght (did you mean length?)"),
+        (lambda model: model.next("a", tpo=3), "next(): unknown settings tpo (did you mean top?)"),
+        (lambda model: model.perplexity("a\n", orders=3), "orders is 3, but has to be whole numbers"),
+        (lambda model: model.perplexity("a\n", orders="123"), "orders is '123', but has to be whole numbers"),
+        (lambda model: model.perplexity("a\n", ordr=3), "unknown settings ordr (did you mean order?)"),
+        (lambda model: model.perplexity(["a\n"]), "give each as an argument of its own"),
+        (lambda model: model.sample("a", num=2.5), "num is 2.5, but has to be a whole number"),
+        (lambda model: model.sample("a", num=0), "num is 0, but has to be at least 1"),
+        (lambda model: model.score(b"a\n"), "text is b'a\\n', but has to be a text or a list of texts"),
+        (lambda model: model.score(Path("a")), "`perplexity` reads files"),
+        (lambda model: model.score(["a", 5]), "text 2 is 5, but has to be a str"),
+        (lambda model: model.score(["a", ""]), "nothing to score: text 2 has no text in it"),
+        (lambda model: model.score("a", by="lines"), "by is 'lines', but has to be one of document, line"),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_said_in_its_own_words(
+    call: Callable[[TextModel], object], message: str, model: TextModel
+) -> None:
+    assert message in error_of(lambda: call(model))
+    assert not list(Path().rglob("config.toml"))
+
+
+def test_errors_name_arguments_as_python_writes_them() -> None:
+    lmgen.train(TEXT, out="run", **TINY)
+
+    assert error_of(lambda: lmgen.train(TEXT, out="run", **TINY)) == (
+        "there is a run in run already; go on with it (lmgen.resume), replace it (overwrite=True) or give "
+        "another folder (out)"
+    )
+    assert "smaller batch_size or window_length" in error_of(lambda: lmgen.train("a\nb\n", out="r", **TINY))
+    assert python_words("`a --b` 'c --d' e--f --no-mix --from-x -- --batch-size=2") == (
+        "`a --b` 'c --d' e--f mix=False from_x -- batch_size=2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "hiden_size = 8",
+            "settings.toml and the call: unknown settings hiden_size (did you mean hidden_size?)",
+        ),
+        ("derived = 3", "settings.toml: derived has to be a table"),
+        ("batch-size = 8", "unknown settings batch-size (did you mean batch_size?)"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_name(content: str, message: str) -> None:
+    Path("settings.toml").write_text(content)
+
+    assert message in error_of(lambda: configured({"config": "settings.toml"}, "the call"))
+
+
+def test_stateful_and_stateless_say_state() -> None:
+    assert with_state({"stateless": True, "seed": 1}) == {"state": "reset", "seed": 1}
+    assert with_state({"stateful": True, "state": "carry"}) == {"state": "carry"}
+    assert with_state({"stateful": False}) == with_state({"stateless": True})
+    assert with_state({"stateful": None}) == {}
+    lmgen.train(TEXT, out="run", stateless=True, **TINY)
+
+    assert read_config(Path("run/config.toml"))["state"] == "reset"
+
+
+def test_many_texts_are_sampled_at_once(model: TextModel) -> None:
+    texts = model.sample("the ", num=3, length=8, seed=1)
+    completions = list(model.complete(["the "], num=3, length=8, seed=1))
+
+    assert texts == ["the " + each.text for each in completions]
+    assert model.sample("the ", num=3, length=8, seed=1, echo=False) == [each.text for each in completions]
+    assert len(set(texts)) > 1
+    assert model.sample("the ", num=1, length=8, seed=1) == [model.sample("the ", length=8, seed=1)]
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "word"])
+@pytest.mark.parametrize("unit", ["document", "line", "record"])
+def test_a_list_is_scored_as_each_of_its_texts_is(tokenizer: str, unit: str) -> None:
+    fitted = lmgen.fit_ngram(texts=LINES, order=3, tokenizer=tokenizer, unit=unit)
+    texts = ["the old cat", "a dog\n", "the cat\nran", "zebra"] * 300
+    scores = fitted.score(iter(texts))
+
+    assert [score.text for score in scores[:2]] == ["text 1", "text 2"]
+    for text, score in zip(texts[:4], scores[-4:], strict=True):
+        alone = fitted.score(text)
+        assert score.nats == pytest.approx(alone.nats)
+        assert {**score.values(), "nats": 0, "text": ""}.keys() == alone.values().keys()
+        assert (score.tokens, score.words, score.characters) == (alone.tokens, alone.words, alone.characters)
+        assert score.unknown_tokens == alone.unknown_tokens
+    assert fitted.score([]) == []
+
+
+def test_a_text_is_scored_by_line_and_token_as_a_file_is(model: TextModel) -> None:
+    text = "the old cat\na dog sat\n"
+    Path("text").write_text(text)
+
+    units: list[Any] = ["line", "token"]
+    for by in units:
+        assert model.score(text, by=by) == list(model.perplexity("text", by=by))
+        assert list(model.perplexity(text, by=by)) == model.score(text, by=by)
+    by_line = model.score([text, text], by="line")
+    assert isinstance(by_line, list)
+    assert [(row.text, row.line) for row in by_line] == [
+        ("text 1", 1),
+        ("text 1", 2),
+        ("text 2", 1),
+        ("text 2", 2),
+    ]
+    assert [score.text for score in model.perplexity(text, "text")] == ["text 1", "text"]
+
+
+def test_a_network_in_fewer_bytes_is_scored_on_a_text_of_the_program() -> None:
+    exported = lmgen.train(TEXT, out="run", **TINY).export("small.safetensors", to="int8", text="a cat\n" * 9)
+
+    assert exported.scores is not None
+    assert exported.scores[0].tokens == 54
+
+
+def test_everything_has_a_repr_of_one_short_line(model: TextModel) -> None:
+    events: list[Event] = []
+    trained = lmgen.train(TEXT * 3, out="run", on_event=events.append, **{**TINY, "learning_rate": "find"})
+    started = next(event for event in events if isinstance(event, Started))
+    scores = [*trained.score("a\n", by="token"), *trained.perplexity("a\n", orders=[1])]
+    shown: list[object] = [
+        *[model, model.model, model.tokenizer, model.score(TEXT), model.score(["a"]), *scores],
+        *[trained, trained.model, trained.tokenizer, trained.mixed(), trained.mixed().model],
+        *[
+            trained.mixing_weights(),
+            *model.next("the "),
+            *model.complete(["the "], length=9),
+            *model.texts(TEXT),
+        ],
+        *[*events, *map(str, events), started.config, started.prepared],
+    ]
+
+    assert repr(trained) == "<TextModel lstm 1 x 8, char, V = 25, run>"
+    assert repr(trained.mixed()).startswith("<TextModel mixture of ")
+    assert repr(trained.mixed()).endswith(" ngram-2, char, V = 25, not saved>")
+    assert repr(model.model) == "<NgramModel ngram-4, V = 25>"
+    assert repr(model.score("a cat")).startswith("<TextScore ngram-4, text: 5 tokens, perplexity ")
+    assert repr(started.config) == "<RunConfig lstm 1 x 8, char, on (text from Python)>"
+    for each in shown:
+        assert "\n" not in repr(each).strip()
+        assert len(repr(each)) < 800, repr(each)
+
+
+def test_events_are_printed_as_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    lmgen.train(TEXT, on_event=print, **TINY)
+    lines = capsys.readouterr().out.splitlines()
+
+    assert lines[0].startswith("prepared  texts: ")
+    assert any(line.startswith("evaluated step 2, epoch ") for line in lines)
+    assert lines[-1].startswith("finished  4 steps in ")
+    assert max(map(len, lines)) < 120
+
+
+def test_notebooks_show_scores_as_tables(model: TextModel) -> None:
+    [score] = model.perplexity(Text("<b>&", lambda: iter(["<b>&\n"])))
+    assert isinstance(score, TextScore)
+    page = score._repr_html_()
+    by_token = model.score("<b>&\n" * 40, by="token")
+
+    assert "<td>&lt;b&gt;&amp;</td>" in page
+    assert "<b>" not in page
+    assert "<th>perplexity</th>" in page
+    assert page.count("<tr>") == 2
+    assert isinstance(by_token, Scores)
+    table = by_token._repr_html_()
+    assert "<unk>" not in table
+    assert "<td>&lt;unk&gt;</td>" in table
+    assert table.endswith("<p>and 100 more</p>")
+
+
+def test_training_works_in_a_thread_of_a_notebook() -> None:
+    """Where an event loop runs, standard output is no file, and there are no signals."""
+    trained: list[TextModel] = []
+
+    async def cell() -> None:
+        printed, sys.stdout = sys.stdout, io.StringIO()
+        try:
+            trained.append(lmgen.train(TEXT, out="here", on_event=print, **TINY))
+            thread = threading.Thread(
+                target=lambda: trained.append(lmgen.train(TEXT, out="there", on_event=print, **TINY))
+            )
+            thread.start()
+            thread.join()
+        finally:
+            sys.stdout = printed
+
+    asyncio.run(cell())
+    assert trained[0].path.read_bytes() == trained[1].path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", [Started, Stepped, Evaluated])
+def test_a_notebook_that_is_stopped_keeps_the_run(kind: type) -> None:
+    """By KeyboardInterrupt in the callback, or by a signal within an event loop."""
+    whole = lmgen.train(TEXT, out="whole", **TINY)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, kind):
+            raise KeyboardInterrupt
+
+    def signalled(event: Event) -> None:
+        if isinstance(event, kind):
+            signal.raise_signal(signal.SIGINT)
+
+    async def cell() -> None:
+        lmgen.train(TEXT, out="signalled", on_event=signalled, **TINY)
+
+    with pytest.raises(KeyboardInterrupt):
+        lmgen.train(TEXT, out="stopped", on_event=stop, **TINY)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(cell())
+    for folder in ("stopped", "signalled"):
+        assert lmgen.resume(folder).path.read_bytes() == whole.path.read_bytes()
+
+
+ANYWHERE = """
+import signal, threading, lmgen
+from tests.test_python import TEXT, TINY
+
+def interrupt(number, frame):  # a notebook's own way to stop a cell
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, interrupt)
+settings = {**TINY, "steps": 10**6, "evaluations": 100}
+events = iter(range(10**6))
+
+def show(event):
+    if next(events) == 30:
+        threading.Timer(0.01, signal.raise_signal, [signal.SIGINT]).start()
+
+try:
+    lmgen.train(TEXT, out="run", on_event=show, **settings)
+except KeyboardInterrupt as stopped:
+    print(stopped)
+lmgen.resume("run", steps=10)
+print("resumed")
+"""
+
+
+def test_a_run_that_is_interrupted_anywhere_can_be_resumed(folder: Path) -> None:
+    """Where a program handles Ctrl-C itself and raises KeyboardInterrupt at once, inside an update."""
+    root = Path(__file__).parents[1]
+    result = subprocess.run(
+        [sys.executable, "-c", ANYWHERE],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**ENVIRONMENT, "PYTHONPATH": str(root)},
+    )
+
+    assert result.stdout.splitlines() == [
+        "lmgen.resume('run') goes on from the last checkpoint",
+        "resumed",
+    ], result.stderr
+
+
+def test_help_names_every_argument() -> None:
+    for name in lmgen.__all__:
+        public = getattr(lmgen, name)
+        assert public.__doc__, name
+        if inspect.isfunction(public):
+            arguments = list(inspect.signature(public).parameters)
+            missing = [each for each in arguments if f"{each}:" not in public.__doc__]
+            assert not missing or "as `train`" in public.__doc__ or len(arguments) < 3, (name, missing)
+    assert {name for name in vars(lmgen) if not name.startswith("_")} >= set(lmgen.__all__)
+    for method in ("sample", "complete", "score", "perplexity", "export"):
+        assert "Args:" in (getattr(TextModel, method).__doc__ or ""), method
+        assert "num" not in inspect.signature(TextModel.score).parameters
+
+
+def test_texts_that_are_too_short_are_refused_as_files_are() -> None:
+    with pytest.raises(CorpusError, match="the training text"):
+        lmgen.train("\n", **TINY)
+    with pytest.raises(ModelError, match="there is no model one"):
+        lmgen.load("one")
+    with pytest.raises(ConfigError, match="valid is an empty str"):
+        lmgen.train(TEXT, valid="", **TINY)

@@ -193,20 +193,29 @@ def list_cells() -> list[CellDescription]:
     return described_cells()
 
 
-def read_corpus(name: str | Path, *, split: Literal["train", "valid", "test"] | None = None) -> Iterator[str]:
+def read_corpus(
+    name: str | Path,
+    *,
+    split: Literal["train", "valid", "test"] | None = None,
+    field: str | None = None,
+    encoding: str = "utf-8",
+) -> Iterator[str]:
     """
     Read the text of a corpus in chunks: `"".join(lmgen.read_corpus("unicode-names"))`.
 
     Args:
         name: corpus name, file or folder.
         split: read only this part, split as `train` does by default; None: the whole corpus.
+        field: the field that holds the text in CSV, TSV, JSON and JSON Lines.
+        encoding: the character encoding of a file or folder.
 
     Raises:
+        ConfigError: there is no such encoding.
         CorpusError: there is no such corpus, or it has no such split.
     """
     from lmgen.data.named_corpora import corpus_text
 
-    return corpus_text(str(name), split)
+    return corpus_text(str(name), split, field=field, encoding=encoding)
 
 
 def get_corpus(name: str) -> list[Path]:

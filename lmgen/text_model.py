@@ -20,6 +20,7 @@ from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model, save_model
 from lmgen.settings import names_of, refuse_unknown, shown
 from lmgen.text.config import ReadingConfig
+from lmgen.text.encodings import UTF_8
 from lmgen.text.given import opened as text_or_path
 from lmgen.text.given import refuse_surrogates, text_of
 from lmgen.text.sources import Text, open_text
@@ -51,6 +52,7 @@ class Compared(TypedDict, total=False):
     mix: bool
     exact: bool
     field: str | None
+    encoding: str | None
     newlines: str
     normalize: str
     on_note: Callable[[str], None]
@@ -373,6 +375,7 @@ class TextModel:
         mix: bool = False,
         exact: bool = False,
         field: str | None = None,
+        encoding: str | None = None,
         newlines: str = "keep",
         normalize: str = "none",
         on_note: Callable[[str], None] = lambda _: None,
@@ -399,7 +402,9 @@ class TextModel:
             mix: add the mixture of model and baseline, weighted on the run's validation text.
             exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as
                 parallel streams that each warm up on the tokens before them.
-            field: the field that holds the text in JSON Lines; standard input is JSON Lines if it is given.
+            field: the field that holds the text in JSON Lines, JSON, CSV and TSV; standard input is JSON
+                Lines if it is given.
+            encoding: the character encoding of the texts; None: that of the model's training text.
             newlines: `lf`: read the line ends `\\r\\n` and `\\r` of the texts as `\\n`.
             normalize: bring the texts into the normal form `nfc` or `nfkc` first.
             on_note: called with what a reader of the scores should know, a sentence each.
@@ -412,7 +417,7 @@ class TextModel:
         from lmgen.evaluation.comparison import Comparison
 
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
-        opened = self.texts(*texts, field=field, reading=reading, on_note=on_note)
+        opened = self.texts(*texts, field=field, encoding=encoding, reading=reading, on_note=on_note)
         comparison = Comparison(
             self.model,
             self.tokenizer,
@@ -433,6 +438,7 @@ class TextModel:
         self,
         *texts: str | Path | Text,
         field: str | None = None,
+        encoding: str | None = None,
         reading: ReadingConfig | None = None,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> list[Text]:
@@ -450,7 +456,7 @@ class TextModel:
             for number, text in enumerate(texts, 1)
         ]
         wanted = given or [str(self._held_out(on_note))]
-        opened = [self._opened(text, field, on_note) for text in wanted]
+        opened = [self._opened(text, field, encoding, on_note) for text in wanted]
         if reading is not None:
             opened = [read_alike(text, reading) for text in opened]
         names = [text.name if isinstance(text, Text) else text for text in wanted]
@@ -469,13 +475,30 @@ class TextModel:
         on_note(f"scoring the run's own held-out text, {text}")
         return text
 
-    def _opened(self, text: str | Text, field: str | None, on_note: Callable[[str], None]) -> Text:
+    def _opened(
+        self,
+        text: str | Text,
+        field: str | None,
+        encoding: str | None,
+        on_note: Callable[[str], None],
+    ) -> Text:
         if isinstance(text, Text):
             return text
-        opened = open_text(text, field=field, errors=self.tokenizer.reading_errors, once=True)
+        encoding = encoding or self._usual_encoding(Path(text), on_note)
+        errors = self.tokenizer.reading_errors
+        opened = open_text(text, field=field, errors=errors, encoding=encoding, once=True)
         for note in opened.notes:
             on_note(note)
         return opened
+
+    def _usual_encoding(self, path: Path, on_note: Callable[[str], None]) -> str:
+        """That of the model's training text; UTF-8 for the held-out texts that the run itself wrote."""
+        usual = self.tokenizer.reading.encoding
+        own = (self.run.valid_text, self.run.test_text) if self.run else ()
+        if usual == UTF_8 or path.absolute() in [text.absolute() for text in own]:
+            return UTF_8
+        on_note(f"reading {path} as {usual}, as the model's training text; --encoding utf-8 otherwise")
+        return usual
 
     @overload
     def export(
@@ -547,7 +570,7 @@ class TextModel:
             return export_arpa(saved, self.path, out)
         if text is None and self.run is not None:
             text = self.run.held_out_text
-        opened = None if text is None else self._opened(text_or_path(text, "text"), None, on_note)
+        opened = None if text is None else self._opened(text_or_path(text, "text"), None, None, on_note)
         return export_weights(saved, self.path, out, to, opened, on_note)
 
     def tokenize(self, text: str) -> list[int]:

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "names.txt").write_text("emma\nolivia\nava\nisabella\nsophia\n" * 40)
     recipes = [json.dumps({"text": f"Soup {n}\n\n{n} onions\nsalt"}) + "\n" for n in range(60)]
     (folder / "recipes.jsonl").write_text("".join(recipes))
+    (folder / "talks.csv").write_text("id,text\n" + "".join(f'{n},"one, {n}"\n' for n in range(60)))
+    with zipfile.ZipFile(folder / "talks.zip", "w") as archive:
+        archive.writestr("talk 1.txt", ("“one”, two – three\n" * 60).encode("cp1252"))
     (folder / "beginnings.txt").write_text("worker 1\nwork\n")
     (folder / "logs").mkdir()
     with gzip.open(folder / "logs" / "a.gz", "wt") as file:

@@ -56,17 +56,27 @@ def show(
             help="Only this part, cut as `lmgen train` cuts it by default (all).", show_default=False
         ),
     ] = None,
+    field: Annotated[
+        str | None,
+        typer.Option(
+            help="The field that holds the text in CSV, TSV and JSON, and in JSON Lines (text).",
+            show_default=False,
+        ),
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="The character encoding of a file or folder.")] = "utf-8",
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     """
-    Print the text of a corpus, to be piped on.
+    Print the text of a corpus, file or folder, to be piped on.
 
     lmgen corpus show wikitext-2 --split test > test.txt
+
+    lmgen corpus show talks.csv --field text | head
     """
     from lmgen.data.named_corpora import corpus_text
 
     with report.reported_errors():
-        chunks = corpus_text(name, split, on_note=report.note)
+        chunks = corpus_text(name, split, field=field, encoding=encoding, on_note=report.note)
         with TextOutput() as output:
             for chunk in chunks:
                 output.write(chunk)

@@ -104,7 +104,15 @@ def perplexity(
     field: Annotated[
         str | None,
         typer.Option(
-            help="The field that holds the text in JSON Lines (text); stdin is JSON Lines if it is given.",
+            help="The field that holds the text in CSV, TSV, JSON and JSON Lines (text); stdin is JSON Lines "
+            "if it is given.",
+            show_default=False,
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="The character encoding of the texts (that of the model's training text).",
             show_default=False,
         ),
     ] = None,
@@ -135,7 +143,13 @@ def perplexity(
         scores = opened.perplexity(
             *map(
                 _flushing,
-                opened.texts(*map(file_name, names), field=field, reading=reading, on_note=report.note),
+                opened.texts(
+                    *map(file_name, names),
+                    field=field,
+                    encoding=encoding,
+                    reading=reading,
+                    on_note=report.note,
+                ),
             ),
             by=by,
             unit=unit,

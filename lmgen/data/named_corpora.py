@@ -13,6 +13,7 @@ from lmgen.files import replacing
 from lmgen.text.built_in import BUILT_IN
 from lmgen.text.corpora import open_corpus, unknown_corpus
 from lmgen.text.corpus_files import fetch, find
+from lmgen.text.encodings import UTF_8
 from lmgen.text.recipes import load_recipes
 from lmgen.text.synthetic import CHARACTERS, SYNTHETIC
 
@@ -36,7 +37,12 @@ class MadeCorpus:
 
 
 def corpus_text(
-    name: str, split: Split | None = None, *, on_note: Callable[[str], None] = lambda _: None
+    name: str,
+    split: Split | None = None,
+    *,
+    field: str | None = None,
+    encoding: str = UTF_8,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
     """
     Read the text of a corpus in chunks of arbitrary length.
@@ -44,12 +50,15 @@ def corpus_text(
     Args:
         name: corpus name, file or folder.
         split: read only this part, split as `lmgen train` does by default; None: the whole corpus.
+        field: the field of records that holds the text, as in `open_text`.
+        encoding: the character encoding of a file or folder.
         on_note: callback for notes, such as one before a download.
 
     Raises:
+        ConfigError: there is no such encoding.
         CorpusError: there is no such corpus, or it has no such split.
     """
-    opened = open_corpus([name], errors="surrogateescape", on_note=on_note)
+    opened = open_corpus([name], field, "surrogateescape", encoding, on_note=on_note)
     for note in opened.notes:
         on_note(note)
     texts = [opened.train, opened.valid, opened.test]

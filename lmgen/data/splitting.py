@@ -76,7 +76,9 @@ def _held_out(
         own: Text | None = getattr(corpus, name)
         return own if own is not None else corpus.split.get(name)
     fraction = held_out.fraction(name)
-    return open_text(asked, field=reading.field, errors=errors) if fraction is None else fraction
+    if fraction is not None:
+        return fraction
+    return open_text(asked, field=reading.field, errors=errors, encoding=reading.encoding)
 
 
 def _cut_off(text: Text, shares: dict[str, float], mark: str | None, *, whole_units: bool) -> dict[str, Text]:

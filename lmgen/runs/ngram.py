@@ -167,9 +167,8 @@ def fit_baseline(
 def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus:
     """Open the corpus of a run, decoded as its tokenizer needs it, with the held-out texts that are given."""
     errors, texts = TOKENIZERS[config.tokenizer.tokenizer].reading_errors, config.texts
-    corpus = open_corpus(
-        config.corpus, field=config.reading.field, errors=errors, texts=texts, on_note=on_note
-    )
+    reading = config.reading
+    corpus = open_corpus(config.corpus, reading.field, errors, reading.encoding, texts=texts, on_note=on_note)
     valid, test = config.held_out.valid, config.held_out.test
     return replace(
         corpus,

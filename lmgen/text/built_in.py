@@ -35,7 +35,8 @@ def _python_docs() -> Text | None:
 def _python_code() -> Text | None:
     """The standard library's source files, sorted by path, without its tests and installed packages."""
     library = Path(sysconfig.get_path("stdlib"))
-    files = [path for path in files_below(library, _is_excluded) if path.suffix == ".py" and is_text(path)]
+    found = sorted(files_below(library, _is_excluded))
+    files = [path for path in found if path.suffix == ".py" and is_text(path)]
     return joined("python-code", [source(str(path)) for path in files]) if files else None
 
 

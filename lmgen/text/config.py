@@ -24,10 +24,10 @@ class ReadingConfig:
     )
     field: str | None = setting(
         None,
-        "the field that holds the text in CSV, TSV and JSON (text in JSON Lines); stdin is JSON Lines if it "
-        "is given",
+        "the field that holds the text in CSV, TSV and JSON, which need it, and in JSON Lines (text); stdin "
+        "is JSON Lines if it is given",
     )
-    encoding: str = setting("utf-8", "the character encoding of files, such as cp1252 or gb18030")
+    encoding: str = setting("utf-8", "the character encoding of texts, such as cp1252 or gb18030")
     newlines: str = setting(
         "keep", r"lf: read the line ends \r\n and \r of other systems as \n", choices=NEWLINES
     )
@@ -39,6 +39,10 @@ class ReadingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.encoding != "utf-8":
+            from lmgen.text.encodings import known_encoding
+
+            object.__setattr__(self, "encoding", known_encoding(self.encoding))
 
     def to_json(self) -> dict[str, str]:
         """What is kept with a model, so that later texts are read alike: all but the field."""

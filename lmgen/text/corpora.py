@@ -15,6 +15,7 @@ from lmgen.settings import shown_path
 from lmgen.text.built_in import BUILT_IN
 from lmgen.text.corpus_files import downloadable, fetch, find
 from lmgen.text.counts import TextCounter
+from lmgen.text.encodings import UTF_8
 from lmgen.text.given import given_text, is_placeholder
 from lmgen.text.recipes import Recipe, load_recipes
 from lmgen.text.sources import STANDARD_INPUT, Text, joined, source
@@ -82,6 +83,7 @@ def open_corpus(
     names: Sequence[str],
     field: str | None = None,
     errors: str = "strict",
+    encoding: str = UTF_8,
     *,
     texts: Mapping[str, Text] = MappingProxyType({}),
     on_note: Callable[[str], None] = lambda _: None,
@@ -94,12 +96,14 @@ def open_corpus(
 
     Args:
         names: what to open, in order; if empty, `python-docs`.
-        field: the field of JSON Lines records that holds the text, as in `open_text`.
+        field: the field of records that holds the text, as in `open_text`.
         errors: "strict", or "surrogateescape" to accept bytes that are not UTF-8.
+        encoding: the character encoding of files, folders and standard input; named corpora are UTF-8.
         texts: the texts that some of these names stand for (given.py).
         on_note: callback that receives a note before a download starts.
 
     Raises:
+        ConfigError: there is no such encoding.
         CorpusError: a name is unknown, or the text cannot be read; see also `open_text`.
     """
     names = list(names) or [DEFAULT_CORPUS]
@@ -108,7 +112,7 @@ def open_corpus(
     corpora = [
         Corpus(name="texts", train=given_text(name, texts))
         if is_placeholder(name)
-        else _open(name, field, errors, on_note=on_note)
+        else _open(name, field, errors, encoding, on_note)
         for name in names
     ]
     corpus = corpora[0] if len(corpora) == 1 else _joined_corpora(corpora)
@@ -135,11 +139,12 @@ def unknown_corpus(name: str) -> CorpusError:
     )
 
 
-def _open(name: str, field: str | None, errors: str, on_note: Callable[[str], None]) -> Corpus:
+def _open(name: str, field: str | None, errors: str, encoding: str, on_note: Callable[[str], None]) -> Corpus:
     known = name in BUILT_IN or name in SYNTHETIC
     recipe = None if known else load_recipes().get(name)
     if name == STANDARD_INPUT or _exists(name):
-        corpus = _open_path(name, field, errors)
+        text = source(name, field=field, errors=errors, encoding=encoding)
+        corpus = Corpus(name=_short_name(name), train=text, notes=text.notes)
         note = f"reading the file or folder {name}, not the corpus of that name"
         return replace(corpus, notes=(*corpus.notes, note)) if known or recipe else corpus
     if name in BUILT_IN:
@@ -159,11 +164,6 @@ def _exists(name: str) -> bool:
         return True
     except OSError:
         return False
-
-
-def _open_path(name: str, field: str | None, errors: str) -> Corpus:
-    text = source(name, field=field, errors=errors)
-    return Corpus(name=_short_name(name), train=text, notes=text.notes)
 
 
 def _open_built_in(name: str) -> Corpus:
@@ -219,7 +219,7 @@ def _short_name(path: str) -> str:
     if path == STANDARD_INPUT:
         return "stdin"
     name = Path(path).absolute().resolve().name
-    name = re.sub(r"\.(gz|bz2|xz|zst)$", "", name, flags=re.IGNORECASE)
+    name = re.sub(r"(\.tar)?\.(gz|bz2|xz|zst)$", "", name, flags=re.IGNORECASE)
     name = re.sub(r"[^\w.-]+", "-", re.sub(r"\.[^.]*$", "", name))
     return name.strip(".-") or "text"
 

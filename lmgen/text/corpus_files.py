@@ -12,9 +12,10 @@ from pathlib import Path
 
 from lmgen.errors import CorpusError
 from lmgen.text.download import download
-from lmgen.text.raw import file_blocks, member_blocks, readable
+from lmgen.text.encodings import decoded
+from lmgen.text.raw import file_blocks, readable
 from lmgen.text.recipes import Recipe, Variant
-from lmgen.text.sources import Text, cut, decoded, joined
+from lmgen.text.sources import Text, cut, joined
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Found:
 
     def _blocks(self, member: str) -> Callable[[], Iterator[bytes]]:
         if self.variant.archive:
+            from lmgen.text.archives import member_blocks
+
             return partial(member_blocks, self.folder / self.variant.archive, member)
         return partial(file_blocks, self.folder / member)
 

@@ -1,23 +1,19 @@
 """
-Read a file's bytes block by block: from a plain or compressed file, an archive member, or a pipe.
+Read a file's bytes block by block: from a plain or compressed file, or a pipe.
 
-Decoding the bytes to text is done in sources.py. Archives are read in place and never unpacked to disk.
+Archives are read in archives.py, and bytes are decoded to text in decoding.py.
 """
 
-import os
 import tempfile
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from pathlib import Path, PurePath
+from typing import IO, BinaryIO, Protocol, cast
 
 from lmgen.errors import CorpusError
 from lmgen.settings import shown_path
-
-if TYPE_CHECKING:
-    from tarfile import TarFile, TarInfo
 
 BLOCK_BYTES = 1 << 18
 """Bytes read at a time."""
@@ -36,9 +32,6 @@ EXPANSION_ALLOWED = 1 << 28
 DECOMPRESSION_BYTES = 1 << 28
 """Memory limit for decompressing `.xz`; a file made by `xz -9` needs a quarter of it."""
 
-LARGEST_TAR_HEADER = 1 << 20
-"""Size limit in bytes of a tar header with a long name or attributes: tarfile reads it into memory whole."""
-
 
 class Readable(Protocol):
     """An object with the `read` method of a binary file."""
@@ -55,22 +48,23 @@ def file_blocks(path: Path) -> Iterator[bytes]:
         CorpusError: the file cannot be read, or cannot be decompressed.
     """
     with readable(path), path.open("rb") as file:
-        decompressed = _DECOMPRESSORS.get(path.suffix.lower())
-        yield from _bounded(decompressed(file), path) if decompressed else blocks(file)
+        yield from decompressed(file, path.name, path)
 
 
-def member_blocks(archive: Path, member: str) -> Iterator[bytes]:
+def decompressed(file: Readable, name: str, path: Path) -> Iterator[bytes]:
     """
-    Yield the content of one file inside a `.zip`, `.tar` or `.tgz` archive.
+    Yield the content of an open file, decompressed if its name says that it is compressed.
+
+    Args:
+        file: the file, at its start.
+        name: its name.
+        path: the file on disk that holds it: it itself, or an archive.
 
     Raises:
-        CorpusError: the archive cannot be read, is damaged, or has no such file.
+        CorpusError: the content is too large for the size of `path`; as for other errors, see `readable`.
     """
-    with readable(archive):
-        if archive.suffix.lower() == ".zip":
-            yield from _zip_member(archive, member)
-        else:
-            yield from _tar_member(archive, member)
+    decompress = _DECOMPRESSORS.get(PurePath(name).suffix.lower())
+    yield from bounded(decompress(cast(BinaryIO, file)), path) if decompress else blocks(file)
 
 
 @contextmanager
@@ -81,32 +75,43 @@ def readable(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.strerror:
             raise CorpusError(f"cannot read {shown_path(path)}: {error.strerror}") from error
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     except EOFError as error:
-        raise _damaged(path, "it ends too early") from error
+        raise damaged(path, "it ends too early") from error
 
 
-def _damaged(path: Path, why: str) -> CorpusError:
+def damaged(path: Path, why: str) -> CorpusError:
+    """The error for a file whose content is not what its name says."""
     return CorpusError(f"{path} is damaged ({why}); get or make it again")
 
 
-def _bounded(content: Iterator[bytes], path: Path) -> Iterator[bytes]:
+def bounded(content: Iterator[bytes], path: Path) -> Iterator[bytes]:
     """
     Pass the decompressed content of `path` through, up to the size limit.
 
     Raises:
         CorpusError: the content is too large for the size of the file: probably a decompression bomb.
     """
-    limit = max(MAX_EXPANSION * path.stat().st_size, EXPANSION_ALLOWED)
+    limit = expansion_limit(path)
     size = 0
     for block in content:
         size += len(block)
         if size > limit:
-            raise CorpusError(
-                f"{path} decompresses to more than {MAX_EXPANSION} times its own size, which no text does; "
-                "if it is text, decompress it first"
-            )
+            raise too_large(path)
         yield block
+
+
+def expansion_limit(path: Path) -> int:
+    """The most bytes that a compressed file may decompress to."""
+    return max(MAX_EXPANSION * path.stat().st_size, EXPANSION_ALLOWED)
+
+
+def too_large(path: Path) -> CorpusError:
+    """The error for a compressed file that exceeds `expansion_limit`."""
+    return CorpusError(
+        f"{path} decompresses to more than {MAX_EXPANSION} times its own size, which no text does; "
+        "if it is text, decompress it first"
+    )
 
 
 def blocks(file: Readable) -> Iterator[bytes]:
@@ -120,6 +125,19 @@ def arriving_blocks(file: BinaryIO) -> Iterator[bytes]:
     read = getattr(file, "read1", file.read)
     while block := read(BLOCK_BYTES):
         yield block
+
+
+def copied(content: Iterable[bytes]) -> IO[bytes]:
+    """Copy content to a temporary file, which can be read at any place and is deleted when it is closed."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's
+    try:
+        for block in content:
+            _write(copy, block)
+    except BaseException:
+        copy.close()
+        raise
+    copy.seek(0)
+    return copy
 
 
 class Spool:
@@ -146,16 +164,18 @@ class Spool:
         block = self._copy.read(BLOCK_BYTES)
         if not block:
             block = next(self._arriving, b"")
-            self._keep(block)
+            _write(self._copy, block)
         return block
 
-    def _keep(self, block: bytes) -> None:
-        try:
-            self._copy.write(block)
-            self._copy.flush()
-        except OSError as error:
-            message = f"cannot copy the text to disk: {error.strerror}; set TMPDIR to a larger disk"
-            raise CorpusError(message) from error
+
+def _write(copy: IO[bytes], block: bytes) -> None:
+    """Append to a temporary file."""
+    try:
+        copy.write(block)
+        copy.flush()
+    except OSError as error:
+        message = f"cannot copy the text to disk: {error.strerror}; set TMPDIR to a larger disk"
+        raise CorpusError(message) from error
 
 
 def _gzip_blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -220,66 +240,7 @@ _DECOMPRESSORS: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
     ".bz2": _bzip2_blocks,
     ".xz": _xz_blocks,
     ".zst": _zstandard_blocks,
+    ".tgz": _gzip_blocks,
+    ".tbz2": _bzip2_blocks,
+    ".txz": _xz_blocks,
 }
-
-
-def _zip_member(archive: Path, member: str) -> Iterator[bytes]:
-    import struct
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            if opened.getinfo(member).compress_type == zipfile.ZIP_LZMA:  # its decoder has no memory limit
-                raise OSError("LZMA compression inside a zip file is not supported")
-            with opened.open(member) as file:
-                yield from _bounded(blocks(file), archive)
-    except KeyError as error:
-        raise _no_member(archive, member) from error
-    except (zipfile.BadZipFile, zlib.error, struct.error) as error:
-        raise OSError(str(error)) from error
-    except (RuntimeError, ValueError) as error:  # a password is needed, or a header is invalid
-        raise OSError(str(error)) from error
-
-
-def _tar_member(archive: Path, member: str) -> Iterator[bytes]:
-    import lzma
-    import tarfile
-
-    long_names = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-    headers = (*long_names, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-
-    class Entry(tarfile.TarInfo):
-        """A tar header that rejects oversized extension headers, which tarfile reads into memory whole."""
-
-        @classmethod
-        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Entry":
-            entry = super().frombuf(buf, encoding, errors)
-            if entry.type in headers and entry.size > LARGEST_TAR_HEADER:
-                raise _damaged(archive, f"it has a header of {entry.size:,} bytes")
-            return entry
-
-    try:
-        with tarfile.open(archive, tarinfo=Entry) as opened:
-            file = opened.extractfile(_tar_entry(opened, member))
-            if file is None:
-                raise _no_member(archive, member)
-            yield from _bounded(blocks(file), archive)
-    except KeyError as error:
-        raise _no_member(archive, member) from error
-    except RecursionError as error:
-        raise _damaged(archive, "its links or names never end") from error
-    except (tarfile.TarError, zlib.error, lzma.LZMAError, ValueError) as error:
-        raise OSError(str(error).partition("\n")[0].rstrip(":")) from error
-
-
-def _tar_entry(opened: "TarFile", member: str) -> "TarInfo":
-    """Find a member by its normalised name, since many archives put `./` before every name."""
-    wanted = os.path.normpath(member)
-    for entry in opened:
-        if os.path.normpath(entry.name) == wanted:
-            return entry
-    raise KeyError(member)
-
-
-def _no_member(archive: Path, member: str) -> CorpusError:
-    return CorpusError(f"{archive} has no file {member} inside; is it another archive of the same name?")

@@ -1,49 +1,48 @@
 """
-Open files, folders, standard input, compressed files and JSON Lines as streams of str.
+Open files, folders, archives and standard input as streams of str.
 
-A text is never held in memory as a whole, and never altered except that a leading byte order mark is removed.
-Reading bytes is done in raw.py; corpora with names are in corpora.py.
+What a file is, is told from its name: compressed, an archive (archives.py), a table or other records
+(records.py), a web page or Word document (documents.py), or plain text. A text is never held in memory as a
+whole, and plain text is never altered except that a leading byte order mark is removed. Bytes are read in
+raw.py and decoded in encodings.py; corpora with names are in corpora.py.
 """
 
-import codecs
 import os
 import re
 import sys
-from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from stat import S_ISDIR, S_ISREG
 from typing import AnyStr
 
 from lmgen.errors import CorpusError
 from lmgen.settings import shown_path
 from lmgen.text.counts import TextCounts, count
-from lmgen.text.json_lines import DEFAULT_FIELD, record_texts
+from lmgen.text.encodings import UTF_8, NotTextError, decoded, known_encoding, marked_encoding, may_be_mark
+from lmgen.text.guessing import CONVERTED, REFUSED, format_advice
 from lmgen.text.raw import Spool, arriving_blocks, file_blocks, readable
+from lmgen.text.records import HAVE_DEFAULT_FIELD, RECORD_FORMATS
 from lmgen.text.units import UNIT_END, Unit, line_stream, paragraphs, record_stream
 
 STANDARD_INPUT = "-"
 """The name that stands for standard input where a path is expected."""
 
-_JSON_LINES = re.compile(r"\.jsonl(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
+_COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst)$", re.IGNORECASE)
 
-_OTHER_FORMATS = {
-    b"\x1f\x8b": "it looks like gzip: pipe it through zcat, or give it a name that ends in .gz",
-    b"BZh": "it looks like bzip2: pipe it through bzcat, or give it a name that ends in .bz2",
-    b"\xfd7zXZ": "it looks like xz: pipe it through xzcat, or give it a name that ends in .xz",
-    b"\x28\xb5\x2f\xfd": "it looks like zstd: pipe it through zstdcat, or give it a name that ends in .zst",
-    b"PK\x03\x04": "it looks like a zip archive: unpack it and name the folder",
-    b"\xff\xfe\0\0": "it looks like UTF-32: convert it with iconv -f UTF-32 -t UTF-8",
-    b"\0\0\xfe\xff": "it looks like UTF-32: convert it with iconv -f UTF-32 -t UTF-8",
-    b"\xff\xfe": "it looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8",
-    b"\xfe\xff": "it looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8",
-}
-"""Advice for a file that is not UTF-8, by the first bytes of the format that it probably has."""
+_ARCHIVE = re.compile(r"\.(zip|tar(\.(gz|bz2|xz|zst))?|tgz|tbz2|txz)$", re.IGNORECASE)
 
-_CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
-"""The bytes that never begin a character in UTF-8."""
+_PAGES = (".html", ".htm", ".xhtml")
+
+_WORD = ".docx"
+
+_HIDDEN = (".", "~$")
+"""How the names of files and folders begin that are left out: hidden ones, and locks of Word."""
+
+_HEAD_BYTES = 4
+"""Length of the longest byte order mark."""
 
 
 @dataclass(frozen=True)
@@ -82,30 +81,64 @@ class Text:
         return count(self.chunks())
 
 
-class NotTextError(CorpusError):
-    """The bytes of a text are not valid UTF-8."""
+@dataclass(frozen=True)
+class _Reading:
+    """How to read files; the fields are arguments of `open_text`."""
+
+    field: str | None = None
+    errors: str = "strict"
+    encoding: str = UTF_8
+
+    @property
+    def takes_any_bytes(self) -> bool:
+        """Whether plain text may be anything, as a model of bytes reads it."""
+        return self.errors != "strict" and self.encoding == UTF_8
+
+    def needs_field(self, name: str) -> bool:
+        """Whether the field of the records in a file of this name, if it has any, has to be named."""
+        suffix = _suffix(name)
+        return self.field is None and suffix in RECORD_FORMATS and suffix not in HAVE_DEFAULT_FIELD
 
 
-def open_text(name: str, *, field: str | None = None, errors: str = "strict", once: bool = False) -> Text:
+@dataclass(frozen=True)
+class _File:
+    """A file, or a member of an archive: its name in messages, and how to read its (decompressed) bytes."""
+
+    name: str
+    blocks: Callable[[], Iterator[bytes]]
+
+
+def open_text(
+    name: str,
+    *,
+    field: str | None = None,
+    errors: str = "strict",
+    encoding: str = UTF_8,
+    once: bool = False,
+) -> Text:
     """
-    Open a file, a folder, or standard input (`-`).
+    Open a file, a folder, an archive (`.zip`, `.tar`, `.tar.gz`, ...), or standard input (`-`).
 
-    The files of a folder are joined in the order of their paths; hidden files and files that are not UTF-8
-    text are skipped. `.gz`, `.bz2`, `.xz` and `.zst` files are decompressed, and the text is extracted from
-    `.jsonl` files. Standard input and named pipes are copied to disk, so that they can be read again.
+    The files of a folder or archive are joined in natural order (`natural_order`); hidden files and those
+    that are not text are skipped. `.gz`, `.bz2`, `.xz` and `.zst` files are decompressed. The text is
+    extracted from the records of `.jsonl`, `.ndjson`, `.json`, `.csv` and `.tsv` files, and from `.html` and
+    `.docx`. Standard input and named pipes are copied to disk, so that they can be read again.
 
     Args:
         name: a path, or `-`.
-        field: the field of JSON Lines records that holds the text; `text` if None. Input from a pipe is read
-            as JSON Lines if a field is given, and as plain text otherwise.
-        errors: "strict", or "surrogateescape" to accept bytes that are not UTF-8; then no file is skipped.
+        field: the field of records, or the column, that holds the text. None: `text` in JSON Lines; in others
+            it has to be named. Input from a pipe is read as JSON Lines if a field is given, and as plain text
+            otherwise.
+        errors: "strict", or "surrogateescape" to accept NULs and bytes that are not UTF-8 in plain text.
+        encoding: the character encoding, unless a byte order mark says otherwise.
         once: the caller reads the text only once, so that piped input need not be copied to disk.
 
     Raises:
+        ConfigError: there is no such encoding.
         CorpusError: there is no such file or folder, or it cannot be read; raised while the text is read if
-            it is empty, not UTF-8, not JSON, or damaged.
+            it is empty, not text, not in the format that its name says, or damaged.
     """
-    text = source(name, field=field, errors=errors, once=once)
+    text = source(name, field=field, errors=errors, encoding=encoding, once=once)
     return joined(text.name, [text])
 
 
@@ -120,20 +153,33 @@ def joined(name: str, texts: Sequence[Text]) -> Text:
     return Text(name, lambda: _not_empty(name, _chained(texts)), notes, _joined_records(name, texts))
 
 
-def source(name: str, *, field: str | None = None, errors: str = "strict", once: bool = False) -> Text:
+def source(
+    name: str,
+    *,
+    field: str | None = None,
+    errors: str = "strict",
+    encoding: str = UTF_8,
+    once: bool = False,
+) -> Text:
     """Open one text as `open_text` does, but allow it to be empty, since it may be joined with others."""
+    reading = _Reading(field, errors, known_encoding(encoding))
     if name == STANDARD_INPUT:
-        return _piped("standard input", _standard_input(), field, errors, once)
+        return _piped("standard input", _standard_input(), reading, once)
     path = Path(name)
     mode = _mode(path)
     if S_ISDIR(mode):
-        return _folder(path, field, errors)
+        files = [_File(str(file), partial(file_blocks, file)) for file in files_below(path)]
+        return _several(str(path), files, reading)
     if not S_ISREG(mode):
-        return _piped(name, _pipe(path), field, errors, once)
-    with readable(path), path.open("rb") as file:  # fail now, not in the middle of a training
-        marked = errors == "strict" and file.read(len(BOM_UTF8)) == BOM_UTF8
-    note = f"{name} begins with a byte order mark, which is skipped"
-    return replace(_file(path, field, errors), notes=(note,) if marked else ())
+        return _piped(name, _pipe(path), reading, once)
+    if _ARCHIVE.search(name):
+        return _several(str(path), _members(path), reading)
+    with readable(path), path.open("rb") as opened:  # fail now, not in the middle of a training
+        head = opened.read(_HEAD_BYTES)
+    text = _content(str(path), partial(file_blocks, path), reading)
+    if reading.needs_field(name):
+        next(text.chunks(), None)  # raises an error unless the records are texts themselves
+    return text if reading.takes_any_bytes else replace(text, notes=_notes(name, head))
 
 
 def line_blocks(chunks: Iterable[str], limit: int = 1 << 18) -> Iterator[str]:
@@ -177,44 +223,9 @@ def cut(chunks: Iterable[AnyStr], start: int, end: int | None) -> Iterator[AnySt
             return
 
 
-def decoded(
-    blocks: Iterable[bytes], name: str, errors: str = "strict", *, fragment: bool = False
-) -> Iterator[str]:
-    """
-    Decode a stream of UTF-8 bytes.
-
-    Args:
-        blocks: the bytes, in blocks that may end anywhere.
-        name: the name of their source, for error messages.
-        errors: as in `open_text`.
-        fragment: the bytes were cut out of a longer text; drop a partial character at either end.
-
-    Raises:
-        NotTextError: a byte is invalid; the message names its offset, the probable format and what to do. All
-            text before that byte has been yielded by then, however the blocks are cut.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")(errors)
-    position, head = 0, b""
-    for block in _with_empty_end(blocks):
-        if fragment and not position:
-            block = block.lstrip(_CONTINUATION_BYTES)
-        head = head or block[:6]
-        pending = len(decoder.getstate()[0])
-        try:
-            text = decoder.decode(block, final=not (block or fragment))
-        except UnicodeDecodeError as error:
-            offset = position - pending + error.start
-            if before := error.object[: error.start].decode("utf-8"):
-                yield before
-            raise NotTextError(_invalid_byte(name, error.object[error.start], offset, head)) from error
-        position += len(block)
-        if text:
-            yield text
-
-
 def files_below(folder: Path, exclude: Callable[[str], bool] = lambda _: False) -> list[Path]:
     """
-    All files in a folder and its subfolders, sorted by path, without hidden ones.
+    All files in a folder and its subfolders, in natural order, without hidden ones.
 
     Args:
         folder: where to look.
@@ -225,22 +236,29 @@ def files_below(folder: Path, exclude: Callable[[str], bool] = lambda _: False) 
     """
 
     def wanted(name: str) -> bool:
-        return not (name.startswith(".") or exclude(name))
+        return not (name.startswith(_HIDDEN) or exclude(name))
 
     found = []
     for parent, folders, files in os.walk(folder, onerror=_raise_unlistable):
         folders[:] = filter(wanted, folders)
         found += [Path(parent, name) for name in filter(wanted, files)]
     with readable(folder):
-        return sorted(path for path in found if path.is_file())
+        return sorted((path for path in found if path.is_file()), key=natural_order)
+
+
+def natural_order(path: PurePath) -> tuple[object, ...]:
+    """
+    The key that sorts paths as people number them: `ch2/b`, `ch02/a`, `ch10/a`.
+
+    Part after part of a path is compared, and in each the runs of digits by their value. Where only zeros
+    before a number differ, the part with fewer of them comes first.
+    """
+    return tuple((_numbered(part), len(part), part) for part in path.parts)
 
 
 def is_text(path: Path) -> bool:
     """Whether a file is valid UTF-8 without NUL characters; reads all of it."""
-    try:
-        return all("\0" not in chunk for chunk in decoded(file_blocks(path), str(path)))
-    except NotTextError:
-        return False
+    return _is_text(_File(str(path), partial(file_blocks, path)), UTF_8)
 
 
 def _not_empty(name: str, chunks: Iterable[str]) -> Iterator[str]:
@@ -273,53 +291,156 @@ def _joined_records(name: str, texts: Sequence[Text]) -> Callable[[], Iterator[s
     return lambda: _not_empty(name, chain.from_iterable(text.record_chunks() for text in texts))
 
 
-def _file(path: Path, field: str | None, errors: str) -> Text:
-    name = str(path)
-    record_field = field or DEFAULT_FIELD if _JSON_LINES.search(name) else None
-    return _content(name, lambda: file_blocks(path), record_field, errors)
+def _numbered(name: str) -> list[object]:
+    """A name with the runs of digits in it as their lengths and values, which can be compared."""
+    return [
+        (len(digits := part.lstrip("0")), digits) if place % 2 else part
+        for place, part in enumerate(re.split("([0-9]+)", name))
+    ]
 
 
-def _folder(folder: Path, field: str | None, errors: str) -> Text:
-    files = files_below(folder)
-    kept = files if errors != "strict" else [path for path in files if is_text(path)]
-    if not kept:
-        raise CorpusError(f"{folder} holds no text: none of its {len(files)} files is UTF-8 text")
-    skipped = sorted(set(files) - set(kept))
-    notes = (_skipped_note(folder, skipped, len(files)),) if skipped else ()
-    texts = [_file(path, field, errors) for path in kept]
-    return Text(str(folder), lambda: _chained(texts), notes, _joined_records(str(folder), texts))
+def _members(path: Path) -> list[_File]:
+    """The files in an archive, in natural order, without hidden ones."""
+    from lmgen.text.archives import Archive
+
+    archive = Archive(path)
+    members = [(PurePosixPath(name), name) for name in archive.names()]
+    return [
+        _File(f"{path}:{member}", partial(archive.blocks, name))
+        for member, name in sorted(members, key=lambda each: natural_order(each[0]))
+        if not any(part.startswith(_HIDDEN) for part in member.parts)
+    ]
 
 
-def _skipped_note(folder: Path, skipped: list[Path], files: int) -> str:
-    names = ", ".join(str(path.relative_to(folder)) for path in skipped[:3])
+def _several(name: str, files: Sequence[_File], reading: _Reading) -> Text:
+    """The files of a folder or archive, joined; those that are not text, or need a field, are left out."""
+    texts: list[Text] = []
+    not_text, no_field, reasons = [], [], []
+    for file in files:
+        if not (reading.takes_any_bytes or _is_text(file, reading.encoding)):
+            not_text.append(file.name)
+            continue
+        text = _content(file.name, file.blocks, reading)
+        try:
+            if reading.needs_field(file.name):
+                next(text.chunks(), None)
+            texts.append(text)
+        except CorpusError as error:
+            no_field.append(file.name)
+            reasons.append(error)
+    if not texts and reasons:
+        raise reasons[0]
+    if not texts:
+        raise CorpusError(
+            f"{name} holds no text: none of its {len(files)} files is {reading.encoding.upper()} text"
+        )
+    notes = (
+        *_skipped(name, not_text, len(files), f"are not {reading.encoding.upper()} text"),
+        *_skipped(name, no_field, len(files), "hold records, of which --field has to name a field"),
+    )
+    return Text(name, lambda: _chained(texts), notes, _joined_records(name, texts))
+
+
+def _skipped(name: str, skipped: Sequence[str], files: int, why: str) -> tuple[str, ...]:
+    """The note on some files that were left out."""
+    if not skipped:
+        return ()
+    names = ", ".join(file.removeprefix(name).lstrip("/:") for file in skipped[:3])
     more = ", ..." if len(skipped) > 3 else ""
-    return f"skipped {len(skipped)} of {files} files in {folder} that are not UTF-8 text: {names}{more}"
+    return (f"skipped {len(skipped)} of {files} files in {name} that {why}: {names}{more}",)
 
 
-def _piped(name: str, blocks: Iterator[bytes], field: str | None, errors: str, once: bool) -> Text:
-    """A text from a pipe. It has no file name to recognise JSON Lines by, so `field` decides."""
+def _is_text(file: _File, encoding: str) -> bool:
+    """Whether a file can be read as text; reads all of it."""
+    suffix = _suffix(file.name)
+    if suffix == _WORD:
+        return True
+    try:
+        _refuse_other_format(file.name, suffix)
+        return all(True for _ in _characters(file.name, file.blocks, encoding))
+    except NotTextError:
+        return False
+
+
+def _piped(name: str, blocks: Iterator[bytes], reading: _Reading, once: bool) -> Text:
+    """A text from a pipe. Without a file name to recognise JSON Lines by, `field` decides."""
     read: Callable[[], Iterator[bytes]] = (lambda: blocks) if once else Spool(blocks).blocks
-    return _content(name, read, field, errors)
+    return _content(name, read, reading, kind=".jsonl" if reading.field and not _suffix(name) else None)
 
 
-def _content(name: str, blocks: Callable[[], Iterator[bytes]], field: str | None, errors: str) -> Text:
-    """Decode bytes as plain text if `field` is None, else as JSON Lines records with the text in `field`."""
-    if field is None and errors == "strict":
-        return Text(name, lambda: _without_byte_order_mark(decoded(blocks(), name)))
-    if field is None:
-        return Text(name, lambda: decoded(blocks(), name, errors))
+def _content(
+    name: str, blocks: Callable[[], Iterator[bytes]], reading: _Reading, kind: str | None = None
+) -> Text:
+    """
+    The text of a file, in the format that the end of its name, or `kind`, says.
 
-    def texts() -> Iterator[list[str]]:  # JSON is always UTF-8, so `errors` does not apply
-        return record_texts(_without_byte_order_mark(decoded(blocks(), name)), field, name)
+    Raises:
+        NotTextError: a file of this name has to be converted first.
+    """
+    suffix = kind or _suffix(name)
+    characters = partial(_characters, name, blocks, reading.encoding)
+    if suffix in RECORD_FORMATS:
+        return _of_records(name, suffix, characters, reading.field)
+    if suffix in _PAGES:
+        return Text(name, partial(_page_text, name, characters))
+    if suffix == _WORD:
+        return Text(name, partial(_word_text, name, blocks))
+    if reading.takes_any_bytes:
+        return Text(name, lambda: decoded(blocks(), name, reading.errors))
+    _refuse_other_format(name, suffix)
+    return Text(name, characters)
+
+
+def _of_records(name: str, suffix: str, chunks: Callable[[], Iterator[str]], field: str | None) -> Text:
+    def texts() -> Iterator[list[str]]:
+        return RECORD_FORMATS[suffix](chunks(), field, name)
 
     return Text(name, lambda: line_stream(texts()), records=lambda: record_stream(texts()))
 
 
-def _without_byte_order_mark(chunks: Iterator[str]) -> Iterator[str]:
-    """Remove the byte order mark that some programs write at the start of UTF-8 files."""
-    if first := next(chunks, "").removeprefix("\ufeff"):
-        yield first
-    yield from chunks
+def _page_text(name: str, chunks: Callable[[], Iterator[str]]) -> Iterator[str]:
+    from lmgen.text.documents import html_text
+
+    return html_text(chunks(), name)
+
+
+def _word_text(name: str, blocks: Callable[[], Iterator[bytes]]) -> Iterator[str]:
+    from lmgen.text.documents import docx_text
+
+    return docx_text(blocks(), name)
+
+
+def _suffix(name: str) -> str:
+    """The end of a name that says what the file is, in small letters; `.csv` of `a.csv.gz`."""
+    return PurePath(_COMPRESSED.sub("", name)).suffix.lower()
+
+
+def _refuse_other_format(name: str, suffix: str) -> None:
+    """Raise NotTextError for a file that has to be converted first, by the end of its name."""
+    if suffix in CONVERTED:
+        raise NotTextError(f"{name} is not text; {CONVERTED[suffix]}")
+
+
+def _characters(name: str, blocks: Callable[[], Iterator[bytes]], encoding: str) -> Iterator[str]:
+    """Decode a text; a byte order mark at its start says in which encoding, and is left out."""
+    head, content = b"", blocks()
+    for block in content:
+        head += block
+        if not (may_be_mark(head) or any(start.startswith(head) for start in REFUSED)):
+            break
+    if head.startswith(REFUSED):
+        raise NotTextError(f"{name} is not text; {format_advice(head)}")
+    encoding, length = marked_encoding(head) or (encoding, 0)
+    yield from decoded(chain([head[length:]], content), name, encoding=encoding, start=length)
+
+
+def _notes(name: str, head: bytes) -> tuple[str, ...]:
+    """A note on the byte order mark that a file begins with, if it does."""
+    marked = marked_encoding(head)
+    if marked is None:
+        return ()
+    what = "which is skipped" if marked[0] == UTF_8 else f"that of {marked[0].upper()}, and is read as such"
+    return (f"{name} begins with a byte order mark, {what}",)
 
 
 def _standard_input() -> Iterator[bytes]:
@@ -356,22 +477,6 @@ def _complete_block(text: str, position: int, limit: int) -> int:
         return 0
     window = text[position : position + limit]
     return limit if window[-1].isspace() else limit - len(window.rsplit(maxsplit=1)[-1]) or limit
-
-
-def _with_empty_end(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The non-empty blocks, followed by one empty block that marks the end."""
-    for block in blocks:
-        if block:
-            yield block
-    yield b""
-
-
-def _invalid_byte(name: str, byte: int, offset: int, head: bytes) -> str:
-    advice = next(
-        (words for start, words in _OTHER_FORMATS.items() if head.startswith(start)),
-        "convert it (iconv -f LATIN1 -t UTF-8), or train on bytes instead of characters: --tokenizer byte",
-    )
-    return f"{name} is not UTF-8 text (byte 0x{byte:02x} at offset {offset}); {advice}"
 
 
 def _raise_unlistable(error: OSError) -> None:

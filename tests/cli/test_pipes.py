@@ -140,9 +140,10 @@ class TestWhateverComesIn:
     ) -> None:
         result = run("perplexity", models[name], "-", "--by", by, "--json", "--no-baseline", text=data)
 
-        if not data or (name != "byte" and not is_utf8(data)):
+        if not data or (name != "byte" and (b"\0" in data or not is_utf8(data))):
             assert result.exit_code == 1
             why = "is not UTF-8 text (byte 0x" if data else "is empty"
+            why = "is not text (byte 0x00 at offset " if is_utf8(data) and data else why
             assert result.stderr.startswith(f"error: standard input {why}")
             assert result.stderr.count("\n") == 1
         elif by == "line":

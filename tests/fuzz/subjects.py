@@ -30,10 +30,12 @@ from lmgen.models.network.initialization import initial_parameters
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.arpa import read_arpa, write_arpa
 from lmgen.models.ngram.model import NgramModel
-from lmgen.text.json_lines import record_texts
-from lmgen.text.raw import file_blocks, member_blocks
+from lmgen.text.archives import member_blocks
+from lmgen.text.encodings import decoded
+from lmgen.text.raw import file_blocks
 from lmgen.text.recipes import read_recipe
-from lmgen.text.sources import decoded
+from lmgen.text.records import json_lines
+from lmgen.text.sources import open_text
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
@@ -304,6 +306,24 @@ def _texts() -> Iterator[Subject]:
     text = CORPUS.encode()
     records = b"".join(json.dumps({"text": line, "n": [1]}).encode() + b"\n" for line in CORPUS.split("\n"))
     yield Subject("JSON Lines", ".jsonl", records, TEXT, _use_records)
+    lines = CORPUS.split("\n")
+    array = json.dumps([{"text": line, "n": [1]} for line in lines]).encode()
+    yield Subject("JSON array", ".json", array, JSON, _use_any_text)
+    for suffix, delimiter in ((".csv", ","), (".tsv", "\t")):
+        rows = "".join(f'{place}{delimiter}"{line}"\n' for place, line in enumerate(lines))
+        yield Subject("table", suffix, f"id{delimiter}text\n{rows}".encode(), TEXT, _use_any_text)
+    page = "".join(
+        f"<p class='a'>{line}&amp;<br></p><!-- x --><script>a<b</script>" for line in lines
+    ).encode()
+    yield Subject("page", ".html", page, TEXT, _use_any_text)
+    word = "<w>" + "".join(f"<p><t>{line}</t><tab/></p>" for line in lines) + "</w>"
+    yield Subject("document", ".docx", _docx(word), ANY_BYTES, _use_any_text)
+    for encoding in ("utf-16", "cp1252"):
+        yield Subject(encoding, ".txt", CORPUS.encode(encoding, "replace"), ANY_BYTES, _use_any_text)
+    for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        yield Subject("zip as a folder", ".zip", _zipped(text, kind), ANY_BYTES, _use_any_text)
+    for suffix, mode in ((".tar", "w"), (".tar.gz", "w:gz"), (".tar.xz", "w:xz")):
+        yield Subject("tar as a folder", suffix, _tarred(text, mode), ANY_BYTES, _use_any_text)
     for suffix, compressed in [
         (".gz", gzip.compress(text)),
         (".bz2", bz2.compress(text)),
@@ -350,8 +370,23 @@ def _use_archive(path: Path) -> None:
     _read(member_blocks(path, "cats/a.txt"))
 
 
+def _docx(document: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", document)
+    return file.getvalue()
+
+
+def _use_any_text(path: Path) -> None:
+    size = 0
+    for chunk in open_text(str(path), field="text").chunks():
+        size += len(chunk)
+        if size > MOST_TEXT:
+            return
+
+
 def _use_records(path: Path) -> None:
-    for _ in record_texts(decoded(file_blocks(path), str(path)), "text", str(path)):
+    for _ in json_lines(decoded(file_blocks(path), str(path)), "text", str(path)):
         pass
 
 

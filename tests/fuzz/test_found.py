@@ -23,7 +23,8 @@ from lmgen.models.ngram.arpa import read_arpa
 from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.records import cut_metrics
 from lmgen.text import raw
-from lmgen.text.raw import file_blocks, member_blocks
+from lmgen.text.archives import member_blocks
+from lmgen.text.raw import file_blocks
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig

@@ -1,19 +1,24 @@
 import gzip
 import io
+import lzma
 import os
+import re
 import sys
 import threading
 import time
+import zipfile
 from codecs import BOM_UTF8
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmgen.errors import CorpusError
-from lmgen.text.sources import Text, decoded, joined, line_blocks, open_text
+from lmgen.errors import ConfigError, CorpusError
+from lmgen.text.sources import Text, joined, line_blocks, natural_order, open_text
+from lmgen.text.units import UNIT_END
 
 lines = st.text(st.sampled_from("abc \t\n\n\u2003é"), max_size=60)
 sizes = st.integers(1, 9)
@@ -117,62 +122,9 @@ class TestText:
             read(joined("all", [Text("one", lambda: iter([]))] * 2))
 
 
-class TestDecoded:
-    @given(st.binary(), sizes)
-    def test_any_bytes_pass_as_surrogate_escapes_however_they_are_cut(
-        self, content: bytes, size: int
-    ) -> None:
-        blocks = [content[i : i + size] for i in range(0, len(content), size)]
-
-        assert "".join(decoded(blocks, "x", "surrogateescape")) == content.decode("utf-8", "surrogateescape")
-
-    @given(st.text(), sizes)
-    def test_utf8_does_not_depend_on_where_it_is_cut(self, text: str, size: int) -> None:
-        content = text.encode()
-        blocks = [content[i : i + size] for i in range(0, len(content), size)]
-
-        assert "".join(decoded(blocks, "x")) == text
-
-    @given(st.text(st.characters(exclude_categories=["Cs"])), sizes, st.integers(0, 50), st.integers(0, 50))
-    def test_a_fragment_leaves_out_the_characters_that_were_cut_in_two(
-        self, text: str, size: int, start: int, length: int
-    ) -> None:
-        content = text.encode()[start : start + length]
-        blocks = [content[i : i + size] for i in range(0, len(content), size)]
-
-        assert "".join(decoded(blocks, "x", fragment=True)) == content.decode("utf-8", "ignore")
-
-    @pytest.mark.parametrize("size", [1, 2, 100])
-    @pytest.mark.parametrize(
-        ("content", "offset"), [(b"caf\xe9 noir", 3), (b"\xc3\xa9 \xe2\x82", 3), (b"\x80", 0)]
-    )
-    def test_the_byte_that_is_no_text_is_named(self, content: bytes, offset: int, size: int) -> None:
-        blocks = [content[i : i + size] for i in range(0, len(content), size)]
-        message = rf"^latin\.txt is not UTF-8 text \(byte 0x{content[offset]:02x} at offset {offset}\); "
-
-        before: list[str] = []
-        with pytest.raises(CorpusError, match=message + r"convert it \(iconv.*or .*--tokenizer byte$"):
-            before.extend(decoded(blocks, "latin.txt"))
-        assert "".join(before) == content[:offset].decode(), (
-            "the text before it comes out, wherever blocks are cut"
-        )
-
-    @pytest.mark.parametrize(
-        ("content", "guess"),
-        [
-            (gzip.compress(b"text", mtime=0), "gzip: pipe it through zcat"),
-            ("text".encode("utf-16"), "UTF-16: convert it with iconv -f UTF-16"),
-            ("text".encode("utf-32"), "UTF-32: convert it with iconv -f UTF-32"),
-        ],
-    )
-    def test_what_is_not_text_is_recognised(self, content: bytes, guess: str) -> None:
-        with pytest.raises(CorpusError, match=f"it looks like {guess}"):
-            list(decoded([content], "text"))
-
-
 class TestFiles:
     def test_text_is_never_altered(self, tmp_path: Path) -> None:
-        content = "one\r\ntwo\rthree\0\u2028four\ufeff\n\n"
+        content = "one\r\ntwo\rthree\x01\u2028four\ufeff\n\n"
         (tmp_path / "text").write_bytes(content.encode())
 
         assert read(open_text(str(tmp_path / "text"))) == content
@@ -231,6 +183,7 @@ class TestFolders:
             "d.txt.gz": gzip.compress(b"four\n"),
             ".hidden": b"hidden",
             ".git/config": b"hidden",
+            "~$letter.docx": b"hidden",
             "latin.txt": b"caf\xe9",
             "zeros": b"\0\0",
         }.items():
@@ -262,6 +215,161 @@ class TestFolders:
 
         with pytest.raises(CorpusError, match=r"a\.gz is damaged"):
             open_text(str(tmp_path))
+
+
+class TestNaturalOrder:
+    def test_numbers_are_in_order_of_their_values(self) -> None:
+        names = ["a", "a1", "a2/z", "a02", "a10/b", "a.b", "b", "ch2", "ch02", "ch2_b", "ch10", "ch10b", "é"]
+        shuffled = sorted(names, key=lambda name: name[::-1])
+
+        found = [str(path) for path in sorted(map(PurePosixPath, shuffled), key=natural_order)]
+
+        assert found == names
+
+    @given(st.text(st.sampled_from("ab019./ ")), st.text(st.sampled_from("ab019./ ")))
+    def test_different_paths_have_different_places(self, one: str, other: str) -> None:
+        first, second = natural_order(PurePosixPath(one)), natural_order(PurePosixPath(other))
+
+        assert (first < second) + (first == second) + (first > second) == 1
+        assert (first == second) == (PurePosixPath(one) == PurePosixPath(other))
+
+    def test_folders_are_read_in_it(self, tmp_path: Path) -> None:
+        for number in (1, 2, 10):
+            (tmp_path / f"ch{number}.txt").write_text(f"{number}\n")
+
+        assert read(open_text(str(tmp_path))) == "1\n2\n10\n"
+
+
+class TestFormats:
+    """What a file is, is told from its name."""
+
+    @pytest.mark.parametrize("packed", ["", ".gz", ".xz"])
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("a.csv", 'id,text\n1,"one\ntwo"\n2,three\n'),
+            ("a.tsv", 'id\ttext\n1\t"one\ntwo"\n2\tthree\n'),
+            ("a.json", '[{"text": "one\\ntwo"}, {"text": "three"}]'),
+            ("A.NDJSON", '{"text": "one\\ntwo"}\n{"text": "three"}\n'),
+        ],
+    )
+    def test_records_are_taken_apart(self, name: str, content: str, packed: str, tmp_path: Path) -> None:
+        path = tmp_path / f"{name}{packed}"
+        compress: Any = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[packed]
+        path.write_bytes(compress(BOM_UTF8 + content.encode()))
+
+        text = open_text(str(path), field="text")
+
+        assert read(text) == "one\ntwo\nthree\n"
+        assert "".join(text.record_chunks()) == f"one\ntwo{UNIT_END}three{UNIT_END}"
+
+    @pytest.mark.parametrize("name", ["a.csv", "a.json", "a.tsv"])
+    def test_the_field_has_to_be_named(self, name: str, tmp_path: Path) -> None:
+        content = '[{"id": "1", "text": "x"}]' if name == "a.json" else "id,text\n1,x\n"
+        (tmp_path / name).write_text(content.replace(",", "\t") if name == "a.tsv" else content)
+
+        with pytest.raises(CorpusError, match=rf"{name}, .* 1: name the field .* with --field: id, text$"):
+            open_text(str(tmp_path / name))
+
+    def test_strings_need_no_field(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.json"
+        path.write_text('["one", "two"]')
+
+        assert read(open_text(str(path))) == read(open_text(str(path), field="x")) == "one\ntwo\n"
+
+    def test_a_folder_leaves_out_what_needs_a_field(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_text("one\n")
+        (tmp_path / "b.csv").write_text("id,text\n1,x\n")
+        (tmp_path / "c.json").write_text("{ // settings\n}")
+
+        text = open_text(str(tmp_path))
+
+        assert read(text) == "one\n"
+        [note] = text.notes
+        assert note.endswith("that hold records, of which --field has to name a field: b.csv, c.json")
+        (tmp_path / "a.txt").unlink()
+        with pytest.raises(CorpusError, match=r"b\.csv, line 1: name the field"):
+            open_text(str(tmp_path))
+
+    def test_pages_and_documents_are_their_visible_text(self, tmp_path: Path) -> None:
+        (tmp_path / "a.html").write_text("<title>no</title><p>one<p>two")
+        with zipfile.ZipFile(tmp_path / "b.docx", "w") as archive:
+            archive.writestr("word/document.xml", "<d><p><t>three</t></p></d>")
+
+        assert read(open_text(str(tmp_path))) == "one\ntwo\nthree\n"
+        assert read(open_text(str(tmp_path), errors="surrogateescape")) == "one\ntwo\nthree\n"
+
+    @pytest.mark.parametrize(
+        ("name", "content", "command"),
+        [
+            ("a.pdf", b"%PDF-1.7\n", "pdftotext FILE -"),
+            ("a.txt", b"%PDF-1.7\n", "pdftotext FILE -"),
+            ("a.rtf", b"{\\rtf1 x}", "pandoc -f rtf -t plain FILE"),
+            ("a.txt", b"{\\rtf1 x}", "pandoc -f rtf -t plain FILE"),
+            ("a.odt", b"PK", "pandoc -t plain FILE"),
+            ("a.doc", b"\xd0\xcf", "libreoffice --headless --convert-to txt FILE"),
+            ("a.xlsx", b"PK", "save the table as .csv"),
+        ],
+    )
+    def test_other_formats_are_refused_with_what_converts_them(
+        self, name: str, content: bytes, command: str, tmp_path: Path
+    ) -> None:
+        path = tmp_path / name
+        path.write_bytes(content)
+
+        with pytest.raises(CorpusError, match=f"^.*{name} is not text; .*{re.escape(command)}"):
+            read(open_text(str(path)))
+        any_bytes = read(open_text(str(path), errors="surrogateescape"))
+        assert any_bytes.encode(errors="surrogateescape") == content
+
+
+class TestEncodings:
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "utf-16-be"])
+    @pytest.mark.parametrize("asked", ["utf-8", "cp1252", "utf-16-le"])
+    def test_a_mark_says_in_which_encoding_a_file_is(self, encoding: str, asked: str, tmp_path: Path) -> None:
+        path = tmp_path / "a.txt"
+        mark = "\ufeff" if encoding == "utf-16-be" else ""
+        path.write_bytes((mark + "één\n").encode(encoding))
+
+        text = open_text(str(path), encoding=asked)
+
+        assert read(text) == "één\n"
+        [note] = text.notes
+        assert note.startswith(f"{path} begins with a byte order mark, ")
+
+    @pytest.mark.parametrize("once", [True, False])
+    @pytest.mark.parametrize(
+        ("content", "text"), [("é\n".encode("utf-16"), "é\n"), (b"%PD", "%PD"), (BOM_UTF8 + b"a", "a")]
+    )
+    def test_a_mark_may_arrive_byte_by_byte(
+        self, content: bytes, text: str, once: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        blocks = iter([content[i : i + 1] for i in range(len(content))])
+        monkeypatch.setattr("lmgen.text.sources._standard_input", lambda: blocks)
+
+        assert read(open_text("-", once=once)) == text
+
+    @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.json", "a.html"])
+    @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+    def test_an_encoding_goes_for_any_file(self, name: str, errors: str, tmp_path: Path) -> None:
+        forms = {"a.txt": "“één”", "a.csv": "t\n“één”", "a.json": '["“één”"]', "a.html": "<p>“één”"}
+        (tmp_path / name).write_bytes(forms[name].encode("cp1252"))
+
+        for path in (tmp_path / name, tmp_path):
+            text = open_text(str(path), encoding="cp1252", field="t", errors=errors)
+            assert read(text).rstrip("\n") == "“één”"
+
+    def test_an_unknown_encoding_is_found_out_at_once(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="there is no character encoding 'cp1522'; did you mean"):
+            open_text(str(tmp_path), encoding="cp1522")
+
+    def test_a_nul_is_no_text(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.txt"
+        path.write_bytes(b"one\0two")
+
+        with pytest.raises(CorpusError, match=r"a\.txt is not text \(byte 0x00 at offset 3\); it "):
+            read(open_text(str(path)))
+        assert read(open_text(str(path), errors="surrogateescape")) == "one\0two"
 
 
 class TestPipes:

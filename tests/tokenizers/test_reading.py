@@ -90,6 +90,14 @@ def test_line_ends_of_other_systems_are_read_as_line_feeds() -> None:
     np.testing.assert_array_equal(tokenizer.encode("a\r\nb\ra\n"), tokenizer.encode("a\nb\na\n"))
 
 
+@pytest.mark.parametrize("name", TOKENIZER_NAMES)
+@pytest.mark.parametrize("reading", [{"newlines": "lf"}, {"normalize": "nfc"}, {"encoding": "cp1252"}])
+def test_a_document_that_is_read_in_another_way_is_split_as_any(name: str, reading: dict[str, str]) -> None:
+    np.testing.assert_array_equal(
+        trained(NAMES, name, **reading).encode(NAMES), trained(NAMES, name).encode(NAMES)
+    )
+
+
 def test_new_words_do_not_change_the_end_of_a_record() -> None:
     tokenizer = trained("one two" + UNIT_END, "word", unit="record")
 

@@ -221,7 +221,10 @@ def test_no_error_repeats_a_long_text(begin: Callable[..., object], model: TextM
         (lambda model: model.score(Path("a")), "`perplexity` reads files"),
         (lambda model: model.score(["a", 5]), "text 2 is 5, but has to be a str"),
         (lambda model: model.score(["a", ""]), "nothing to score: text 2 has no text in it"),
-        (lambda model: model.score("a", by="lines"), "by is 'lines', but has to be one of document, record, line"),
+        (
+            lambda model: model.score("a", by="lines"),
+            "by is 'lines', but has to be one of document, record, line",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_call_is_said_in_its_own_words(

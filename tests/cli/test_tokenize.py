@@ -42,6 +42,7 @@ def run(*arguments: str, stdin: str | bytes = "") -> tuple[int, bytes, str]:
 @pytest.mark.parametrize("pieces", [[], ["--pieces"]])
 @pytest.mark.parametrize("text", [TEXT, TEXT + "\n", "", "\n"])
 def test_detokenize_inverts_tokenize(model: Tokenizer, pieces: list[str], text: str) -> None:
+    text = text if model.name == "byte" else text.replace("\0", "")  # which only bytes may hold
     code, tokens, _ = run("tokenize", *pieces, stdin=text)
     assert code == 0
     assert tokens.count(b"\n") == text.count("\n") + bool(text and not text.endswith("\n"))

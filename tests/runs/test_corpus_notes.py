@@ -142,14 +142,11 @@ def test_the_command_tells_on_stderr(tmp_path: Path) -> None:
 def test_prompts_are_told_of_too(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("un café crème\n" * 60, encoding="utf-8")
     lmgen("ngram", "a.txt", "--order", "3", "--out", "m.safetensors", cwd=tmp_path)
-    (tmp_path / "marked.txt").write_text("\ufeffun caf", encoding="utf-8")
     sampled = lmgen("sample", "m.safetensors", "--prompt", "cafe\u0301 ", "--length", "3", cwd=tmp_path)
-    marked = lmgen("sample", "m.safetensors", "--prompt-file", "marked.txt", "--length", "1", cwd=tmp_path)
 
     assert "reads it as unknown; in NFC none would be" in sampled.stderr
     assert "in NFC none would be" in lmgen("next", "m.safetensors", "cafe\u0301", cwd=tmp_path).stderr
     assert not lmgen("next", "m.safetensors", "café", cwd=tmp_path).stderr
-    assert "without the byte order marks in it none would be" in marked.stderr
 
 
 def test_fine_tuning_on_a_text_that_is_written_otherwise(tmp_path: Path) -> None:

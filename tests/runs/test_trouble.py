@@ -230,7 +230,7 @@ class TestBeginnings:
     def test_ctrl_c_while_the_baseline_is_fitted_says_how_to_go_on(
         self, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def interrupted(*_: object) -> None:
+        def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
@@ -337,7 +337,7 @@ def killed_in(
 ) -> RunFolder:
     """What a run leaves that is killed where it calls that function of run.py."""
 
-    def kill(*_: object) -> None:
+    def kill(*_: object, **__: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:

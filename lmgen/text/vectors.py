@@ -22,7 +22,7 @@ import numpy as np
 from lmgen.arrays import Float32Array
 from lmgen.errors import CorpusError
 from lmgen.settings import shown
-from lmgen.text.raw import file_blocks
+from lmgen.text.raw import file_blocks, readable
 
 LARGEST_SIZE = 100_000
 """Limit on the numbers of a vector, to reject damaged headers."""
@@ -351,8 +351,9 @@ class _Layout:
 
 def _checked_blocks(path: Path) -> Iterator[bytes]:
     """The content of a regular file; others cannot be read twice, for the size and for the vectors."""
-    if path.exists() and not path.is_file():
-        raise CorpusError(f"{path} is no regular file; name a file of word vectors")
+    with readable(path):
+        if path.exists() and not path.is_file():
+            raise CorpusError(f"{path} is no regular file; name a file of word vectors")
     yield from file_blocks(path)
 
 

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -250,11 +251,30 @@ def test_another_size_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"cannot read .*missing: No such file or directory"):
         vector_size(tmp_path / "missing")
+    with pytest.raises(CorpusError, match=r"cannot read nnn.*nnn: File name too long"):
+        vector_size(Path("n" * 5000))
     with pytest.raises(CorpusError, match="is no regular file"):
         vector_size(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CorpusError, match="is no regular file"):
         vector_size(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("make", [glove, binary])
+def test_memory_does_not_grow_with_the_file(make: Callable[[Vectors], bytes], tmp_path: Path) -> None:
+    """Nor with what its header says of it."""
+    vector = RANDOM.normal(size=200).astype(np.float32)
+    path = written(tmp_path, make({f"word{number}": vector for number in range(8_000)}))
+    assert path.stat().st_size > 6_000_000
+    tracemalloc.start()
+    try:
+        found = read(path, {f"word{number}" for number in range(0, 8_000, 80)})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(found.exact) == 100
+    assert peak < 2_500_000
 
 
 def test_a_line_without_an_end_is_not_read_into_memory(

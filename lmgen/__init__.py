@@ -92,7 +92,7 @@ def list_runs(folder: str | Path = "checkpoints") -> list[RunListing]:
 
 def load(path: str | Path | None = None) -> TextModel:
     """
-    Open a run folder, a model file, or, for None, the newest run under `checkpoints/`. Does not import torch.
+    Open a run folder, a model file, or, for None, the newest under `checkpoints/`. Does not import torch.
 
     Raises:
         ModelError: there is no model, or it is damaged or has a newer format.
@@ -106,7 +106,7 @@ def fit_ngram(
     *corpus: str | PathLike[str] | Text,
     texts: Iterable[str] | None = None,
     order: int = 5,
-    out: str | Path = "ngram.safetensors",
+    out: str | Path | None = None,
     overwrite: bool = False,
     **settings: Any,
 ) -> TextModel:
@@ -119,7 +119,8 @@ def fit_ngram(
         corpus: as in `train`.
         texts: as in `train`.
         order: maximum n-gram length, in tokens.
-        out: path of the model file.
+        out: path of the model file; None: `checkpoints/CORPUS-ngram.safetensors`, where `lmgen.load()` finds
+            the newest model.
         overwrite: replace an existing file.
         settings: flags of `lmgen ngram --help` as keywords; `prune` is a list such as `[0, 0, 1]`.
 
@@ -136,15 +137,15 @@ def fit_ngram(
 
     with in_python_words():
         given, opened = _given(corpus, texts, settings)
-        asked = {"corpus": [], "order": order, "out": Path(out), "overwrite": overwrite, **given}
-        ngram.fit_ngram(texts=opened, **asked)
-        return TextModel.load(out)
+        file = None if out is None else Path(out)
+        asked = {"corpus": [], "order": order, "out": file, "overwrite": overwrite, **given}
+        return TextModel.load(ngram.fit_ngram(texts=opened, **asked).model)
 
 
 def read_arpa(
     path: str | Path,
     *,
-    out: str | Path = "ngram.safetensors",
+    out: str | Path | None = None,
     tokenizer: str | None = None,
     blank: str | None = None,
     overwrite: bool = False,
@@ -157,7 +158,7 @@ def read_arpa(
 
     Args:
         path: ARPA file; `.gz`, `.bz2`, `.xz` and `.zst` files are decompressed.
-        out: path of the model file.
+        out: path of the model file; None: `checkpoints/NAME-ngram.safetensors`, NAME being the ARPA file's.
         tokenizer: `word` or `char`, the tokens that the file's words stand for; None: the tokenizer stored in
             a file from lmgen, else `char` where that is clear, else `word`.
         blank: the word that stands for the blank of a character model, such as `|`; None: found where clear.
@@ -175,8 +176,9 @@ def read_arpa(
     from lmgen.text_model import TextModel
 
     with in_python_words():
-        convert_arpa(Path(path), Path(out), tokenizer=tokenizer, blank=blank, overwrite=overwrite)
-        return TextModel.load(out)
+        file = None if out is None else Path(out)
+        read = convert_arpa(Path(path), file, tokenizer=tokenizer, blank=blank, overwrite=overwrite)
+        return TextModel.load(read.model)
 
 
 def list_corpora() -> list[Listing]:

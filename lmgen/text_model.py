@@ -85,7 +85,7 @@ class TextModel:
     @classmethod
     def load(cls, path: str | Path | None = None) -> "TextModel":
         """
-        Open a run folder, a model file, or (None) the newest run under `checkpoints/`.
+        Open a run folder, a model file, or (None) the newest of both under `checkpoints/`.
 
         Raises:
             ModelError: there is none, or it is damaged or of a newer format.

@@ -68,7 +68,10 @@ def ngram(
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The model file.")] = Path("ngram.safetensors"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The model file (checkpoints/CORPUS-ngram.safetensors).", show_default=False),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
     json: JsonOption = False,

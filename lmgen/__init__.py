@@ -232,7 +232,9 @@ def get_corpus(name: str) -> list[Path]:
     return named_corpora.get_corpus(name)
 
 
-def make_corpus(name: str, out: str | Path, *, characters: int = 1_000_000, seed: int = 0) -> MadeCorpus:
+def make_corpus(
+    name: str, out: str | Path, *, characters: int = 1_000_000, seed: int = 0, overwrite: bool = False
+) -> MadeCorpus:
     """
     Write a synthetic corpus to a file; the result states the best possible score on it.
 
@@ -241,14 +243,18 @@ def make_corpus(name: str, out: str | Path, *, characters: int = 1_000_000, seed
         out: path of the file.
         characters: its length.
         seed: the same one gives the same text.
+        overwrite: replace an existing file.
 
     Raises:
         CorpusError: the corpus is not synthetic.
+        ModelError: the file exists.
         WriteError: the file cannot be written.
     """
+    from lmgen.calls import in_python_words
     from lmgen.data import named_corpora
 
-    return named_corpora.make_corpus(name, out, characters=characters, seed=seed)
+    with in_python_words():
+        return named_corpora.make_corpus(name, out, characters=characters, seed=seed, overwrite=overwrite)
 
 
 def train(

@@ -113,6 +113,7 @@ def make(
     out: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
     characters: Annotated[int, typer.Option(help="Length of the text, in characters.", min=1)] = 1_000_000,
     seed: Annotated[int, typer.Option(help="Seed of the random text.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
@@ -125,7 +126,7 @@ def make(
     from lmgen.text.synthetic import SYNTHETIC
 
     with report.reported_errors():
-        made = make_corpus(name, out, characters=characters, seed=seed)
+        made = make_corpus(name, out, characters=characters, seed=seed, overwrite=overwrite)
         if json:
             print_result(json_format.dumps(made.to_json()) + "\n")
         else:

@@ -65,6 +65,16 @@ class TextOutput:
         if self._terminal:
             self._file.flush()
 
+    def rule(self, title: str) -> None:
+        """Draw a faint line with a title across a terminal; a pipe or a file does not get it."""
+        if not self._terminal:
+            return
+        from rich.console import Console  # takes a while to load
+        from rich.rule import Rule
+
+        Console().print(Rule(title, align="left", style="dim"))
+        sys.stdout.flush()
+
 
 def flushing(chunks: Iterable[str]) -> Iterator[str]:
     """Pass chunks through, and flush stdout before waiting for the next one."""

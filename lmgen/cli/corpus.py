@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lmgen.cli import completion, report
+from lmgen.cli.downloads import downloads_shown
 from lmgen.cli.options import JsonOption, QuietOption, with_opposites
 from lmgen.cli.output import TextOutput, print_result
 
@@ -75,7 +76,7 @@ def show(
     """
     from lmgen.data.named_corpora import corpus_text
 
-    with report.reported_errors():
+    with report.reported_errors(), downloads_shown():
         chunks = corpus_text(name, split, field=field, encoding=encoding, on_note=report.note)
         with TextOutput() as output:
             for chunk in chunks:
@@ -93,7 +94,7 @@ def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001
     from lmgen.data.named_corpora import get_corpus
     from lmgen.text.corpus_files import sha256_of
 
-    with report.reported_errors():
+    with report.reported_errors(), downloads_shown():
         for path in get_corpus(name, on_note=report.note):
             print_result(f"{sha256_of(path)}  {path}\n")
 

@@ -39,7 +39,6 @@ class LiveDisplay:
         self._live = Live(console=self._console, get_renderable=self._live_part, refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        self._live.start()
         return self
 
     def __exit__(
@@ -57,10 +56,11 @@ class LiveDisplay:
         self._console.print(Text(visible(text)))
 
     def started(self, started: Started) -> None:
-        """Record the start of training, to estimate the time left."""
+        """Begin the live part; until then a download may show a bar."""
         self._train = started.prepared.train
         self._loss = "estimated loss" if started.config.training.objective == "sampled" else "loss"
         self._begun = time.monotonic()
+        self._live.start()
 
     def step(self, stepped: Stepped) -> None:
         """Record the current progress, which the next refresh draws."""

@@ -76,18 +76,29 @@ ARGUMENTS = frozenset(
 """Arguments of the functions below that are no settings of a run, in case one is misspelt."""
 
 
-def list_runs(folder: str | Path = "checkpoints") -> list[RunListing]:
+def list_runs(
+    folder: str | Path = "checkpoints",
+    *,
+    sort: Literal["age", "name", "corpus", "parameters", "steps", "loss"] = "age",
+) -> list[RunListing]:
     """
-    List the runs and model files of a folder, the newest first, without loading them.
+    List the runs and model files of a folder, without loading them.
+
+    Args:
+        folder: whose runs are listed.
+        sort: the newest, the first by name, the smallest or the best first; those without a value come last.
 
     Raises:
+        ConfigError: they cannot be sorted by that.
         ModelError: there is no such folder.
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.runs import listing
 
-    return listing.list_runs(Path(folder))
+    with in_python_words():
+        return listing.list_runs(Path(folder), sort)
 
 
 def load(path: str | Path | None = None) -> TextModel:

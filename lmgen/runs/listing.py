@@ -1,18 +1,30 @@
 """The runs and model files of a folder, and how two runs differ. Reads headers only, no weights."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from math import prod
+from math import isfinite, prod
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from lmgen.data.run_folder import CHECKPOINTS, MODEL_SUFFIX, RunFolder
 from lmgen.errors import ConfigError, LmgenError, ModelError
 from lmgen.models.model_file import read_header
 from lmgen.models.network.compression import SCALE
 from lmgen.runs.config_file import read_run_config
+from lmgen.runs.lock import is_locked
+from lmgen.settings import shown
+from lmgen.training.budget import Budget
+from lmgen.training.position import Position
+
+State = Literal["training", "stopped", "finished"]
+"""Of a run: a process trains it now; `--resume` goes on with it; its budget is spent."""
+
+Sort = Literal["age", "name", "corpus", "parameters", "steps", "loss"]
+"""What runs may be sorted by: the newest, the first by name, the smallest or the best comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +42,8 @@ class RunListing:
     steps: int | None
     epochs: float | None
     valid_nats_per_token: float | None
+    state: State | None
+    """None for a model file, and for a run without its settings."""
     age_seconds: float
     """Since its model was written, or its settings if it has none."""
 
@@ -47,19 +61,26 @@ class Difference:
     second: Any
 
 
-def list_runs(folder: Path = CHECKPOINTS) -> list[RunListing]:
+def list_runs(folder: Path = CHECKPOINTS, sort: Sort = "age") -> list[RunListing]:
     """
-    All runs and model files in a folder, the newest first.
+    All runs and model files in a folder, sorted; those that lack what they are sorted by come last.
 
     Raises:
+        ConfigError: they cannot be sorted by that.
         ModelError: there is no such folder.
     """
+    if sort not in get_args(Sort):
+        raise ConfigError(f"--sort is {shown(sort)}, but has to be one of {', '.join(get_args(Sort))}")
     if not folder.is_dir():
         raise ModelError(f"there is no folder {folder}; `lmgen train` makes runs in {CHECKPOINTS}/")
     if RunFolder(folder).config.exists():
         return [_listed(folder)]
     found = [_listed(path) for path in folder.iterdir() if _is_run(path)]
-    return sorted(found, key=lambda listing: listing.age_seconds)
+    key = {"age": "age_seconds", "loss": "valid_nats_per_token"}.get(sort, sort)
+    found.sort(key=lambda listing: (listing.age_seconds, listing.name))
+    known = [listing for listing in found if getattr(listing, key) is not None]
+    unknown = [listing for listing in found if getattr(listing, key) is None]
+    return [*sorted(known, key=attrgetter(key)), *unknown]
 
 
 def compare_runs(first: Path, second: Path) -> list[Difference]:
@@ -78,7 +99,7 @@ def compare_runs(first: Path, second: Path) -> list[Difference]:
 
 def _is_run(path: Path) -> bool:
     run = RunFolder(path)
-    return path.suffix == MODEL_SUFFIX or run.config.exists() or run.model.exists()
+    return (path.suffix == MODEL_SUFFIX and path.is_file()) or run.config.exists() or run.model.exists()
 
 
 def _listed(path: Path) -> RunListing:
@@ -93,15 +114,51 @@ def _listed(path: Path) -> RunListing:
     return RunListing(
         name=path.name.removesuffix(MODEL_SUFFIX),
         path=str(path),
-        corpus=training.get("corpus") or training.get("arpa") or _corpus_of(path),
-        tokenizer=header.get("tokenizer", {}).get("tokenizer"),
+        corpus=_word(training.get("corpus")) or _word(training.get("arpa")) or _corpus_of(path),
+        tokenizer=_word(header.get("tokenizer", {}).get("tokenizer")),
         model=_model_name(header),
         parameters=_size(header, shapes),
-        steps=training.get("steps"),
-        epochs=training.get("epochs"),
-        valid_nats_per_token=training.get("valid_nats_per_token"),
+        steps=_number(training.get("steps")),
+        epochs=_number(training.get("epochs")),
+        valid_nats_per_token=_number(training.get("valid_nats_per_token")),
+        state=_state(RunFolder(path)),
         age_seconds=max(0.0, time.time() - written.stat().st_mtime),
     )
+
+
+def _word(value: object) -> str | None:
+    """A value of a header if it is text, which nobody has checked."""
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> Any:
+    """A value of a header if it is a number that can be compared."""
+    return value if isinstance(value, int | float) and isfinite(value) else None
+
+
+def _state(run: RunFolder) -> State | None:
+    if not run.config.exists():
+        return None
+    if is_locked(run):
+        return "training"
+    return "finished" if _is_finished(run) else "stopped"
+
+
+def _is_finished(run: RunFolder) -> bool:
+    """Whether a run goes no further by its last evaluation, which is made when training ends."""
+    try:
+        lines = [json.loads(line) for line in run.metrics.read_text("utf-8").splitlines()]
+        last, nats = lines[-1], [line["valid_nats_per_token"] for line in lines]
+        position = Position(
+            step=last["step"],
+            seconds=last["seconds"],
+            rollbacks=last.get("rollbacks", 0),
+            validation_nats=[each for each in nats if each is not None],
+        )
+        budget = Budget.of(read_run_config(run.config).training)
+        return budget.stopped_by(position, last["epoch"]) is not None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, LmgenError):
+        return False
 
 
 def _corpus_of(path: Path) -> str | None:
@@ -140,5 +197,5 @@ def _described(path: Path) -> Iterator[tuple[str, Any]]:
         settings = read_run_config(RunFolder(path).config).to_settings()
         yield from settings.items()
     listing = _listed(path)
-    for name in ("model", "parameters", "steps", "epochs", "valid_nats_per_token"):
+    for name in ("state", "model", "parameters", "steps", "epochs", "valid_nats_per_token"):
         yield name, getattr(listing, name)

@@ -77,8 +77,9 @@ class TextOutput:
             return
         from rich.console import Console  # takes a while to load
         from rich.rule import Rule
+        from rich.text import Text
 
-        Console().print(Rule(title, align="left", style="dim"))
+        Console().print(Rule(Text(title, style="dim"), align="left", style="dim"))
         sys.stdout.flush()
 
 

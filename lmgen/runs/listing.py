@@ -14,9 +14,11 @@ from lmgen.data.run_folder import CHECKPOINTS, MODEL_SUFFIX, RunFolder
 from lmgen.errors import ConfigError, LmgenError, ModelError
 from lmgen.models.model_file import read_header
 from lmgen.models.network.compression import SCALE
+from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import read_run_config
 from lmgen.runs.lock import is_locked
 from lmgen.settings import shown
+from lmgen.text.corpora import short_name
 from lmgen.training.budget import Budget
 from lmgen.training.position import Position
 
@@ -104,30 +106,49 @@ def _is_run(path: Path) -> bool:
 
 def _listed(path: Path) -> RunListing:
     """What is known of a run folder or model file; a damaged one has a name and an age."""
-    file = RunFolder(path).model if path.is_dir() else path
+    run = RunFolder(path)
+    file = run.model if path.is_dir() else path
     header: dict[str, Any] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     with suppress(LmgenError):
         header, shapes = read_header(file)
-    training = header.get("training", {})
-    written = file if file.exists() else RunFolder(path).config
+    config = None
+    with suppress(LmgenError):
+        config = read_run_config(run.config)
+    training, asked = _mapping(header.get("training")), _asked_for(config) if config else {}
+    written = file if file.exists() else run.config
     return RunListing(
         name=path.name.removesuffix(MODEL_SUFFIX),
         path=str(path),
-        corpus=_word(training.get("corpus")) or _word(training.get("arpa")) or _corpus_of(path),
-        tokenizer=_word(header.get("tokenizer", {}).get("tokenizer")),
-        model=_model_name(header),
+        corpus=_word(training.get("corpus")) or _word(training.get("arpa")) or asked.get("corpus"),
+        tokenizer=_word(_mapping(header.get("tokenizer")).get("tokenizer")) or asked.get("tokenizer"),
+        model=_model_name(header) or asked.get("model"),
         parameters=_size(header, shapes),
         steps=_number(training.get("steps")),
         epochs=_number(training.get("epochs")),
         valid_nats_per_token=_number(training.get("valid_nats_per_token")),
-        state=_state(RunFolder(path)),
+        state=_state(run, config) if config else None,
         age_seconds=max(0.0, time.time() - written.stat().st_mtime),
     )
 
 
+def _asked_for(config: RunConfig) -> dict[str, str]:
+    """What a run without a model is to become."""
+    network = config.network
+    return {
+        "corpus": " ".join(map(short_name, config.corpus)),
+        "tokenizer": config.tokenizer.tokenizer,
+        "model": f"{network.cell} {network.layers}x{network.hidden_size}",
+    }
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """A part of a header if it is one; nobody has checked."""
+    return value if isinstance(value, dict) else {}
+
+
 def _word(value: object) -> str | None:
-    """A value of a header if it is text, which nobody has checked."""
+    """A value of a header if it is text."""
     return value if isinstance(value, str) else None
 
 
@@ -136,15 +157,13 @@ def _number(value: object) -> Any:
     return value if isinstance(value, int | float) and isfinite(value) else None
 
 
-def _state(run: RunFolder) -> State | None:
-    if not run.config.exists():
-        return None
+def _state(run: RunFolder, config: RunConfig) -> State:
     if is_locked(run):
         return "training"
-    return "finished" if _is_finished(run) else "stopped"
+    return "finished" if _is_finished(run, config) else "stopped"
 
 
-def _is_finished(run: RunFolder) -> bool:
+def _is_finished(run: RunFolder, config: RunConfig) -> bool:
     """Whether a run goes no further by its last evaluation, which is made when training ends."""
     try:
         lines = [json.loads(line) for line in run.metrics.read_text("utf-8").splitlines()]
@@ -155,36 +174,28 @@ def _is_finished(run: RunFolder) -> bool:
             rollbacks=last.get("rollbacks", 0),
             validation_nats=[each for each in nats if each is not None],
         )
-        budget = Budget.of(read_run_config(run.config).training)
-        return budget.stopped_by(position, last["epoch"]) is not None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, LmgenError):
+        return Budget.of(config.training).stopped_by(position, last["epoch"]) is not None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
 
-def _corpus_of(path: Path) -> str | None:
-    """The corpus that a run without a model was asked to learn."""
-    with suppress(LmgenError):
-        return " ".join(read_run_config(RunFolder(path).config).corpus) or None
-    return None
-
-
 def _model_name(header: dict[str, Any]) -> str | None:
-    config = header.get("config", {})
+    config = _mapping(header.get("config"))
     match header.get("kind"):
         case "recurrent":
-            network = config.get("network", {})
+            network = _mapping(config.get("network"))
             return f"{network.get('cell')} {network.get('layers', 1)}x{network.get('hidden_size')}"
         case "ngram":
             return f"ngram-{config.get('order')}"
         case kind:
-            return kind
+            return _word(kind)
 
 
 def _size(header: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> int | None:
     """The number of weights, or of n-grams."""
     if not header:
         return None
-    if header["kind"] == "ngram":
+    if header.get("kind") == "ngram":
         shapes = {name: shape for name, shape in shapes.items() if name.endswith(".log_probs")}
     return sum(prod(shape) for name, shape in shapes.items() if not name.endswith(SCALE))
 

@@ -9,7 +9,7 @@ import pytest
 
 import lmgen
 from lmgen.data.run_folder import RunFolder
-from lmgen.models.model_file import save_model
+from lmgen.models.model_file import save_model, save_tensors
 from lmgen.runs.listing import Sort, compare_runs
 from lmgen.runs.lock import locked
 from tests.process import lmgen as command
@@ -73,6 +73,9 @@ def test_a_run_is_training_stopped_or_finished(folder: Path, tmp_path: Path) -> 
     assert state() == "stopped"
     (tmp_path / "run" / "metrics.jsonl").write_text("damaged")
     assert state() == "stopped"
+    (tmp_path / "run" / "model.safetensors").unlink()
+    [begun] = lmgen.list_runs(tmp_path / "run")
+    assert (begun.corpus, begun.tokenizer, begun.model, begun.steps) == ("rain", "char", "lstm 1x12", None)
     assert {run.name: run.state for run in lmgen.list_runs(folder / "checkpoints")} == {
         "broken": None,
         "n": None,
@@ -86,6 +89,9 @@ def test_a_header_with_values_of_other_types_does_no_harm(folder: Path, tmp_path
     wrong: list[dict[str, Any]] = [{"corpus": 5, "steps": "many"}, {"valid_nats_per_token": [1]}]
     for number, training in enumerate(wrong):
         save_model(tmp_path / f"{number}.safetensors", model.model, model.tokenizer, training)
+    save_tensors(
+        tmp_path / "x.safetensors", {}, {"kind": [], "training": ["steps"], "tokenizer": 5, "config": 5}
+    )
 
     for sort in get_args(Sort):
         for run in lmgen.list_runs(tmp_path, sort=sort):

@@ -51,15 +51,28 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], fit: int | N
 
 
 def table_as_it_comes(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """
-    As `table`, but each line is yielded when its row comes; a wide cell widens its column from there on.
-    """
-    widths = [max(width(column.heading), column.least) for column in columns]
-    yield _line(columns, [column.heading for column in columns], widths)
-    for row in rows:
-        cells = _cells(columns, row)
-        widths = [max(wide, width(cell)) for wide, cell in zip(widths, cells, strict=True)]
-        yield _line(columns, cells, widths)
+    """As `table`, but each line is yielded when its row comes."""
+    growing = GrowingTable(columns)
+    yield growing.heading()
+    yield from map(growing.row, rows)
+
+
+class GrowingTable:
+    """A table whose lines come before all its rows are known; a wide cell widens its column from there on."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._widths = [max(width(column.heading), column.least) for column in columns]
+
+    def heading(self) -> str:
+        """The line of headings, with its line end."""
+        return _line(self._columns, [column.heading for column in self._columns], self._widths)
+
+    def row(self, row: Sequence[str]) -> str:
+        """The line of a row, with its line end."""
+        cells = _cells(self._columns, row)
+        self._widths = [max(wide, width(cell)) for wide, cell in zip(self._widths, cells, strict=True)]
+        return _line(self._columns, cells, self._widths)
 
 
 def width(text: str) -> int:

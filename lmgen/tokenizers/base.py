@@ -175,7 +175,7 @@ class Tokenizer(ABC):
         return self.line_end if self.reads_lines and self.end is None else self.end
 
     def closed(self, counts: TextCounts) -> TextCounts:
-        """The lengths of a text; the end of its last unit counts as a character even where the text lacks it."""
+        """The lengths of a text; the end of its last unit counts, even where the text lacks it."""
         if self.end is None:
             return counts
         return counts + TextCounts(characters=counts.open_lines, bytes=counts.open_lines)

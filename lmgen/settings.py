@@ -40,8 +40,9 @@ ELSEWHERE = {
     "max_new_tokens": ["length"],
     "temp": ["temperature"],
     "n": ["order", "num"],
+    "from": ["from_model"],
 }
-"""What other programs call settings that lmgen has by names spelled quite differently."""
+"""What settings are called elsewhere, `from` by `lmgen train`, that have quite another name here."""
 
 NONE = "none"
 """Spelling of None in files and flags, because TOML has no null; for a text, "none" is an ordinary value."""

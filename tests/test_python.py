@@ -42,6 +42,7 @@ TINY: dict[str, Any] = {
 }
 
 HYPHENATED: dict[str, Any] = {"batch-size": 1}
+RESERVED: Any = {"from": "model"}
 
 
 @pytest.fixture(autouse=True)
@@ -198,6 +199,7 @@ def test_no_error_repeats_a_long_text(begin: Callable[..., object], model: TextM
         (lambda _: lmgen.train(TEXT, overwrit=True), "overwrit (did you mean overwrite?)"),
         (lambda _: lmgen.train(TEXT, lr=1), "lr (did you mean learning_rate?)"),
         (lambda _: lmgen.train(TEXT, **HYPHENATED), "batch-size (did you mean batch_size?)"),
+        (lambda _: lmgen.train(TEXT, **RESERVED), "from (did you mean from_model?)"),
         (lambda _: lmgen.train(TEXT, stateful=3), "stateful is 3, but has to be True or False"),
         (lambda _: lmgen.train(TEXT, stateful=True, stateless=True), "state, stateful and stateless contra"),
         (lambda _: lmgen.estimate_cost(TEXT, step=8), "step (did you mean steps?)"),

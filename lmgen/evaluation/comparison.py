@@ -126,7 +126,7 @@ class Comparison:
     def _documents(self, text: Text, unknown: UnknownTokens) -> Iterator[TextScore]:
         """Every model's score of a whole text."""
         mixture = self._mixed and Mixture.of(*self._mixed, validation=self._is_validation(text))
-        fit = FitCheck(self._model, self._tokenizer)
+        fit = FitCheck(self._model, self._tokenizer, self._unit)
         chunks = fit.passing(self._chunks(text))
         scores = compare_models(
             self._models,
@@ -164,7 +164,7 @@ class Comparison:
                 )
             members, weights = self._mixed
             models.append(MixtureModel([models[place] for place in members], weights.whole))
-        fit = FitCheck(self._model, self._tokenizer, lambda: self._note_misfit(text, fit))
+        fit = FitCheck(self._model, self._tokenizer, self._unit, lambda: self._note_misfit(text, fit))
         yield from score_rows(
             models,
             self._tokenizer,

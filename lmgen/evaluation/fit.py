@@ -22,9 +22,10 @@ from math import log
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation.changes import Change, mends, other_ways
 from lmgen.evaluation.scoring import score_each
+from lmgen.evaluation.units import with_known_ends
 from lmgen.models.base import LanguageModel
 from lmgen.text.counts import byte_length
-from lmgen.text.units import UNIT_END
+from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.reading import read_text
 
@@ -99,16 +100,18 @@ class FitCheck:
         self,
         model: LanguageModel,
         tokenizer: Tokenizer,
+        unit: Unit,
         on_misfit: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             model: scores passages, where unknown tokens alone do not tell.
             tokenizer: its own.
+            unit: what is read afresh of the text.
             on_misfit: called once if the text does not fit, when enough of it has passed.
         """
         self.misfit: Misfit | None = None
-        self._model, self._tokenizer, self._on_misfit = model, tokenizer, on_misfit
+        self._model, self._tokenizer, self._unit, self._on_misfit = model, tokenizer, unit, on_misfit
 
     def passing(self, chunks: Iterable[str]) -> Iterator[str]:
         """Pass chunks through unchanged."""
@@ -126,7 +129,8 @@ class FitCheck:
             self._look("".join(held))
 
     def _look(self, beginning: str) -> None:
-        self.misfit = misfit(self._model, self._tokenizer, beginning)
+        known = with_known_ends(beginning, self._unit, self._tokenizer)
+        self.misfit = misfit(self._model, self._tokenizer, known)
         if self.misfit:
             self._on_misfit()
 
@@ -138,7 +142,8 @@ def misfit(model: LanguageModel | None, tokenizer: Tokenizer, beginning: str) ->
     Args:
         model: None: only unknown tokens are counted.
         tokenizer: the model's own.
-        beginning: of the text; more than `SAMPLE` characters say that the text goes on after those.
+        beginning: of the text, with the ends of units that the tokenizer knows; more than `SAMPLE` characters
+            say that the text goes on after those.
     """
     return _compared(model, tokenizer, beginning, lambda comparison: comparison.misfit())
 

@@ -12,6 +12,7 @@ import pytest
 from lmgen.evaluation import fit
 from lmgen.evaluation.fit import SAMPLE, FitCheck, Misfit, beginning_of, mended, misfit, passages
 from lmgen.runs.ngram import fit_ngram
+from lmgen.text.units import Unit
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import train_tokenizer
@@ -261,10 +262,29 @@ def test_one_note_by_document(fitted: Callable[..., TextModel], tmp_path: Path) 
     assert notes[0].endswith("(--newlines lf)")
 
 
+@pytest.mark.parametrize(("by", "unit"), [("record", None), ("document", "record"), ("word", "record")])
+def test_the_end_of_a_record_is_no_part_of_its_last_word(
+    by: str, unit: Unit | None, fitted: Callable[..., TextModel], tmp_path: Path
+) -> None:
+    """A model of other units knows no end of a record: `<unk>` before one was split into `<`, `unk`, `>`."""
+    text = PLAIN.replace(".", " .")
+    out = tmp_path / "marks.safetensors"
+    fit_ngram(
+        [write(tmp_path, text)], 2, out, tokenizer="word", split_punctuation=True, unit="line", overwrite=True
+    )
+    records = text.replace(".", "zebra <unk>").replace("\n", "\n\n").encode()
+    file = tmp_path / "records.txt"
+    file.write_bytes(records)
+    notes: list[str] = []
+    list(TextModel.load(out).perplexity(file, by=by, unit=unit, on_note=notes.append))  # type: ignore[call-overload]
+
+    assert len([note for note in notes if "zebra" in note]) == 1
+
+
 def test_watching_changes_no_chunk(fitted: Callable[..., TextModel]) -> None:
     model = fitted("char", PLAIN)
     told: list[int] = []
-    check = FitCheck(model.model, model.tokenizer, lambda: told.append(1))
+    check = FitCheck(model.model, model.tokenizer, "document", lambda: told.append(1))
     chunks = [crlf(PLAIN)[begin : begin + 7001] for begin in range(0, 50_000, 7001)]
 
     assert list(check.passing(iter(chunks))) == chunks

@@ -132,10 +132,12 @@ def fit_ngram(
 
     from lmgen.calls import in_python_words
     from lmgen.runs import ngram
+    from lmgen.settings import whole_number
     from lmgen.text_model import TextModel
 
     with in_python_words():
         given, opened = _given(corpus, texts, settings)
+        order = whole_number(order, "order")
         asked = {"corpus": [], "order": order, "out": Path(out), "overwrite": overwrite, **given}
         ngram.fit_ngram(texts=opened, **asked)
         return TextModel.load(out)
@@ -417,7 +419,7 @@ def _given(
     from os import PathLike, fspath
 
     from lmgen.runs.config import setting_names, with_state
-    from lmgen.settings import refuse_unknown
+    from lmgen.settings import of_python, refuse_unknown
     from lmgen.text.given import opened, placeholder, texts_of
 
     kept: dict[str, Text] = {}
@@ -431,7 +433,7 @@ def _given(
 
     refuse_unknown(settings, setting_names() | ARGUMENTS, "", "see `lmgen train --help`")
     given = {
-        name: fspath(value) if isinstance(value, PathLike) else value
+        name: fspath(value) if isinstance(value, PathLike) else of_python(value)
         for name, value in with_state(settings).items()
     }
     if given.get("from") is None:
@@ -444,7 +446,7 @@ def _given(
     if names:
         given["corpus"] = names
     for part in {"valid", "test"} & given.keys():
-        value = settings[part]
+        value = of_python(settings[part])
         if value is None or type(value) in (int, float):
             continue
         if isinstance(value, str | bytes | PathLike) or not hasattr(value, "__iter__"):

@@ -144,11 +144,13 @@ def fit_ngram(
 
     from lmgen.calls import in_python_words
     from lmgen.runs import ngram
+    from lmgen.settings import whole_number
     from lmgen.text_model import TextModel
 
     with in_python_words():
         given, opened = _given(corpus, texts, settings)
         file = None if out is None else Path(out)
+        order = whole_number(order, "order")
         asked = {"corpus": [], "order": order, "out": file, "overwrite": overwrite, **given}
         return TextModel.load(ngram.fit_ngram(texts=opened, **asked).model)
 
@@ -439,7 +441,7 @@ def _given(
     from os import PathLike, fspath
 
     from lmgen.runs.config import setting_names, with_state
-    from lmgen.settings import refuse_unknown
+    from lmgen.settings import of_python, refuse_unknown
     from lmgen.text.given import opened, placeholder, texts_of
 
     kept: dict[str, Text] = {}
@@ -454,7 +456,7 @@ def _given(
     known = (setting_names() | ARGUMENTS) - {"from"}  # from_model, as `from` is a word of Python's own
     refuse_unknown(settings, known, "", "see `lmgen train --help`")
     given = {
-        name: fspath(value) if isinstance(value, PathLike) else value
+        name: fspath(value) if isinstance(value, PathLike) else of_python(value)
         for name, value in with_state(settings).items()
     }
     if from_model is not None:
@@ -467,7 +469,7 @@ def _given(
     if names:
         given["corpus"] = names
     for part in {"valid", "test"} & given.keys():
-        value = settings[part]
+        value = of_python(settings[part])
         if value is None or type(value) in (int, float):
             continue
         if isinstance(value, str | bytes | PathLike) or not hasattr(value, "__iter__"):

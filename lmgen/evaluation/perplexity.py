@@ -138,7 +138,7 @@ def score_texts(
         for each, (_, unknown), nats, counter in zip(names, encoded, scores, counters, strict=True):
             total = _Total()
             total.add(unknown, nats)
-            yield _text_score(model.name, each, total, *_lengths(counter.counts, tokenizer))
+            yield _text_score(model.name, each, total, *_lengths(counter.counts, tokenizer, total.tokens))
 
 
 def score_lines(

@@ -69,15 +69,6 @@ class TextScore(_Row):
             f"{self.perplexity:.4g}{per_character}>"
         )
 
-    def __repr__(self) -> str:
-        """The figures that matter most: `<TextScore lstm, book.txt: 2,000 tokens, perplexity 3.21, ...>`."""
-        bits = self.bits_per_character
-        per_character = "" if bits is None else f", {bits:.4g} bits per character"
-        return (
-            f"<{type(self).__name__} {self.model}, {self.text}: {self.tokens:,} tokens, perplexity "
-            f"{self.perplexity:.4g}{per_character}>"
-        )
-
     @property
     def note(self) -> str | None:
         """What a reader of these figures should know; None if there is nothing."""
@@ -92,8 +83,6 @@ class TextScore(_Row):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedTextScore(TextScore):
     """A TextScore beside the size of the model, to compare n-gram models of several orders."""
-
-    __repr__ = TextScore.__repr__
 
     __repr__ = TextScore.__repr__
 

@@ -175,11 +175,7 @@ class Tokenizer(ABC):
         return self.line_end if self.reads_lines and self.end is None else self.end
 
     def closed(self, counts: TextCounts) -> TextCounts:
-<<<<<<< HEAD
         """The lengths of a text; its last unit's end counts as a character even where the text lacks it."""
-=======
-        """The lengths of a text; the end of its last unit counts, even where the text lacks it."""
->>>>>>> r1
         if self.end is None:
             return counts
         return counts + TextCounts(characters=counts.open_lines, bytes=counts.open_lines)

@@ -171,11 +171,8 @@ class Comparison:
             unigram_bits=self._unigram_bits if by == "word" else None,
             unknown=unknown,
         )
-        if unknown.unknown:
-            self._on_note(
-                f"{text.name}: {unknown.unknown:,} of {unknown.tokens:,} tokens are unknown to the "
-                f"vocabulary: {unknown.named()}"
-            )
+        if note := unknown.note(text.name):
+            self._on_note(note)
 
     def _chunks(self, text: Text) -> Iterator[str]:
         """The text; a stream of records if those are the units that are asked for, or the model's."""

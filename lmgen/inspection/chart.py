@@ -26,14 +26,18 @@ DASHES = ("", "7 3", "2 3", "9 3 2 3")
 MOST_TICKS = 8
 
 STYLE = """
-svg { background: #ffffff; color: #24292f; font: 13px sans-serif }
-@media (prefers-color-scheme: dark) { svg { background: #16191d; color: #d7dde3 } }
-text { fill: currentColor }
+svg { color: #24292f }
+.back { fill: #ffffff }
+text { fill: currentColor; font-family: sans-serif; font-size: 13px }
 .title { font-size: 15px; font-weight: bold }
 .axis { stroke: currentColor; fill: none }
 .grid { stroke: currentColor; opacity: 0.15 }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round }
 .point { opacity: 0.7 }
+@media (prefers-color-scheme: dark) {
+svg { color: #d7dde3 }
+.back { fill: #16191d }
+}
 """
 
 
@@ -76,6 +80,7 @@ class Chart:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
             f"<title>{_text(self.title)}</title>",
             f"<style>{STYLE}</style>",
+            f'<rect class="back" width="{WIDTH}" height="{HEIGHT}"/>',
             f'<text class="title" x="{LEFT}" y="24">{_text(self.title)}</text>',
             *self._axes(x, y),
         ]

@@ -139,19 +139,13 @@ def states(
                 f"--svg draws at most {MOST_LINES} lines, not {lines:,}: choose some with --layers, --names "
                 "and --units"
             )
-        drawn: dict[str, list[float]] = {}
         columns = ("index", "token", "layer", "name", "unit", "value")
-        spelled = model.tokenizer.escaped_piece
-
-        def rows() -> Iterator[Row]:
-            for row in inspection.rows(reader, read, spelled):
-                if svg:
-                    drawn.setdefault(f"{row[2]} {row[3]} {row[4]}", []).append(row[-1])
-                yield dict(zip(columns, row, strict=True))
-
-        _print_rows(rows(), json=json)
+        numbers = inspection.rows(reader, read, model.tokenizer.escaped_piece)
+        rows: Iterable[Row] = (dict(zip(columns, row, strict=True)) for row in numbers)
         if svg:
-            _states_chart(drawn).save(svg)
+            rows = list(rows)
+            _states_chart(rows).save(svg)
+        _print_rows(rows, json=json)
 
 
 @inspect.command()
@@ -181,13 +175,13 @@ def gates(
         from lmgen.inspection.gates import summaries
 
         shares = model.gates(text, **_selected(layers, units, names), unit=unit, on_note=report.note)
+        if svg:
+            _gates_chart(shares).save(svg)
         rows = [each.values() for each in (shares if by == "unit" else summaries(shares))]
         if by == "gate" and not json and sys.stdout.isatty():
             _print_table(rows)
         else:
             _print_rows(rows, json=json)
-        if svg:
-            _gates_chart(shares).save(svg)
 
 
 @inspect.command()
@@ -264,6 +258,8 @@ def gradients(
             for each in model.gradients(text, distance=distance, positions=positions, on_note=report.note)
         ]
         curves = _gradient_curves(found)
+        if svg:
+            _gradient_chart(curves).save(svg)
         if not json and sys.stdout.isatty():
             shown = [{**each.values(), "model": name} for name, each in found]
             _print_plot(
@@ -274,8 +270,6 @@ def gradients(
             )
         else:
             _print_rows(({**each.values(), "model": name} for name, each in found), json=json)
-        if svg:
-            _gradient_chart(curves).save(svg)
 
 
 @inspect.command()
@@ -318,12 +312,12 @@ def memory(
         found = model.memory(text, **wanted, positions=positions, baseline=baseline, on_note=report.note)
         rows = [each.values() for each in found]
         curves = _memory_curves(found)
+        if svg:
+            _memory_chart(curves).save(svg)
         if not json and sys.stdout.isatty():
             _print_plot("nats per token over tokens of context", curves, rows, log_x=True)
         else:
             _print_rows(rows, json=json)
-        if svg:
-            _memory_chart(curves).save(svg)
 
 
 UNTRAINED = "untrained"
@@ -521,12 +515,17 @@ def _gates_chart(shares: "Iterable[GateShare]") -> "Chart":
     )
 
 
-def _states_chart(drawn: Mapping[str, Sequence[float]]) -> "Chart":
+def _states_chart(rows: Iterable[Row]) -> "Chart":
     from lmgen.inspection.chart import Axis, Chart, Series
 
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    for row in rows:
+        xs, ys = lines.setdefault(f"{row['layer']} {row['name']} {row['unit']}", ([], []))
+        xs.append(row["index"])
+        ys.append(row["value"])
     return Chart(
         title="States and gates token by token",
-        x=Axis(label="token"),
+        x=Axis(label="index of the token"),
         y=Axis(label="value"),
-        series=[Series(label, range(len(values)), values) for label, values in drawn.items()],
+        series=[Series(label, *line) for label, line in lines.items()],
     )

@@ -20,7 +20,7 @@ LEFT, RIGHT, TOP, BOTTOM = 78, 24, 44, 56
 LETTER, SAMPLE = 7.2, 46
 """Widths in the legend: of a letter, and of the piece of line beside a label with the space around it."""
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d3b", "#7f7f7f")
+COLOURS = ("#1f83c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d3b", "#7f7f7f")
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 
 MOST_TICKS = 8
@@ -74,8 +74,9 @@ class Chart:
 
     def svg(self) -> str:
         """The chart as an SVG document."""
-        x = _Scale(self.x, [v for each in self.series for v in each.xs], LEFT, self._right)
-        y = _Scale(self.y, [v for each in self.series for v in each.ys], HEIGHT - BOTTOM, TOP)
+        shown = [p for each in self.series for p in zip(each.xs, each.ys, strict=True) if self._shows(*p)]
+        x = _Scale(self.x, [across for across, _ in shown], LEFT, self._right)
+        y = _Scale(self.y, [up for _, up in shown], HEIGHT - BOTTOM, TOP)
         lines = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
             f"<title>{_text(self.title)}</title>",
@@ -104,6 +105,10 @@ class Chart:
         widest = max((len(each.label) for each in self.series), default=0)
         return WIDTH - RIGHT - min(SAMPLE + LETTER * widest, WIDTH / 3)
 
+    def _shows(self, x: float, y: float) -> bool:
+        """Whether a point has a place."""
+        return isfinite(x) and isfinite(y) and (x > 0 or not self.x.log) and (y > 0 or not self.y.log)
+
     def _axes(self, x: "_Scale", y: "_Scale") -> Iterator[str]:
         low, high = HEIGHT - BOTTOM, TOP
         for value in x.ticks:
@@ -127,7 +132,7 @@ class Chart:
         title = f"<title>{_text(series.label)}</title>"
         pieces: list[list[str]] = [[]]
         for point in zip(series.xs, series.ys, strict=True):
-            if x.shows(point[0]) and y.shows(point[1]):
+            if self._shows(*point):
                 pieces[-1].append(f"{x(point[0]):.1f} {y(point[1]):.1f}")
             elif pieces[-1]:
                 pieces.append([])  # a gap, where there is no number or a zero on a logarithmic scale
@@ -163,23 +168,21 @@ class _Scale:
 
     def __init__(self, axis: Axis, values: Sequence[float], first: float, last: float) -> None:
         self._axis, self._first, self._last = axis, first, last
-        given = [value for value in values if isfinite(value) and (value > 0 or not axis.log)]
         self._low: float
         self._high: float
-        low, high = axis.limits or (min(given, default=1), max(given, default=1))
+        low, high = axis.limits or (min(values, default=1), max(values, default=1))
         if axis.log:
-            self._low, self._high = floor(log10(low)), max(ceil(log10(high)), floor(log10(low)) + 1)
-            powers = range(floor(self._low), ceil(self._high) + 1)
+            self._low, self._high = log10(low), log10(high)
+            powers = range(ceil(self._low), floor(self._high) + 1)
+            if len(powers) < 2:
+                powers = range(floor(self._low), max(ceil(self._high), floor(self._low) + 1) + 1)
+                self._low, self._high = powers[0], powers[-1]
             self.ticks = [10.0**power for power in powers[:: ceil(len(powers) / MOST_TICKS)]]
         else:
             step = _round_step((high - low) / MOST_TICKS or max(abs(high), 1) / MOST_TICKS)
             self._low, self._high = floor(low / step), max(ceil(high / step), floor(low / step) + 1)
             self.ticks = [step * number for number in range(self._low, self._high + 1)]
             self._low, self._high = self._low * step, self._high * step
-
-    def shows(self, value: float) -> bool:
-        """Whether a value has a place."""
-        return isfinite(value) and (value > 0 or not self._axis.log)
 
     def __call__(self, value: float) -> float:
         """The place of a value."""

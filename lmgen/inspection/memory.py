@@ -6,8 +6,8 @@ How much of what came before a model uses: its loss as a function of the tokens 
     n = 4      start state, w(t-4) ... w(t-1)  ──►  the token
 
 The same tokens w(t), from anywhere in the text, are predicted with each n; with n = 0 as if each were the
-first of a text. Where the curve goes flat, more context no longer helps: an n-gram model of order 5 from n = 4
-on, a recurrent network as far back as it remembers (Khandelwal, He, Qi and Jurafsky 2018, section 4).
+first of a text. Where the curve goes flat, more context no longer helps: an n-gram model of order 5 from
+n = 4 on, a recurrent network as far back as it remembers (Khandelwal, He, Qi and Jurafsky 2018, section 4).
 """
 
 from collections.abc import Iterable, Sequence

@@ -22,9 +22,6 @@ from lmgen.text.units import Unit
 
 if TYPE_CHECKING:
     from lmgen.inspection.chart import Chart
-    from lmgen.inspection.gates import GateShare
-    from lmgen.inspection.gradients import GradientNorm
-    from lmgen.inspection.memory import ContextLoss
     from lmgen.inspection.states import TextVector
     from lmgen.text.sources import Text
     from lmgen.text_model import TextModel
@@ -117,6 +114,7 @@ def states(
             raise ConfigError("--last and --mean contradict each other; give one of them")
         if svg and (last or mean or npz):
             raise ConfigError("--svg draws states token by token; leave --last, --mean and --npz out")
+        from lmgen.inspection import pictures
         from lmgen.inspection import states as inspection
 
         reader = inspection.StateReader(
@@ -144,7 +142,7 @@ def states(
         rows: Iterable[Row] = (dict(zip(columns, row, strict=True)) for row in numbers)
         if svg:
             rows = list(rows)
-            _states_chart(rows).save(svg)
+            pictures.states_chart(rows).save(svg)
         _print_rows(rows, json=json)
 
 
@@ -173,10 +171,11 @@ def gates(
     with report.reported_errors():
         model, text = _model_and_text(arguments)
         from lmgen.inspection.gates import summaries
+        from lmgen.inspection.pictures import gates_chart
 
         shares = model.gates(text, **_selected(layers, units, names), unit=unit, on_note=report.note)
         if svg:
-            _gates_chart(shares).save(svg)
+            gates_chart(shares).save(svg)
         rows = [each.values() for each in (shares if by == "unit" else summaries(shares))]
         if by == "gate" and not json and sys.stdout.isatty():
             _print_table(rows)
@@ -257,17 +256,14 @@ def gradients(
             for name, model in models
             for each in model.gradients(text, distance=distance, positions=positions, on_note=report.note)
         ]
-        curves = _gradient_curves(found)
+        from lmgen.inspection.pictures import gradients_chart
+
+        chart = gradients_chart(found)
         if svg:
-            _gradient_chart(curves).save(svg)
+            chart.save(svg)
         if not json and sys.stdout.isatty():
             shown = [{**each.values(), "model": name} for name, each in found]
-            _print_plot(
-                f"norm of d loss(t) / d state(t-k), k = 0 .. {distance}",
-                curves,
-                [row for row in shown if row["distance"] in (*SHOWN_DISTANCES, distance)],
-                log_y=True,
-            )
+            _print_plot(chart, [row for row in shown if row["distance"] in (*SHOWN_DISTANCES, distance)])
         else:
             _print_rows(({**each.values(), "model": name} for name, each in found), json=json)
 
@@ -311,20 +307,19 @@ def memory(
         wanted = {} if contexts is None else {"contexts": _numbers("--contexts", contexts)}
         found = model.memory(text, **wanted, positions=positions, baseline=baseline, on_note=report.note)
         rows = [each.values() for each in found]
-        curves = _memory_curves(found)
+        from lmgen.inspection.pictures import memory_chart
+
+        chart = memory_chart(found)
         if svg:
-            _memory_chart(curves).save(svg)
+            chart.save(svg)
         if not json and sys.stdout.isatty():
-            _print_plot("nats per token over tokens of context", curves, rows, log_x=True)
+            _print_plot(chart, rows)
         else:
             _print_rows(rows, json=json)
 
 
 UNTRAINED = "untrained"
 """What networks with random weights are called in the column `model`."""
-
-Curves = dict[str, tuple[list[float], list[float]]]
-"""x and y by label."""
 
 
 def _model_and_text(arguments: list[str] | None) -> "tuple[TextModel, str | Path | None]":
@@ -438,94 +433,12 @@ def _print_table(rows: Sequence[Row]) -> None:
             output.write(line)
 
 
-def _print_plot(
-    title: str, curves: Curves, rows: Sequence[Row], *, log_x: bool = False, log_y: bool = False
-) -> None:
-    """Print curves and a table for people."""
+def _print_plot(chart: "Chart", rows: Sequence[Row]) -> None:
+    """Print a chart and a table for people."""
     from lmgen.cli.curve import drawn_together
 
+    curves = {each.label: (each.xs, each.ys) for each in chart.series}
     with TextOutput() as output:
-        lines = drawn_together(dict(curves), log_x=log_x, log_y=log_y)
-        output.write("\n".join([title, "", *lines, "", ""]))
+        lines = drawn_together(curves, log_x=chart.x.log, log_y=chart.y.log)
+        output.write("\n".join([f"{chart.title}: {chart.y.label}", "", *lines, "", ""]))
     _print_table(rows)
-
-
-def _gradient_curves(found: "Sequence[tuple[str, GradientNorm]]") -> Curves:
-    """A curve for each network, layer and part of the state; labels say what differs."""
-    layers = {each.layer for _, each in found}
-    names_models = len({name for name, _ in found}) > 1
-    curves: Curves = {}
-    for model, each in found:
-        parts = [each.cell, each.state]
-        if len(layers) > 1:
-            parts.insert(1, each.layer)
-        if names_models:
-            parts.append(f"({Path(model).name})")
-        xs, ys = curves.setdefault(" ".join(parts), ([], []))
-        xs.append(each.distance)
-        ys.append(each.norm)
-    return curves
-
-
-def _gradient_chart(curves: Curves) -> "Chart":
-    from lmgen.inspection.chart import Axis, Chart, Series
-
-    return Chart(
-        title="How far back gradients reach",
-        x=Axis(label="distance k, in tokens"),
-        y=Axis(label="norm of d loss(t) / d state(t-k)", log=True),
-        series=[Series(label, *curve) for label, curve in curves.items()],
-    )
-
-
-def _memory_curves(found: "Sequence[ContextLoss]") -> Curves:
-    curves: Curves = {}
-    for each in found:
-        xs, ys = curves.setdefault(each.model, ([], []))
-        xs.append(each.context)
-        ys.append(each.nats_per_token)
-    return curves
-
-
-def _memory_chart(curves: Curves) -> "Chart":
-    from lmgen.inspection.chart import Axis, Chart, Series
-
-    return Chart(
-        title="How much context a model uses",
-        x=Axis(label="tokens of context (from 1 on)", log=True),
-        y=Axis(label="nats per token"),
-        series=[Series(label, *curve) for label, curve in curves.items()],
-    )
-
-
-def _gates_chart(shares: "Iterable[GateShare]") -> "Chart":
-    from lmgen.inspection.chart import Axis, Chart, Series
-
-    groups: dict[str, tuple[list[float], list[float]]] = {}
-    for share in shares:
-        xs, ys = groups.setdefault(f"{share.layer} {share.gate}", ([], []))
-        xs.append(share.open)
-        ys.append(share.closed)
-    return Chart(
-        title="How often each unit's gates are open and closed",
-        x=Axis(label="share of tokens above 0.9", limits=(0, 1)),
-        y=Axis(label="share of tokens below 0.1", limits=(0, 1)),
-        series=[Series(label, *group) for label, group in groups.items()],
-        as_points=True,
-    )
-
-
-def _states_chart(rows: Iterable[Row]) -> "Chart":
-    from lmgen.inspection.chart import Axis, Chart, Series
-
-    lines: dict[str, tuple[list[float], list[float]]] = {}
-    for row in rows:
-        xs, ys = lines.setdefault(f"{row['layer']} {row['name']} {row['unit']}", ([], []))
-        xs.append(row["index"])
-        ys.append(row["value"])
-    return Chart(
-        title="States and gates token by token",
-        x=Axis(label="index of the token"),
-        y=Axis(label="value"),
-        series=[Series(label, *line) for label, line in lines.items()],
-    )

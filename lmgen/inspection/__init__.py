@@ -7,5 +7,5 @@ What goes on inside a model while it reads a text. numpy only.
     gradients.py   how far back in a text gradients reach; backward.py takes them through any layer
     memory.py      how much of what came before a model uses
     untrained.py   networks with random weights, to compare with
-    chart.py       line charts and scatter plots as SVG
+    pictures.py    all of this as charts; chart.py writes them as SVG
 """

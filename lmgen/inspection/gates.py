@@ -85,8 +85,7 @@ def gate_shares(reader: StateReader, blocks: Iterable[Block]) -> list[GateShare]
     for read in reader.read(blocks):
         tokens += len(read.block.ids)
         for name in names:
-            if name in read.series:
-                sums[name] += _counted(read.series[name])
+            sums[name] += _counted(read.series[name])
     return [
         GateShare(layer=layer, gate=gate, unit=unit, open=opened, closed=closed, mean=mean)
         for name in names

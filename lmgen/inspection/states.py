@@ -127,7 +127,6 @@ class StateReader:
                 {
                     name: found[name] if self._all else found[name][:, units]
                     for name, units in self.units.items()
-                    if name in found  # of no tokens there are no gates
                 },
             )
 
@@ -140,12 +139,11 @@ class StateReader:
             block = read.block
             if block.begins:
                 tokens, last, sums = 0, {}, {}
-            if len(block.ids):
-                tokens += len(block.ids)
-                last = {name: values[-1] for name, values in read.series.items()}
-                for name, values in read.series.items():
-                    sums[name] = sums.get(name, 0.0) + values.sum(axis=0, dtype=np.float64)
-            if block.ends and tokens:
+            tokens += len(block.ids)
+            last = {name: values[-1] for name, values in read.series.items()}
+            for name, values in read.series.items():
+                sums[name] = sums.get(name, 0.0) + values.sum(axis=0, dtype=np.float64)
+            if block.ends:
                 mean = {name: (total / tokens).astype(np.float32) for name, total in sums.items()}
                 yield TextVector(block.unit, tokens, last if pool == "last" else mean)
 
@@ -219,9 +217,8 @@ class _Growing:
 def in_file(read: Iterable[ReadBlock]) -> Iterator[Mapping[str, Any]]:
     """What `save_arrays` gets of a text: `tokens` and `text`, the number of the text of each, and series."""
     for each in read:
-        if len(each.block.ids):
-            ids = each.block.ids.astype(np.int64)
-            yield {"tokens": ids, "text": np.full(len(ids), each.block.unit), **each.series}
+        ids = each.block.ids.astype(np.int64)
+        yield {"tokens": ids, "text": np.full(len(ids), each.block.unit), **each.series}
 
 
 def vectors_in_file(vectors: Iterable[TextVector]) -> Iterator[Mapping[str, Any]]:

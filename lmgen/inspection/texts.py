@@ -1,7 +1,8 @@
 """The tokens of a text that is looked at, unit by unit."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class Block:
     """Tokens of one unit of a text, one after another."""
 
     ids: IdArray
-    """(N,); there are none in the last block of a unit that ends where a block was full."""
+    """(N,), at least one."""
     first: int
     """The number of tokens in the text before them."""
     unit: int
@@ -58,22 +59,24 @@ def blocks_of(
     unit = unit or tokenizer.unit
     chunks = read_alike(text, tokenizer.reading).in_units(tokenizer.unit if unit == "document" else unit)
     unknown = UnknownTokens()
-    number, first, is_open = 1, 0, False
+    number, first = 1, 0
+    waiting: Block | None = None  # until it is known whether the unit ends with it
     for part in UnitReader(tokenizer, unit, unknown).parts(chunks.chunks()):
-        begin = 0
-        for end in [*part.unit_ends.tolist(), None]:
-            ids = part.ids[begin:end]
-            if end is None and not len(ids):
-                break
-            for start in range(0, max(len(ids), 1), BLOCK):
-                piece = ids[start : start + BLOCK]
-                ends = end is not None and start + BLOCK >= len(ids)
-                if len(piece) or is_open:
-                    yield Block(piece, first, number, not is_open, ends)
-                    is_open = not ends
-                    first += len(piece)
-            if end is not None:
-                begin, number = end, number + 1
+        ends = part.unit_ends.tolist()
+        for place, (begin, end) in enumerate(pairwise([0, *ends, len(part.ids)])):
+            for start in range(begin, end, BLOCK):
+                if waiting:
+                    yield waiting
+                begins = waiting is None or waiting.ends
+                ids = part.ids[start : min(start + BLOCK, end)]
+                waiting = Block(ids, first, number, begins, ends=False)
+                first += len(ids)
+            if place < len(ends):
+                if waiting and waiting.unit == number:
+                    waiting = replace(waiting, ends=True)
+                number += 1
+    if waiting:
+        yield waiting
     if not first:
         raise CorpusError(f"{text.name} is empty; give a text with at least one token")
     if note := unknown.note(text.name):

@@ -112,8 +112,10 @@ NEW_LAYERS = [
     ["--convolution", "3x10,2x8", "--dropout", "0.1", "--state", "carry"],
     ["--layers", "0", "--convolution", "4x10", "--convolution-activation", "tanh", "--embedding-size", "0"],
     ["--layers", "0", "--convolution", "3x10", "--dense-layers", "1", "--state", "reset", "--unit", "line"],
+    ["--attention", "5", "--cell", "gru", "--dropout", "0.1", "--state", "carry"],
+    ["--attention", "3", "--layers", "2", "--state", "reset", "--unit", "line"],
 ]
-"""Networks with a convolution before the recurrence and without recurrence."""
+"""Networks with a convolution before the recurrence, without recurrence, and with attention after it."""
 
 
 @pytest.mark.parametrize("flags", NEW_LAYERS, ids=" ".join)
@@ -171,6 +173,7 @@ def test_one_hot_convolutions_learn_new_characters(folder: Path, tmp_path: Path)
         (["--convolution", "9x4"], "longer --window-length"),
         (["--convolution", "3by4"], "has to be WIDTHxFILTERS"),
         (["--convolution", "3x4", "--convolution-activation", "swish"], "'swish'"),
+        (["--attention", "0"], "attention is 0"),
         (["--layers", "0"], "add --convolution 5x256 or --dense-layers 1"),
         (["--tied", "--embedding-size", "0"], "give another --embedding-size"),
         (["--dense-size", "8"], "add --dense-layers 1"),

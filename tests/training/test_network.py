@@ -46,6 +46,9 @@ SHAPES: list[dict[str, Any]] = [
     {"convolution": "1x5,14x4", "convolution_activation": "none", "embedding_size": 0},
     {"convolution": "4x7", "layers": 0, "tied": True},
     {"convolution": "3x5", "layers": 0, "dense_layers": 1, "output": "adaptive", "cutoffs": "2,4"},
+    {"attention": 1},
+    {"attention": 3, "cell": "gru", "layers": 2, "dense_layers": 1, "convolution": "2x5"},
+    {"attention": 20, "last_hidden_size": 5, "layers": 2, "tied": True},
     {"layers": 0, "dense_layers": 1},
     {"layers": 0, "dense_layers": 2, "embedding_size": 0},
 ]
@@ -81,6 +84,8 @@ def test_torch_and_numpy_agree(shape: dict[str, Any], streams: int) -> None:
         *({"dense_layers": 2, "dense_activation": name} for name in ACTIVATIONS),
         {"convolution": "2x3,3x2", "convolution_activation": "tanh"},
         {"convolution": "3x4", "convolution_activation": "softplus", "layers": 0, "embedding_size": 0},
+        {"attention": 1},
+        {"attention": 3},
     ],
     ids=str,
 )
@@ -114,6 +119,8 @@ def test_gradients_match_finite_differences(shape: dict[str, Any]) -> None:
         *({"cell": cell} for cell in CELLS),
         {"convolution": "3x5,20x4"},
         {"convolution": "3x5,2x4", "layers": 0},
+        {"attention": 3},
+        {"attention": 40, "cell": "gru"},
     ],
     ids=str,
 )
@@ -132,7 +139,7 @@ def test_carried_windows_are_one_long_sequence(shape: dict[str, Any]) -> None:
     torch.testing.assert_close(torch.cat(parts), whole, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [{"layers": 2}, {"layers": 0}], ids=str)
+@pytest.mark.parametrize("shape", [{"layers": 2}, {"layers": 0}, {"attention": 4}], ids=str)
 def test_the_future_changes_nothing_before(shape: dict[str, Any]) -> None:
     """Another token at step 9 changes no prediction made before it was read, and some after."""
     config = NetworkConfig(hidden_size=6, embedding_size=4, convolution="3x5,4x6", **shape)

@@ -18,6 +18,9 @@ LARGEST_SIZE = 1_000_000
 WIDEST_CONVOLUTION = 1_000
 """Limit on the width of a convolution, to reject typing errors and damaged files."""
 
+LONGEST_ATTENTION = 1_000
+"""Limit on the hidden states that attention looks back at: a damaged file must not fill the memory."""
+
 # Default clusters of an adaptive output start at V / 3, V / 12, V / 48 and so on, down to 500 tokens.
 # benchmarks/results/words.md compares alternatives.
 
@@ -66,6 +69,12 @@ class NetworkConfig:
     )
     convolution_activation: str = setting("relu", "the activation of convolutions", choices=ACTIVATIONS)
     residual: bool = setting(False, "add each layer's input to its output, from the second layer on")
+    attention: int | None = setting(
+        None,
+        "additive attention of the last recurrent layer over its last K hidden states",
+        minimum=1,
+        maximum=LONGEST_ATTENTION,
+    )
     dense_layers: int = setting(
         0,
         "fully connected layers before the output",
@@ -141,6 +150,11 @@ class NetworkConfig:
                 "layers is 0, which leaves nothing between embedding and output: add --convolution 5x256 or "
                 "--dense-layers 1, or give --layers 1"
             )
+        if self.attention is not None and not self.layers:
+            raise ConfigError(
+                "attention looks back at the states of recurrent layers, and layers is 0: leave it out, or "
+                "give --layers 1"
+            )
         if not self.layers and (self.last_hidden_size is not None or self.weight_drop):
             raise ConfigError(
                 "last_hidden_size and weight_drop are for recurrent layers, and layers is 0: leave them out, "
@@ -155,6 +169,8 @@ class NetworkConfig:
             parts.append(f"{self.cell} {self.layers} x {self.hidden_size}")
         elif self.dense_layers:
             parts.append(f"dense {self.dense_layers} x {self.dense_sizes[0]}")
+        if self.attention is not None:
+            parts.append(f"attention {self.attention}")
         return ", ".join(parts)
 
     @property

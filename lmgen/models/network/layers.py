@@ -4,8 +4,10 @@ Build the list of layers of a network from its settings.
     ids ──► embedding ──► convolutions ──► recurrent 0 ──► ... ──► recurrent L-1 ──► dense ... ──► output
              (V -> E)       (E -> F)         (F -> H)                (H -> H)        (H -> D)      (-> V)
 
-There may be none of convolutions, recurrent layers or dense layers, but not none of all three. To add a kind
-of layer, write a file like dense.py and add it to `network_layers`.
+Attention, if there is any, stands between recurrent and dense layers. There may be none of convolutions,
+recurrent layers or dense layers, but not none of all three.
+
+To add a kind of layer, write a file like dense.py and add it to `network_layers`.
 """
 
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from lmgen.models.network.attention import Attention
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.convolution import Convolution
 from lmgen.models.network.dense import Dense
@@ -28,7 +31,7 @@ class Layers:
 
     embedding: Embedding | OneHot
     hidden: tuple[Layer, ...]
-    """The layers between embedding and output: convolutions, recurrent layers, dense ones."""
+    """The layers between embedding and output: convolutions, recurrent layers, attention, dense ones."""
     output: Output
 
     def __iter__(self) -> Iterator[Layer]:
@@ -103,6 +106,8 @@ def _hidden(config: NetworkConfig, inputs: int) -> Iterator[Layer]:
     for layer in recurrent_layers(config.cell, inputs, config.layer_sizes, residual=config.residual):
         yield layer
         inputs = layer.outputs
+    if config.attention is not None:
+        yield Attention(inputs=inputs, reach=config.attention)
     for number, size in enumerate(config.dense_sizes):
         yield Dense(number=number, inputs=inputs, outputs=size, activation=config.dense_activation)
         inputs = size

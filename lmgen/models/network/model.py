@@ -37,8 +37,8 @@ PROJECTED_FLOATS = 4_000_000
 SINCE_VERSION_3 = ("dense_layers", "dense_size", "dense_activation")
 """Settings of format 3, omitted from files without dense layers so that older versions can read these."""
 
-SINCE_VERSION_4 = ("convolution", "convolution_activation")
-"""Settings of format 4, omitted from files without convolutions for the same reason."""
+SINCE_VERSION_4 = ("convolution", "convolution_activation", "attention")
+"""Settings of format 4, omitted from files without convolutions and attention for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class RecurrentModel:
     @property
     def format_version(self) -> int:
         """The oldest file format that supports it: 1 knows an embedding and recurrent layers."""
-        if self.unit_end is not None or self.config.convolution is not None or not self.config.layers:
+        if self.unit_end is not None or self._has_parts_of_version_4 or not self.config.layers:
             return 4
         recurrent = all(isinstance(layer, Recurrent) for layer in self.layers.hidden)
         return 1 if recurrent and self.layers.embedding.parameters else 3
@@ -217,7 +217,7 @@ class RecurrentModel:
         """Contents of a model file: the configuration as JSON values, and arrays by name."""
         network = to_mapping(self.config)
         unused: set[str] = set() if self.config.dense_layers else set(SINCE_VERSION_3)
-        if self.config.convolution is None:
+        if not self._has_parts_of_version_4:
             unused |= set(SINCE_VERSION_4)
         network = {name: value for name, value in network.items() if name not in unused}
         config = {
@@ -252,6 +252,10 @@ class RecurrentModel:
                 return cls(shape, size, start, tensors, end)
             case _:
                 raise ModelError("its configuration lacks vocabulary_size, start_token or network")
+
+    @property
+    def _has_parts_of_version_4(self) -> bool:
+        return self.config.convolution is not None or self.config.attention is not None
 
     @cached_property
     def _kernels(self) -> list[Kernel]:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lmgen.models.network.attention import Attention
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.convolution import Convolution
 from lmgen.models.network.dense import Dense
@@ -35,6 +36,7 @@ def columns(*shape: int, seed: int = 1) -> np.ndarray:
         *(Recurrent(number=1, cell_name=name, inputs=H, outputs=H, residual=True) for name in CELLS),
         Dense(number=0, inputs=E, outputs=H, activation="tanh"),
         Convolution(number=0, width=3, inputs=E, outputs=H, activation="elu"),
+        Attention(inputs=H, reach=3),
     ],
     ids=str,
 )

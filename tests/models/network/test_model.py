@@ -40,6 +40,7 @@ MODELS: list[dict[str, object]] = [
     {"convolution": "4x6", "embedding_size": 0},
     {"convolution": "3x6", "layers": 0},
     {"layers": 0, "dense_layers": 1},
+    {"attention": 4, "layers": 2, "dense_layers": 1},
 ]
 
 
@@ -210,6 +211,7 @@ SIDE_BY_SIDE: list[dict[str, object]] = [
     {"cell": "lstm", "layers": 2},
     {"convolution": "3x33"},
     {"convolution": "3x64,5x40", "layers": 0, "dense_layers": 1},
+    {"attention": 3},
 ]
 
 
@@ -218,7 +220,7 @@ SIDE_BY_SIDE: list[dict[str, object]] = [
 def test_what_a_stream_says_is_bit_for_bit_the_same_whichever_others_run_beside_it(
     streams: int, shape: dict[str, object]
 ) -> None:
-    model = random_model(hidden_size=64, **shape)
+    model = random_model(**{"hidden_size": 64, **shape})  # type: ignore[arg-type]
     block = ids(5, 40)
     everyone = model.advance(model.start(40), block)
     chosen = list(np.random.default_rng(streams).permutation(40)[:streams])
@@ -341,12 +343,12 @@ def test_the_weights_of_an_unknown_one_hot_token_start_from_zero() -> None:
 
 
 def test_parameters_are_listed_layer_by_layer_and_add_up() -> None:
-    model = random_model(layers=2, dense_layers=1, dense_size=3, convolution="3x4,2x5")
+    model = random_model(layers=2, dense_layers=1, dense_size=3, convolution="3x4,2x5", attention=3)
     described = model.layers.describe()
     names = [layer["name"] for layer in described["subtotals"]]
 
     convolutions = ["convolution.0", "convolution.1"]
-    assert names == ["embedding", *convolutions, "layers.0", "layers.1", "dense.0", "output"]
+    assert names == ["embedding", *convolutions, "layers.0", "layers.1", "attention", "dense.0", "output"]
     assert [described["subtotals"][place]["formula"] for place in (1, 2)] == ["3nm + m", "2nm + m"]
     for layer in described["subtotals"]:
         own = [array["parameters"] for array in described["layers"] if array["layer"] == layer["name"]]
@@ -369,6 +371,9 @@ def test_parameters_are_listed_layer_by_layer_and_add_up() -> None:
             for c in ("", "3", "3x", "x5", "0x5", "3x5,", "3x-5")
         ),
         ({"convolution": "99999x5"}, "widths up to 1,000"),
+        ({"attention": 0}, "attention is 0"),
+        ({"attention": 1001}, "attention is 1001"),
+        ({"attention": 3, "layers": 0, "dense_layers": 1}, "attention looks back"),
         ({"layers": 0}, "add --convolution 5x256 or --dense-layers 1"),
         ({"layers": 0, "dense_layers": 1, "weight_drop": 0.5}, "are for recurrent layers"),
     ],

@@ -117,9 +117,20 @@ NEW_LAYERS = [
 ]
 """Networks with a convolution before the recurrence, without recurrence, and with attention after it."""
 
+NEW_NETWORKS = [
+    "convolution 3x10,2x8, lstm, 1 layer(s), hidden H = 12",
+    "convolution 4x10",
+    "convolution 3x10, 1 dense layer(s)",
+    "gru, 1 layer(s), hidden H = 12, attention over 5 states",
+    "lstm, 2 layer(s), hidden H = 12, attention over 3 states",
+]
+"""What `lmgen info` says of them."""
 
-@pytest.mark.parametrize("flags", NEW_LAYERS, ids=" ".join)
-def test_other_layers_train_resume_export_and_write(flags: list[str], folder: Path, tmp_path: Path) -> None:
+
+@pytest.mark.parametrize(("flags", "network"), list(zip(NEW_LAYERS, NEW_NETWORKS, strict=True)))
+def test_other_layers_train_resume_export_and_write(
+    flags: list[str], network: str, folder: Path, tmp_path: Path
+) -> None:
     """A run stopped half-way goes on as if it had not been; its model is exported, scored, sampled from."""
     text = str(folder / "squares.txt")
     short = [*TINY, *flags, "--schedule", "constant", "--warmup", "0"]
@@ -131,14 +142,15 @@ def test_other_layers_train_resume_export_and_write(flags: list[str], folder: Pa
     for name, array in whole.to_tensors()[1].items():
         assert (array == halved.to_tensors()[1][name]).all(), name
 
+    assert f"network    {network}\n" in lmgen("info", "whole", cwd=tmp_path).stdout
     described = json.loads(lmgen("info", "whole", "--json", cwd=tmp_path).stdout)
     arrays = whole.to_tensors()[1]
     assert described["parameters"] == sum(array.size for array in arrays.values())
-    exact, exported = (
-        json.loads(lmgen("perplexity", model, text, "--json", *more, cwd=tmp_path).stdout)["nats"]
-        for model, more in (("whole", ["--exact"]), ("whole", []))
+    exact, in_tiles = (
+        json.loads(lmgen("perplexity", "whole", text, "--json", *more, cwd=tmp_path).stdout)["nats"]
+        for more in (["--exact"], [])
     )
-    assert exact == pytest.approx(exported, rel=1e-6)
+    assert exact == pytest.approx(in_tiles, rel=1e-6)
     small = lmgen("export", "whole", "--to", "int8", "--out", "small.safetensors", "--quiet", cwd=tmp_path)
     assert small.returncode == 0, small.stderr
     sampled = [

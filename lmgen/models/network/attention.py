@@ -12,7 +12,7 @@ the rest is that of Daniluk, Rocktäschel, Welbl and Riedel 2017, equations 2 to
 
 from dataclasses import dataclass
 
-from lmgen.models.network.functions import Array, concatenate, linear, ones_like, sliding, softmax, tanh
+from lmgen.models.network.functions import Array, concatenate, linear, ones_like, softmax, stack, tanh
 from lmgen.models.network.initializers import glorot, uniform, zeros
 from lmgen.models.network.layer import Arrays, LayerState, Parameter
 
@@ -60,39 +60,31 @@ class Attention:
 
     def step(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
         """One step: (B, m) -> (B, m)."""
-        memory, exists = state
-        hidden = memory.reshape(len(values), self.reach, self.inputs)
-        given = self._joined(arrays, values, hidden, linear(hidden, arrays["weight_key"]), exists)
-        after = concatenate([memory[:, self.inputs :], values], axis=1)
-        return given, (after, concatenate([exists[:, 1:], ones_like(exists[:, :1])], axis=1))
+        given, after = self.window(arrays, values[None], state)
+        return given[0], after
 
     def window(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
         """T steps: (T, B, m) -> (T, B, m), with one product for the keys of all of them."""
-        steps, streams, K = len(values), values.shape[1], self.reach
-        before = state[0].reshape(streams, K, self.inputs).swapaxes(0, 1)
+        steps, streams = len(values), values.shape[1]
+        before = state[0].reshape(streams, self.reach, self.inputs).swapaxes(0, 1)
         seen = concatenate([before, values])  # (K + T, B, m)
         exists = concatenate([state[1].swapaxes(0, 1), ones_like(values[..., 0])])  # (K + T, B)
-        keys = linear(seen, arrays["weight_key"])
-        looked_at = (sliding(part, K)[:steps] for part in (seen, keys, exists[..., None]))
-        hidden, keys, present = looked_at  # (T, B, K, ...)
-        given = self._joined(arrays, values, hidden, keys, present[..., 0])
-        memory = seen[steps:].swapaxes(0, 1).reshape(streams, -1)
-        return given, (memory, exists[steps:].swapaxes(0, 1).reshape(streams, -1))
-
-    def _joined(self, arrays: Arrays, values: Array, hidden: Array, keys: Array, exists: Array) -> Array:
-        """
-        Compute the output of any number of steps.
-
-        Args:
-            arrays: the parameters.
-            values: h_t, (..., m).
-            hidden: the K hidden states that each step looks at, (..., K, m).
-            keys: W_k of each of these, (..., K, m).
-            exists: 1 for those that exist, 0 for the others, (..., K).
-        """
-        query = linear(values, arrays["weight_query"])
-        scores = tanh(query[..., None, :] + keys) @ arrays["score"]
-        shares = softmax(scores + NEVER * (1 - exists)) * exists
-        context = (shares[..., None, :] @ hidden)[..., 0, :]
+        shares = self._shares(arrays, values, seen, exists)  # (K, T, B)
+        context = sum(share[..., None] * seen[k : k + steps] for k, share in enumerate(shares))
         joined = linear(values, arrays["weight_hidden"]) + linear(context, arrays["weight_context"])
-        return tanh(joined + arrays["bias"])
+        memory, marks = seen[steps:].swapaxes(0, 1), exists[steps:].swapaxes(0, 1)
+        return tanh(joined + arrays["bias"]), (memory.reshape(streams, -1), marks.reshape(streams, -1))
+
+    def _shares(self, arrays: Arrays, values: Array, seen: Array, exists: Array) -> Array:
+        """
+        Compute the softmax of the scores of the K states that each of T steps looks at, the oldest first.
+
+        A loop over K takes half the time and memory of one array of (T, B, K, m).
+        """
+        steps = len(values)
+        query = linear(values, arrays["weight_query"])
+        keys = linear(seen, arrays["weight_key"])
+        places = [slice(k, k + steps) for k in range(self.reach)]
+        scores = stack([tanh(query + keys[place]) @ arrays["score"] for place in places])
+        present = stack([exists[place] for place in places])
+        return softmax(scores + NEVER * (1 - present)) * present

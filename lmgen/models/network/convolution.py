@@ -41,14 +41,14 @@ class Convolution:
     @property
     def formula(self) -> str:
         """Parameter count: `3nm + m` for a width of 3."""
-        return f"{self.width}nm + m"
+        return f"{'' if self.width == 1 else self.width}nm + m"
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """W_0 .. W_(w-1) as blocks of rows, (w*m, n), and b, (m), initialized to 0."""
         w, n, m = self.width, ("n", self.inputs), ("m", self.outputs)
         start = scaled(each_block(w, glorot), w**-0.5)  # glorot with fan in and fan out of all w blocks
-        factors: Factors = ((str(w), w), n, m)
+        factors: Factors = (n, m) if w == 1 else ((str(w), w), n, m)
         return (
             Parameter(f"{self.prefix}weight", (w * self.outputs, self.inputs), factors, start),
             Parameter(f"{self.prefix}bias", (self.outputs,), (m,), zeros),

@@ -117,28 +117,19 @@ def concatenate(arrays: Sequence[Array], axis: int = 0) -> Array:
     return _library(arrays[0]).concatenate(arrays, axis=axis)
 
 
-def sliding(array: Array, length: int) -> Array:
-    """View every run of `length` rows: (T + K - 1, B, n) -> (T, B, K, n)."""
-    import numpy as np
-
-    if isinstance(array, np.ndarray):
-        return np.lib.stride_tricks.sliding_window_view(array, length, axis=0).swapaxes(-1, -2)
-    return array.unfold(0, length, 1).swapaxes(-1, -2)
-
-
 def ones_like(array: Array) -> Array:
     """An array of ones of the same shape."""
     return _library(array).ones_like(array)
 
 
 def softmax(scores: Array) -> Array:
-    """Shares along the last axis, which sum to 1: exp(a) / Σ exp(a), shifted by the maximum."""
+    """Shares along the first axis, which sum to 1: exp(a) / Σ exp(a), shifted by the maximum."""
     import numpy as np
 
     if not isinstance(scores, np.ndarray):
-        return scores.softmax(-1)
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+        return scores.softmax(0)
+    powers = np.exp(scores - scores.max(axis=0))
+    return powers / powers.sum(axis=0)
 
 
 def _library(array: Array) -> Any:

@@ -50,6 +50,16 @@ def test_steps_are_a_window(width: int) -> None:
         np.testing.assert_array_equal(part, right)
 
 
+@pytest.mark.parametrize(("width", "formula"), [(1, "nm + m"), (4, "4nm + m")])
+def test_parameters_are_counted_by_the_formula(width: int, formula: str) -> None:
+    layer = Convolution(number=0, width=width, inputs=3, outputs=5, activation="relu")
+
+    assert layer.formula == formula
+    assert sum(one.count for one in layer.parameters) == width * 3 * 5 + 5
+    for one in layer.parameters:
+        assert np.prod([number for _, number in one.factors]) == one.count
+
+
 def test_a_width_of_one_without_recurrent_layers_is_a_dense_layer() -> None:
     """Such a network is a bigram model, whichever of the two it is made of."""
     one = NetworkConfig(layers=0, convolution="1x6", convolution_activation="tanh")

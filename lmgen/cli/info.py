@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import typer
-
+from lmgen.cli.flags import option
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
 from lmgen.cli.output import json_line, print_result
 from lmgen.cli.report import reported_errors
 from lmgen.errors import ConfigError
 
 CellsOption = Annotated[
-    bool, typer.Option("--cells", help="Show every recurrent cell instead: its equations and parameters.")
+    bool, option("--cells", help="Show every recurrent cell instead: its equations and parameters.")
 ]
 
 

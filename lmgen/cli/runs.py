@@ -37,7 +37,7 @@ def runs(
         list[Path] | None,
         typer.Argument(
             metavar="FOLDER | RUN RUN",
-            help="The folder whose runs are listed (checkpoints), or two runs to compare.",
+            help="A folder whose runs are listed, or two runs to compare (default: checkpoints).",
             show_default=False,
             autocompletion=completion.models,
         ),

@@ -48,8 +48,9 @@ def resumed_config(path: Path, changes: Mapping[str, Any]) -> RunConfig:
         if name not in CHANGEABLE and value not in (kept.get(name), config.asked.get(name))
     )
     if other:
+        named = ["the corpus" if name == "corpus" else flag(name) for name in other]
         raise ConfigError(
-            f"{', '.join(map(flag, other))} cannot change when a run is resumed, only "
+            f"{', '.join(named)} cannot change when a run is resumed, only "
             f"{', '.join(map(flag, CHANGEABLE))}; leave the flags out, or train anew in another --out"
         )
     budget = {name: value for name, value in changes.items() if name in BUDGET}

@@ -275,11 +275,11 @@ class TrainingConfig:
 
     @property
     def needing_validation(self) -> list[str]:
-        """The settings in use that depend on the loss on validation text, as the user gives them."""
+        """The settings in use that depend on the loss on validation text, as they are typed at the shell."""
         wanted = {
-            "patience": self.patience is not None,
-            "nt_asgd": self.nt_asgd is not None,
-            "schedule plateau": self.schedule == "plateau",
+            "--patience": self.patience is not None,
+            "--nt-asgd": self.nt_asgd is not None,
+            "--schedule plateau": self.schedule == "plateau",
         }
         return [name for name, used in wanted.items() if used]
 

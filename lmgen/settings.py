@@ -57,7 +57,6 @@ class Panel(StrEnum):
     BUDGET = "Budget and evaluation"
     OPTIMISATION = "Optimisation"
     REGULARISATION = "Regularisation"
-    SAMPLING = "Choice of tokens"
     SCORES = "Scores and baseline"
     RUN = "Start of a run"
     MACHINE = "Output and machine"

@@ -1,5 +1,6 @@
 """The command `lmgen`: the list of subcommands, loaded on demand, and the handling of usage errors."""
 
+import re
 import signal
 import sys
 from importlib import import_module
@@ -150,6 +151,8 @@ def _usage(wrong: Any) -> str:
         message = wrong.format_message().rstrip(".").replace("Value error, ", "")  # a prefix that typer adds
         message, _, guesses = message.partition(". Did you mean ")
         message += did_you_mean(*guesses.removesuffix("?").replace("'", "").split(", "))
+        if choice := re.search(r"'([^']*)' is not one of (.*)$", message):
+            message += did_you_mean(likeliest(choice[1], re.findall(r"'(.*?)'", choice[2])))
     return f"{message}; see `{command} --help`"
 
 

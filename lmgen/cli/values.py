@@ -11,10 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-import typer
 from typer.core import TyperArgument, TyperOption
-
-from lmgen.settings import did_you_mean
 
 
 def convert_plain_values() -> None:
@@ -63,18 +60,4 @@ class _Conversion:
         try:
             return plain(param.type_descriptor.annotation, value, param.min, param.max)
         except (ValueError, AttributeError):  # unsupported, or a version of typer with other internals
-            try:
-                return self._validation().coerce(value, param=param, ctx=ctx)
-            except typer.BadParameter as wrong:
-                if meant := _meant(param, value):
-                    wrong.message = wrong.message.removesuffix(".") + meant
-                raise
-
-
-def _meant(param: Any, value: Any) -> str:
-    """The choice of an option that is spelled most like a wrong one, for the end of an error."""
-    annotation = getattr(getattr(param, "type_descriptor", None), "annotation", None)
-    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
-    from difflib import get_close_matches
-
-    return did_you_mean(*get_close_matches(str(value).lower(), choices, n=1))
+            return self._validation().coerce(value, param=param, ctx=ctx)

@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar
 
-from lmgen.settings import Panel, check, setting
+from lmgen.settings import check, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingConfig:
     """How much text to sample, and how."""
-
-    PANEL: ClassVar[Panel] = Panel.SAMPLING
 
     length: int = setting(
         500, "Tokens to generate after the prompt; 0 is endless.", minimum=0, daily=True, short="l"
@@ -30,6 +27,7 @@ class SamplingConfig:
         "Of these, keep those with p at least M times the largest p.",
         minimum=0.0,
         maximum=1.0,
+        daily=True,
         metavar="M",
     )
     repetition_penalty: float | None = setting(
@@ -37,6 +35,7 @@ class SamplingConfig:
         "Change p to p^R for the last 256 tokens, prompt included: above 1 means less often.",
         above=0.0,
         maximum=1000.0,
+        daily=True,
         metavar="R",
     )
     temperature: float = setting(

@@ -65,6 +65,11 @@ def test_a_command_is_listed_with_the_first_line_of_its_own_help(command: str) -
             f"Invalid value for '--cell': 'lstn' is not one of {', '.join(map(repr, CELLS))} "
             "(did you mean lstm?); see `lmgen train --help`",
         ),
+        (
+            ["train", "--unit", "LINE"],
+            2,
+            "not one of 'document', 'line', 'record' (did you mean line?); see `lmgen train --help`",
+        ),
         (["train", "--no-such-flag"], 2, "No such option: --no-such-flag; see `lmgen train --help`"),
         (
             ["train", "--hiden-size", "3"],

@@ -16,7 +16,6 @@ ALL = list(commands())
 
 OFTEN_USED = {
     "train": "out resume preset tokenizer cell layers hidden-size epochs minutes json quiet",
-    "sample": "prompt prompt-file lines num stop mix no-echo length top-k top-p temperature seed json quiet",
     "perplexity": "by baseline mix format json quiet",
     "ngram": "order arpa out overwrite tokenizer json quiet",
 }
@@ -158,7 +157,7 @@ def test_the_page_says_what_the_command_says(name: str, command: Any) -> None:
 def test_the_long_page_of_train_has_all_panels_in_order() -> None:
     panels = re.findall(r"^╭─ (.*?) ─", page("train", "--help-all"), flags=re.MULTILINE)
 
-    others = {Panel.NGRAMS, Panel.SAMPLING, Panel.SCORES}
+    others = {Panel.NGRAMS, Panel.SCORES}
     assert panels == ["Arguments", "Options", *(panel for panel in Panel if panel not in others)]
 
 

@@ -67,7 +67,7 @@ def test_what_is_not_plain_is_left_to_typer(annotation: Any, value: str) -> None
         ["--number", "10"],
         ["--number", "3.0"],
         ["--choice", "gru"],
-        ["--choice", "transformer"],
+        ["--choice", "GRU"],
         ["--many", "x"],
         ["--no-flag", "--file", "some/where"],
     ],
@@ -93,20 +93,6 @@ def test_a_command_is_called_as_typer_would_call_it(
     after = CliRunner().invoke(app, arguments)
 
     assert (after.exit_code, after.output) == (before.exit_code, before.output)
-
-
-@pytest.mark.parametrize("wrong", ["gr", "GRU"])
-def test_a_misspelt_choice_gets_a_guess(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = typer.Typer()
-
-    @app.command()
-    def command(choice: Literal["lstm", "gru"] | None = None) -> None:
-        typer.echo(choice)
-
-    _convert_until_the_test_ends(monkeypatch)
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["--choice", wrong])
-
-    assert f"{wrong!r} is not one of 'lstm', 'gru' (did you mean gru?)" in result.output
 
 
 def test_a_typer_that_describes_parameters_otherwise_converts_all_by_itself() -> None:

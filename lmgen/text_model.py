@@ -398,7 +398,8 @@ class TextModel:
             blank_with: by word, the word that white space is counted with: the `next` (None) or `previous`.
             baseline: the run's n-gram baseline beside the model. None: if there is one, by document only.
             order: fit a baseline of this order on the run's training text instead.
-            orders: fit baselines of all these orders; each score has the number of `parameters` too.
+            orders: fit baselines of all these orders; each score also has the number of `parameters`, and of
+                n-grams that are `possible`.
             mix: add the mixture of model and baseline, weighted on the run's validation text.
             exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as
                 parallel streams that each warm up on the tokens before them.

@@ -83,7 +83,7 @@ def perplexity(
         str | None,
         option(
             help="By document, fit baselines of all these orders; a column `parameters` counts their "
-            "n-grams, and the model's weights.",
+            "n-grams, and the model's weights, a column `possible` all n-grams that there could be, V^n.",
             panel=Panel.SCORES,
             metavar="FIRST-LAST",
         ),

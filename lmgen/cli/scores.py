@@ -71,7 +71,7 @@ def _table_columns(row: Row, by: By, names_models: bool) -> list[str]:
         left_out.add("perplexity_without_unknown")
     if not names_models and row.get("matched") is None:
         left_out.add("matched")
-    left_out |= {key for key in ("parameters", "unigram_bits") if key not in row}
+    left_out |= {key for key in ("parameters", "possible", "unigram_bits") if key not in row}
     return [key for key in _TABLES[by] if key not in left_out]
 
 
@@ -102,6 +102,13 @@ def _count(value: int) -> str:
     return f"{value:,}"
 
 
+def _power(value: int) -> str:
+    """V^n: with an exponent where it is large, and larger than any float it may be."""
+    from decimal import Decimal
+
+    return f"{value:,}" if value < 1e9 else f"{Decimal(value):.2e}"
+
+
 def _four_decimals(value: float) -> str:
     return f"{value:,.4f}"
 
@@ -117,6 +124,7 @@ def _perplexity(value: float) -> str:
 _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "model": ("model", str),
     "parameters": ("parameters", _count),
+    "possible": ("possible n-grams", _power),
     "nats_per_token": ("nats/token", _four_decimals),
     "perplexity": ("perplexity", _perplexity),
     "perplexity_without_unknown": ("without unknown", _perplexity),
@@ -157,6 +165,7 @@ _TABLES: dict[By, tuple[str, ...]] = {
     "document": (
         "model",
         "parameters",
+        "possible",
         "nats_per_token",
         "perplexity",
         "perplexity_without_unknown",

@@ -96,6 +96,11 @@ class RunFolder:
         return self.data / "train.npy"
 
     @property
+    def vectors(self) -> Path:
+        """Word vectors of `--embeddings` for the vocabulary, until the first checkpoint has them."""
+        return self.data / "vectors.safetensors"
+
+    @property
     def valid_tokens(self) -> Path:
         """Token ids of the validation text; absent if none was held out."""
         return self.data / "valid.npy"

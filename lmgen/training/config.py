@@ -143,6 +143,19 @@ class TrainingConfig:
         maximum=1000.0,
     )
 
+    embeddings: str | None = setting(
+        None,
+        "File of word vectors that the embedding starts with: word2vec, GloVe, fastText's .vec, also packed; "
+        "needs --tokenizer word.",
+        panel=Panel.NETWORK,
+        metavar="FILE",
+    )
+    freeze_embeddings: bool = setting(
+        False,
+        "Keep the vectors of --embeddings, or of the model of --from, as they are.",
+        panel=Panel.NETWORK,
+    )
+
     ema: float | None = setting(
         None,
         "Evaluate and save an exponential moving average of the weights, with this decay per update.",

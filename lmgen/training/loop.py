@@ -63,7 +63,7 @@ class Trainer:
         self.learning_rate = scheduled(config, self.highest_rate)
         network.sparse_gradients = config.optimizer == "adamw-adagrad"
         tokens = network.token_parameters()
-        optimizer = optimizer_for(network.parameters(), config, self.highest_rate, tokens)
+        optimizer = optimizer_for(network.trained_parameters(), config, self.highest_rate, tokens)
         self.state = TrainingState(network, optimizer, batches.streams, config.ema)
         objective = objective_for(config, self.model.vocabulary_size, batches.ids)
         self.learner = Learner(self.state, objective, config, batches.carried)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmgen.cli import completion
+from lmgen.cli.downloads import downloads_shown
 from lmgen.cli.flags import given, option, settings_as_options
 from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.cli.output import print_result
@@ -67,7 +68,10 @@ def ngram(
             metavar="SPELLING",
         ),
     ] = None,
-    out: Annotated[Path, option("--out", "-o", help="The model file.")] = Path("ngram.safetensors"),
+    out: Annotated[
+        Path | None,
+        option("--out", "-o", help="The model file.", by_default="checkpoints/CORPUS-ngram.safetensors"),
+    ] = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace the file in --out.")] = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
     json: JsonOption = False,
@@ -80,7 +84,7 @@ def ngram(
 
     lmgen ngram book.txt --order 6 --out book-6.safetensors
     """
-    with reported_errors():
+    with reported_errors(), downloads_shown():
         from lmgen.runs.ngram import convert_arpa, fit_ngram
 
         if arpa:

@@ -16,7 +16,7 @@ from time import perf_counter
 from lmgen.arrays import IdArray
 from lmgen.data.batches import Batch, Batches
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.training.budget import Budget, Progress
+from lmgen.training.budget import MOST_ROLLBACKS, Budget, Progress
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, RolledBack, Stepped
 from lmgen.training.network import Network, TorchLanguageModel
@@ -25,7 +25,6 @@ from lmgen.training.optimization.objectives import objective_for
 from lmgen.training.optimization.optimizers import optimizer_for
 from lmgen.training.optimization.schedules import LearningRate, scheduled
 from lmgen.training.recovery import (
-    MOST_ROLLBACKS,
     check_weights,
     is_good,
     rate_after,

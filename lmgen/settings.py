@@ -10,6 +10,7 @@ import operator
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -48,11 +49,35 @@ NONE = "none"
 """Spelling of None in files and flags, because TOML has no null; for a text, "none" is an ordinary value."""
 
 
+class Panel(StrEnum):
+    """The panels of a long help page, in the order of the page."""
+
+    TEXT = "Text and tokens"
+    NGRAMS = "N-gram model"
+    NETWORK = "Network"
+    BUDGET = "Budget and evaluation"
+    OPTIMISATION = "Optimisation"
+    REGULARISATION = "Regularisation"
+    SCORES = "Scores and baseline"
+    RUN = "Start of a run"
+    MACHINE = "Output and machine"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """Help text and valid values of a setting."""
 
     help: str
+    by_default: str = ""
+    """What happens without a value, for the help page, where the default does not say it itself."""
+    daily: bool = False
+    """Whether most people use it, so that the short help page shows it."""
+    panel: Panel | None = None
+    """Its panel on the long help page, if it is another than its configuration's `PANEL`."""
+    short: str = ""
+    """The letter of its short flag."""
+    metavar: str = ""
+    """What stands for the value on help pages, such as FILE."""
     choices: Collection[str] = ()
     words: tuple[str, ...] = ()
     """Words accepted in place of a number."""
@@ -111,13 +136,15 @@ def check(config: Any) -> None:
         ConfigError: lists all invalid settings.
     """
     _convert_numbers(config)
-    problems = [
-        problem
+    problems = {
+        field.name: problem
         for field in dataclasses.fields(config)
         if (problem := _problem(type(config), field, getattr(config, field.name)))
-    ]
+    }
     if problems:
-        raise ConfigError("; ".join(problems))
+        error = ConfigError("; ".join(f"{name} {problem}" for name, problem in problems.items()))
+        error.at_the_shell = "; ".join(f"{flag(name)} {problem}" for name, problem in problems.items())
+        raise error
 
 
 def from_mapping(config: type[C], values: Mapping[str, Any], where: str) -> C:
@@ -132,7 +159,14 @@ def from_mapping(config: type[C], values: Mapping[str, Any], where: str) -> C:
     try:
         return config(**{name: _without_none(config, name, value) for name, value in values.items()})
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        wrong = ConfigError(f"{where}: {error}")
+        wrong.at_the_shell = error.at_the_shell or str(error)  # files are named by those who read them
+        raise wrong from error
+
+
+def flag(name: str) -> str:
+    """A setting as it is typed at the shell: `hidden_size` -> `--hidden-size`."""
+    return "--" + name.replace("_", "-")
 
 
 def names_of(*configs: type) -> frozenset[str]:
@@ -159,15 +193,21 @@ def refuse_unknown(
     unknown = sorted(set(given) - set(known))
     if not unknown:
         return
-    near = [_suggestion(name, [*known, *beside]) for name in unknown]
-    guesses = f" (did you mean {', '.join(filter(None, near))}?)" if any(near) else ""
+    near = [likeliest(name, [*known, *beside]) for name in unknown]
     advice = f"; {advice}" if advice and not all(near) else ""
     listed = ", ".join(shown(name)[1:-1] for name in unknown[:MOST_NAMED])
     more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
-    raise ConfigError(f"{where}{': ' if where else ''}unknown settings {listed}{more}{guesses}{advice}")
+    raise ConfigError(
+        f"{where}{': ' if where else ''}unknown settings {listed}{more}{did_you_mean(*near)}{advice}"
+    )
 
 
-def _suggestion(name: str, known: Collection[str]) -> str | None:
+def did_you_mean(*near: str | None) -> str:
+    """What an error adds to a misspelt name: the names that may be meant, or nothing if there are none."""
+    return f" (did you mean {', '.join(filter(None, near))}?)" if any(near) else ""
+
+
+def likeliest(name: str, known: Collection[str]) -> str | None:
     """The known name that is spelled most like another, or that means what it means elsewhere."""
     for meant in ELSEWHERE.get(name.lower(), ()):
         if meant in known:
@@ -260,25 +300,24 @@ def _convert_numbers(config: Any) -> None:
 
 
 def _problem(config: type, field: "dataclasses.Field[Any]", value: object) -> str | None:
-    """Describe what is wrong with the value of one setting; None if it is valid."""
+    """Describe what is wrong with the value of one setting, without its name; None if it is valid."""
     plain, optional = kind(config, field.name)
-    name = field.name
     known = explanation(field)
     if value is None:
-        return None if optional else f"{name} is missing"
+        return None if optional else "is missing"
     if isinstance(value, str) and value in known.words:
         return None
     if type(value) is not plain:
         words = "".join(f" or {word!r}" for word in known.words)
-        return f"{name} is {shown(value)}, but has to be of type {plain.__name__}{words}"
+        return f"is {shown(value)}, but has to be of type {plain.__name__}{words}"
     if known.choices and value not in known.choices:
-        return f"{name} is {shown(value)}, but has to be one of {', '.join(known.choices)}"
+        return f"is {shown(value)}, but has to be one of {', '.join(known.choices)}"
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return _out_of_range(name, value, known)
+        return _out_of_range(value, known)
     return None
 
 
-def _out_of_range(name: str, value: float, known: Explanation) -> str | None:
+def _out_of_range(value: float, known: Explanation) -> str | None:
     """Describe how a number is out of range, or return None; NaN is always out of range."""
     limits = (
         (known.minimum, "at least", operator.ge),
@@ -288,5 +327,5 @@ def _out_of_range(name: str, value: float, known: Explanation) -> str | None:
     )
     for limit, words, holds in limits:
         if limit is not None and not holds(value, limit):
-            return f"{name} is {shown(value)}, but has to be {words} {limit}"
+            return f"is {shown(value)}, but has to be {words} {limit}"
     return None

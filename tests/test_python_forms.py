@@ -33,7 +33,7 @@ from tests.process import lmgen as command
 
 pytestmark = pytest.mark.slow
 
-PRINTING = {"json", "quiet", "output_format"}
+PRINTING = {"json", "quiet", "output_format", "help_all"}
 """Flags that only say how results are printed."""
 
 OPENING = {"model"}
@@ -49,7 +49,7 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
     (
         sample.sample,
         [TextModel.sample, TextModel.complete, SamplingConfig],
-        {"mixed": "TextModel.mixed", "no_echo": "echo", "prompt_file": "prompts"},
+        {"mixed": "TextModel.mixed", "no_echo": "echo", "prompt_file": "prompts", "text": "prompt"},
     ),
     (
         ngram.ngram,

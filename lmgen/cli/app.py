@@ -1,17 +1,19 @@
 """The command `lmgen`: the list of subcommands, loaded on demand, and the handling of usage errors."""
 
+import re
 import signal
 import sys
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_group
 
 from lmgen.cli import report
+from lmgen.cli.pages import Command, CommandGroup
 from lmgen.cli.values import convert_plain_values
+from lmgen.settings import did_you_mean, likeliest
 
 COMMANDS = {
     "train": ("train:train", "Train a recurrent language model on a text."),
@@ -61,7 +63,7 @@ COMMANDS = {
 """Module and function of each command, and its line in the list: the first line of its help page."""
 
 
-class LazyCommands(TyperGroup):
+class LazyCommands(CommandGroup):
     """Lists all commands, but imports only the one that runs."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -85,7 +87,7 @@ for _name, (_, _help) in COMMANDS.items():
 
 def load_command(name: str) -> Any:
     """Import a command and convert it to a typer command."""
-    from lmgen.cli.options import with_opposites
+    from lmgen.cli.flags import with_flags
 
     module, _, attribute = COMMANDS[name][0].partition(":")
     command = getattr(import_module(f"lmgen.cli.{module}"), attribute)
@@ -93,7 +95,7 @@ def load_command(name: str) -> Any:
     if isinstance(command, typer.Typer):
         alone.add_typer(command, name=name)
     else:
-        alone.command(name)(with_opposites(command))
+        alone.command(name, cls=Command)(with_flags(command))
     return get_group(alone).commands[name]
 
 
@@ -140,12 +142,29 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _usage(wrong: TyperException) -> str:
+def _usage(wrong: Any) -> str:
     """Message for a usage error, with the help page to read."""
     context = getattr(wrong, "ctx", None)
     command = context.command_path if context else "lmgen"
-    message = wrong.format_message().rstrip(".").replace("Value error, ", "")  # a prefix that typer adds
+    if context and hasattr(wrong, "possibilities"):
+        flags = [flag for param in context.command.params for flag in (*param.opts, *param.secondary_opts)]
+        message = (
+            f"No such option: {wrong.option_name}{did_you_mean(_likeliest_flag(wrong.option_name, flags))}"
+        )
+    else:
+        message = wrong.format_message().rstrip(".").replace("Value error, ", "")  # a prefix that typer adds
+        message, _, guesses = message.partition(". Did you mean ")
+        message += did_you_mean(*guesses.removesuffix("?").replace("'", "").split(", "))
+        if choice := re.search(r"'([^']*)' is not one of (.*)$", message):
+            message += did_you_mean(likeliest(choice[1], re.findall(r"'(.*?)'", choice[2])))
     return f"{message}; see `{command} --help`"
+
+
+def _likeliest_flag(unknown: str, flags: list[str]) -> str | None:
+    """The flag that is spelled most like an unknown one."""
+    names = {flag[2:].replace("-", "_"): flag for flag in flags if flag.startswith("--")}
+    near = likeliest(unknown.lstrip("-"), names)
+    return names[near] if near else None
 
 
 if __name__ == "__main__":

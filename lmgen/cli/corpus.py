@@ -8,15 +8,19 @@ import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.downloads import downloads_shown
-from lmgen.cli.options import JsonOption, QuietOption, with_opposites
+from lmgen.cli.flags import option, with_flags
+from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.cli.output import TextOutput, json_line, print_result
+from lmgen.cli.pages import Command, CommandGroup
 from lmgen.cli.tables import Column, table
 
 if TYPE_CHECKING:
     from lmgen.text.corpora import Listing
 
 corpus = typer.Typer(
-    help="Named corpora: where they come from, their licence, size and split.", no_args_is_help=True
+    help="Named corpora: where they come from, their licence, size and split.",
+    cls=CommandGroup,
+    no_args_is_help=True,
 )
 
 COLUMNS = (
@@ -38,8 +42,8 @@ NameArgument = Annotated[
 ]
 
 
-@corpus.command("list")
-@with_opposites
+@corpus.command("list", cls=Command)
+@with_flags
 def list_(json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa: ARG001 - its callback acts
     """
     List all named corpora.
@@ -58,24 +62,25 @@ def list_(json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa
                 output.write(line)
 
 
-@corpus.command()
-@with_opposites
+@corpus.command(cls=Command)
+@with_flags
 def show(
     name: NameArgument,
     split: Annotated[
         Literal["train", "valid", "test"] | None,
-        typer.Option(
-            help="Only this part, cut as `lmgen train` cuts it by default (all).", show_default=False
-        ),
+        option(help="Only this part, cut as `lmgen train` cuts it by default.", by_default="all"),
     ] = None,
     field: Annotated[
         str | None,
-        typer.Option(
-            help="The field that holds the text in CSV, TSV and JSON, and in JSON Lines (text).",
-            show_default=False,
+        option(
+            help="The field that holds the text in CSV, TSV and JSON, and in JSON Lines.",
+            by_default="text in JSON Lines",
+            metavar="NAME",
         ),
     ] = None,
-    encoding: Annotated[str, typer.Option(help="The character encoding of a file or folder.")] = "utf-8",
+    encoding: Annotated[
+        str, option(help="The character encoding of a file or folder.", metavar="NAME")
+    ] = "utf-8",
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     """
@@ -94,8 +99,8 @@ def show(
                 output.write(chunk)
 
 
-@corpus.command()
-@with_opposites
+@corpus.command(cls=Command)
+@with_flags
 def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001 - its callback acts
     """
     Download or find a corpus, verify it, and print the sha256 and path of each file.
@@ -110,8 +115,8 @@ def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001
             print_result(f"{sha256_of(path)}  {path}\n")
 
 
-@corpus.command()
-@with_opposites
+@corpus.command(cls=Command)
+@with_flags
 def make(
     name: Annotated[
         str,
@@ -122,10 +127,10 @@ def make(
             autocompletion=completion.synthetic_corpora,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
-    characters: Annotated[int, typer.Option(help="Length of the text, in characters.", min=1)] = 1_000_000,
-    seed: Annotated[int, typer.Option(help="Seed of the random text.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
+    out: Annotated[Path, option("--out", "-o", help="The file to write.")],
+    characters: Annotated[int, option(help="Length of the text, in characters.", min=1)] = 1_000_000,
+    seed: Annotated[int, option(help="Seed of the random text.")] = 0,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace the file in --out.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:

@@ -4,8 +4,7 @@ import json as json_format
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
+from lmgen.cli.flags import option
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, file_name, open_model
 from lmgen.cli.output import print_result, visible
 from lmgen.cli.report import note, reported_errors
@@ -18,29 +17,25 @@ if TYPE_CHECKING:
 def export(
     out: Annotated[
         Path,
-        typer.Option(
-            help="The file to write; an ARPA file is compressed if it ends in .gz.", show_default=False
-        ),
+        option("--out", "-o", help="The file to write; an ARPA file is compressed if it ends in .gz."),
     ],
     model: ModelArgument = None,
     to: Annotated[
         Literal["arpa", "float16", "int8"] | None,
-        typer.Option(
-            help="ARPA, of n-gram models; or the type of a network's weights: 2 bytes each, or 1 (arpa for "
-            "an n-gram model and a file called .arpa or .arpa.gz, else int8).",
-            show_default=False,
+        option(
+            help="ARPA, of n-gram models; or the type of a network's weights: 2 bytes each, or 1.",
+            by_default="arpa for an n-gram model and a file called .arpa or .arpa.gz, else int8",
         ),
     ] = None,
     text: Annotated[
         str | None,
-        typer.Option(
+        option(
+            help="The text to try compressed weights on, its first 500,000 characters.",
+            by_default="the run's own held-out text",
             metavar="FILE",
-            help="The text to try compressed weights on, its first 500,000 characters (the run's own "
-            "held-out text).",
-            show_default=False,
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace the file in --out.")] = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
     json: JsonOption = False,
 ) -> None:

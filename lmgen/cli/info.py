@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import typer
-
+from lmgen.cli.flags import option
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
 from lmgen.cli.output import json_line, print_result
 from lmgen.cli.report import reported_errors
@@ -21,7 +20,7 @@ PARAMETER_COLUMNS = (
 )
 
 CellsOption = Annotated[
-    bool, typer.Option("--cells", help="Show every recurrent cell instead: its equations and parameters.")
+    bool, option("--cells", help="Show every recurrent cell instead: its equations and parameters.")
 ]
 
 

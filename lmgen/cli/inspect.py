@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmgen.cli import completion, report
+from lmgen.cli.flags import option, with_flags
 from lmgen.cli.options import (
     JsonOption,
     QuietOption,
     file_name,
     models_and_text,
     open_model,
-    with_opposites,
 )
 from lmgen.cli.output import TextOutput, json_line, visible
+from lmgen.cli.pages import Command, CommandGroup
 from lmgen.errors import ConfigError
 from lmgen.text.units import Unit
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 inspect = typer.Typer(
     help="Look inside a model: its states and gates, how far gradients reach, how much context it uses.",
+    cls=CommandGroup,
     no_args_is_help=True,
 )
 
@@ -51,49 +53,43 @@ ArgumentsArgument = Annotated[
 ]
 LayersOption = Annotated[
     str | None,
-    typer.Option(metavar="0,1", help="Only these recurrent layers, counted from 0.", show_default=False),
+    option(metavar="N,N", help="Only these recurrent layers, such as 0,1, counted from 0."),
 ]
 UnitsOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="0,5,10-19", help="Only these units of each layer, counted from 0.", show_default=False
-    ),
+    option(metavar="N,N-N", help="Only these units of each layer, such as 0,5,10-19, counted from 0."),
 ]
 NamesOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="h,c,forget",
+    option(
+        metavar="NAME,NAME",
         help="Only these parts of the state and gates, by their names in `lmgen info --cells`.",
-        show_default=False,
     ),
 ]
 UnitOption = Annotated[
     Unit | None,
-    typer.Option(help="What is read afresh (what is one text for the model).", show_default=False),
+    option(help="What is read afresh.", by_default="what is one text for the model"),
 ]
-SvgOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also draw a picture, as SVG.", show_default=False)
-]
+SvgOption = Annotated[Path | None, option(metavar="FILE", help="Also draw a picture, as SVG.")]
 
 
-@inspect.command()
-@with_opposites
+@inspect.command(cls=Command)
+@with_flags
 def states(
     arguments: ArgumentsArgument = None,
     layers: LayersOption = None,
     units: UnitsOption = None,
     names: NamesOption = None,
     last: Annotated[
-        bool, typer.Option("--last", help="One row a text: what there is after its last token.")
+        bool, option("--last", help="One row a text: what there is after its last token.")
     ] = False,
-    mean: Annotated[bool, typer.Option("--mean", help="One row a text: the mean over its tokens.")] = False,
+    mean: Annotated[bool, option("--mean", help="One row a text: the mean over its tokens.")] = False,
     unit: UnitOption = None,
     npz: Annotated[
         Path | None,
-        typer.Option(
+        option(
             metavar="FILE",
             help="Write arrays for numpy.load to this file, in the place of rows: tokens by units.",
-            show_default=False,
         ),
     ] = None,
     svg: SvgOption = None,
@@ -146,11 +142,11 @@ def states(
         _print_rows(rows, json=json)
 
 
-@inspect.command()
-@with_opposites
+@inspect.command(cls=Command)
+@with_flags
 def gates(
     arguments: ArgumentsArgument = None,
-    by: Annotated[Literal["gate", "unit"], typer.Option(help="What a row is about.")] = "gate",
+    by: Annotated[Literal["gate", "unit"], option(help="What a row is about.")] = "gate",
     layers: LayersOption = None,
     units: UnitsOption = None,
     names: NamesOption = None,
@@ -183,48 +179,48 @@ def gates(
             _print_rows(rows, json=json)
 
 
-@inspect.command()
-@with_opposites
+@inspect.command(cls=Command)
+@with_flags
 def gradients(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]... [TEXT]",
-            help="Run folders or model files (none: the newest run, or only those of --cell), and a file, "
-            "folder or - for stdin (none: the run's held-out text).",
+            metavar="[MODEL] [TEXT]",
+            help="Any number of run folders or model files (none: the newest run, or only those of --cell), "
+            "and a file, folder or - for stdin (none: the run's held-out text).",
             show_default=False,
             autocompletion=completion.models,
         ),
     ] = None,
     cell: Annotated[
         str | None,
-        typer.Option(
-            metavar="lstm,rnn,...",
+        option(
+            metavar="NAME,NAME",
             help="Also, or without MODEL only, untrained networks with these cells.",
-            show_default=False,
         ),
     ] = None,
-    hidden_size: Annotated[int | None, typer.Option(help="Of --cell: units of each layer (256).")] = None,
-    layers: Annotated[int | None, typer.Option(help="Of --cell: recurrent layers (1).")] = None,
+    hidden_size: Annotated[
+        int | None, option(help="Of --cell: units of each layer.", by_default="256")
+    ] = None,
+    layers: Annotated[int | None, option(help="Of --cell: recurrent layers.", by_default="1")] = None,
     embedding_size: Annotated[
-        int | None, typer.Option(help="Of --cell: length of a token's vector (64).")
+        int | None, option(help="Of --cell: length of a token's vector.", by_default="64")
     ] = None,
     init: Annotated[
         Literal["orthogonal", "uniform"] | None,
-        typer.Option(
-            help="Of --cell: how the matrices of recurrent layers start (orthogonal).", show_default=False
-        ),
+        option(help="Of --cell: how the matrices of recurrent layers start.", by_default="orthogonal"),
     ] = None,
     init_scale: Annotated[
         float | None,
-        typer.Option(
-            help="Of --cell: factor on orthogonal matrices (1), or the range of uniform ones (0.08)."
+        option(
+            help="Of --cell: factor on orthogonal matrices, or the range of uniform ones.",
+            by_default="1, or 0.08",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of --cell: seed of the random weights (0).")] = None,
-    distance: Annotated[int, typer.Option(help="The largest distance, in tokens.", min=0)] = 100,
+    seed: Annotated[int | None, option(help="Of --cell: seed of the random weights.", by_default="0")] = None,
+    distance: Annotated[int, option(help="The largest distance, in tokens.", min=0)] = 100,
     positions: Annotated[
-        int, typer.Option(help="Over how many places of the text norms are averaged.", min=1)
+        int, option(help="Over how many places of the text norms are averaged.", min=1)
     ] = 64,
     svg: SvgOption = None,
     json: JsonOption = False,
@@ -268,27 +264,27 @@ def gradients(
             _print_rows(({**each.values(), "model": name} for name, each in found), json=json)
 
 
-@inspect.command()
-@with_opposites
+@inspect.command(cls=Command)
+@with_flags
 def memory(
     arguments: ArgumentsArgument = None,
     contexts: Annotated[
         str | None,
-        typer.Option(
-            metavar="0,1,2,4",
-            help="Numbers of tokens of context (0 and the powers of 2 up to 256).",
-            show_default=False,
+        option(
+            metavar="N,N",
+            help="Numbers of tokens of context.",
+            by_default="0 and the powers of 2 up to 256",
         ),
     ] = None,
     positions: Annotated[
-        int, typer.Option(help="How many tokens are predicted, spread evenly over the text.", min=1)
+        int, option(help="How many tokens are predicted, spread evenly over the text.", min=1)
     ] = 512,
     baseline: Annotated[
         bool | None,
-        typer.Option(
+        option(
             "--baseline/--no-baseline",
-            help="The run's n-gram baseline beside the model (on, if there is one).",
-            show_default=False,
+            help="The run's n-gram baseline beside the model.",
+            by_default="on, if there is one",
         ),
     ] = None,
     svg: SvgOption = None,

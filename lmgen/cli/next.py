@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmgen.cli import completion, report
+from lmgen.cli.flags import option
 from lmgen.cli.options import JsonOption, QuietOption, is_model, open_model
 from lmgen.cli.output import TextOutput, json_line
 from lmgen.cli.prompts import BYTE_ORDER_MARK, note_unknown, read_prompt
@@ -31,25 +32,22 @@ def next_(
         list[str],
         typer.Argument(
             metavar="[MODEL] TEXT",
-            help="A run folder or a model file (none: the newest run), and the text so far; - is stdin.",
+            help="A run folder or a model file, and the text so far, - for stdin (default: the newest run).",
             show_default=False,
             autocompletion=completion.models,
         ),
     ],
-    top: Annotated[
-        int | None, typer.Option(help=f"How many tokens to list ({LISTED}).", min=1, show_default=False)
-    ] = None,
+    top: Annotated[int | None, option(help="How many tokens to list.", by_default=str(LISTED), min=1)] = None,
     of: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="TEXT,TEXT,...",
+        option(
             help="Only these continuations, each of any length; may be repeated. "
             "One with a comma is put in double quotes: 'one,\"two, three\"'.",
-            show_default=False,
+            metavar="TEXT,TEXT,...",
         ),
     ] = None,
     relative: Annotated[
-        bool, typer.Option("--relative", help="Divide the probabilities of --of by their sum.")
+        bool, option("--relative", help="Divide the probabilities of --of by their sum.")
     ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work

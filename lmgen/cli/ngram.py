@@ -9,11 +9,13 @@ import typer
 
 from lmgen.cli import completion
 from lmgen.cli.downloads import downloads_shown
-from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_options
+from lmgen.cli.flags import given, option, settings_as_options
+from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.cli.output import print_result
 from lmgen.cli.report import note, reported_errors
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
+from lmgen.settings import Panel
 from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.config import TokenizerConfig
 
@@ -25,8 +27,8 @@ ORDER = 5
 
 
 VALID_HELP = (
-    "validation text, which the model is not fitted on: a file, or the fraction cut from the corpus's end, 0 "
-    "for none (the corpus's own split, else none)"
+    "Validation text, which the model is not fitted on: a file, or the fraction cut from the corpus's end, 0 "
+    "for none (default: the corpus's own split, else none)."
 )
 
 
@@ -36,44 +38,41 @@ def ngram(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS",
-            help="As for `lmgen train`; none: python-docs.",
+            help="Files, folders, - for stdin, or names from `lmgen corpus list` (default: python-docs).",
             show_default=False,
             autocompletion=completion.corpora_and_files,
         ),
     ] = None,
-    order: Annotated[
-        int | None, typer.Option(help=f"Tokens of an n-gram ({ORDER}).", min=1, show_default=False)
-    ] = None,
+    order: Annotated[int | None, option(help="Tokens of an n-gram.", by_default=str(ORDER), min=1)] = None,
     prune: Annotated[
         str | None,
-        typer.Option(
+        option(
             help="Leave out n-grams that occur at most N times, one N for each of order 1, 2, ..., as lmplz "
             "--prune does; the first is 0, the last applies to all higher orders too.",
-            show_default=False,
+            panel=Panel.NGRAMS,
+            metavar="N,N,...",
         ),
     ] = None,
     arpa: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Fit nothing: read the model from an ARPA file (of KenLM, SRILM, IRSTLM or lmgen; .gz too).",
-            show_default=False,
+        option(
+            help="Fit nothing: read the model from an ARPA file (of KenLM, SRILM, IRSTLM or lmgen; .gz too)."
         ),
     ] = None,
     blank: Annotated[
         str | None,
-        typer.Option(
+        option(
+            help="With --arpa, the file is a character model whose blank is this word, such as '|'.",
+            by_default="found where it is clear",
+            panel=Panel.NGRAMS,
             metavar="SPELLING",
-            help="--arpa: the file is a character model whose blank is this word, such as '|' (found where "
-            "it is clear).",
-            show_default=False,
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The model file (checkpoints/CORPUS-ngram.safetensors).", show_default=False),
+        option("--out", "-o", help="The model file.", by_default="checkpoints/CORPUS-ngram.safetensors"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace the file in --out.")] = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
     json: JsonOption = False,
     **settings: Any,

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lmgen.cli import completion, report
+from lmgen.cli.flags import option
 from lmgen.cli.options import JsonOption, QuietOption, file_name, model_and_texts, open_model
 from lmgen.cli.output import flushing
 from lmgen.cli.scores import By, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError
+from lmgen.settings import Panel
 from lmgen.text.config import ReadingConfig
 from lmgen.text.units import Unit
 
@@ -25,7 +27,7 @@ def perplexity(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A run folder or a .safetensors file; the newest run under checkpoints/ if left out.",
+            help="A run folder or a model file (default: the newest run under checkpoints/).",
             show_default=False,
             autocompletion=completion.models,
         ),
@@ -34,94 +36,102 @@ def perplexity(
         list[str] | None,
         typer.Argument(
             metavar="TEXT",
-            help="Files, folders or - (stdin); the run's own held-out text if left out.",
+            help="Files, folders, or - for stdin (default: the run's own held-out text).",
             show_default=False,
         ),
     ] = None,
     by: Annotated[
         By,
-        typer.Option(
+        option(
             help="What a result covers; a record or a line is a text of its own, and a word is between "
             "white space."
         ),
     ] = "document",
     unit: Annotated[
         Unit | None,
-        typer.Option(
-            help="What is read afresh: the document, each line or each record (by line and by word: line; by "
-            "record: record; else what is one text for the model).",
-            show_default=False,
+        option(
+            help="What is read afresh, the document, each line or each record.",
+            by_default="line by line and by word, record by record, else what is one text for the model",
+            panel=Panel.TEXT,
         ),
     ] = None,
     blank_with: Annotated[
         Literal["next", "previous"] | None,
-        typer.Option(
-            help="By word: the word that the blank between two words is counted with (next).",
-            show_default=False,
+        option(
+            help="By word, the word that the blank between two words is counted with.",
+            by_default="next",
+            panel=Panel.SCORES,
         ),
     ] = None,
     baseline: Annotated[
         bool | None,
-        typer.Option(
+        option(
             "--baseline/--no-baseline",
-            help="The run's n-gram baseline beside the model (on by document, else off; with it, a first "
-            "column `model` tells the results apart).",
-            show_default=False,
+            help="The run's n-gram baseline beside the model; by line, word and token a first column `model` "
+            "tells the results apart.",
+            by_default="on by document, else off",
         ),
     ] = None,
     order: Annotated[
         int | None,
-        typer.Option(min=1, help="Fit a baseline of this order anew on the run's training text."),
+        option(
+            help="Fit a baseline of this order anew on the run's training text.", panel=Panel.SCORES, min=1
+        ),
     ] = None,
     orders: Annotated[
         str | None,
-        typer.Option(
-            metavar="FIRST-LAST",
-            help="By document: fit baselines of all these orders; a column `parameters` counts their "
+        option(
+            help="By document, fit baselines of all these orders; a column `parameters` counts their "
             "n-grams, and the model's weights, a column `possible` all n-grams that there could be, V^n.",
-            show_default=False,
+            panel=Panel.SCORES,
+            metavar="FIRST-LAST",
         ),
     ] = None,
     mix: Annotated[
         bool,
-        typer.Option(
+        option(
             "--mix", help="Also the mixture of model and baseline, weighted on the run's validation text."
         ),
     ] = False,
     exact: Annotated[
         bool,
-        typer.Option(
+        option(
             "--exact",
             help="Read a text as one stream, and score it as it arrives; otherwise a long one as parallel "
             "streams that each warm up on the tokens before them.",
+            panel=Panel.SCORES,
         ),
     ] = False,
     output_format: Annotated[
-        Format | None, typer.Option("--format", help="How results are printed (table).", show_default=False)
+        Format | None, option("--format", help="How results are printed.", by_default="table")
     ] = None,
     json: JsonOption = False,
     field: Annotated[
         str | None,
-        typer.Option(
-            help="The field that holds the text in CSV, TSV, JSON and JSON Lines (text); stdin is JSON Lines "
-            "if it is given.",
-            show_default=False,
+        option(
+            help="The field that holds the text in CSV, TSV, JSON and JSON Lines; stdin is JSON Lines if it "
+            "is given.",
+            by_default="text",
+            panel=Panel.TEXT,
+            metavar="NAME",
         ),
     ] = None,
     encoding: Annotated[
         str | None,
-        typer.Option(
-            help="The character encoding of the texts (that of the model's training text).",
-            show_default=False,
+        option(
+            help="The character encoding of the texts.",
+            by_default="that of the model's training text",
+            panel=Panel.TEXT,
+            metavar="NAME",
         ),
     ] = None,
     newlines: Annotated[
         Literal["keep", "lf"],
-        typer.Option(help=r"lf: read the line ends \r\n and \r of the texts as \n.", show_default=False),
+        option(help=r"With lf, the line ends \r\n and \r of the texts are read as \n.", panel=Panel.TEXT),
     ] = "keep",
     normalize: Annotated[
         Literal["none", "nfc", "nfkc"],
-        typer.Option(help="Bring the texts into a Unicode normal form first.", show_default=False),
+        option(help="Bring the texts into a Unicode normal form first.", panel=Panel.TEXT),
     ] = "none",
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmgen.cli import completion
+from lmgen.cli.flags import option
 from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.cli.output import TextOutput, json_line, visible
 from lmgen.cli.report import note, reported_errors
@@ -42,14 +43,14 @@ def runs(
         list[Path] | None,
         typer.Argument(
             metavar="FOLDER | RUN RUN",
-            help="The folder whose runs are listed (checkpoints), or two runs to compare.",
+            help="A folder whose runs are listed, or two runs to compare (default: checkpoints).",
             show_default=False,
             autocompletion=completion.models,
         ),
     ] = None,
     sort: Annotated[
         Literal["age", "name", "corpus", "parameters", "steps", "loss"],
-        typer.Option(help="What comes first: the newest, the first by name, the smallest, the best."),
+        option(help="What comes first: the newest, the first by name, the smallest, the best."),
     ] = "age",
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmgen.cli import report
-from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, given, open_model, settings_as_options
+from lmgen.cli.flags import given, option, settings_as_options
+from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
 from lmgen.cli.output import TextOutput, json_line
 from lmgen.cli.prompts import noting_unknown, prompts
 from lmgen.errors import ConfigError
@@ -21,25 +22,25 @@ if TYPE_CHECKING:
 @settings_as_options(SamplingConfig)
 def sample(
     model: ModelArgument = None,
-    prompt: Annotated[
+    text: Annotated[
         str | None,
-        typer.Option(help="The text to complete; - is stdin (none: from scratch).", show_default=False),
+        typer.Argument(
+            metavar="TEXT",
+            help="The text to complete, as with --prompt; - is stdin (default: from scratch).",
+            show_default=False,
+        ),
     ] = None,
-    prompt_file: Annotated[
-        Path | None, typer.Option(help="A file with the text to complete.", show_default=False)
-    ] = None,
+    prompt: Annotated[str | None, option("--prompt", "-p", help="The text to complete; - is stdin.")] = None,
+    prompt_file: Annotated[Path | None, option(help="A file with the text to complete.")] = None,
     lines: Annotated[
-        bool,
-        typer.Option("--lines", help="Complete each line of the prompt, to the end of that line at most."),
+        bool, option("--lines", help="Complete each line of the prompt, to the end of that line at most.")
     ] = False,
-    num: Annotated[int, typer.Option(help="Completions per prompt.", min=1)] = 1,
-    stop: Annotated[
-        list[str] | None, typer.Option(help="End before this text; may be repeated.", show_default=False)
-    ] = None,
+    num: Annotated[int, option("--num", "-n", help="Completions per prompt.", min=1)] = 1,
+    stop: Annotated[list[str] | None, option(help="End before this text; may be repeated.")] = None,
     mixed: Annotated[
-        bool, typer.Option("--mix", help="Mix the model with the n-gram baseline of its run.")
+        bool, option("--mix", help="Mix the model with the n-gram baseline of its run.")
     ] = False,
-    no_echo: Annotated[bool, typer.Option("--no-echo", help="Leave the prompt out of the output.")] = False,
+    no_echo: Annotated[bool, option("--no-echo", help="Leave the prompt out of the output.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
     **settings: Any,
@@ -57,14 +58,15 @@ def sample(
 
     With --json, nats is -Σ log p of all tokens drawn, before any control; a stop text's or line end's too.
 
-    lmgen sample checkpoints/demo --prompt "To be" --temperature 0.8
+    lmgen sample checkpoints/demo "To be" --temperature 0.8
     """
     with report.reported_errors():
         from lmgen.tokenizers.reading import RECORD_END_SHOWN
 
         options = {**given(settings), "stop": stop or []}
         single = not (lines or json or num > 1)
-        _check(SamplingConfig(**given(settings)), prompt, prompt_file, stop or [], single=single)
+        _check(SamplingConfig(**given(settings)), (text, prompt, prompt_file), stop or [], single=single)
+        prompt = text if prompt is None else prompt
         opened = open_model(model, for_texts="a text to complete goes with --prompt")
         if mixed:
             opened = opened.mixed()
@@ -83,13 +85,11 @@ def sample(
                 output.write(text)
 
 
-def _check(
-    config: SamplingConfig, prompt: str | None, prompt_file: Path | None, stop: list[str], *, single: bool
-) -> None:
+def _check(config: SamplingConfig, prompts: Iterable[object], stop: list[str], *, single: bool) -> None:
     """Raise ConfigError for flags that contradict each other, before opening the model."""
     problems = []
-    if prompt is not None and prompt_file is not None:
-        problems.append("--prompt and --prompt-file exclude each other; give one of them")
+    if sum(prompt is not None for prompt in prompts) > 1:
+        problems.append("a text after MODEL, --prompt and --prompt-file exclude each other; give one of them")
     if config.length == 0 and not single:
         problems.append("--length 0 is endless, so it goes without --num, --lines and --json; give a length")
     if "" in stop:

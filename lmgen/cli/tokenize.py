@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
 from lmgen.cli import report
+from lmgen.cli.flags import option
 from lmgen.cli.options import ModelArgument, QuietOption, open_model
 from lmgen.cli.output import TextOutput
 from lmgen.errors import ConfigError
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
 
 TokenizerOption = Annotated[
     Literal["byte"] | None,
-    typer.Option(help="Instead of a model: the tokenizer that needs no training.", show_default=False),
+    option(help="A tokenizer that needs no training, instead of a model's."),
 ]
 PiecesOption = Annotated[
-    bool, typer.Option("--pieces", help="Tokens as they are spelled, ▁ for a blank, instead of ids.")
+    bool, option("--pieces", help="Tokens as they are spelled, ▁ for a blank, instead of ids.")
 ]
 
 

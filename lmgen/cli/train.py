@@ -8,10 +8,12 @@ import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.downloads import downloads_shown
-from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_options
+from lmgen.cli.flags import given, option, settings_as_options
+from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
+from lmgen.settings import Panel
 from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.training.config import TrainingConfig
@@ -29,57 +31,69 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS",
-            help="Files, folders, - (stdin) or names from `lmgen corpus list`; none: python-docs.",
+            help="Files, folders, - for stdin, or names from `lmgen corpus list` (default: python-docs).",
             show_default=False,
             autocompletion=completion.corpora_and_files,
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run folder (checkpoints/NAME).", show_default=False)
+        Path | None,
+        option("--out", "-o", help="The run folder.", by_default="checkpoints/NAME", metavar="DIR"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in --out.")] = False,
+    overwrite: Annotated[
+        bool, option("--overwrite", help="Replace the run that is in --out.", panel=Panel.RUN)
+    ] = False,
     resume: Annotated[
         bool,
-        typer.Option(
+        option(
             "--resume",
-            help="Continue the run in --out as if it had not stopped. A new budget (--epochs, --steps, "
-            "--minutes) is kept; --device, --threads and --checkpoint-minutes may change each time.",
+            help="Continue the run in --out as if it had not stopped; a new budget (--epochs, --steps, "
+            "--minutes) is kept.",
         ),
     ] = False,
     config: Annotated[
         Path | None,
-        typer.Option(
-            help="Settings from a TOML file, such as a run's config.toml. Flags win.", show_default=False
-        ),
+        option(help="Settings from a TOML file, such as a run's config.toml. Flags win.", panel=Panel.RUN),
     ] = None,
     preset: Annotated[
         Literal["quick", "good", "best", "awd-lstm"] | None,
-        typer.Option(
-            help="Settings that go well together, for 1, 4 or 15 minutes, or AWD-LSTM's. Flags and --config "
-            "win.",
-            show_default=False,
+        option(
+            help="Settings that go well together, for 1, 4 or 15 minutes, or AWD-LSTM's; flags and --config "
+            "win."
         ),
     ] = None,
     from_: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--from",
-            metavar="MODEL",
             help="Fine-tune this model on another text, with its tokenizer.",
-            show_default=False,
+            panel=Panel.RUN,
+            metavar="MODEL",
             autocompletion=completion.models,
         ),
     ] = None,
     extend_vocabulary: Annotated[
         bool | None,
-        typer.Option("--extend-vocabulary", help="With --from: add unseen tokens to the vocabulary."),
+        option(
+            "--extend-vocabulary", help="With --from, add unseen tokens to the vocabulary.", panel=Panel.RUN
+        ),
     ] = None,
     estimate: Annotated[
         bool,
-        typer.Option("--estimate", help="Time a few updates, print the expected cost of training, and stop."),
+        option(
+            "--estimate",
+            help="Time a few updates, print the expected cost of training, and stop.",
+            panel=Panel.RUN,
+        ),
     ] = False,
-    stateful: Annotated[bool | None, typer.Option("--stateful", help="The same as --state carry.")] = None,
-    stateless: Annotated[bool | None, typer.Option("--stateless", help="The same as --state reset.")] = None,
+    stateful: Annotated[
+        bool | None,
+        option("--stateful", help="The same as --state carry.", panel=Panel.OPTIMISATION),
+    ] = None,
+    stateless: Annotated[
+        bool | None,
+        option("--stateless", help="The same as --state reset.", panel=Panel.OPTIMISATION),
+    ] = None,
     quiet: QuietOption = False,
     json: JsonOption = False,
     **settings: Any,
@@ -87,11 +101,11 @@ def train(
     """
     Train a recurrent language model on a text.
 
-    The defaults train a character LSTM on Python's own manual. Ctrl-C saves; --resume goes on.
+    The defaults train a character LSTM on Python's own manual. Ctrl-C saves; --resume goes on, and --device,
+    --threads and --checkpoint-minutes may change each time.
 
-    Flags win over --config, --config over --preset, and --preset over the model of --from.
-
-    A flag without a value is taken back as by --no-tied, an optional number as by --clip none.
+    Flags win over --config, --config over --preset, and --preset over the model of --from. A flag without a
+    value is taken back as by --no-tied, an optional number as by --clip none.
 
     lmgen train book.txt --minutes 5 --out checkpoints/book
     """

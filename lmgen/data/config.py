@@ -2,22 +2,29 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lmgen.errors import ConfigError
-from lmgen.settings import LONGEST_SHOWN, check, setting
+from lmgen.settings import LONGEST_SHOWN, Panel, check, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOutConfig:
     """Validation and test text."""
 
+    PANEL: ClassVar[Panel] = Panel.TEXT
+
     valid: str | None = setting(
         None,
-        "validation text: a file, or the fraction cut from the corpus's end, 0 for none "
-        "(the corpus's own split, else 0.1)",
+        "Validation text: a file, or the fraction cut from the corpus's end, 0 for none.",
+        by_default="the corpus's own split, else 0.1",
+        metavar="FILE|FRACTION",
     )
     test: str | None = setting(
-        None, "test text: a file, or a fraction, cut after the validation text, 0 for none"
+        None,
+        "Test text: a file, or a fraction, cut after the validation text, 0 for none.",
+        by_default="the corpus's own split, else none",
+        metavar="FILE|FRACTION",
     )
 
     def __post_init__(self) -> None:
@@ -46,7 +53,7 @@ class HeldOutConfig:
             return None
         if not 0 <= fraction < 1:
             raise ConfigError(
-                f"{name} is {asked[:LONGEST_SHOWN]}, but a fraction has to be at least 0 and below 1"
+                f"--{name} is {asked[:LONGEST_SHOWN]}, but a fraction has to be at least 0 and below 1"
             )
         return fraction
 

@@ -49,8 +49,8 @@ def split_corpus(
     }
     if sum(shares.values()) >= 1:
         raise ConfigError(
-            f"{' and '.join(f'{name} {share}' for name, share in shares.items())} leave nothing to train on; "
-            "give fractions that sum to less than 1"
+            f"{' and '.join(f'--{name} {share}' for name, share in shares.items())} leave nothing to train "
+            "on; give fractions that sum to less than 1"
         )
     unit = cast(Unit, reading.unit)
     whole = corpus.train.in_units(unit)

@@ -40,17 +40,18 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.network.output == "adaptive" and self.tokenizer.tokenizer != "word":
             raise ConfigError(
-                "output adaptive needs token ids that go by falling frequency, and only those of words do: "
+                "--output adaptive needs token ids that go by falling frequency, and only those of words do: "
                 f"take --tokenizer word, or leave --output adaptive out with {self.tokenizer.tokenizer}"
             )
         if self.tokenizer.tokenizer == IMPORTED and not (self.tokenizer.tokenizer_file or self.origin):
             raise ConfigError(
-                f"tokenizer {IMPORTED} is a model made elsewhere: give its file, --tokenizer-file FILE.model"
+                f"--tokenizer {IMPORTED} is a model made elsewhere: give its file, --tokenizer-file "
+                "FILE.model"
             )
         self._check_embeddings()
         if self.network.output == "adaptive" and self.training.objective == "sampled":
             raise ConfigError(
-                "objective sampled is for the output softmax, and adaptive is fast without: take --output "
+                "--objective sampled is for the output softmax, and adaptive is fast without: take --output "
                 "softmax, or leave --objective sampled out"
             )
         widest = max((width for width, _ in self.network.convolutions), default=0)
@@ -61,7 +62,7 @@ class RunConfig:
             )
         if self.held_out.without_validation and (needing := self.training.needing_validation):
             raise ConfigError(
-                f"valid 0 leaves no text to validate on, which {' and '.join(needing)} would need; leave "
+                f"--valid 0 leaves no text to validate on, which {' and '.join(needing)} would need; leave "
                 "that out, or give --valid a file or a fraction such as 0.1"
             )
 
@@ -119,7 +120,7 @@ class RunConfig:
             raise ConfigError(f"{where}: extend_vocabulary is {shown(extend)}, but has to be of type bool")
         if extend and origin is None:
             raise ConfigError(
-                f"{where}: extend_vocabulary is for runs that start --from a model; leave it out"
+                f"{where}: --extend-vocabulary is for runs that start --from a model; leave it out"
             )
         parts = {}
         for name, part in _PARTS.items():
@@ -127,7 +128,7 @@ class RunConfig:
             chosen = {key: rest.pop(key) for key in list(rest) if key in names}
             parts[name] = from_mapping(part, chosen, where)
         if origin is not None and {"init", "init_scale"} & (values if asked is None else asked).keys():
-            raise ConfigError(f"{where}: init is for new weights, and --from has its own; leave it out")
+            raise ConfigError(f"{where}: --init is for new weights, and --from has its own; leave it out")
         asked = spelled(values if asked is None else asked)
         return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, asked=asked, **parts)
 

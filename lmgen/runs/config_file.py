@@ -69,7 +69,12 @@ def configured(
     preset = preset_settings(asked, tokenizer, where)
     chosen = {**preset, **given}
     inherited = {**origin.regularization_beside(chosen), **origin.reading} if origin else {}
-    config = RunConfig.from_settings({**inherited, **chosen, **shape}, where, asked)
+    try:
+        config = RunConfig.from_settings({**inherited, **chosen, **shape}, where, asked)
+    except ConfigError as error:
+        if file is not None:  # what is wrong may be a key of the file, and no flag
+            error.at_the_shell = None
+        raise
     return replace(config, texts=texts)
 
 

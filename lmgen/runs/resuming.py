@@ -15,7 +15,7 @@ from typing import Any
 from lmgen.errors import ConfigError, ModelError
 from lmgen.runs.config import RunConfig, setting_names, spelled
 from lmgen.runs.config_file import read_run_config
-from lmgen.settings import from_mapping, refuse_unknown
+from lmgen.settings import flag, from_mapping, refuse_unknown
 from lmgen.training.config import BUDGET, TrainingConfig
 
 EACH_TIME = ("device", "threads", "checkpoint_minutes")
@@ -48,9 +48,10 @@ def resumed_config(path: Path, changes: Mapping[str, Any]) -> RunConfig:
         if name not in CHANGEABLE and value not in (kept.get(name), config.asked.get(name))
     )
     if other:
+        named = ["the corpus" if name == "corpus" else flag(name) for name in other]
         raise ConfigError(
-            f"{', '.join(other)} cannot change when a run is resumed, only {', '.join(CHANGEABLE)}; leave "
-            "the flags out, or train anew in another --out"
+            f"{', '.join(named)} cannot change when a run is resumed, only "
+            f"{', '.join(map(flag, CHANGEABLE))}; leave the flags out, or train anew in another --out"
         )
     budget = {name: value for name, value in changes.items() if name in BUDGET}
     if not budget:

@@ -1,8 +1,9 @@
 """Settings for reading texts. Imports nothing heavy: the command line reads it."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from lmgen.settings import check, setting
+from lmgen.settings import Panel, check, setting
 from lmgen.text.units import UNITS
 
 NEWLINES = ("keep", "lf")
@@ -16,24 +17,30 @@ NORMAL_FORMS = ("none", "nfc", "nfkc")
 class ReadingConfig:
     """How texts are read."""
 
+    PANEL: ClassVar[Panel] = Panel.TEXT
+
     unit: str = setting(
         "document",
-        "what one text is, which starts afresh and ends in a predicted end: the document (without such an "
-        "end), each line, or each record of a structured file, else each paragraph",
+        "What one text is, which starts afresh and ends in a predicted end: the document (without such an "
+        "end), each line, or each record of a structured file, else each paragraph.",
         choices=UNITS,
     )
     field: str | None = setting(
         None,
-        "the field that holds the text in CSV, TSV and JSON, which need it, and in JSON Lines (text); stdin "
-        "is JSON Lines if it is given",
+        "The field that holds the text in CSV, TSV and JSON, which need it, and in JSON Lines; stdin is JSON "
+        "Lines if it is given.",
+        by_default="text in JSON Lines",
+        metavar="NAME",
     )
-    encoding: str = setting("utf-8", "the character encoding of texts, such as cp1252 or gb18030")
+    encoding: str = setting(
+        "utf-8", "The character encoding of texts, such as cp1252 or gb18030.", metavar="NAME"
+    )
     newlines: str = setting(
-        "keep", r"lf: read the line ends \r\n and \r of other systems as \n", choices=NEWLINES
+        "keep", r"With lf, the line ends \r\n and \r of other systems are read as \n.", choices=NEWLINES
     )
     normalize: str = setting(
         "none",
-        "bring the text into a Unicode normal form, so that é is always one character",
+        "Bring the text into a Unicode normal form, so that é is always one character.",
         choices=NORMAL_FORMS,
     )
 

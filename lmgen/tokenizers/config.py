@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from lmgen.settings import LARGEST_COUNT, check, setting
+from lmgen.settings import LARGEST_COUNT, Panel, check, setting
 
 TOKENIZER_NAMES = ("char", "byte", "word", "bpe", "unigram")
 """The tokenizers that are trained, by name; registry.py has their classes."""
@@ -23,29 +23,33 @@ LARGEST_VOCABULARY = 1_000_000_000
 class TokenizerConfig:
     """How to split a text into tokens."""
 
-    tokenizer: str = setting("char", "what a token is", choices=(*TOKENIZER_NAMES, IMPORTED))
+    PANEL: ClassVar[Panel] = Panel.TEXT
+
+    tokenizer: str = setting("char", "What a token is.", choices=(*TOKENIZER_NAMES, IMPORTED), daily=True)
     tokenizer_file: str | None = setting(
         None,
-        "split the text as this SentencePiece model does, made elsewhere (FILE.model); implies --tokenizer "
-        f"{IMPORTED}",
+        "Split the text as this SentencePiece model does, made elsewhere (FILE.model); implies --tokenizer "
+        f"{IMPORTED}.",
+        metavar="FILE",
     )
     vocab_size: int | None = setting(
         None,
-        "char, word: keep at most N tokens, the most frequent ones; "
-        f"bpe, unigram: choose N tokens (at most {SUBWORD_VOCABULARY_SIZE} if not given)",
+        "With char and word, keep at most N tokens, the most frequent ones; with bpe and unigram, choose N "
+        "tokens.",
+        by_default=f"all; with bpe and unigram at most {SUBWORD_VOCABULARY_SIZE}",
         minimum=2,
         maximum=LARGEST_VOCABULARY,
     )
     min_count: int = setting(
         1,
-        "char, word: tokens that occur less often in the training text are unknown",
+        "With char and word, tokens that occur less often in the training text are unknown.",
         minimum=1,
         maximum=LARGEST_COUNT,
     )
-    lowercase: bool = setting(False, "char, word: convert all letters to lower case")
-    split_punctuation: bool = setting(False, "word: punctuation marks are tokens of their own")
+    lowercase: bool = setting(False, "With char and word, convert all letters to lower case.")
+    split_punctuation: bool = setting(False, "With word, punctuation marks are tokens of their own.")
     literal_marks: bool = setting(
-        False, "word: <s>, </s> and <eos> in the text are words, not boundaries of sentences"
+        False, "With word, <s>, </s> and <eos> in the text are words, not boundaries of sentences."
     )
 
     def __post_init__(self) -> None:

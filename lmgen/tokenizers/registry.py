@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from lmgen.errors import ConfigError
+from lmgen.settings import flag
 from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.base import Chunks, Tokenizer, TrainedTokenizer, damaged, saved_value
 from lmgen.tokenizers.bytes import ByteTokenizer
@@ -74,10 +75,10 @@ def _refuse_unused(config: TokenizerConfig) -> None:
     problems = []
     for field in fields(config):
         if field.name not in used and getattr(config, field.name) != field.default:
-            flag = "--" + field.name.replace("_", "-")
             names = [name for name, kind in TOKENIZERS.items() if field.name in kind.settings]
             problems.append(
-                f"{flag} is for --tokenizer {' or '.join(names)}, not {config.tokenizer}; leave it out"
+                f"{flag(field.name)} is for --tokenizer {' or '.join(names)}, not {config.tokenizer}; "
+                "leave it out"
             )
     if problems:
         raise ConfigError("; ".join(problems))

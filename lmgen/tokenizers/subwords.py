@@ -118,7 +118,7 @@ class SubwordTokenizer(TrainedTokenizer):
         size = config.vocab_size or SUBWORD_VOCABULARY_SIZE
         if size < SMALLEST_VOCABULARY:
             raise ConfigError(
-                f"vocab_size is {size}, but {cls.name} needs at least {SMALLEST_VOCABULARY}: "
+                f"--vocab-size is {size}, but {cls.name} needs at least {SMALLEST_VOCABULARY}: "
                 "256 bytes, the line end and the space"
             )
         counts = count_characters(chunks())

@@ -1,10 +1,11 @@
 """The settings of training. It imports nothing slow, since the command line takes its flags from here."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from lmgen.errors import ConfigError
 from lmgen.models.ngram.config import HIGHEST_ORDER
-from lmgen.settings import LARGEST_COUNT, check, setting
+from lmgen.settings import LARGEST_COUNT, Panel, check, setting
 
 OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad")
 OBJECTIVE_NAMES = ("full", "sampled")
@@ -50,180 +51,233 @@ BUDGET = ("epochs", "steps", "minutes")
 class TrainingConfig:
     """How a network learns: windows, optimiser, budget."""
 
+    PANEL: ClassVar[Panel] = Panel.OPTIMISATION
+
     state: str = setting(
         "carry",
-        "stateful: h and c are carried from window to window; or stateless: reset for every window",
+        "Whether h and c are carried from window to window, stateful, or reset for every window, stateless.",
         choices=("carry", "reset"),
     )
     window_length: int = setting(
-        64, "steps that gradients flow back through (T)", minimum=1, maximum=LARGEST_COUNT
+        64, "Steps T that gradients flow back through.", minimum=1, maximum=LARGEST_COUNT
     )
     vary_window_length: bool = setting(
-        False, "draw each window's length around T, with a learning rate in proportion (needs --state carry)"
+        False, "Draw each window's length around T, with a learning rate in proportion (needs --state carry)."
     )
-    batch_size: int = setting(16, "parallel streams (B)", minimum=1, maximum=LARGEST_COUNT)
+    batch_size: int = setting(16, "Parallel streams B.", minimum=1, maximum=LARGEST_COUNT)
 
     objective: str = setting(
         "full",
-        "the training loss: over all tokens, or an estimate from a sample of them (--output softmax)",
+        "The training loss: over all tokens, or an estimate from a sample of them; needs --output softmax.",
         choices=OBJECTIVE_NAMES,
     )
     samples: int = setting(
         1024,
-        "with --objective sampled: how many tokens each target is compared with",
+        "With --objective sampled, how many tokens each target is compared with.",
         minimum=1,
         maximum=LARGEST_COUNT,
     )
 
     optimizer: str = setting(
         "adamw",
-        "how gradients change the weights; adamw-adagrad: adagrad those of embedding and output, for large "
-        "vocabularies",
+        "How gradients change the weights, with adamw-adagrad those of embedding and output by adagrad, for "
+        "large vocabularies",
         choices=OPTIMIZER_NAMES,
     )
     learning_rate: float | str | None = setting(
         None,
-        "the highest learning rate, or find: try many and take a good one (default: by optimizer and hidden "
-        "size)",
+        "The highest learning rate; find tries many and takes a good one.",
+        by_default="by optimizer and hidden size",
         words=("find",),
         above=0.0,
         maximum=LARGEST_FACTOR,
     )
     token_learning_rate: float | None = setting(
         None,
-        "adamw-adagrad: the highest learning rate of embedding and output (0.2; half of it with --from)",
+        "With --optimizer adamw-adagrad, the highest learning rate of embedding and output.",
+        by_default="0.2, or half of it with --from",
         above=0.0,
         maximum=LARGEST_FACTOR,
     )
     weight_decay: float | None = setting(
         None,
-        "weight decay: decoupled in adamw (and for the layers in adamw-adagrad), otherwise added to the "
-        "gradient (0.1 for adamw and adamw-adagrad, else 0)",
+        "Weight decay, decoupled in adamw (and for the layers in adamw-adagrad), otherwise added to the "
+        "gradient.",
+        by_default="0.1 with adamw and adamw-adagrad, else 0",
+        panel=Panel.REGULARISATION,
         minimum=0.0,
         maximum=LARGEST_FACTOR,
     )
-    schedule: str = setting("cosine", "how the learning rate falls over the budget", choices=SCHEDULE_NAMES)
+    schedule: str = setting("cosine", "How the learning rate falls over the budget.", choices=SCHEDULE_NAMES)
     warmup: float = setting(
         0.02,
-        "share of the budget over which the learning rate rises (at least 100 updates, or a third); 0: none",
+        "Share of the budget over which the learning rate rises (at least 100 updates, or a third); 0 for "
+        "none.",
         minimum=0.0,
         below=1.0,
     )
-    clip: float | None = setting(1.0, "largest joint norm of all gradients; none: no limit", above=0.0)
+    clip: float | None = setting(1.0, "Largest joint norm of all gradients; none for no limit.", above=0.0)
     clip_value: float | None = setting(
         None,
-        "largest absolute value of each number in a gradient, cut before the joint norm",
+        "Largest absolute value of each number in a gradient, cut before the joint norm.",
         above=0.0,
         maximum=LARGEST_FACTOR,
     )
     momentum: float = setting(
-        0.0, "sgd: share of the last change that is added to each (0.9 is usual)", minimum=0.0, below=1.0
+        0.0,
+        "With --optimizer sgd, the share of the last change that is added to each; 0.9 is usual.",
+        minimum=0.0,
+        below=1.0,
     )
     init: str = setting(
         "orthogonal",
-        "how the matrices of recurrent layers start: orthogonal (the recurrent ones), or all uniform within "
-        "--init-scale of 0",
+        "How the matrices of recurrent layers start: orthogonal (the recurrent ones), or all uniform within "
+        "--init-scale of 0.",
         choices=INIT_NAMES,
     )
     init_scale: float | None = setting(
         None,
-        "factor on orthogonal matrices (1), or the range of uniform ones (0.08)",
+        "Factor on orthogonal matrices, or the range of uniform ones.",
+        by_default="1 and 0.08",
         above=0.0,
         maximum=1000.0,
     )
 
     embeddings: str | None = setting(
         None,
-        "file of word vectors that the embedding starts with: word2vec, GloVe, fastText's .vec, also packed "
-        "(--tokenizer word)",
+        "File of word vectors that the embedding starts with: word2vec, GloVe, fastText's .vec, also packed; "
+        "needs --tokenizer word.",
+        panel=Panel.NETWORK,
+        metavar="FILE",
     )
     freeze_embeddings: bool = setting(
-        False, "keep the vectors of --embeddings, or of the model of --from, as they are"
+        False,
+        "Keep the vectors of --embeddings, or of the model of --from, as they are.",
+        panel=Panel.NETWORK,
     )
 
     ema: float | None = setting(
         None,
-        "evaluate and save an exponential moving average of the weights, with this decay per update",
+        "Evaluate and save an exponential moving average of the weights, with this decay per update.",
+        panel=Panel.REGULARISATION,
         above=0.0,
         below=1.0,
     )
     nt_asgd: int | None = setting(
         None,
-        "evaluate and save the mean of the weights, beginning at the first evaluation that is worse than the "
-        "best one more than N evaluations before it (NT-ASGD)",
+        "Evaluate and save the mean of the weights, beginning at the first evaluation that is worse than the "
+        "best one more than N evaluations before it (NT-ASGD).",
+        panel=Panel.REGULARISATION,
         minimum=1,
         maximum=LARGEST_COUNT,
     )
     activation_penalty: float = setting(
         0.0,
-        "weight of the top layer's mean squared activation in the loss (AR)",
+        "Weight of the top layer's mean squared activation in the loss, AR.",
+        panel=Panel.REGULARISATION,
         minimum=0.0,
         maximum=LARGEST_FACTOR,
     )
     slowness_penalty: float = setting(
         0.0,
-        "weight of the mean squared change of the top layer from step to step in the loss (TAR)",
+        "Weight of the mean squared change of the top layer from step to step in the loss, TAR.",
+        panel=Panel.REGULARISATION,
         minimum=0.0,
         maximum=LARGEST_FACTOR,
     )
 
     epochs: float | None = setting(
-        None, "stop after this many passes over the training text", above=0.0, maximum=MOST_EPOCHS
+        None,
+        "Stop after this many passes over the training text.",
+        by_default=f"{DEFAULT_EPOCHS:g} without --steps and --minutes",
+        above=0.0,
+        maximum=MOST_EPOCHS,
+        daily=True,
     )
-    steps: int | None = setting(None, "stop after this many updates", minimum=1, maximum=LARGEST_COUNT)
+    steps: int | None = setting(
+        None, "Stop after this many updates.", minimum=1, maximum=LARGEST_COUNT, panel=Panel.BUDGET
+    )
     minutes: float | None = setting(
-        None, "stop after this many minutes of training", above=0.0, maximum=MOST_MINUTES
+        None,
+        "Stop after this many minutes of training.",
+        above=0.0,
+        maximum=MOST_MINUTES,
+        daily=True,
+        short="m",
     )
 
     evaluations: int = setting(
-        10, "number of evaluations, spread evenly over the budget", minimum=1, maximum=LARGEST_COUNT
+        10,
+        "Number of evaluations, spread evenly over the budget.",
+        minimum=1,
+        maximum=LARGEST_COUNT,
+        panel=Panel.BUDGET,
     )
     evaluation_tokens: int = setting(
         500_000,
-        "evaluate on at most this many tokens of the validation text",
+        "Evaluate on at most this many tokens of the validation text.",
+        panel=Panel.BUDGET,
         minimum=1,
         maximum=LARGEST_COUNT,
     )
     patience: int | None = setting(
         None,
-        "stop early after this many evaluations without improvement",
+        "Stop early after this many evaluations without improvement.",
+        panel=Panel.BUDGET,
         minimum=1,
         maximum=LARGEST_COUNT,
     )
     checkpoint_minutes: float | None = setting(
         None,
-        "how often to save a checkpoint for --resume (1, or less often to take at most 2% of the time)",
+        "Minutes between checkpoints for --resume.",
+        by_default="1, or more to take at most 2% of the time",
+        panel=Panel.MACHINE,
         above=0.0,
         maximum=MOST_MINUTES,
     )
     baseline_order: int | None = setting(
         None,
-        "order of the n-gram baseline; 0 for none (char, byte: 7; others: 5)",
+        "Order of the n-gram baseline; 0 for none.",
+        by_default="7 for char and byte, else 5",
+        panel=Panel.BUDGET,
         minimum=0,
         maximum=HIGHEST_ORDER,
     )
 
-    seed: int = setting(0, "seed of initial weights, dropout and shuffling", minimum=0, maximum=2**63 - 1)
-    device: str = setting("auto", "where to train", choices=("auto", "cpu", "cuda"))
-    threads: int | None = setting(
-        None, "CPU threads (as many as torch finds)", minimum=1, maximum=MOST_THREADS
+    seed: int = setting(
+        0,
+        "Seed of initial weights, dropout and shuffling.",
+        minimum=0,
+        maximum=2**63 - 1,
+        panel=Panel.MACHINE,
     )
-    precision: str = setting("float32", "number format of training", choices=("float32", "float64"))
+    device: str = setting("auto", "Where to train.", choices=("auto", "cpu", "cuda"), panel=Panel.MACHINE)
+    threads: int | None = setting(
+        None,
+        "CPU threads.",
+        by_default="as many as torch finds",
+        minimum=1,
+        maximum=MOST_THREADS,
+        panel=Panel.MACHINE,
+    )
+    precision: str = setting(
+        "float32", "Number format of training.", choices=("float32", "float64"), panel=Panel.MACHINE
+    )
 
     def __post_init__(self) -> None:
         check(self)
         if self.vary_window_length and self.state == "reset":
             raise ConfigError(
-                "vary_window_length needs the state carry: separate windows are cut once, all of one length; "
-                "leave --vary-window-length or --state reset out"
+                "--vary-window-length needs the state carry: separate windows are cut once, all of one "
+                "length; leave --vary-window-length or --state reset out"
             )
         if self.momentum and self.optimizer != "sgd":
             raise ConfigError(
-                f"momentum is for the optimizer sgd, not {self.optimizer}: leave --momentum out, or take "
+                f"--momentum is for the optimizer sgd, not {self.optimizer}: leave --momentum out, or take "
                 "--optimizer sgd"
             )
         if self.ema is not None and self.nt_asgd is not None:
-            raise ConfigError("ema and nt_asgd are two kinds of average; give one of them")
+            raise ConfigError("--ema and --nt-asgd are two kinds of average; give one of them")
 
     @property
     def budget_epochs(self) -> float | None:
@@ -234,11 +288,11 @@ class TrainingConfig:
 
     @property
     def needing_validation(self) -> list[str]:
-        """The settings in use that depend on the loss on validation text, as the user gives them."""
+        """The settings in use that depend on the loss on validation text, as they are typed at the shell."""
         wanted = {
-            "patience": self.patience is not None,
-            "nt_asgd": self.nt_asgd is not None,
-            "schedule plateau": self.schedule == "plateau",
+            "--patience": self.patience is not None,
+            "--nt-asgd": self.nt_asgd is not None,
+            "--schedule plateau": self.schedule == "plateau",
         }
         return [name for name, used in wanted.items() if used]
 

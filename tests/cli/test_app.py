@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -29,7 +30,8 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     result = lmgen("--help", cwd=tmp_path)
 
     assert result.returncode == 0
-    assert all(f" {command} " in result.stdout for command in COMMANDS)
+    listed = result.stdout.partition("─ Commands ─")[2]
+    assert re.findall(r"^│ (\w+) ", listed, flags=re.MULTILINE) == list(COMMANDS)
 
 
 def test_the_command_alone_shows_its_help_and_no_error(tmp_path: Path) -> None:
@@ -47,16 +49,6 @@ def test_a_command_is_listed_with_the_first_line_of_its_own_help(command: str) -
     assert COMMANDS[command][1] == first_paragraph.replace("\n", " ")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_and_every_flag_has_help(command: str, tmp_path: Path) -> None:
-    result = lmgen(command, "--help", cwd=tmp_path)
-
-    assert result.returncode == 0
-    for line in result.stdout.splitlines():
-        if line.startswith("│ --"):
-            assert len(line.strip("│ ").split("  ")) > 1, line
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -70,18 +62,43 @@ def test_every_command_and_every_flag_has_help(command: str, tmp_path: Path) -> 
         (
             ["train", "--cell", "lstn"],
             2,
-            f"Invalid value for '--cell': 'lstn' is not one of {', '.join(map(repr, CELLS))}; "
-            "see `lmgen train --help`",
+            f"Invalid value for '--cell': 'lstn' is not one of {', '.join(map(repr, CELLS))} "
+            "(did you mean lstm?); see `lmgen train --help`",
+        ),
+        (
+            ["train", "--unit", "LINE"],
+            2,
+            "not one of 'document', 'line', 'record' (did you mean line?); see `lmgen train --help`",
         ),
         (["train", "--no-such-flag"], 2, "No such option: --no-such-flag; see `lmgen train --help`"),
-        (["train", "--dropout", "1.5"], 2, "dropout is 1.5, but has to be below 1.0"),
+        (
+            ["train", "--hiden-size", "3"],
+            2,
+            "No such option: --hiden-size (did you mean --hidden-size?); see `lmgen train --help`",
+        ),
+        (
+            ["train", "--lr", "3"],
+            2,
+            "No such option: --lr (did you mean --learning-rate?); see `lmgen train --help`",
+        ),
+        (
+            ["train", "--dropout", "1.5", "--hidden-size", "0"],
+            2,
+            "error: --hidden-size is 0, but has to be at least 1; --dropout is 1.5, but has to be below 1.0",
+        ),
+        (["train", "--valid", "2"], 2, "--valid is 2, but a fraction has to be at least 0 and below 1"),
         (
             ["train", "--state", "carry", "--stateless"],
             2,
             "--state, --stateful and --stateless contradict each other; give one of them",
         ),
         (["nonsense"], 2, "No such command 'nonsense'; see `lmgen --help`"),
-        (["smaple"], 2, "No such command 'smaple'. Did you mean 'sample'?; see `lmgen --help`"),
+        (["smaple"], 2, "No such command 'smaple' (did you mean sample?); see `lmgen --help`"),
+        (
+            ["corpus", "mke"],
+            2,
+            "No such command 'mke' (did you mean make?); see `lmgen corpus --help`",
+        ),
         (["sample", "--num", "x"], 2, "; see `lmgen sample --help`"),
         (["corpus", "make", "--seed", "x"], 2, "; see `lmgen corpus make --help`"),
     ],

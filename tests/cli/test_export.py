@@ -261,7 +261,7 @@ def test_a_network_is_exported_from_python(run: Path, tmp_path: Path) -> None:
         (["text.txt"], 2, "--arpa reads a model as it is; leave out CORPUS"),
         (["--order", "3", "--prune", "0,1"], 2, "--arpa reads a model as it is; leave out --order, --prune"),
         (["--lowercase"], 2, "--arpa reads a model as it is; leave out --lowercase"),
-        (["--tokenizer", "bpe"], 2, "tokenizer is 'bpe', but an ARPA file is read by word or char"),
+        (["--tokenizer", "bpe"], 2, "--tokenizer is 'bpe', but an ARPA file is read by word or char"),
         (
             [],
             1,
@@ -294,7 +294,7 @@ def test_pruning_is_given_with_commas(tmp_path: Path) -> None:
     ("prune", "message"),
     [
         ("0,x", "--prune is '0,x', but has to be numbers with commas, such as 0,0,1"),
-        ("1,1", "prune is 1,1, but has to begin with 0, must not fall"),
+        ("1,1", "--prune is 1,1, but has to begin with 0, must not fall"),
     ],
 )
 def test_wrong_thresholds_are_wrong_usage(prune: str, message: str, tmp_path: Path) -> None:

@@ -98,10 +98,10 @@ def test_the_line_says_whether_there_was_validation(text: Path, tmp_path: Path) 
     assert plain.stdout.startswith("m.safetensors: 2-gram, ")
     assert plain.stdout.endswith(f" n-grams of {len(TEXT)} tokens; not validated (--valid holds text out)\n")
     assert f" of {len(TEXT) * 8 // 10} tokens; validation perplexity " in validated.stdout
-    helped = " ".join(command("ngram", "--help", cwd=tmp_path).stdout.replace("│", " ").split())
-    assert "(the corpus's own split, else none)" in helped
-    helped = " ".join(command("train", "--help", cwd=tmp_path).stdout.replace("│", " ").split())
-    assert "(the corpus's own split, else 0.1)" in helped
+    helped = " ".join(command("ngram", "--help-all", cwd=tmp_path).stdout.replace("│", " ").split())
+    assert "(default: the corpus's own split, else none)" in helped
+    helped = " ".join(command("train", "--help-all", cwd=tmp_path).stdout.replace("│", " ").split())
+    assert "(default: the corpus's own split, else 0.1)" in helped
 
 
 def text_of(content: str) -> Text:

@@ -72,6 +72,27 @@ def test_a_prompt_and_its_completion_come_out_exactly(model: Path) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "abc\nabc\n", "")
 
 
+def test_a_prompt_may_follow_the_model_without_a_flag(model: Path) -> None:
+    assert run(model, "ab", *GREEDY).stdout == run(model, "--prompt", "ab", *GREEDY).stdout
+    assert run(model, "-", *GREEDY, text="ab\n").stdout == "abc\nabc\n"
+    assert run(model, "-", "--lines", *GREEDY, text="a\nb\n").stdout == "abc\nbc\n"
+    assert run(model, "", *GREEDY).stdout == run(model, *GREEDY).stdout
+
+
+def test_short_flags_say_what_long_ones_say(model: Path) -> None:
+    result = run(model, "-p", "ab", "-n", "2", "-t", "0", "-l", "6", "-q")
+    assert (result.exit_code, result.stdout) == (0, 2 * "abc\nabc\n")
+
+
+@pytest.mark.parametrize("other", [("--prompt", "b"), ("-p", ""), ("--prompt-file", "b.txt")])
+def test_a_prompt_is_given_once(model: Path, other: tuple[str, str]) -> None:
+    result = run(model, "a", *other)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "error: a text after MODEL, --prompt and --prompt-file exclude each other; give one of them\n"
+    )
+
+
 def test_without_a_prompt_the_text_starts_from_scratch(model: Path) -> None:
     assert run(model, *GREEDY).stdout == "abc\nab"
 
@@ -243,13 +264,16 @@ def test_bytes_that_are_no_characters_pass_unchanged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--prompt", "a", "--prompt-file", "b"], "--prompt and --prompt-file exclude each other"),
+        (
+            ["--prompt", "a", "--prompt-file", "b"],
+            "a text after MODEL, --prompt and --prompt-file exclude each other",
+        ),
         (["--length", "0", "--num", "2"], "--length 0 is endless"),
         (["--length", "0", "--lines"], "--length 0 is endless"),
         (["--length", "0", "--json"], "--length 0 is endless"),
         (["--stop", ""], "--stop needs a text"),
-        (["--temperature", "-1"], "temperature is -1.0, but has to be at least 0.0"),
-        (["--top-k", "0"], "top_k is 0, but has to be at least 1"),
+        (["--temperature", "-1"], "--temperature is -1.0, but has to be at least 0.0"),
+        (["--top-k", "0"], "--top-k is 0, but has to be at least 1"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused_before_anything_is_opened(

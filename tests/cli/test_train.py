@@ -217,7 +217,7 @@ REFUSED_STARTS = [
     (
         ["--extend-vocabulary"],
         2,
-        "the command line: extend_vocabulary is for runs that start --from a model; leave it out",
+        "the command line: --extend-vocabulary is for runs that start --from a model; leave it out",
     ),
     (
         ["--from", "old", "--out", "old", "--overwrite"],

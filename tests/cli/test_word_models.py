@@ -81,11 +81,11 @@ def test_info_lists_the_clusters(text: Path, tmp_path: Path) -> None:
     [
         (
             ["--output", "adaptive", "--tokenizer", "char"],
-            "output adaptive needs token ids that go by falling",
+            "--output adaptive needs token ids that go by falling",
         ),
         (
             ["--output", "adaptive", "--cutoffs", "9,400"],
-            "cutoffs 9,400 go beyond the vocabulary of 42 tokens",
+            "--cutoffs 9,400 go beyond the vocabulary of 42 tokens",
         ),
     ],
 )

@@ -77,7 +77,7 @@ def test_fractions_that_make_no_sense_are_refused() -> None:
 
     with pytest.raises(ConfigError, match=r"valid is 1\.5, but a fraction has to be at least 0 and below 1"):
         parts(corpus, valid="1.5")
-    with pytest.raises(ConfigError, match=r"valid 0\.6 and test 0\.5 leave nothing to train on"):
+    with pytest.raises(ConfigError, match=r"--valid 0\.6 and --test 0\.5 leave nothing to train on"):
         parts(corpus, valid="0.6", test="0.5")
     with pytest.raises(CorpusError, match="nothing"):
         parts(corpus, valid="nothing.txt")

@@ -267,7 +267,7 @@ def test_what_cannot_be_gone_on_from_is_named(text: Path, base: Path, tmp_path: 
         tuned(text, base / "ngram.safetensors", tmp_path / "new")
     with pytest.raises(ModelError, match=r"there is no model .*nothing"):
         tuned(text, tmp_path / "nothing", tmp_path / "new")
-    with pytest.raises(ConfigError, match="extend_vocabulary is for runs that start --from a model"):
+    with pytest.raises(ConfigError, match="--extend-vocabulary is for runs that start --from a model"):
         trained(text, tmp_path / "new", extend_vocabulary=True)
     assert not (tmp_path / "new").exists()
 

@@ -210,16 +210,16 @@ def arrays(folder: Path) -> list[Any]:
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"patience": 2}, "patience"),
-        ({"nt_asgd": 5}, "nt_asgd"),
-        ({"schedule": "plateau", "patience": 1}, "patience and schedule plateau"),
+        ({"patience": 2}, "--patience"),
+        ({"nt_asgd": 5}, "--nt-asgd"),
+        ({"schedule": "plateau", "patience": 1}, "--patience and --schedule plateau"),
     ],
 )
 def test_what_goes_by_the_validation_loss_is_refused(
     settings: dict[str, Any], named: str, text: Path
 ) -> None:
     with pytest.raises(
-        ConfigError, match=rf"valid 0 leaves no text to validate on, which {named} would need"
+        ConfigError, match=rf"--valid 0 leaves no text to validate on, which {named} would need"
     ):
         RunConfig.from_settings({"corpus": [str(text)], "valid": "0", **settings}, "the test")
 
@@ -229,7 +229,7 @@ def test_the_command_says_what_is_missing(text: Path, tmp_path: Path) -> None:
     refused = command("train", str(text), *FLAGS, *out, "--preset", "awd-lstm", cwd=tmp_path)
     assert refused.returncode == 2
     assert refused.stderr == (
-        "error: valid 0 leaves no text to validate on, which nt_asgd would need; leave that out, or give "
+        "error: --valid 0 leaves no text to validate on, which --nt-asgd would need; leave that out, or give "
         "--valid a file or a fraction such as 0.1\n"
     )
     assert not (tmp_path / "run").exists()

@@ -142,7 +142,7 @@ def test_the_rarest_characters_get_no_pieces() -> None:
 
 
 def test_a_vocabulary_without_room_for_all_bytes_is_refused() -> None:
-    with pytest.raises(ConfigError, match="vocab_size is 257, but bpe needs at least 258"):
+    with pytest.raises(ConfigError, match="--vocab-size is 257, but bpe needs at least 258"):
         trained("bpe", "text", 257)
 
 

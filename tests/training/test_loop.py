@@ -138,7 +138,7 @@ def test_varied_windows_make_whole_epochs() -> None:
 
 
 def test_lengths_vary_only_where_the_state_is_carried() -> None:
-    with pytest.raises(ConfigError, match="vary_window_length needs the state carry"):
+    with pytest.raises(ConfigError, match="--vary-window-length needs the state carry"):
         TrainingConfig(vary_window_length=True, state="reset")
 
 

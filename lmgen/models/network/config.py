@@ -1,11 +1,12 @@
 """Settings of the network. Imports nothing heavy, because the command line reads them."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from lmgen.errors import ConfigError
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.functions import ACTIVATIONS
-from lmgen.settings import check, setting, shown
+from lmgen.settings import Panel, check, setting, shown
 
 OUTPUT_NAMES = ("softmax", "adaptive")
 
@@ -41,108 +42,151 @@ NARROWEST_CLUSTER = 16
 class NetworkConfig:
     """The recurrent network: its shape and its dropout."""
 
-    cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELLS)
+    PANEL: ClassVar[Panel] = Panel.NETWORK
+
+    cell: str = setting(
+        "lstm",
+        "The recurrent cell; `lmgen info --cells` shows their equations, and rnn is the vanilla one.",
+        choices=CELLS,
+        daily=True,
+    )
     layers: int = setting(
         1,
-        "recurrent layers, one on top of the other (L); 0: a feed-forward network, of --convolution or "
-        "--dense-layers",
+        "Recurrent layers L, one on top of the other; 0: a feed-forward network, of --convolution or "
+        "--dense-layers.",
         minimum=0,
         maximum=MOST_LAYERS,
+        daily=True,
     )
-    hidden_size: int = setting(256, "units of each layer (H)", minimum=1, maximum=LARGEST_SIZE)
+    hidden_size: int = setting(256, "Units H of each layer.", minimum=1, maximum=LARGEST_SIZE, daily=True)
     last_hidden_size: int | None = setting(
         None,
-        "units of the last layer, if they are to differ from the others'",
+        "Units of the last layer.",
+        by_default="as many as in the others",
         minimum=1,
         maximum=LARGEST_SIZE,
     )
     embedding_size: int | None = setting(
         None,
-        "length of a token's vector (E; 64, or what the output reads with --tied); 0: none, one-hot input",
+        "Length E of a token's vector; 0 for none, one-hot input.",
+        by_default="64, or what the output reads with --tied",
         minimum=0,
         maximum=LARGEST_SIZE,
     )
     convolution: str | None = setting(
         None,
-        "causal convolutions before the recurrent layers, WIDTHxFILTERS each, such as 3x128 or 3x128,5x64: a "
-        "step reads the last WIDTH tokens",
+        "Causal convolutions before the recurrent layers, WIDTHxFILTERS each, such as 3x128 or 3x128,5x64: a "
+        "step reads the last WIDTH tokens.",
     )
-    convolution_activation: str = setting("relu", "the activation of convolutions", choices=ACTIVATIONS)
-    residual: bool = setting(False, "add each layer's input to its output, from the second layer on")
+    convolution_activation: str = setting("relu", "The activation of convolutions.", choices=ACTIVATIONS)
+    residual: bool = setting(False, "Add each layer's input to its output, from the second layer on.")
     attention: int | None = setting(
         None,
-        "additive attention of the last recurrent layer over its last K hidden states",
+        "Additive attention of the last recurrent layer over its last K hidden states.",
         minimum=1,
         maximum=LONGEST_ATTENTION,
     )
     dense_layers: int = setting(
         0,
-        "fully connected layers before the output",
+        "Fully connected layers before the output.",
         minimum=0,
         maximum=MOST_LAYERS,
     )
     dense_size: int | None = setting(
         None,
-        "units of each dense layer (as many as the last recurrent layer's; without one, --hidden-size)",
+        "Units of each dense layer.",
+        by_default="as many as in the last recurrent layer; without one, --hidden-size",
         minimum=1,
         maximum=LARGEST_SIZE,
     )
-    dense_activation: str = setting("tanh", "the activation of dense layers", choices=ACTIVATIONS)
+    dense_activation: str = setting("tanh", "The activation of dense layers.", choices=ACTIVATIONS)
     tied: bool = setting(
         False,
-        "the output layer shares the embedding's weights, after a projection where sizes differ (--output "
-        "softmax)",
+        "The output layer shares the embedding's weights, after a projection where sizes differ (needs "
+        "--output softmax).",
     )
     output: str = setting(
         "softmax",
-        "the output layer: softmax compares all tokens; adaptive goes by clusters of rarer and rarer ones, "
-        "many times faster for a large vocabulary (--tokenizer word)",
+        "The output layer: softmax compares all tokens; adaptive goes by clusters of rarer and rarer ones, "
+        "many times faster for a large vocabulary, and needs --tokenizer word.",
         choices=OUTPUT_NAMES,
     )
     cutoffs: str | None = setting(
         None,
-        "adaptive: the ids that clusters of rarer tokens begin with, ids going by falling frequency, such as "
-        "500,4000,10000 (V/3, V/12, V/48 and so on, down to 500)",
+        "With --output adaptive, the ids that clusters of rarer tokens begin with, ids going by falling "
+        "frequency, such as 500,4000,10000.",
+        by_default="V/3, V/12, V/48 and so on, down to 500",
+        metavar="N,N,...",
     )
 
     dropout: float = setting(
-        0.0, "share of values dropped between layers and before the output", minimum=0.0, below=1.0
+        0.0,
+        "Share of values dropped between layers and before the output.",
+        minimum=0.0,
+        below=1.0,
+        panel=Panel.REGULARISATION,
     )
     dropout_input: float = setting(
-        0.0, "share of values dropped from the tokens' vectors before the first layer", minimum=0.0, below=1.0
+        0.0,
+        "Share of values dropped from the tokens' vectors before the first layer.",
+        minimum=0.0,
+        below=1.0,
+        panel=Panel.REGULARISATION,
     )
     dropout_hidden: float | None = setting(
-        None, "share of values dropped between layers (that of --dropout)", minimum=0.0, below=1.0
+        None,
+        "Share of values dropped between layers.",
+        by_default="that of --dropout",
+        minimum=0.0,
+        below=1.0,
+        panel=Panel.REGULARISATION,
     )
     dropout_output: float | None = setting(
-        None, "share of values dropped before the output (that of --dropout)", minimum=0.0, below=1.0
+        None,
+        "Share of values dropped before the output.",
+        by_default="that of --dropout",
+        minimum=0.0,
+        below=1.0,
+        panel=Panel.REGULARISATION,
     )
     variational: bool = setting(
-        False, "draw one dropout mask for all steps of a window instead of one for each step"
+        False,
+        "Draw one dropout mask for all steps of a window instead of one for each step.",
+        panel=Panel.REGULARISATION,
     )
     dropout_embedding: float = setting(
-        0.0, "share of tokens whose whole vector is dropped, for a window", minimum=0.0, below=1.0
+        0.0,
+        "Share of tokens whose whole vector is dropped, for a window.",
+        minimum=0.0,
+        below=1.0,
+        panel=Panel.REGULARISATION,
     )
     weight_drop: float = setting(
-        0.0, "share of recurrent weights dropped, for a window (DropConnect)", minimum=0.0, below=1.0
+        0.0,
+        "Share of recurrent weights dropped for a window, DropConnect.",
+        minimum=0.0,
+        below=1.0,
+        panel=Panel.REGULARISATION,
     )
 
     def __post_init__(self) -> None:
         check(self)
         if self.output == "adaptive" and self.tied:
             raise ConfigError(
-                "tied is for the output softmax: adaptive has shorter vectors for rare tokens than the "
+                "--tied is for the output softmax: adaptive has shorter vectors for rare tokens than the "
                 "embedding; take --output softmax, or leave --tied out"
             )
         if self.output != "adaptive" and self.cutoffs is not None:
-            raise ConfigError("cutoffs are for the output adaptive: add --output adaptive, or leave them out")
+            raise ConfigError(
+                "--cutoffs are for the output adaptive: add --output adaptive, or leave them out"
+            )
         if self.tied and self.embedding_size == 0:
             raise ConfigError(
-                "tied weights are those of the embedding, and embedding_size 0 has none: give another "
+                "tied weights are those of the embedding, and --embedding-size 0 has none: give another "
                 "--embedding-size, or leave --tied out"
             )
         if self.dense_size is not None and not self.dense_layers:
-            raise ConfigError("dense_size is for dense layers: add --dense-layers 1, or leave it out")
+            raise ConfigError("--dense-size is for dense layers: add --dense-layers 1, or leave it out")
         self.given_cutoffs()
         convolutions = self.convolutions
         if not (self.layers or convolutions or self.dense_layers):
@@ -263,7 +307,7 @@ class NetworkConfig:
         starts = self.given_cutoffs() or _default_cutoffs(vocabulary_size)
         if starts[-1] >= vocabulary_size:
             raise ConfigError(
-                f"cutoffs {','.join(map(str, starts))} go beyond the vocabulary of {vocabulary_size:,} "
+                f"--cutoffs {','.join(map(str, starts))} go beyond the vocabulary of {vocabulary_size:,} "
                 "tokens: give smaller ones, or take --output softmax"
             )
         return tuple(starts)
@@ -285,7 +329,8 @@ class NetworkConfig:
         numbers = [int(part) if part.strip().isdecimal() and len(part) < 20 else 0 for part in parts]
         if any(number <= before for before, number in zip([0, *numbers], numbers, strict=False)):
             raise ConfigError(
-                f"cutoffs are {self.cutoffs!r}, but have to be rising numbers above 0, such as 500,4000,10000"
+                f"--cutoffs are {self.cutoffs!r}, but have to be rising numbers above 0, such as "
+                "500,4000,10000"
             )
         return numbers
 

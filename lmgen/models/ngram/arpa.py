@@ -119,7 +119,7 @@ def read_arpa(
         ModelError: it is no ARPA file, is cut short or damaged; the message says where.
     """
     if tokenizer is not None and tokenizer not in WAYS:
-        raise ConfigError(f"tokenizer is {tokenizer!r}, but an ARPA file is read by word or char")
+        raise ConfigError(f"--tokenizer is {tokenizer!r}, but an ARPA file is read by word or char")
     if blank is not None and tokenizer == "word":
         raise ConfigError("--blank is for models of characters; leave it or --tokenizer word out")
     text = parse_arpa(path)

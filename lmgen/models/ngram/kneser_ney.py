@@ -95,8 +95,8 @@ def _thresholds(prune: Sequence[int], order: int) -> list[int]:
     given = list(prune) or [0]
     if given[0] != 0 or given != sorted(given) or len(given) > order:
         raise ConfigError(
-            f"prune is {','.join(map(str, given))}, but has to begin with 0, must not fall, and has at most "
-            f"one threshold for each of the {order} orders, such as 0,0,1"
+            f"--prune is {','.join(map(str, given))}, but has to begin with 0, must not fall, and has at "
+            f"most one threshold for each of the {order} orders, such as 0,0,1"
         )
     return given + given[-1:] * (order - len(given))
 

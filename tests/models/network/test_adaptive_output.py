@@ -194,16 +194,16 @@ def test_clusters_read_a_last_layer_of_its_own_size() -> None:
 
 @pytest.mark.parametrize("cutoffs", ["", "a", "5,5", "9,3", "0,4", "-2", "1.5", "3;4", "²"])
 def test_cutoffs_that_are_not_rising_numbers_are_refused(cutoffs: str) -> None:
-    with pytest.raises(ConfigError, match=r"cutoffs are .*, but have to be rising numbers above 0"):
+    with pytest.raises(ConfigError, match=r"--cutoffs are .*, but have to be rising numbers above 0"):
         adaptive(cutoffs)
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(ConfigError, match="cutoffs 6,40 go beyond the vocabulary of 40 tokens"):
         adaptive("6,40").cluster_starts(V)
-    with pytest.raises(ConfigError, match="cutoffs are for the output adaptive"):
+    with pytest.raises(ConfigError, match="--cutoffs are for the output adaptive"):
         NetworkConfig(cutoffs="5")
-    with pytest.raises(ConfigError, match="tied is for the output softmax"):
+    with pytest.raises(ConfigError, match="--tied is for the output softmax"):
         NetworkConfig(output="adaptive", tied=True)
 
 

@@ -362,7 +362,7 @@ def test_parameters_are_listed_layer_by_layer_and_add_up() -> None:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"tied": True, "embedding_size": 0}, "embedding_size 0 has none"),
+        ({"tied": True, "embedding_size": 0}, "--embedding-size 0 has none"),
         ({"dense_size": 3}, "add --dense-layers 1"),
         ({"dense_layers": 1, "dense_activation": "swish"}, "dense_activation is 'swish'"),
         ({"convolution": "3x5", "convolution_activation": "swish"}, "convolution_activation is 'swish'"),

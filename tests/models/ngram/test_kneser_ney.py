@@ -128,7 +128,7 @@ def test_the_last_threshold_is_that_of_higher_orders_too() -> None:
 
 @pytest.mark.parametrize("prune", [[1], [0, 2, 1], [0, -1], [-1], [0, 0, 0, 1]])
 def test_thresholds_that_fall_or_prune_unigrams_are_refused(prune: list[int]) -> None:
-    with pytest.raises(ConfigError, match=r"prune is .* has to begin with 0, must not fall"):
+    with pytest.raises(ConfigError, match=r"--prune is .* has to begin with 0, must not fall"):
         estimate(np.array([A]), 3, 4, None, prune)
 
 

@@ -241,7 +241,7 @@ def test_tokens_that_never_occurred_are_sampled_too() -> None:
         ({"output": "adaptive", "tokenizer": "bpe"}, "take --tokenizer word, or leave --output adaptive out"),
         (
             {"output": "adaptive", "tokenizer": "word", "objective": "sampled"},
-            "objective sampled is for the output softmax",
+            "--objective sampled is for the output softmax",
         ),
         ({"objective": "nce"}, "objective is 'nce', but has to be one of full, sampled"),
         ({"samples": 0}, "samples is 0, but has to be at least 1"),

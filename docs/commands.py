@@ -111,10 +111,11 @@ def _help(text: str) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """What Markdown would take for markup is escaped, but for code in backticks."""
-    parts = re.split(r"(`[^`]*`)", text)
+    """A help text as Markdown: flags become code, and what would be taken for markup is escaped."""
+    parts = re.split(r"(`[^`]*`|(?<![\w-])--?[a-z][\w-]*)", text)
     return "".join(
-        part if part.startswith("`") else re.sub(r"([\\*_<>\[\]|#])", r"\\\1", part) for part in parts
+        f"`{part.strip('`')}`" if at % 2 else re.sub(r"([\\*_<>\[\]|#])", r"\\\1", part)
+        for at, part in enumerate(parts)
     )
 
 

@@ -28,6 +28,7 @@ html_title = "lmgen"
 html_copy_source = False
 
 myst_heading_anchors = 3  # headings get the anchors that GitHub gives them
+smartquotes = False  # they would make one dash of the two before a flag
 default_role = "code"  # docstrings have `code` in single backticks
 autodoc_member_order = "bysource"
 autodoc_default_options = {"undoc-members": True}  # fields whose name says it all have no docstring

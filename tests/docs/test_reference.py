@@ -60,7 +60,7 @@ def test_every_function_and_error_of_the_library_is_in_the_reference() -> None:
     assert ".. automodule:: lmgen.errors\n   :members:" in page
 
 
-def test_markup_in_a_help_text_is_escaped() -> None:
-    assert escaped("P(v | w_1 ... *x*) and <unk>, as `a_b <c>`") == (
-        r"P(v \| w\_1 ... \*x\*) and \<unk\>, as `a_b <c>`"
+def test_markup_in_a_help_text_is_escaped_and_flags_are_code() -> None:
+    assert escaped("P(v | w_1 ... *x*) and <unk>, as `a_b <c>` (--no-tied, -q; n-gram - none)") == (
+        r"P(v \| w\_1 ... \*x\*) and \<unk\>, as `a_b <c>` (`--no-tied`, `-q`; n-gram - none)"
     )

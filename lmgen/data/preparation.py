@@ -285,7 +285,7 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
             f"the {name} part of the corpus is empty; take more text, or other fractions for --valid and "
             "--test"
         )
-    counts = counter.counts
+    counts = tokenizer.closed(counter.counts)
     return Part(
         tokens=tokens,
         unknown_tokens=unknown,

@@ -350,9 +350,7 @@ def _lengths(counts: TextCounts, tokenizer: Tokenizer, tokens: int) -> tuple[Tex
     """
     added = counts.open_lines if tokenizer.sentence_end is not None else 0
     words = tokens if tokenizer.tokens_are_words else counts.words + counts.line_ends + added
-    if tokenizer.end is not None:
-        counts += TextCounts(characters=added, bytes=added)
-    return counts, words
+    return tokenizer.closed(counts), words
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from lmgen.arrays import IdArray, in_short
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.text.config import ReadingConfig
+from lmgen.text.counts import TextCounts
 from lmgen.text.sources import line_blocks
 from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.config import TokenizerConfig
@@ -172,6 +173,12 @@ class Tokenizer(ABC):
     def sentence_end(self) -> int | None:
         """The id after which a text begins anew for an n-gram model; None if a text is one long sentence."""
         return self.line_end if self.reads_lines and self.end is None else self.end
+
+    def closed(self, counts: TextCounts) -> TextCounts:
+        """The lengths of a text; its last unit's end counts as a character even where the text lacks it."""
+        if self.end is None:
+            return counts
+        return counts + TextCounts(characters=counts.open_lines, bytes=counts.open_lines)
 
     def unknown_among(self, text: str, ids: IdArray) -> npt.NDArray[np.bool_]:  # noqa: ARG002
         """

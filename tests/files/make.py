@@ -5,6 +5,7 @@ The files beside this script were written by lmgen 0.1.0. They must not be repla
 to read them; when a format changes, files of the new one are added.
 
     network-1-*.safetensors      a network of every cell, every tokenizer and every kind of output
+    network-4-line.safetensors   a network over lines, of texts in a normal form
     ngram-1-word.safetensors     an n-gram model that knows where lines begin and end
     ngram-4-sentencepiece.safetensors    one over the tokens of a SentencePiece model made elsewhere
     runs/NAME/half               a run folder whose training was interrupted after its first evaluation
@@ -53,6 +54,8 @@ def main(folder: Path) -> None:
         for name, flags in NETWORKS.items():
             lmgen(f"train {text.name} --out {name} {TRAINING} {SIZES} {flags}", text.parent)
             shutil.copy(text.parent / name / "model.safetensors", folder / f"network-1-{name}.safetensors")
+        lmgen(f"train {text.name} --out line {TRAINING} {SIZES} --unit line --normalize nfc", text.parent)
+        shutil.copy(text.parent / "line" / "model.safetensors", folder / "network-4-line.safetensors")
         ngram = folder.absolute() / "ngram-1-word.safetensors"
         lmgen(f"ngram {text.name} --tokenizer word --order 3 --out {ngram}", text.parent)
         Path(work, "pieces.model").write_bytes(model("as-llama"))

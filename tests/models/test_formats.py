@@ -35,6 +35,7 @@ TEXT = "the cat sat on a mat\n"
         ("network-2-float16", 2, 25.831103, "</s>", 0.251071),
         ("network-2-int8", 2, 25.905219, "</s>", 0.251297),
         ("network-3-dense", 3, 46.698459, "a", 0.116729),
+        ("network-4-line", 4, 52.727548, " ", 0.093912),
         ("ngram-4-sentencepiece", 4, 13.837502, "q", 0.306362),
     ],
 )

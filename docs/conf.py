@@ -43,6 +43,7 @@ RESULTS = (
     "minute",
     "presets",
     "words",
+    "units",
     "state",
     "cells",
     "using",

@@ -31,7 +31,7 @@ RUNS = {"checkpoints/book": "book.txt", "checkpoints/names": "names.txt --unit l
 
 LINES = [f"worker {n % 7} finished job {n * n} after {n % 60} seconds\n" for n in range(400)]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a page is many commands
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,10 @@ def run(commands: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run commands of the shell, the first that fails ends them; stdout is all that a terminal shows."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return run_command(
-        ["bash", "-ec", f"exec 2>&1\n{commands}"], cwd=folder, environment={**ENVIRONMENT, "PATH": path}
+        ["bash", "-ec", f"exec 2>&1\n{commands}"],
+        cwd=folder,
+        environment={**ENVIRONMENT, "PATH": path},
+        timeout=600,
     )
 
 

@@ -1,10 +1,11 @@
-"""The reference has every command and flag, and every function of the library."""
+"""The reference has every command, flag and function of the library, the benchmarks every result."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import lmgen
 from docs.commands import escaped, reference
+from docs.conf import RESULTS
 from lmgen.cli.app import COMMANDS, load_command
 from tests.docs.pages import ROOT
 
@@ -58,6 +59,12 @@ def test_every_function_and_error_of_the_library_is_in_the_reference() -> None:
         if not isinstance(getattr(lmgen, name), type):  # errors are documented as their module is
             assert f".. autofunction:: lmgen.{name}\n" in page, name
     assert ".. automodule:: lmgen.errors\n   :members:" in page
+
+
+def test_every_file_of_results_is_on_the_page_of_benchmarks() -> None:
+    files = {path.stem for path in (ROOT / "benchmarks" / "results").glob("*.md")}
+
+    assert set(RESULTS) == files
 
 
 def test_markup_in_a_help_text_is_escaped_and_flags_are_code() -> None:

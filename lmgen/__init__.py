@@ -76,23 +76,34 @@ ARGUMENTS = frozenset(
 """Arguments of the functions below that are no settings of a run, in case one is misspelt."""
 
 
-def list_runs(folder: str | Path = "checkpoints") -> list[RunListing]:
+def list_runs(
+    folder: str | Path = "checkpoints",
+    *,
+    sort: Literal["age", "name", "corpus", "parameters", "steps", "loss"] = "age",
+) -> list[RunListing]:
     """
-    List the runs and model files of a folder, the newest first, without loading them.
+    List the runs and model files of a folder, without loading them.
+
+    Args:
+        folder: whose runs are listed.
+        sort: the newest, the first by name, the smallest or the best first; those without a value come last.
 
     Raises:
+        ConfigError: they cannot be sorted by that.
         ModelError: there is no such folder.
     """
     from pathlib import Path
 
+    from lmgen.calls import in_python_words
     from lmgen.runs import listing
 
-    return listing.list_runs(Path(folder))
+    with in_python_words():
+        return listing.list_runs(Path(folder), sort)
 
 
 def load(path: str | Path | None = None) -> TextModel:
     """
-    Open a run folder, a model file, or, for None, the newest run under `checkpoints/`. Does not import torch.
+    Open a run folder, a model file, or, for None, the newest under `checkpoints/`. Does not import torch.
 
     Raises:
         ModelError: there is no model, or it is damaged or has a newer format.
@@ -106,7 +117,7 @@ def fit_ngram(
     *corpus: str | PathLike[str] | Text,
     texts: Iterable[str] | None = None,
     order: int = 5,
-    out: str | Path = "ngram.safetensors",
+    out: str | Path | None = None,
     overwrite: bool = False,
     **settings: Any,
 ) -> TextModel:
@@ -119,7 +130,8 @@ def fit_ngram(
         corpus: as in `train`.
         texts: as in `train`.
         order: maximum n-gram length, in tokens.
-        out: path of the model file.
+        out: path of the model file; None: `checkpoints/CORPUS-ngram.safetensors`, where `lmgen.load()` finds
+            the newest model.
         overwrite: replace an existing file.
         settings: flags of `lmgen ngram --help` as keywords; `prune` is a list such as `[0, 0, 1]`.
 
@@ -136,15 +148,15 @@ def fit_ngram(
 
     with in_python_words():
         given, opened = _given(corpus, texts, settings)
-        asked = {"corpus": [], "order": order, "out": Path(out), "overwrite": overwrite, **given}
-        ngram.fit_ngram(texts=opened, **asked)
-        return TextModel.load(out)
+        file = None if out is None else Path(out)
+        asked = {"corpus": [], "order": order, "out": file, "overwrite": overwrite, **given}
+        return TextModel.load(ngram.fit_ngram(texts=opened, **asked).model)
 
 
 def read_arpa(
     path: str | Path,
     *,
-    out: str | Path = "ngram.safetensors",
+    out: str | Path | None = None,
     tokenizer: str | None = None,
     blank: str | None = None,
     overwrite: bool = False,
@@ -157,7 +169,7 @@ def read_arpa(
 
     Args:
         path: ARPA file; `.gz`, `.bz2`, `.xz` and `.zst` files are decompressed.
-        out: path of the model file.
+        out: path of the model file; None: `checkpoints/NAME-ngram.safetensors`, NAME being the ARPA file's.
         tokenizer: `word` or `char`, the tokens that the file's words stand for; None: the tokenizer stored in
             a file from lmgen, else `char` where that is clear, else `word`.
         blank: the word that stands for the blank of a character model, such as `|`; None: found where clear.
@@ -175,8 +187,9 @@ def read_arpa(
     from lmgen.text_model import TextModel
 
     with in_python_words():
-        convert_arpa(Path(path), Path(out), tokenizer=tokenizer, blank=blank, overwrite=overwrite)
-        return TextModel.load(out)
+        file = None if out is None else Path(out)
+        read = convert_arpa(Path(path), file, tokenizer=tokenizer, blank=blank, overwrite=overwrite)
+        return TextModel.load(read.model)
 
 
 def list_corpora() -> list[Listing]:
@@ -230,7 +243,9 @@ def get_corpus(name: str) -> list[Path]:
     return named_corpora.get_corpus(name)
 
 
-def make_corpus(name: str, out: str | Path, *, characters: int = 1_000_000, seed: int = 0) -> MadeCorpus:
+def make_corpus(
+    name: str, out: str | Path, *, characters: int = 1_000_000, seed: int = 0, overwrite: bool = False
+) -> MadeCorpus:
     """
     Write a synthetic corpus to a file; the result states the best possible score on it.
 
@@ -239,14 +254,18 @@ def make_corpus(name: str, out: str | Path, *, characters: int = 1_000_000, seed
         out: path of the file.
         characters: its length.
         seed: the same one gives the same text.
+        overwrite: replace an existing file.
 
     Raises:
         CorpusError: the corpus is not synthetic.
+        ModelError: the file exists.
         WriteError: the file cannot be written.
     """
+    from lmgen.calls import in_python_words
     from lmgen.data import named_corpora
 
-    return named_corpora.make_corpus(name, out, characters=characters, seed=seed)
+    with in_python_words():
+        return named_corpora.make_corpus(name, out, characters=characters, seed=seed, overwrite=overwrite)
 
 
 def train(

@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """
-    Check that `--out` can name a new model file.
+    Check that `--out` can name a new file.
 
     Raises:
         ModelError: the path is a folder, or a file that exists and may not be overwritten.

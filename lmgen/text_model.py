@@ -85,7 +85,7 @@ class TextModel:
     @classmethod
     def load(cls, path: str | Path | None = None) -> "TextModel":
         """
-        Open a run folder, a model file, or (None) the newest run under `checkpoints/`.
+        Open a run folder, a model file, or (None) the newest of both under `checkpoints/`.
 
         Raises:
             ModelError: there is none, or it is damaged or of a newer format.
@@ -398,7 +398,8 @@ class TextModel:
             blank_with: by word, the word that white space is counted with: the `next` (None) or `previous`.
             baseline: the run's n-gram baseline beside the model. None: if there is one, by document only.
             order: fit a baseline of this order on the run's training text instead.
-            orders: fit baselines of all these orders; each score has the number of `parameters` too.
+            orders: fit baselines of all these orders; each score also has the number of `parameters`, and of
+                n-grams that are `possible`.
             mix: add the mixture of model and baseline, weighted on the run's validation text.
             exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as
                 parallel streams that each warm up on the tokens before them.
@@ -510,7 +511,7 @@ class TextModel:
         self,
         path: str | Path,
         *,
-        to: Literal["float16", "int8"] = "int8",
+        to: Literal["float16", "int8"],
         text: str | Path | Text | None = None,
         overwrite: bool = False,
         on_note: Callable[[str], None] = lambda _: None,
@@ -521,7 +522,7 @@ class TextModel:
         self,
         path: str | Path,
         *,
-        to: Literal["arpa", "float16", "int8"],
+        to: Literal["arpa", "float16", "int8"] | None = None,
         text: str | Path | Text | None = None,
         overwrite: bool = False,
         on_note: Callable[[str], None] = lambda _: None,
@@ -532,7 +533,7 @@ class TextModel:
         self,
         path: str | Path,
         *,
-        to: Literal["arpa", "float16", "int8"] = "int8",
+        to: Literal["arpa", "float16", "int8"] | None = None,
         text: str | Path | Text | None = None,
         overwrite: bool = False,
         on_note: Callable[[str], None] = lambda _: None,
@@ -543,11 +544,12 @@ class TextModel:
         Args:
             path: the file to write. An ARPA file is compressed if its name ends in `.gz`; a network's file is
                 a model like any other.
-            to: `arpa`; or 2 bytes for each weight (`float16`), or 1 (`int8`).
+            to: `arpa`; or 2 bytes for each weight (`float16`), or 1 (`int8`). None: `arpa` for an n-gram
+                model and for a file called `.arpa` or `.arpa.gz`, else `int8`.
             text: score the network before and after on the first 500,000 characters of this text, given as
                 in `perplexity`. None: of the run's held-out text, if there is one.
             overwrite: replace an existing file.
-            on_note: called with what a reader of the scores should know, a sentence each.
+            on_note: called with what was chosen for `to`, and what a reader of the scores should know.
 
         Raises:
             ConfigError: `to` is something else, or a text is given for an ARPA file.
@@ -556,22 +558,28 @@ class TextModel:
                 exists; or a weight is too large for float16.
             WriteError: the file cannot be written.
         """
-        from lmgen.evaluation.exporting import export_arpa, export_weights
+        from lmgen.evaluation.exporting import export_arpa, export_weights, usual_form
 
         if not self.is_saved:
             raise ModelError("the mixture has no file yet: save it (`save`), then load and export that file")
 
-        if to == "arpa" and text is not None:
-            raise ConfigError("--text goes with --to float16 or int8; leave it out, or give --to")
         out = Path(path)
+        form, why = (to, None) if to else usual_form(self.model, out)
+        if form == "arpa" and text is not None:
+            raise ConfigError("--text goes with --to float16 or int8; leave it out, or give --to")
         refuse_existing(out, overwrite=overwrite)
         saved = SavedModel(self.model, self.tokenizer, self.training, self.weights)
-        if to == "arpa":
-            return export_arpa(saved, self.path, out)
-        if text is None and self.run is not None:
-            text = self.run.held_out_text
-        opened = None if text is None else self._opened(text_or_path(text, "text"), None, None, on_note)
-        return export_weights(saved, self.path, out, to, opened, on_note)
+        exported: ExportedNgrams | ExportedWeights
+        if form == "arpa":
+            exported = export_arpa(saved, self.path, out)
+        else:
+            if text is None and self.run is not None:
+                text = self.run.held_out_text
+            opened = None if text is None else self._opened(text_or_path(text, "text"), None, None, on_note)
+            exported = export_weights(saved, self.path, out, form, opened, on_note)
+        if why:
+            on_note(why)
+        return exported
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text."""

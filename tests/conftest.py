@@ -1,7 +1,9 @@
 """What holds for all tests."""
 
+import atexit
 import os
 import signal
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -10,6 +12,11 @@ import pytest
 # starts. Pools of spinning threads in several processes slow everything down tenfold. Said before either is
 # imported.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+# Corpora that whoever runs the tests has downloaded are none of theirs.
+_CACHE = TemporaryDirectory(prefix="lmgen-cache-")
+atexit.register(_CACHE.cleanup)
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, nohup the end of the terminal, and so
 # would every command that they start. What a process handles is back to the default in those it starts.

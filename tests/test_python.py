@@ -90,6 +90,7 @@ def test_texts_are_records_for_models_of_records() -> None:
     poems = ["a cat\nsat", "a dog\nran"] * 20
     fitted = lmgen.fit_ngram(texts=poems, unit="record", order=4)
 
+    assert fitted.path == lmgen.load().path == Path("checkpoints/texts-ngram.safetensors")
     assert fitted.tokenizer.unit == "record"
     assert fitted.score(poems[0]).tokens == len(poems[0]) + 1
     assert (

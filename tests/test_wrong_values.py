@@ -32,8 +32,8 @@ from lmgen.settings import explanation, kind
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.training.checkpoints import _checksum
 from lmgen.training.config import BUDGET, TrainingConfig
+from lmgen.training.position import Position
 from lmgen.training.process import computing
-from lmgen.training.state import Position
 
 pytestmark = pytest.mark.slow
 

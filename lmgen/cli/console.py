@@ -2,19 +2,17 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from lmgen.cli import report
 from lmgen.cli.curve import drawn
 from lmgen.cli.output import print_result, visible
+from lmgen.cli.tables import Column, GrowingTable
 from lmgen.data.preparation import Prepared
 from lmgen.evaluation.results import exp_or_infinity
 from lmgen.runs.events import BaselineFitted, Event, Finished, Interrupted, Saved, Started, Unsaved
 from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack, Stepped
-
-BEGINNING_OF_ROW, VALIDATION, END_OF_ROW = "{:>9} {:>7} {:>8} {:>8}", " {:>8} {:>11} {:>10}", " {:>10}"
-"""The table of evaluations has the columns in the middle where there is validation text."""
 
 ESTIMATE_NOTE = "note: with --objective sampled the training loss is an estimate from a sample of the tokens"
 EXACT_NOTE = "; the validation loss is exact"
@@ -153,7 +151,7 @@ class _Shown:
     def __init__(self, display: Display) -> None:
         self.display = display
         self._prepared: Prepared | None = None
-        self._in_table = False
+        self._table: GrowingTable | None = None
 
     def show(self, event: Event) -> None:
         """Show one event, with headings before the first row of the table."""
@@ -163,10 +161,13 @@ class _Shown:
                 display.step(event)
             case Evaluated():
                 assert self._prepared is not None
-                if not self._in_table:
-                    display.line(_headings(event))
-                    self._in_table = True
-                display.line(_row(event, self._prepared))
+                cells = list(_evaluation(event, self._prepared))
+                if self._table is None:
+                    self._table = GrowingTable(
+                        [Column(name, is_number=True, least=least) for name, least, _ in cells]
+                    )
+                    display.line(self._table.heading().rstrip("\n"))
+                display.line(self._table.row([cell for *_, cell in cells]).rstrip("\n"))
             case CostMeasured():
                 display.line(_cost(event))
             case RangeTest():
@@ -242,28 +243,19 @@ def _megabytes(count: int) -> str:
     return f"{count / 2**20:,.0f} MB"
 
 
-def _headings(evaluated: Evaluated) -> str:
-    """Heading line of the table of evaluations."""
-    train = "estimate" if evaluated.train_objective == "sampled" else "train"
-    line = BEGINNING_OF_ROW.format("step", "epoch", "time", train)
-    if evaluated.valid_nats_per_token is not None:
-        line += VALIDATION.format("valid", "perplexity", "bits/char")
-    return line + END_OF_ROW.format("tokens/s")
-
-
-def _row(evaluated: Evaluated, prepared: Prepared) -> str:
-    """One line of the table of evaluations."""
+def _evaluation(evaluated: Evaluated, prepared: Prepared) -> Iterator[tuple[str, int, str]]:
+    """The heading, the least width and the cell of each column of the table of evaluations."""
     nats = evaluated.valid_nats_per_token
-    line = BEGINNING_OF_ROW.format(
-        f"{evaluated.step:,}",
-        f"{evaluated.epoch:.2f}",
-        report.duration(evaluated.seconds),
-        _short(evaluated.train_nats_per_token),
-    )
+    sampled = evaluated.train_objective == "sampled"
+    yield "step", 9, f"{evaluated.step:,}"
+    yield "epoch", 6, f"{evaluated.epoch:.2f}"
+    yield "time", 7, report.duration(evaluated.seconds)
+    yield "estimate" if sampled else "train", 7, _short(evaluated.train_nats_per_token)
     if nats is not None and prepared.scored is not None:
-        bits = prepared.scored.bits_per_character(nats)
-        line += VALIDATION.format(_short(nats), f"{exp_or_infinity(nats):.4g}", _short(bits))
-    return line + END_OF_ROW.format(f"{evaluated.tokens_per_second:,.0f}")
+        yield "valid", 7, _short(nats)
+        yield "perplexity", 10, f"{exp_or_infinity(nats):.4g}"
+        yield "bits/char", 9, _short(prepared.scored.bits_per_character(nats))
+    yield "tokens/s", 9, f"{evaluated.tokens_per_second:,.0f}"
 
 
 def _short(loss: float | None) -> str:

@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lmgen.cli import completion, report
+from lmgen.cli.downloads import downloads_shown
 from lmgen.cli.options import JsonOption, QuietOption, with_opposites
-from lmgen.cli.output import TextOutput, print_result
+from lmgen.cli.output import TextOutput, json_line, print_result
+from lmgen.cli.tables import Column, table
 
 if TYPE_CHECKING:
     from lmgen.text.corpora import Listing
 
 corpus = typer.Typer(
     help="Named corpora: where they come from, their licence, size and split.", no_args_is_help=True
+)
+
+COLUMNS = (
+    Column("name", least=18),
+    Column("where"),
+    Column("characters", is_number=True),
+    Column("split"),
+    Column("licence"),
 )
 
 NameArgument = Annotated[
@@ -42,8 +52,10 @@ def list_(json: JsonOption = False, quiet: QuietOption = False) -> None:  # noqa
 
     with report.reported_errors():
         listings = listed_corpora()
-        lines = [json_format.dumps(asdict(each)) for each in listings] if json else _table(listings)
-        print_result("\n".join(lines) + "\n")
+        with TextOutput() as output:
+            rows = (json_line(asdict(each)) for each in listings)
+            for line in rows if json else table(COLUMNS, map(_row, listings), output.columns):
+                output.write(line)
 
 
 @corpus.command()
@@ -75,7 +87,7 @@ def show(
     """
     from lmgen.data.named_corpora import corpus_text
 
-    with report.reported_errors():
+    with report.reported_errors(), downloads_shown():
         chunks = corpus_text(name, split, field=field, encoding=encoding, on_note=report.note)
         with TextOutput() as output:
             for chunk in chunks:
@@ -93,7 +105,7 @@ def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001
     from lmgen.data.named_corpora import get_corpus
     from lmgen.text.corpus_files import sha256_of
 
-    with report.reported_errors():
+    with report.reported_errors(), downloads_shown():
         for path in get_corpus(name, on_note=report.note):
             print_result(f"{sha256_of(path)}  {path}\n")
 
@@ -113,6 +125,7 @@ def make(
     out: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
     characters: Annotated[int, typer.Option(help="Length of the text, in characters.", min=1)] = 1_000_000,
     seed: Annotated[int, typer.Option(help="Seed of the random text.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
@@ -125,7 +138,7 @@ def make(
     from lmgen.text.synthetic import SYNTHETIC
 
     with report.reported_errors():
-        made = make_corpus(name, out, characters=characters, seed=seed)
+        made = make_corpus(name, out, characters=characters, seed=seed, overwrite=overwrite)
         if json:
             print_result(json_format.dumps(made.to_json()) + "\n")
         else:
@@ -133,14 +146,8 @@ def make(
             print_result(f"{out}: {characters} characters; the best possible score is {best}\n")
 
 
-def _table(listings: "list[Listing]") -> list[str]:
-    """Format corpora as a table with a heading."""
-    rows = [("name", "where", "characters", "split", "licence")]
-    for each in listings:
-        place = each.kind if each.place == "here" else each.place
-        length = f"{each.characters:,}" if each.characters else "-"
-        rows.append((each.name, each.path or place, length, each.split or "-", each.licence))
-    name, where, size, split, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
-    return [
-        f"{row[0]:{name}}  {row[1]:{where}}  {row[2]:>{size}}  {row[3]:{split}}  {row[4]}" for row in rows
-    ]
+def _row(listing: "Listing") -> tuple[str, ...]:
+    """The cells of a corpus in the table."""
+    place = listing.kind if listing.place == "here" else listing.place
+    length = f"{listing.characters:,}" if listing.characters else "-"
+    return listing.name, listing.path or place, length, listing.split or "-", listing.licence

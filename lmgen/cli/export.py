@@ -24,9 +24,13 @@ def export(
     ],
     model: ModelArgument = None,
     to: Annotated[
-        Literal["arpa", "float16", "int8"],
-        typer.Option(help="ARPA, of n-gram models; or the type of a network's weights: 2 bytes each, or 1."),
-    ] = "arpa",
+        Literal["arpa", "float16", "int8"] | None,
+        typer.Option(
+            help="ARPA, of n-gram models; or the type of a network's weights: 2 bytes each, or 1 (arpa for "
+            "an n-gram model and a file called .arpa or .arpa.gz, else int8).",
+            show_default=False,
+        ),
+    ] = None,
     text: Annotated[
         str | None,
         typer.Option(
@@ -43,7 +47,7 @@ def export(
     """
     Write an n-gram model as an ARPA file, which KenLM, SRILM and IRSTLM read; or a network in a smaller file.
 
-    lmgen export book-6.safetensors --to arpa --out book-6.arpa.gz
+    lmgen export book-6.safetensors --out book-6.arpa.gz
 
     lmgen export checkpoints/book --to int8 --out book-int8.safetensors
     """
@@ -52,7 +56,7 @@ def export(
         opened = open_model(model)
         exported = opened.export(out, to=to, text=text and file_name(text), overwrite=overwrite, on_note=note)
         result = exported.to_json()
-        if to != "arpa" and "text" not in result:
+        if exported.to != "arpa" and "text" not in result:
             note("to see what the smaller weights cost, name a text: --text FILE")
         lines = [json_format.dumps(result)] if json else _lines(exported, opened.weights)
         print_result("\n".join(lines) + "\n")

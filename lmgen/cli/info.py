@@ -10,7 +10,15 @@ import typer
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
 from lmgen.cli.output import json_line, print_result
 from lmgen.cli.report import reported_errors
+from lmgen.cli.tables import Column, table
 from lmgen.errors import ConfigError
+
+PARAMETER_COLUMNS = (
+    Column("trainable parameters"),
+    Column("in letters"),
+    Column("in numbers"),
+    Column("count", is_number=True),
+)
 
 CellsOption = Annotated[
     bool, typer.Option("--cells", help="Show every recurrent cell instead: its equations and parameters.")
@@ -86,14 +94,13 @@ def _network_lines(described: dict[str, Any]) -> Iterator[str]:
     yield f"network    {network['cell']}, {network['layers']} layer(s), hidden H = {network['hidden_size']}"
     yield f"weights    {described['weights']}"
     yield ""
-    yield from _aligned(_parameter_rows(described))
+    yield from (line.rstrip("\n") for line in table(PARAMETER_COLUMNS, _parameter_rows(described)))
     yield ""
 
 
 def _parameter_rows(described: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """Yield a row for each layer with its sizes n and m, followed by a row for each trainable array."""
     arrays = described["layers"]
-    yield "trainable parameters", "in letters", "in numbers", "count"
     for layer in described["subtotals"]:
         sizes = f"n = {layer['inputs']:,}, m = {layer['outputs']:,}"
         name = layer["name"] if layer["name"] == layer["kind"] else f"{layer['name']} ({layer['kind']})"
@@ -102,15 +109,6 @@ def _parameter_rows(described: dict[str, Any]) -> Iterator[tuple[str, str, str, 
             if array["layer"] == layer["name"]:
                 yield "  " + array["name"], array["formula"], array["numbers"], f"{array['parameters']:,}"
     yield "all", "", "", f"{described['parameters']:,}"
-
-
-def _aligned(rows: Iterator[tuple[str, str, str, str]]) -> Iterator[str]:
-    """Format rows as lines with aligned columns; the last column is right-aligned."""
-    cells = list(rows)
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for *texts, count in cells:
-        words = [text.ljust(width) for text, width in zip(texts, widths, strict=False)]
-        yield "  ".join([*words, count.rjust(widths[-1])])
 
 
 def _short(value: object) -> str:

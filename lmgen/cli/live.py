@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lmgen.cli.output import visible
 from lmgen.cli.report import duration
+from lmgen.cli.tables import fitting
 from lmgen.data.preparation import Part
 from lmgen.evaluation.results import exp_or_infinity
 from lmgen.runs.events import Saved, Started
@@ -39,7 +40,6 @@ class LiveDisplay:
         self._live = Live(console=self._console, get_renderable=self._live_part, refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        self._live.start()
         return self
 
     def __exit__(
@@ -57,10 +57,11 @@ class LiveDisplay:
         self._console.print(Text(visible(text)))
 
     def started(self, started: Started) -> None:
-        """Record the start of training, to estimate the time left."""
+        """Begin the live part; until then a download may show a bar."""
         self._train = started.prepared.train
         self._loss = "estimated loss" if started.config.training.objective == "sampled" else "loss"
         self._begun = time.monotonic()
+        self._live.start()
 
     def step(self, stepped: Stepped) -> None:
         """Record the current progress, which the next refresh draws."""
@@ -106,11 +107,6 @@ class LiveDisplay:
 
     def _sample_lines(self) -> list[Text]:
         """First lines of the sample, cut to the width of the terminal."""
-        width = self._console.width - 2
-        lines = [line[:width] for line in self._sample.splitlines() if line.strip()]
-        return [Text(f"│ {_printable(line)}", style="dim", no_wrap=True) for line in lines[:SAMPLE_LINES]]
-
-
-def _printable(text: str) -> str:
-    """Replace control characters, which a model may write and a terminal would obey."""
-    return "".join(character if character.isprintable() else "·" for character in text)
+        lines = [f"│ {visible(line)}" for line in self._sample.splitlines() if line.strip()]
+        width = self._console.width
+        return [Text(fitting(line, width), style="dim", no_wrap=True) for line in lines[:SAMPLE_LINES]]

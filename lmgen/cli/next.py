@@ -1,6 +1,6 @@
 """`lmgen next`: list the most likely next tokens after a text, or the probabilities of continuations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,14 +10,13 @@ from lmgen.cli import completion, report
 from lmgen.cli.options import JsonOption, QuietOption, is_model, open_model
 from lmgen.cli.output import TextOutput, json_line
 from lmgen.cli.prompts import BYTE_ORDER_MARK, note_unknown, read_prompt
+from lmgen.cli.tables import Column, table
 from lmgen.errors import ConfigError
 from lmgen.tokenizers.pieces import escape
 
 if TYPE_CHECKING:
     from lmgen.generation.next import Continuation, NextToken
     from lmgen.tokenizers.base import Tokenizer
-
-HEADINGS = ("probability", "log10")
 
 HIDDEN = str.maketrans("\n\r", "\ud801\ud802")
 SHOWN = {new: old for old, new in HIDDEN.items()}
@@ -79,12 +78,13 @@ def next_(
         note_unknown(opened, text, *wanted, finished=bool(wanted))
         if wanted:
             found: Sequence[NextToken | Continuation] = opened.next(text, of=wanted, relative=relative)
-            rows = ["continuation", *map(escape, wanted)]
+            heading, names = "continuation", list(map(escape, wanted))
         else:
             found = tokens = opened.next(text, LISTED if top is None else top)
-            rows = ["token", *(_shown(opened.tokenizer, token) for token in tokens)]
+            heading, names = "token", [_shown(opened.tokenizer, token) for token in tokens]
         with TextOutput() as output:
-            output.write(_json(text, found) if json else _table(rows, found))
+            for line in [_json(text, found)] if json else table(_columns(heading), _rows(names, found)):
+                output.write(line)
 
 
 def _continuations(of: list[str]) -> list[str]:
@@ -132,12 +132,11 @@ def _shown(tokenizer: "Tokenizer", token: "NextToken") -> str:
     return tokenizer.escaped_piece(token.token_id) if whole else escape(token.token)
 
 
-def _table(names: list[str], found: "Sequence[NextToken | Continuation]") -> str:
-    """Format the result as a table with a line for each; the first of the names heads their column."""
-    width = max(map(len, names))
-    heading, *rest = names
-    rows = [
-        f"{name:<{width}}  {each.probability:11.4g}  {each.log10:8.4f}\n"
-        for name, each in zip(rest, found, strict=True)
-    ]
-    return f"{heading:<{width}}  {HEADINGS[0]:>11}  {HEADINGS[1]:>8}\n" + "".join(rows)
+def _columns(heading: str) -> list[Column]:
+    """The columns of the table; the first has the tokens or the continuations."""
+    return [Column(heading), Column("probability", is_number=True), Column("log10", is_number=True, least=8)]
+
+
+def _rows(names: list[str], found: "Sequence[NextToken | Continuation]") -> Iterator[tuple[str, str, str]]:
+    for name, each in zip(names, found, strict=True):
+        yield name, f"{each.probability:.4g}", f"{each.log10:.4f}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmgen.cli import completion
+from lmgen.cli.downloads import downloads_shown
 from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_options
 from lmgen.cli.output import print_result
 from lmgen.cli.report import note, reported_errors
@@ -68,7 +69,10 @@ def ngram(
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The model file.")] = Path("ngram.safetensors"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The model file (checkpoints/CORPUS-ngram.safetensors).", show_default=False),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file in --out.")] = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
     json: JsonOption = False,
@@ -81,7 +85,7 @@ def ngram(
 
     lmgen ngram book.txt --order 6 --out book-6.safetensors
     """
-    with reported_errors():
+    with reported_errors(), downloads_shown():
         from lmgen.runs.ngram import convert_arpa, fit_ngram
 
         if arpa:

@@ -56,10 +56,10 @@ def file_name(name: str) -> str | Path:
 
 def open_model(path: Path | None, *, threads: bool = True, for_texts: str | None = None) -> "TextModel":
     """
-    Open the MODEL argument of a command; for the newest run, print its name on stderr.
+    Open the MODEL argument of a command; for the newest one, print its name on stderr.
 
     Args:
-        path: MODEL; None: the newest run.
+        path: MODEL; None: the newest run or model file.
         threads: whether the command's matrix products are large enough to justify starting threads.
         for_texts: advice on how to pass a text, for the error if MODEL looks like one.
 
@@ -77,7 +77,10 @@ def open_model(path: Path | None, *, threads: bool = True, for_texts: str | None
             raise ModelError(f"{error} ({for_texts})") from error
         raise
     if path is None:
-        report.note(f"using the newest run, {opened.path.parent}")
+        from lmgen.data.run_folder import named_by
+
+        newest = named_by(opened.path)
+        report.note(f"using the newest {'model' if newest == opened.path else 'run'}, {newest}")
     return opened
 
 

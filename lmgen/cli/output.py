@@ -6,6 +6,7 @@ which a terminal would obey instead of showing.
 """
 
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -26,10 +27,10 @@ def print_result(text: str) -> None:
 
 
 def visible(name: str) -> str:
-    """Escape line ends, tabs and other unprintable characters in a name or message."""
+    """Escape line ends, tabs and other unprintable characters in a name, a message or a cell of a table."""
     if name.isprintable():
         return name
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in name)
 
 
 class TextOutput:
@@ -44,6 +45,11 @@ class TextOutput:
         self._file = sys.stdout.buffer
         self._terminal = sys.stdout.isatty()
         self._line_is_open = False
+
+    @property
+    def columns(self) -> int | None:
+        """The width of the terminal; None for a pipe or a file, whose lines may have any length."""
+        return shutil.get_terminal_size().columns if self._terminal else None
 
     def __enter__(self) -> Self:
         return self
@@ -60,10 +66,21 @@ class TextOutput:
         if text:
             self._line_is_open = not text.endswith("\n")
         if self._terminal:
-            text = CONTROL.sub(_shown, text)
+            text = CONTROL.sub(lambda control: _escaped(control[0]), text)
         self._file.write(text.encode("utf-8", "surrogateescape"))
         if self._terminal:
             self._file.flush()
+
+    def rule(self, title: str) -> None:
+        """Draw a faint line with a title across a terminal; a pipe or a file does not get it."""
+        if not self._terminal:
+            return
+        from rich.console import Console  # takes a while to load
+        from rich.rule import Rule
+        from rich.text import Text
+
+        Console().print(Rule(Text(title, style="dim"), align="left", style="dim"))
+        sys.stdout.flush()
 
 
 def flushing(chunks: Iterable[str]) -> Iterator[str]:
@@ -81,9 +98,7 @@ def json_line(record: dict[str, Any]) -> str:
     return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _shown(control: re.Match[str]) -> str:
-    """Escape a control character or a stray byte as `\\x` and two digits, or as `\\u` and four."""
-    code = ord(control[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a surrogate that stands for a byte
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+def _escaped(letter: str) -> str:
+    r"""Escape a character as Python spells it: `\n`, `\x1b`, `\u202e`; a stray byte as `\x80` to `\xff`."""
+    code = ord(letter)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ascii(letter)[1:-1]

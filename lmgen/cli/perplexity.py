@@ -79,7 +79,7 @@ def perplexity(
         typer.Option(
             metavar="FIRST-LAST",
             help="By document: fit baselines of all these orders; a column `parameters` counts their "
-            "n-grams, and the model's weights.",
+            "n-grams, and the model's weights, a column `possible` all n-grams that there could be, V^n.",
             show_default=False,
         ),
     ] = None,

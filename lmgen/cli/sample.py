@@ -75,8 +75,11 @@ def sample(
             completions = _completions(opened, groups, options, num=num, lines=lines)
             end = RECORD_END_SHOWN if opened.tokenizer.unit == "record" and not lines else "\n"
             texts = (_as_json(each) if json else _shown(each, end, echo=not no_echo) for each in completions)
+        of_a_line = json or lines or opened.tokenizer.unit == "line" or "\n" in options["stop"]
         with TextOutput() as output:
-            for text in texts:
+            for number, text in enumerate(texts, 1):
+                if not (single or of_a_line):
+                    output.rule(f"{number} of {num}")
                 output.write(text)
 
 

@@ -1,11 +1,12 @@
 """Printing scores: as JSON Lines, as tab-separated values, and as tables for people."""
 
-from collections.abc import Callable, Iterable
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, groupby
 from json import dumps
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmgen.cli.output import TextOutput, visible
+from lmgen.cli.tables import Column, table_as_it_comes
 
 if TYPE_CHECKING:
     from lmgen.evaluation.comparison import Score
@@ -53,14 +54,11 @@ def print_tables(scores: "Iterable[Score]", by: By, names_models: bool) -> None:
     rows = (score.values() for score in scores)
     between = ""
     with TextOutput() as output:
-        for name, table in groupby(rows, key=lambda row: str(row["text"])):
-            columns: list[str] = []
-            for row in table:
-                if not columns:
-                    columns = _table_columns(row, by, names_models)
-                    output.write(f"{between}{visible(name)}{_length(row)}\n")
-                    output.write(_table_line(columns, [_COLUMNS[key][0] for key in columns]))
-                output.write(_table_line(columns, [_table_cell(key, row[key]) for key in columns]))
+        for name, of_the_text in groupby(rows, key=lambda row: str(row["text"])):
+            first = next(of_the_text)
+            output.write(f"{between}{visible(name)}{_length(first)}\n")
+            for line in _table(_table_columns(first, by, names_models), chain([first], of_the_text)):
+                output.write(line)
             between = "\n"
 
 
@@ -71,7 +69,7 @@ def _table_columns(row: Row, by: By, names_models: bool) -> list[str]:
         left_out.add("perplexity_without_unknown")
     if not names_models and row.get("matched") is None:
         left_out.add("matched")
-    left_out |= {key for key in ("parameters", "unigram_bits") if key not in row}
+    left_out |= {key for key in ("parameters", "possible", "unigram_bits") if key not in row}
     return [key for key in _TABLES[by] if key not in left_out]
 
 
@@ -85,13 +83,12 @@ def _length(row: Row) -> str:
     return ": " + ", ".join(units)
 
 
-def _table_line(columns: list[str], cells: list[str]) -> str:
-    """A line of a table: words aligned to the left, numbers to the right."""
-    padded = []
-    for key, cell in zip(columns, cells, strict=True):
-        width = max(len(_COLUMNS[key][0]), 9)
-        padded.append(cell.ljust(width) if key in ("model", "token", "word") else cell.rjust(width))
-    return "  ".join(padded).rstrip() + "\n"
+def _table(keys: list[str], rows: Iterable[Row]) -> Iterator[str]:
+    """The lines of the table that shows these values of each row."""
+    columns = [
+        Column(_COLUMNS[key][0], is_number=key not in ("model", "token", "word"), least=9) for key in keys
+    ]
+    return table_as_it_comes(columns, ([_table_cell(key, row[key]) for key in keys] for row in rows))
 
 
 def _table_cell(key: str, value: Any) -> str:
@@ -100,6 +97,13 @@ def _table_cell(key: str, value: Any) -> str:
 
 def _count(value: int) -> str:
     return f"{value:,}"
+
+
+def _power(value: int) -> str:
+    """V^n: with an exponent where it is large, and larger than any float it may be."""
+    from decimal import Decimal
+
+    return f"{value:,}" if value < 1e9 else f"{Decimal(value):.2e}"
 
 
 def _four_decimals(value: float) -> str:
@@ -117,6 +121,7 @@ def _perplexity(value: float) -> str:
 _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "model": ("model", str),
     "parameters": ("parameters", _count),
+    "possible": ("possible n-grams", _power),
     "nats_per_token": ("nats/token", _four_decimals),
     "perplexity": ("perplexity", _perplexity),
     "perplexity_without_unknown": ("without unknown", _perplexity),
@@ -135,7 +140,7 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "log10": ("log10", _four_decimals),
     "matched": ("matched", _count),
     "unknown_tokens": ("unknown", _count),
-    "word": ("word", visible),
+    "word": ("word", str),
     "entropy_bits": ("entropy", _four_decimals),
     "unigram_bits": ("unigram", _four_decimals),
     "unknown": ("unknown", lambda unknown: "yes" if unknown else "-"),
@@ -157,6 +162,7 @@ _TABLES: dict[By, tuple[str, ...]] = {
     "document": (
         "model",
         "parameters",
+        "possible",
         "nats_per_token",
         "perplexity",
         "perplexity_without_unknown",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lmgen.cli import completion, report
+from lmgen.cli.downloads import downloads_shown
 from lmgen.cli.options import JsonOption, QuietOption, given, settings_as_options
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
@@ -94,7 +95,7 @@ def train(
 
     lmgen train book.txt --minutes 5 --out checkpoints/book
     """
-    with report.reported_errors():
+    with report.reported_errors(), downloads_shown():
         flags = _flags(settings, corpus, stateful, stateless)
         flags |= given({"preset": preset, "from": from_, "extend_vocabulary": extend_vocabulary})
         run_config = None if resume else _configured(flags, config)

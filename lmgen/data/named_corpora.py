@@ -9,7 +9,7 @@ from typing import Any, Literal
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.splitting import split_corpus
 from lmgen.errors import CorpusError
-from lmgen.files import replacing
+from lmgen.files import refuse_existing, replacing
 from lmgen.text.built_in import BUILT_IN
 from lmgen.text.corpora import open_corpus, unknown_corpus
 from lmgen.text.corpus_files import fetch, find
@@ -91,23 +91,28 @@ def get_corpus(name: str, *, on_note: Callable[[str], None] = lambda _: None) ->
     return found.files()
 
 
-def make_corpus(name: str, out: str | Path, *, characters: int = CHARACTERS, seed: int = 0) -> MadeCorpus:
+def make_corpus(
+    name: str, out: str | Path, *, characters: int = CHARACTERS, seed: int = 0, overwrite: bool = False
+) -> MadeCorpus:
     """
     Write a synthetic corpus to a file.
 
     Args:
         name: one of `SYNTHETIC`.
-        out: output path; an existing file is replaced.
+        out: output path.
         characters: length of the text.
         seed: seed of the random text.
+        overwrite: replace an existing file.
 
     Raises:
         CorpusError: the corpus is not synthetic.
+        ModelError: the file exists.
         WriteError: the file cannot be written.
     """
     if name not in SYNTHETIC:
         raise CorpusError(f"{name} is not synthetic; those that can be made are {', '.join(SYNTHETIC)}")
     made = SYNTHETIC[name]
+    refuse_existing(Path(out), overwrite=overwrite)
     with replacing(Path(out)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.writelines(made.text(characters, seed).chunks())
     return MadeCorpus(name, str(out), characters, seed, made.best_nats_per_character)

@@ -1,4 +1,4 @@
-"""Paths of the files in a run folder (`checkpoints/NAME/`), and finding models and the newest run."""
+"""Paths of the files in a run folder (`checkpoints/NAME/`), and finding models and the newest one."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -9,7 +9,7 @@ from lmgen.settings import shown_path
 from lmgen.text.units import Unit
 
 CHECKPOINTS = Path("checkpoints")
-"""Default parent folder of runs."""
+"""Default parent folder of runs, and of the model files of n-gram models."""
 
 MODEL_SUFFIX = ".safetensors"
 
@@ -96,6 +96,11 @@ class RunFolder:
         return self.data / "train.npy"
 
     @property
+    def vectors(self) -> Path:
+        """Word vectors of `--embeddings` for the vocabulary, until the first checkpoint has them."""
+        return self.data / "vectors.safetensors"
+
+    @property
     def valid_tokens(self) -> Path:
         """Token ids of the validation text; absent if none was held out."""
         return self.data / "valid.npy"
@@ -130,6 +135,11 @@ class RunFolder:
         return records if records.exists() else plain
 
 
+def ngram_file(corpus: str) -> Path:
+    """Default path of an n-gram model that is in no run: `checkpoints/CORPUS-ngram.safetensors`."""
+    return CHECKPOINTS / f"{corpus}-ngram{MODEL_SUFFIX}"
+
+
 def run_of(model: Path) -> RunFolder | None:
     """The run folder that a model file belongs to; None for a stand-alone model file."""
     folder = RunFolder(model.parent)
@@ -138,13 +148,13 @@ def run_of(model: Path) -> RunFolder | None:
 
 def find_model(path: Path | None, checkpoints: Path = CHECKPOINTS) -> Path:
     """
-    Find the model file of a run folder; a file stands for itself, and None for the newest run.
+    Find the model file of a run folder; a file stands for itself, and None for the newest model there is.
 
     Raises:
         ModelError: there is no model; the message suggests what to do.
     """
     if path is None:
-        return newest_run(checkpoints).model
+        return newest_model(checkpoints)
     try:
         return _model_at(path, checkpoints)
     except OSError as error:  # a text in place of a path can be too long for a file name
@@ -154,8 +164,8 @@ def find_model(path: Path | None, checkpoints: Path = CHECKPOINTS) -> Path:
 
 def suggested_run(path: Path, checkpoints: Path = CHECKPOINTS) -> str:
     """Advice for an error about a missing model: the run with the closest name, or a list of runs."""
-    runs = {folder.name: str(folder) for folder in _runs(checkpoints)}
-    near = get_close_matches(path.name, runs, n=1)
+    runs = {run.name.removesuffix(MODEL_SUFFIX): str(run) for run in map(named_by, _models(checkpoints))}
+    near = get_close_matches(path.name.removesuffix(MODEL_SUFFIX), runs, n=1)
     if near:
         return f"did you mean {runs[near[0]]}?"
     if not runs:
@@ -164,17 +174,23 @@ def suggested_run(path: Path, checkpoints: Path = CHECKPOINTS) -> str:
     return f"runs here: {', '.join(list(runs.values())[:RUNS_NAMED])}{more}"
 
 
-def newest_run(checkpoints: Path = CHECKPOINTS) -> RunFolder:
+def newest_model(checkpoints: Path = CHECKPOINTS) -> Path:
     """
-    Find the run whose model was written last.
+    Find the model that was written last: that of a run folder, or a model file beside the run folders.
 
     Raises:
-        ModelError: there is no run yet.
+        ModelError: there is no model yet.
     """
-    runs = _runs(checkpoints)
-    if not runs:
+    models = _models(checkpoints)
+    if not models:
         raise ModelError(f"there is no model under {checkpoints}/ yet; `lmgen train` makes one")
-    return RunFolder(runs[0])
+    return models[0]
+
+
+def named_by(model: Path) -> Path:
+    """The shortest path that names a model: its run folder, or the file itself if it is in none."""
+    run = RunFolder(model.parent)
+    return run.folder if model == run.model else model
 
 
 def newest_begun(checkpoints: Path = CHECKPOINTS) -> RunFolder:
@@ -216,7 +232,11 @@ def _begins_like_a_model(path: Path) -> bool:
         return file.read(9)[8:] == b"{"
 
 
-def _runs(checkpoints: Path) -> list[Path]:
-    """Folders of runs that have a model, newest first."""
-    models = sorted((file.stat().st_mtime_ns, file) for file in checkpoints.glob("*/model.safetensors"))
-    return [model.parent for _, model in reversed(models)]
+def _models(checkpoints: Path) -> list[Path]:
+    """The models of run folders, and the model files beside those, newest first."""
+    models = [
+        *checkpoints.glob(f"*/{RunFolder(checkpoints).model.name}"),
+        *checkpoints.glob(f"*{MODEL_SUFFIX}"),
+    ]
+    written = sorted((model.stat().st_mtime_ns, model) for model in models if model.is_file())
+    return [model for _, model in reversed(written)]

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from lmgen.arrays import IdArray
+from lmgen.arrays import IdArray, Int64Array
 from lmgen.errors import CorpusError
 from lmgen.files import replacing
 
 BLOCK_IDS = 1 << 20
-"""Ids per block when a file is scanned for its largest id."""
+"""Ids per block when ids are counted or a file is scanned for its largest one."""
 
 HEADER_BYTES = 256
 """Bytes to read for the header: more than any header that numpy writes."""
@@ -82,6 +82,14 @@ def read_tokens(path: Path, vocabulary_size: int) -> IdArray:
             f"{path} holds ids beyond the {vocabulary_size} tokens of the vocabulary; train again"
         )
     return ids
+
+
+def token_counts(ids: IdArray, vocabulary_size: int) -> Int64Array:
+    """Count how often each token occurs, (V,); a block of the ids is in memory at a time."""
+    counts = np.zeros(vocabulary_size, np.int64)
+    for first in range(0, len(ids), BLOCK_IDS):
+        counts += np.bincount(ids[first : first + BLOCK_IDS], minlength=vocabulary_size)
+    return counts
 
 
 def _mapped(path: Path) -> IdArray:

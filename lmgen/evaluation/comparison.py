@@ -78,7 +78,8 @@ class Comparison:
             blank_with: by word, the word that white space is counted with; None: the next one.
             baseline: the run's n-gram baseline beside the model. None: if there is one, by document only.
             order: fit a baseline of this order on the run's training text instead.
-            orders: fit baselines of all these orders, and count what each model estimated.
+            orders: fit baselines of all these orders; count what each model estimated, and the n-grams that
+                are possible.
             mix: add the mixture of the model and its run's own baseline, with weights fitted on the run's
                 validation text. Where that text itself is scored, each half gets the weights fitted on the
                 other.
@@ -145,8 +146,13 @@ class Comparison:
         if not self._counted:
             yield from scores
             return
-        counts = [model.describe()["parameters"] for model in self._models] + [None] * bool(mixture)
-        yield from map(CountedTextScore.of, scores, counts)
+        described = [model.describe() for model in self._models]
+        of_mixture = [None] * bool(mixture)
+        parameters = [each["parameters"] for each in described] + of_mixture
+        possible = [
+            each["vocabulary_size"] ** each["order"] if "order" in each else None for each in described
+        ]
+        yield from map(CountedTextScore.of, scores, parameters, possible + of_mixture)
 
     def _rows(self, text: Text, by: RowKind, unknown: UnknownTokens) -> Iterator[RowScore]:
         """Every model's score of the first record, line, word or token, then of the next, and so on."""

@@ -7,15 +7,18 @@ What `TextModel.export` does and `lmgen export` prints.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lmgen.data.run_folder import run_of
 from lmgen.errors import ModelError
 from lmgen.evaluation.perplexity import compare_models
 from lmgen.evaluation.results import TextScore
+from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model, save_model
 from lmgen.models.ngram.arpa import write_arpa
 from lmgen.text.sources import Text
+
+ARPA_SUFFIXES = (".arpa", ".arpa.gz")
 
 SCORED_CHARACTERS = 500_000
 """The most characters that the models before and after are scored on."""
@@ -72,6 +75,18 @@ class ExportedWeights:
             before, after, difference = self.change(figure) or (None, None, None)
             result |= {f"{figure}_before": before, f"{figure}_after": after, f"{figure}_change": difference}
         return result
+
+
+def usual_form(model: LanguageModel, out: Path) -> tuple[Literal["arpa", "int8"], str]:
+    """The form in which a model is exported if none is asked for, and a note that says why."""
+    if model.as_ngrams() is not None:
+        return "arpa", "written as an ARPA file, since this is an n-gram model"
+    if out.name.lower().endswith(ARPA_SUFFIXES):
+        return "arpa", f"written as an ARPA file, since it is called {out.name}"
+    return (
+        "int8",
+        f"written with int8 weights, since {model.name} is no n-gram model (--to float16 keeps more of each)",
+    )
 
 
 def export_arpa(saved: SavedModel, path: Path, out: Path) -> ExportedNgrams:

@@ -88,11 +88,17 @@ class CountedTextScore(TextScore):
 
     parameters: int | None
     """Numbers that were estimated: a network's weights, an n-gram model's n-grams; None for a mixture."""
+    possible: int | None
+    """
+    V^n for an n-gram model, the n-grams that V tokens can form; None for other models.
+
+    `parameters` counts the n-grams that the model has, shorter ones and those that begin with `<s>` too.
+    """
 
     @classmethod
-    def of(cls, score: TextScore, parameters: int | None) -> Self:
-        """The same score with the number of parameters."""
-        return cls(**score.values(), parameters=parameters)
+    def of(cls, score: TextScore, parameters: int | None, possible: int | None) -> Self:
+        """The same score with the number of parameters and that of possible n-grams."""
+        return cls(**score.values(), parameters=parameters, possible=possible)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

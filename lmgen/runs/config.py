@@ -47,6 +47,7 @@ class RunConfig:
             raise ConfigError(
                 f"tokenizer {IMPORTED} is a model made elsewhere: give its file, --tokenizer-file FILE.model"
             )
+        self._check_embeddings()
         if self.network.output == "adaptive" and self.training.objective == "sampled":
             raise ConfigError(
                 "objective sampled is for the output softmax, and adaptive is fast without: take --output "
@@ -58,6 +59,28 @@ class RunConfig:
                 f"valid 0 leaves no text to validate on, which {' and '.join(needing)} would need; leave "
                 "that out, or give --valid a file or a fraction such as 0.1"
             )
+
+    def _check_embeddings(self) -> None:
+        """Refuse word vectors where there is nothing to start with them."""
+        training, problem = self.training, None
+        if training.embeddings is not None and self.origin is not None:
+            problem = "embeddings are for new weights, and --from has its own; leave --embeddings out"
+        elif training.embeddings is not None and self.tokenizer.tokenizer != "word":
+            problem = (
+                f"embeddings are vectors of words, not of {self.tokenizer.tokenizer} tokens: take "
+                "--tokenizer word, or leave --embeddings out"
+            )
+        elif training.freeze_embeddings and training.embeddings is None and self.origin is None:
+            problem = (
+                "freeze_embeddings keeps vectors that were trained before: give their file (--embeddings "
+                "FILE) or a model (--from), or leave --freeze-embeddings out"
+            )
+        elif self.network.embedding_size == 0 and training.embeddings is not None:
+            problem = "embedding_size 0 has no embedding that could start with --embeddings; leave one out"
+        elif self.network.embedding_size == 0 and training.freeze_embeddings:
+            problem = "embedding_size 0 has no embedding to keep as it is; leave --freeze-embeddings out"
+        if problem:
+            raise ConfigError(problem)
 
     def __repr__(self) -> str:
         """What is trained on what, in short: `<RunConfig lstm 2 x 512, char, on book.txt>`."""

@@ -1,18 +1,32 @@
 """The runs and model files of a folder, and how two runs differ. Reads headers only, no weights."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from math import prod
+from math import isfinite, prod
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from lmgen.data.run_folder import CHECKPOINTS, MODEL_SUFFIX, RunFolder
 from lmgen.errors import ConfigError, LmgenError, ModelError
 from lmgen.models.model_file import read_header
 from lmgen.models.network.compression import SCALE
+from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import read_run_config
+from lmgen.runs.lock import is_locked
+from lmgen.settings import shown
+from lmgen.text.corpora import short_name
+from lmgen.training.budget import Budget
+from lmgen.training.position import Position
+
+State = Literal["training", "stopped", "finished"]
+"""Of a run: a process trains it now; `--resume` goes on with it; its budget is spent."""
+
+Sort = Literal["age", "name", "corpus", "parameters", "steps", "loss"]
+"""What runs may be sorted by: the newest, the first by name, the smallest or the best comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +44,8 @@ class RunListing:
     steps: int | None
     epochs: float | None
     valid_nats_per_token: float | None
+    state: State | None
+    """None for a model file, and for a run without its settings."""
     age_seconds: float
     """Since its model was written, or its settings if it has none."""
 
@@ -47,19 +63,26 @@ class Difference:
     second: Any
 
 
-def list_runs(folder: Path = CHECKPOINTS) -> list[RunListing]:
+def list_runs(folder: Path = CHECKPOINTS, sort: Sort = "age") -> list[RunListing]:
     """
-    All runs and model files in a folder, the newest first.
+    All runs and model files in a folder, sorted; those that lack what they are sorted by come last.
 
     Raises:
+        ConfigError: they cannot be sorted by that.
         ModelError: there is no such folder.
     """
+    if sort not in get_args(Sort):
+        raise ConfigError(f"--sort is {shown(sort)}, but has to be one of {', '.join(get_args(Sort))}")
     if not folder.is_dir():
         raise ModelError(f"there is no folder {folder}; `lmgen train` makes runs in {CHECKPOINTS}/")
     if RunFolder(folder).config.exists():
         return [_listed(folder)]
     found = [_listed(path) for path in folder.iterdir() if _is_run(path)]
-    return sorted(found, key=lambda listing: listing.age_seconds)
+    key = {"age": "age_seconds", "loss": "valid_nats_per_token"}.get(sort, sort)
+    found.sort(key=lambda listing: (listing.age_seconds, listing.name))
+    known = [listing for listing in found if getattr(listing, key) is not None]
+    unknown = [listing for listing in found if getattr(listing, key) is None]
+    return [*sorted(known, key=attrgetter(key)), *unknown]
 
 
 def compare_runs(first: Path, second: Path) -> list[Difference]:
@@ -78,56 +101,101 @@ def compare_runs(first: Path, second: Path) -> list[Difference]:
 
 def _is_run(path: Path) -> bool:
     run = RunFolder(path)
-    return path.suffix == MODEL_SUFFIX or run.config.exists() or run.model.exists()
+    return (path.suffix == MODEL_SUFFIX and path.is_file()) or run.config.exists() or run.model.exists()
 
 
 def _listed(path: Path) -> RunListing:
     """What is known of a run folder or model file; a damaged one has a name and an age."""
-    file = RunFolder(path).model if path.is_dir() else path
+    run = RunFolder(path)
+    file = run.model if path.is_dir() else path
     header: dict[str, Any] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     with suppress(LmgenError):
         header, shapes = read_header(file)
-    training = header.get("training", {})
-    written = file if file.exists() else RunFolder(path).config
+    config = None
+    with suppress(LmgenError):
+        config = read_run_config(run.config)
+    training, asked = _mapping(header.get("training")), _asked_for(config) if config else {}
+    written = file if file.exists() else run.config
     return RunListing(
         name=path.name.removesuffix(MODEL_SUFFIX),
         path=str(path),
-        corpus=training.get("corpus") or training.get("arpa") or _corpus_of(path),
-        tokenizer=header.get("tokenizer", {}).get("tokenizer"),
-        model=_model_name(header),
+        corpus=_word(training.get("corpus")) or _word(training.get("arpa")) or asked.get("corpus"),
+        tokenizer=_word(_mapping(header.get("tokenizer")).get("tokenizer")) or asked.get("tokenizer"),
+        model=_model_name(header) or asked.get("model"),
         parameters=_size(header, shapes),
-        steps=training.get("steps"),
-        epochs=training.get("epochs"),
-        valid_nats_per_token=training.get("valid_nats_per_token"),
+        steps=_number(training.get("steps")),
+        epochs=_number(training.get("epochs")),
+        valid_nats_per_token=_number(training.get("valid_nats_per_token")),
+        state=_state(run, config) if config else None,
         age_seconds=max(0.0, time.time() - written.stat().st_mtime),
     )
 
 
-def _corpus_of(path: Path) -> str | None:
-    """The corpus that a run without a model was asked to learn."""
-    with suppress(LmgenError):
-        return " ".join(read_run_config(RunFolder(path).config).corpus) or None
-    return None
+def _asked_for(config: RunConfig) -> dict[str, str]:
+    """What a run without a model is to become."""
+    network = config.network
+    return {
+        "corpus": " ".join(map(short_name, config.corpus)),
+        "tokenizer": config.tokenizer.tokenizer,
+        "model": f"{network.cell} {network.layers}x{network.hidden_size}",
+    }
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """A part of a header if it is one; nobody has checked."""
+    return value if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str | None:
+    """A value of a header if it is text."""
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> Any:
+    """A value of a header if it is a number that can be compared."""
+    return value if isinstance(value, int | float) and isfinite(value) else None
+
+
+def _state(run: RunFolder, config: RunConfig) -> State:
+    if is_locked(run):
+        return "training"
+    return "finished" if _is_finished(run, config) else "stopped"
+
+
+def _is_finished(run: RunFolder, config: RunConfig) -> bool:
+    """Whether a run goes no further by its last evaluation, which is made when training ends."""
+    try:
+        lines = [json.loads(line) for line in run.metrics.read_text("utf-8").splitlines()]
+        last, nats = lines[-1], [line["valid_nats_per_token"] for line in lines]
+        position = Position(
+            step=last["step"],
+            seconds=last["seconds"],
+            rollbacks=last.get("rollbacks", 0),
+            validation_nats=[each for each in nats if each is not None],
+        )
+        return Budget.of(config.training).stopped_by(position, last["epoch"]) is not None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
 
 
 def _model_name(header: dict[str, Any]) -> str | None:
-    config = header.get("config", {})
+    config = _mapping(header.get("config"))
     match header.get("kind"):
         case "recurrent":
-            network = config.get("network", {})
+            network = _mapping(config.get("network"))
             return f"{network.get('cell')} {network.get('layers', 1)}x{network.get('hidden_size')}"
         case "ngram":
             return f"ngram-{config.get('order')}"
         case kind:
-            return kind
+            return _word(kind)
 
 
 def _size(header: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> int | None:
     """The number of weights, or of n-grams."""
     if not header:
         return None
-    if header["kind"] == "ngram":
+    if header.get("kind") == "ngram":
         shapes = {name: shape for name, shape in shapes.items() if name.endswith(".log_probs")}
     return sum(prod(shape) for name, shape in shapes.items() if not name.endswith(SCALE))
 
@@ -140,5 +208,5 @@ def _described(path: Path) -> Iterator[tuple[str, Any]]:
         settings = read_run_config(RunFolder(path).config).to_settings()
         yield from settings.items()
     listing = _listed(path)
-    for name in ("model", "parameters", "steps", "epochs", "valid_nats_per_token"):
+    for name in ("state", "model", "parameters", "steps", "epochs", "valid_nats_per_token"):
         yield name, getattr(listing, name)

@@ -74,6 +74,25 @@ def locked(run: RunFolder) -> Iterator[Lock]:
                 run.folder.rmdir()
 
 
+def is_locked(run: RunFolder) -> bool:
+    """Whether a process is training in a run folder now; False where the system has no locks."""
+    if sys.platform == "win32":
+        return False
+    try:
+        descriptor = os.open(run.lock, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back at once, by closing
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _acquired(run: RunFolder) -> Lock:
     """Open the file, lock it and write the id of this process into it."""
     while True:

@@ -95,7 +95,7 @@ def discard_new_data(run: RunFolder) -> None:
 def discard_remains(run: RunFolder) -> None:
     """Delete half-written files that killed processes left behind."""
     half_written = [run.unfinished]
-    for file in (run.model, run.ngram, run.config, run.metrics, run.last, run.unfinished):
+    for file in (run.model, run.ngram, run.config, run.metrics, run.vectors, run.last, run.unfinished):
         half_written += remains(file)
     for folder in (run.folder, run.last.parent):
         half_written += folder.glob(UNFINISHED_TENSORS)

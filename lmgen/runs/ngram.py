@@ -9,7 +9,7 @@ from typing import Any
 
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import Prepared, prepare
-from lmgen.data.run_folder import RunFolder
+from lmgen.data.run_folder import RunFolder, ngram_file
 from lmgen.data.token_file import read_tokens
 from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
@@ -22,7 +22,7 @@ from lmgen.runs.corpus_notes import corpus_notes, held_out_notes
 from lmgen.runs.events import BaselineFitted
 from lmgen.settings import names_of, refuse_unknown
 from lmgen.text.config import ReadingConfig
-from lmgen.text.corpora import Corpus, open_corpus
+from lmgen.text.corpora import Corpus, open_corpus, short_name
 from lmgen.text.given import given_text, is_placeholder
 from lmgen.text.sources import Text
 from lmgen.tokenizers.config import TokenizerConfig
@@ -62,7 +62,7 @@ class FittedNgram:
 def fit_ngram(
     corpus: Sequence[str],
     order: int,
-    out: Path,
+    out: Path | None = None,
     *,
     prune: Sequence[int] = (),
     texts: Mapping[str, Text] = MappingProxyType({}),
@@ -78,7 +78,7 @@ def fit_ngram(
     Args:
         corpus: files, folders or corpus names; none: the built-in default.
         order: tokens of an n-gram, 1 to 100.
-        out: the model file.
+        out: the model file; None: `checkpoints/CORPUS-ngram.safetensors`.
         prune: for each order, leave out n-grams that occur at most this often; see `kneser_ney.estimate`.
         texts: the texts that some names of files stand for (text/given.py).
         overwrite: replace a file that is there.
@@ -90,11 +90,15 @@ def fit_ngram(
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the file exists.
     """
-    refuse_existing(out, overwrite=overwrite)
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
     refuse_unknown(settings, SETTINGS, "", "an n-gram model has no such setting, see `lmgen ngram --help`")
     config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
     config = replace(config, texts=texts)
     opened = open_run_corpus(config, on_note)
+    if out is None:
+        out = ngram_file(opened.name)
+        refuse_existing(out, overwrite=overwrite)
     # Windows does not delete token files that are still mapped into memory.
     with tempfile.TemporaryDirectory(prefix="lmgen-", ignore_cleanup_errors=True) as folder:
         run = RunFolder(Path(folder) / "run")
@@ -116,14 +120,19 @@ def fit_ngram(
 
 
 def convert_arpa(
-    arpa: Path, out: Path, *, tokenizer: str | None = None, blank: str | None = None, overwrite: bool = False
+    arpa: Path,
+    out: Path | None = None,
+    *,
+    tokenizer: str | None = None,
+    blank: str | None = None,
+    overwrite: bool = False,
 ) -> FittedNgram:
     """
     Make a model file of an ARPA file.
 
     Args:
         arpa: the file; its order is the model's.
-        out: the model file.
+        out: the model file; None: `checkpoints/NAME-ngram.safetensors`, where NAME is that of the ARPA file.
         tokenizer: how to take its words, "word" or "char"; see `arpa.read_arpa`.
         blank: the word that is the blank of a character model.
         overwrite: replace a file that is there.
@@ -133,6 +142,7 @@ def convert_arpa(
         CorpusError: the file cannot be read.
         ModelError: it is no ARPA file, or damaged; or `out` exists.
     """
+    out = ngram_file(short_name(str(arpa))) if out is None else out
     refuse_existing(out, overwrite=overwrite)
     model, made = read_arpa(arpa, tokenizer, blank)
     save_model(out, model, made, {"arpa": str(arpa)})

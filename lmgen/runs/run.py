@@ -22,6 +22,7 @@ from lmgen.runs.finetuning import Origin, origin_of
 from lmgen.runs.lock import Lock, locked
 from lmgen.runs.new_run import check_free, discard_new, discard_new_data, discard_remains, put_in_place
 from lmgen.runs.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
+from lmgen.runs.pretrained import Pretrained, load_vectors, with_vector_size
 from lmgen.runs.records import Keeper, cut_metrics, is_damaged, model_is_lost, save_checkpoint, summarized
 from lmgen.runs.resuming import resumed_config, settings_of_this_call
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
@@ -114,7 +115,7 @@ def _new_run(
     config: RunConfig, folder: Path | None, call: _Call, *, overwrite: bool
 ) -> Generator[Event, None, None]:
     """Prepare the run beside what is in its folder, put it in place and train."""
-    config = on_this_machine(config.resolved())
+    config = with_vector_size(on_this_machine(config.resolved()))
     as_toml(config)  # raises now if it cannot be written
     corpus = open_run_corpus(config, call.on_note)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
@@ -214,9 +215,10 @@ def _begin(
             write_text(run.config, as_toml(config))
             run.metrics.unlink(missing_ok=True)
             yield from _fit_baseline(run, config, prepared, call.on_note)
+            pretrained = load_vectors(config, run, prepared)
             if config.training.learning_rate == "find":
-                config = yield from _with_found_rate(run, config, prepared, origin, call)
-            trainer = new_trainer(run, call.applied(config), prepared, origin)
+                config = yield from _with_found_rate(run, config, prepared, origin, pretrained, call)
+            trainer = new_trainer(run, call.applied(config), prepared, origin, pretrained)
         except KeyboardInterrupt:
             yield Interrupted(run.folder, 0)
             return
@@ -265,6 +267,7 @@ def _train(
     from lmgen.training.cost import CostMeter
 
     run = lock.run
+    run.vectors.unlink(missing_ok=True)  # the checkpoint has them
     yield Started(
         folder=run.folder,
         config=config,
@@ -289,13 +292,18 @@ def _train(
 
 
 def _with_found_rate(
-    run: RunFolder, config: RunConfig, prepared: Prepared, origin: Origin | None, call: _Call
+    run: RunFolder,
+    config: RunConfig,
+    prepared: Prepared,
+    origin: Origin | None,
+    pretrained: Pretrained | None,
+    call: _Call,
 ) -> Generator[RangeTest, None, RunConfig]:
     """The configuration with a number in place of `find`; config.toml then has it, too."""
     from lmgen.training.range_test import range_test
 
     call.on_note("before training, a range of learning rates is tried on copies of the network")
-    trainer = new_trainer(run, call.applied(config), prepared, origin)
+    trainer = new_trainer(run, call.applied(config), prepared, origin, pretrained)
     default = trainer.highest_rate
     found = range_test(trainer)
     yield found

@@ -10,11 +10,12 @@ from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
 from lmgen.data.unit_batches import UnitBatches
 from lmgen.data.windows import Windows, needed_tokens
-from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.initialization import initial_parameters, with_vectors
 from lmgen.runs.config import RunConfig
 from lmgen.runs.corpus_notes import corpus_notes, held_out_notes, origin_note
 from lmgen.runs.finetuning import Origin, parameters_from
 from lmgen.runs.ngram import baseline_order
+from lmgen.runs.pretrained import Pretrained, keep_vectors
 from lmgen.text.corpora import Corpus
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.training.config import TrainingConfig
@@ -54,8 +55,11 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
     """
     Fill a run folder with the tokens of the corpus, made by a new tokenizer or by that of the origin.
 
+    Word vectors of its vocabulary, if there are to be any, are copied there, too.
+
     Raises:
         ConfigError, CorpusError, ModelError: as `prepare`.
+        CorpusError: as `keep_vectors`.
     """
     training = config.training
     prepared = prepare(
@@ -78,13 +82,28 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         notes = corpus_notes(config, corpus)
         if not baseline_order(config, prepared):  # else the baseline tells more
             notes += held_out_notes(run, prepared.tokenizer, None)
+    if training.embeddings is not None:
+        notes += keep_vectors(config, run, prepared)
     return replace(prepared, notes=(*prepared.notes, *notes))
 
 
 def new_trainer(
-    run: RunFolder, config: RunConfig, prepared: Prepared, origin: Origin | None = None
+    run: RunFolder,
+    config: RunConfig,
+    prepared: Prepared,
+    origin: Origin | None = None,
+    pretrained: Pretrained | None = None,
 ) -> "Trainer":
-    """A trainer before its first update, with random weights by the seed or with those of `origin`."""
+    """
+    A trainer before its first update, with random weights by the seed or with those of `origin`.
+
+    Args:
+        run: with the token files.
+        config: all settings.
+        prepared: what is in the token files.
+        origin: the model to fine-tune.
+        pretrained: vectors that the embedding of new weights starts with.
+    """
     from lmgen.training.loop import Trainer
     from lmgen.training.setup import new_network
 
@@ -94,6 +113,8 @@ def new_trainer(
         parameters = initial_parameters(
             config.network, V, tokenizer.unknown, training.seed, training.init, training.init_scale
         )
+        if pretrained is not None:
+            parameters = with_vectors(parameters, pretrained.ids, pretrained.vectors)
     else:
         parameters = parameters_from(origin, V)
     network = new_network(config.network, V, parameters, training)

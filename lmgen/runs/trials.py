@@ -11,6 +11,7 @@ from lmgen.errors import NumericalError
 from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import origin_of
 from lmgen.runs.ngram import open_run_corpus
+from lmgen.runs.pretrained import load_vectors, with_vector_size
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.training.events import CostMeasured, RangeTest
 
@@ -60,7 +61,7 @@ def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Train
     import_torch()
     from lmgen.training.process import computing
 
-    config = on_this_machine(config.resolved())
+    config = with_vector_size(on_this_machine(config.resolved()))
     corpus = open_run_corpus(config, on_note)
     origin = origin_of(config)
     with (  # Windows does not delete token files that are still mapped into memory
@@ -71,4 +72,4 @@ def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Train
         prepared = prepare_run(config, corpus, run, origin)
         for note in prepared.notes:
             on_note(note)
-        yield new_trainer(run, config, prepared, origin)
+        yield new_trainer(run, config, prepared, origin, load_vectors(config, run, prepared))

@@ -144,7 +144,7 @@ def _open(name: str, field: str | None, errors: str, encoding: str, on_note: Cal
     recipe = None if known else load_recipes().get(name)
     if name == STANDARD_INPUT or _exists(name):
         text = source(name, field=field, errors=errors, encoding=encoding)
-        corpus = Corpus(name=_short_name(name), train=text, notes=text.notes)
+        corpus = Corpus(name=short_name(name), train=text, notes=text.notes)
         note = f"reading the file or folder {name}, not the corpus of that name"
         return replace(corpus, notes=(*corpus.notes, note)) if known or recipe else corpus
     if name in BUILT_IN:
@@ -212,7 +212,7 @@ def _joined_corpora(corpora: list[Corpus]) -> Corpus:
     )
 
 
-def _short_name(path: str) -> str:
+def short_name(path: str) -> str:
     """
     Derive a corpus name from a path: `"data/War & Peace.txt.gz"` -> `"War-Peace"`.
     """

@@ -97,17 +97,26 @@ class Found:
         )
 
 
-def corpora_folder() -> Path:
-    """The folder of corpus files: $LMGEN_CORPORA, or `corpora` in the working directory if it is not set."""
-    return Path(os.environ.get("LMGEN_CORPORA") or "corpora")
+def corpora_folders() -> list[Path]:
+    """
+    The folders where corpus files are looked for; downloads go to the last one.
+
+    They are `corpora` in the working directory and the user's cache; or $LMGEN_CORPORA alone if it is set.
+    """
+    if named := os.environ.get("LMGEN_CORPORA"):
+        return [Path(named)]
+    from platformdirs import user_cache_path
+
+    return [Path("corpora"), user_cache_path("lmgen", appauthor=False) / "corpora"]
 
 
 def find(recipe: Recipe) -> Found | None:
-    """Look for the files of a corpus in its own folder in `corpora_folder()`, then in `corpora_folder()`."""
-    for variant in recipe.variants:
-        for folder in (corpora_folder() / recipe.name, corpora_folder()):
-            if all((folder / file).is_file() for file in variant.files()):
-                return Found(recipe, variant, folder)
+    """Look for the files of a corpus in each of `corpora_folders()`, in a folder of its own there first."""
+    for place in corpora_folders():
+        for variant in recipe.variants:
+            for folder in (place / recipe.name, place):
+                if all((folder / file).is_file() for file in variant.files()):
+                    return Found(recipe, variant, folder)
     return None
 
 
@@ -119,7 +128,7 @@ def sha256_of(path: Path) -> str:
 
 def fetch(recipe: Recipe, on_note: Callable[[str], None]) -> Found:
     """
-    Download a corpus into its own folder in `corpora_folder()`.
+    Download a corpus into its own folder in the last of `corpora_folders()`.
 
     Args:
         recipe: the corpus.
@@ -132,7 +141,7 @@ def fetch(recipe: Recipe, on_note: Callable[[str], None]) -> Found:
     for variant in recipe.variants:
         file = variant.files()[0]
         if variant.address and file in recipe.sha256:
-            folder = corpora_folder() / recipe.name
+            folder = corpora_folders()[-1] / recipe.name
             on_note(f"downloading {variant.address} to {folder / file}")
             try:
                 download(variant.address, folder / file, recipe.sha256[file])
@@ -151,4 +160,4 @@ def downloadable(recipe: Recipe) -> bool:
 def _instructions(recipe: Recipe) -> str:
     """How to get the files by hand, for an error message."""
     forms = ", or ".join(" and ".join(variant.files()) for variant in recipe.variants)
-    return f"get {forms} (see {recipe.homepage}) and put it into {corpora_folder() / recipe.name}/"
+    return f"get {forms} (see {recipe.homepage}) and put it into {corpora_folders()[0] / recipe.name}/"

@@ -6,6 +6,9 @@ interruptions, limits on time and size, and a restriction to http and https, eve
 """
 
 import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,17 @@ LARGEST_BYTES = 1 << 32
 
 BLOCK_BYTES = 1 << 14
 """Bytes written to disk at a time."""
+
+OnBytes = Callable[[int, int | None], None]
+"""Called with the bytes that have arrived and those of the whole file, None where the server does not say."""
+
+
+def _unwatched() -> AbstractContextManager[OnBytes]:
+    return nullcontext(lambda _done, _total: None)
+
+
+WATCHED: ContextVar[Callable[[], AbstractContextManager[OnBytes]]] = ContextVar("WATCHED", default=_unwatched)
+"""Makes what follows each download. The command line sets it to a progress bar; without it all is silent."""
 
 
 def download(address: str, path: Path, sha256: str) -> None:
@@ -40,9 +54,17 @@ def download(address: str, path: Path, sha256: str) -> None:
 
     pooch.get_logger().setLevel("ERROR")
     elsewhere = f"get {path.name} elsewhere and put it into {path.parent}/"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CorpusError(
+            f"cannot make the folder {path.parent} for {address} ({error.strerror}); name another place for "
+            "corpora in the environment variable LMGEN_CORPORA"
+        ) from error
 
     def downloader(_address: str, temporary: str, _pooch: Any) -> None:
-        _download(address, Path(temporary))
+        with WATCHED.get()() as on_bytes:
+            _download(address, Path(temporary), on_bytes)
         with Path(temporary).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
@@ -58,7 +80,7 @@ def download(address: str, path: Path, sha256: str) -> None:
         raise CorpusError(f"cannot download {address} ({why}); try again, or {elsewhere}") from error
 
 
-def _download(address: str, path: Path) -> None:
+def _download(address: str, path: Path, on_bytes: OnBytes) -> None:
     """
     Download a file, resuming after each interruption that follows some progress.
 
@@ -71,7 +93,7 @@ def _download(address: str, path: Path) -> None:
     stalled = size = 0
     while True:
         try:
-            return _resume(address, path)
+            return _resume(address, path, on_bytes)
         except (exceptions.ChunkedEncodingError, exceptions.ConnectionError, exceptions.Timeout) as error:
             before, size = size, path.stat().st_size
             stalled = 0 if size > before else stalled + 1
@@ -80,7 +102,7 @@ def _download(address: str, path: Path) -> None:
                 raise
 
 
-def _resume(address: str, path: Path) -> None:
+def _resume(address: str, path: Path, on_bytes: OnBytes) -> None:
     """Append the rest of the file; start over if the server does not support range requests."""
     import requests
 
@@ -89,8 +111,11 @@ def _resume(address: str, path: Path) -> None:
     with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
         response.raise_for_status()
         resumed = response.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
+        rest = response.headers.get("Content-Length")
+        total = int(rest) + (begin if resumed else 0) if rest and rest.isdecimal() else None
         with path.open("ab" if resumed else "wb") as file:
             for block in response.iter_content(BLOCK_BYTES):
                 file.write(block)
+                on_bytes(file.tell(), total)
                 if file.tell() > LARGEST_BYTES:
                     raise OSError(0, f"it is larger than {LARGEST_BYTES:,} bytes")

@@ -1,12 +1,16 @@
-"""When training ends and when it evaluates: limits on epochs, updates and time, and patience."""
+"""
+When training ends and when it evaluates: limits on epochs, updates and time, and patience. Needs no torch.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from lmgen.training.config import TrainingConfig
-from lmgen.training.recovery import MOST_ROLLBACKS
-from lmgen.training.state import Position
+from lmgen.training.position import Position
+
+MOST_ROLLBACKS = 3
+"""The run ends at this many rollbacks (recovery.py), with the best model it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,8 @@ from lmgen.errors import ModelError, WriteError
 from lmgen.files import rename
 from lmgen.models.model_file import load_tensors, save_tensors
 from lmgen.settings import shown
-from lmgen.training.state import Position, Snapshot, TrainingState, under
+from lmgen.training.position import Position
+from lmgen.training.state import Snapshot, TrainingState, under
 
 GOOD = "good."
 """Prefix of the names of the last good state's tensors."""

@@ -132,6 +132,15 @@ class TrainingConfig:
         maximum=1000.0,
     )
 
+    embeddings: str | None = setting(
+        None,
+        "file of word vectors that the embedding starts with: word2vec, GloVe, fastText's .vec, also packed "
+        "(--tokenizer word)",
+    )
+    freeze_embeddings: bool = setting(
+        False, "keep the vectors of --embeddings, or of the model of --from, as they are"
+    )
+
     ema: float | None = setting(
         None,
         "evaluate and save an exponential moving average of the weights, with this decay per update",

@@ -16,7 +16,7 @@ from time import perf_counter
 from lmgen.arrays import IdArray
 from lmgen.data.batches import Batch, Batches
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.training.budget import Budget, Progress
+from lmgen.training.budget import MOST_ROLLBACKS, Budget, Progress
 from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, RolledBack, Stepped
 from lmgen.training.network import Network, TorchLanguageModel
@@ -25,7 +25,6 @@ from lmgen.training.optimization.objectives import objective_for
 from lmgen.training.optimization.optimizers import optimizer_for
 from lmgen.training.optimization.schedules import LearningRate, scheduled
 from lmgen.training.recovery import (
-    MOST_ROLLBACKS,
     check_weights,
     is_good,
     rate_after,
@@ -63,7 +62,7 @@ class Trainer:
         self.learning_rate = scheduled(config, self.highest_rate)
         network.sparse_gradients = config.optimizer == "adamw-adagrad"
         tokens = network.token_parameters()
-        optimizer = optimizer_for(network.parameters(), config, self.highest_rate, tokens)
+        optimizer = optimizer_for(network.trained_parameters(), config, self.highest_rate, tokens)
         self.state = TrainingState(network, optimizer, batches.streams, config.ema)
         objective = objective_for(config, self.model.vocabulary_size, batches.ids)
         self.learner = Learner(self.state, objective, config, batches.carried)

@@ -116,10 +116,20 @@ class Network(nn.Module):
         )
 
     def token_parameters(self) -> list[nn.Parameter]:
-        """Those of the embedding and the output layer, some of whose rows belong to single tokens."""
+        """The trained ones of the embedding and the output, some of whose rows belong to single tokens."""
         named = dict(self.named_parameters())
         layers = (self.structure.embedding, self.structure.output)
-        return [named[parameter.name] for layer in layers for parameter in layer.parameters]
+        tokens = [named[parameter.name] for layer in layers for parameter in layer.parameters]
+        return [parameter for parameter in tokens if parameter.requires_grad]
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """All that training changes."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def freeze_embedding(self) -> None:
+        """Keep the embedding as it is: without gradient, weight decay or moments; so is a tied output."""
+        for parameter in self.structure.embedding.parameters:
+            self.get_parameter(parameter.name).requires_grad_(False)
 
     @property
     def device(self) -> torch.device:
@@ -128,7 +138,7 @@ class Network(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers training changes."""
+        """How many numbers the weights have, frozen ones among them."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def arrays(self) -> dict[str, Float32Array]:

@@ -17,9 +17,6 @@ from lmgen.errors import NumericalError
 from lmgen.training.network import Network
 from lmgen.training.state import Snapshot, TrainingState
 
-MOST_ROLLBACKS = 3
-"""The run ends at this many rollbacks, with the best model it has."""
-
 GOOD_STATE_STEPS = 100
 """Updates between two snapshots to roll back to. A snapshot costs less time than an update."""
 

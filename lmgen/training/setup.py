@@ -38,11 +38,13 @@ def new_network(
         network: the shape of the network.
         vocabulary_size: V.
         parameters: its weights, by the names of `Layers.parameters`.
-        training: `seed`, `device` and `precision`.
+        training: `seed`, `device`, `precision` and `freeze_embeddings`.
 
     Raises:
         ConfigError: as `open_device`.
     """
     torch.manual_seed(training.seed)
     made = Network(network, vocabulary_size, parameters).to(open_device(training.device))
+    if training.freeze_embeddings:
+        made.freeze_embedding()
     return made.double() if training.precision == "float64" else made

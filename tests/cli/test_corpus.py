@@ -7,6 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import lmgen
 from lmgen.cli import report
 from lmgen.cli.corpus import corpus
 from tests.process import run_command
@@ -135,7 +136,7 @@ def test_make_writes_a_text_and_says_its_best_score() -> None:
         "",
     )
     first = Path("markov.txt").read_text()
-    result = json.loads(run(*arguments, "--json")[1])
+    result = json.loads(run(*arguments, "--json", "--overwrite")[1])
     assert Path("markov.txt").read_text() == first
     assert len(first) == 1000
     assert result == {
@@ -160,11 +161,27 @@ def test_make_of_something_else_names_what_can_be_made() -> None:
 def test_make_that_cannot_write_says_so() -> None:
     Path("folder").mkdir()
 
-    code, out, err = run("make", "synthetic-copy", "--out", "folder")
-
-    assert (code, out) == (1, "")
-    assert err.startswith("error: cannot write folder: ")
+    assert run("make", "synthetic-copy", "--out", "folder") == (
+        1,
+        "",
+        "error: folder is a folder; give --out the name of a file\n",
+    )
     assert [path.name for path in Path.cwd().iterdir()] == ["folder"]
+
+
+def test_make_replaces_a_file_only_if_it_is_told_to() -> None:
+    Path("mine.txt").write_text("mine")
+
+    assert run("make", "synthetic-copy", "--out", "mine.txt") == (
+        1,
+        "",
+        "error: there is a file mine.txt already; replace it (--overwrite) or give another --out\n",
+    )
+    with pytest.raises(lmgen.ModelError, match=r"replace it \(overwrite=True\) or give another out"):
+        lmgen.make_corpus("synthetic-copy", "mine.txt")
+    assert Path("mine.txt").read_text() == "mine"
+    assert lmgen.make_corpus("synthetic-copy", "mine.txt", characters=50, overwrite=True).characters == 50
+    assert len(Path("mine.txt").read_text()) == 50
 
 
 @pytest.mark.parametrize("arguments", [["make", "synthetic-copy"], ["show"], ["show", "x", "--split", "dev"]])

@@ -72,6 +72,34 @@ def test_existing_files_are_not_overwritten(ngram: Path, tmp_path: Path) -> None
     assert lmgen("export", ngram.name, "--out", "model.arpa", "--overwrite", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("model", "out", "form", "why"),
+    [
+        ("ngram.safetensors", "out.txt", "arpa", "written as an ARPA file, since this is an n-gram model"),
+        ("run", "out.safetensors", "int8", "written with int8 weights, since lstm is no n-gram model"),
+    ],
+)
+def test_without_to_the_form_is_that_of_the_model(
+    model: str, out: str, form: str, why: str, ngram: Path, run: Path, tmp_path: Path
+) -> None:
+    guessed = lmgen("export", model, "--out", out, "--json", cwd=tmp_path)
+
+    assert json.loads(guessed.stdout)["to"] == form
+    assert guessed.stderr.startswith(f"note: {why}")
+    written = (tmp_path / out).read_bytes()
+    asked = lmgen("export", model, "--out", out, "--to", form, "--overwrite", cwd=tmp_path)
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert (tmp_path / out).read_bytes() == written
+    assert load(tmp_path / model).export(tmp_path / "python", to=None).to == form
+
+
+def test_a_file_called_arpa_is_one(run: Path, tmp_path: Path) -> None:
+    assert (
+        "no n-grams to write to an ARPA file"
+        in lmgen("export", "run", "--out", "x.arpa.gz", cwd=tmp_path).stderr
+    )
+
+
 def test_a_recurrent_run_names_its_baseline(ngram: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

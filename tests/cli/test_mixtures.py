@@ -1,6 +1,7 @@
 """`--mix` and `--orders`: the network, its baselines and their mixture in one table."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,25 @@ def test_orders_show_how_many_numbers_are_estimated(folder: Path) -> None:
     assert counts[5] is None
     described = lmgen("info", "run", "--json", cwd=folder)
     assert counts[4] == json.loads(described.stdout)["parameters"]
+    V = json.loads(described.stdout)["vocabulary_size"]
+    assert [row["possible"] for row in found] == [V, V**2, V**3, V**4, None, None]
+
+
+def test_possible_ngrams_stand_beside_those_seen(folder: Path) -> None:
+    """In the table large powers have an exponent, even those that no float can hold; tsv has them in full."""
+    table = lmgen("perplexity", "run", "--orders", "1-20", cwd=folder)
+    assert table.returncode == 0, table.stderr
+    heading, *lines = table.stdout.splitlines()[1:]
+    assert re.split(" {2,}", heading)[:3] == ["model", "parameters", "possible n-grams"]
+    found = rows("--orders", "20", cwd=folder)[0]
+    V = round(found["possible"] ** (1 / 20))
+    cells = [line.split() for line in lines]
+    assert cells[0][2] == f"{V:,}"
+    assert cells[2][2] == f"{V**3:,}"
+    assert cells[19][2] == f"{V**20:.2e}"
+    assert cells[20][2] == "-"
+    tsv = lmgen("perplexity", "run", "--orders", "20", "--format", "tsv", cwd=folder)
+    assert f"\t{V**20}" in tsv.stdout
 
 
 def test_orders_without_the_stored_one_are_mixed_all_the_same(folder: Path) -> None:

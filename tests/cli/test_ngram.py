@@ -69,6 +69,26 @@ def test_text_is_held_out_where_that_is_asked_for(text: Path, tmp_path: Path) ->
     assert file["valid_nats_per_token"] == pytest.approx(score.nats_per_token)
 
 
+def test_without_out_it_is_saved_where_the_newest_model_is_looked_for(text: Path, tmp_path: Path) -> None:
+    out = "checkpoints/text-ngram.safetensors"
+    assert command("ngram", "text.txt", "--order", "2", cwd=tmp_path).stdout.startswith(f"{out}: 2-gram, ")
+    again = command("ngram", "text.txt", "--order", "3", cwd=tmp_path)
+    assert again.stderr == (
+        f"error: there is a file {out} already; replace it (--overwrite) or give another --out\n"
+    )
+    assert command("ngram", "text.txt", "--order", "3", "--overwrite", cwd=tmp_path).returncode == 0
+
+    for arguments in (["info"], ["sample", "--length", "3"], ["perplexity", "--", "-"], ["next", "a"]):
+        used = command(*arguments, cwd=tmp_path, text="a")
+        assert (used.returncode, used.stderr.splitlines()[0]) == (0, f"note: using the newest model, {out}")
+    assert "text-ngram  text    char    ngram-3" in command("runs", cwd=tmp_path).stdout
+
+    command("export", out, "--out", "words.arpa", cwd=tmp_path)
+    read = command("ngram", "--arpa", "words.arpa", cwd=tmp_path)
+    assert read.stdout.startswith("checkpoints/words-ngram.safetensors: 3-gram, ")
+    assert command("info", cwd=tmp_path).stdout.startswith("model      checkpoints/words-ngram.safetensors")
+
+
 @pytest.mark.slow
 def test_the_line_says_whether_there_was_validation(text: Path, tmp_path: Path) -> None:
     arguments = ("ngram", "text.txt", "--order", "2", "--out", "m.safetensors", "--overwrite")

@@ -315,6 +315,31 @@ def test_a_terminal_gets_a_line_end_and_nothing_to_obey(tmp_path: Path) -> None:
     os.close(ours)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ((), "1 of 2 ─────────\r\nabc\r\nabc\r\n2 of 2 ─────────\r\nabc\r\nabc\r\n"),
+        (("--lines", "--prompt", "a"), "abc\r\nabc\r\n"),
+        (("--stop", "\n"), "abc\r\nabc\r\n"),
+    ],
+)
+def test_a_terminal_shows_where_each_completion_begins(
+    arguments: tuple[str, ...], shown: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless each is a line; a pipe gets the completions alone."""
+    monkeypatch.setenv("COLUMNS", "16")
+    monkeypatch.setenv("TERM", "dumb")
+    given: tuple[str | Path, ...] = (model, *GREEDY, "--length", "7", "--num", "2", *arguments)
+    ours, theirs = pty.openpty()
+    assert subprocess.run(command(*given), stdout=theirs, timeout=30, check=False).returncode == 0
+    os.close(theirs)
+    assert os.read(ours, 1000).decode() == shown
+    os.close(ours)
+
+    lines = [line for line in shown.split("\r\n") if "─" not in line]
+    assert run(*given).stdout == "\n".join(lines)
+
+
 def test_using_a_model_never_imports_torch(model: Path) -> None:
     script = (
         "import sys, typer; from lmgen.cli.sample import sample; assert 'numpy' not in sys.modules;"

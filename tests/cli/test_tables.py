@@ -30,6 +30,27 @@ def test_no_cell_breaks_a_table(rows: list[tuple[str, str, str]]) -> None:
         assert place <= WIDEST_CELL + 20
 
 
+WIDE = st.text(st.sampled_from("a中文字é\u0301👩\u200d🌾❤️ｗ한\t\n\x1b"), max_size=90)
+
+
+@given(st.lists(st.tuples(WIDE, st.integers(0, 10**9).map(str), WIDE), max_size=4), st.integers(40, 100))
+def test_a_table_fits_on_the_terminal(rows: list[tuple[str, str, str]], fit: int) -> None:
+    heading, *lines = table(COLUMNS, rows, fit)
+
+    tokens = heading.index("tokens") + len("tokens")
+    for line, (_, number, _) in zip(lines, rows, strict=True):
+        assert cell_len(line.rstrip("\n")) <= fit
+        before = line[: line.index(f" {number}") + 1 + len(number)]
+        assert cell_len(before) == tokens, "numbers are whole and end below their heading"
+
+
+def test_what_is_cut_ends_in_an_ellipsis_and_the_last_column_is_whole_in_a_pipe() -> None:
+    long = "x" * 99
+
+    assert list(table(COLUMNS, [(long, "1", long)]))[1] == f"{'x' * 59}…       1  {long}\n"
+    assert list(table(COLUMNS, [(long, "1", "y")], 30))[1] == f"{'x' * 15}…       1  y\n"
+
+
 def test_chinese_takes_two_columns_and_a_combining_mark_none() -> None:
     lines = list(table((Column("a"), Column("b")), [("中文", "1"), ("e\u0301e", "2")]))
 

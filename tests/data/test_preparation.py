@@ -10,7 +10,7 @@ import pytest
 
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import load_prepared, prepare
-from lmgen.data.run_folder import RunFolder, find_model, newest_run
+from lmgen.data.run_folder import RunFolder, find_model, newest_model
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import CorpusError, ModelError
 from lmgen.text.corpora import Corpus
@@ -126,14 +126,21 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
 
 
 class TestFindingModels:
-    def test_the_newest_run_is_the_one_whose_model_was_written_last(self, tmp_path: Path) -> None:
-        for age, name in enumerate(("a", "b", "c")):
-            (tmp_path / name).mkdir()
-            model = tmp_path / name / "model.safetensors"
+    @pytest.mark.parametrize("newest", ["a/model.safetensors", "b/model.safetensors", "c-ngram.safetensors"])
+    def test_the_newest_model_is_the_one_that_was_written_last(self, newest: str, tmp_path: Path) -> None:
+        for name in (
+            "a/model.safetensors",
+            "b/model.safetensors",
+            "b/ngram.safetensors",
+            "c-ngram.safetensors",
+        ):
+            model = tmp_path / name
+            model.parent.mkdir(exist_ok=True)
             model.touch()
-            os.utime(model, (age % 2, age % 2))
+            age = 3 if name == newest else 4 if name.startswith("b/ngram") else 2
+            os.utime(model, (age, age))
 
-        assert newest_run(tmp_path).folder == tmp_path / "b"
+        assert newest_model(tmp_path) == tmp_path / newest
 
     def test_a_folder_without_a_model_says_so(self, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"has no model\.safetensors; is it a run folder"):

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmgen.data.token_file import id_type, read_tokens, write_tokens
+from lmgen.data.token_file import id_type, read_tokens, token_counts, write_tokens
 from lmgen.errors import CorpusError
 
 
@@ -77,3 +77,10 @@ def test_nothing_in_a_header_is_evaluated(tmp_path: Path) -> None:
 def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="there is no token file"):
         read_tokens(tmp_path / "train.npy", 9)
+
+
+def test_tokens_are_counted_in_a_text_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmgen.data.token_file.BLOCK_IDS", 7)
+    ids = np.array([0, 3, 3, 1] * 5, np.uint8)
+
+    assert token_counts(ids, 5).tolist() == [5, 5, 0, 10, 0]

@@ -19,8 +19,9 @@ SHA256 = sha256(CONTENT).hexdigest()
 
 @pytest.fixture
 def corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory's folder of corpora, empty."""
+    """The working directory's folder of corpora, empty; the user's cache is beside it, and not there yet."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("LMGEN_CORPORA", raising=False)
     folder = tmp_path / "corpora"
     folder.mkdir()
@@ -99,6 +100,20 @@ class TestFinding:
         assert found is not None
         assert found.files() == [tmp_path / "text.txt"]
 
+    def test_the_cache_is_looked_in_last(self, corpora: Path, tmp_path: Path) -> None:
+        cached, here = tmp_path / "cache/lmgen/corpora/novel/text.txt", corpora / "other.txt"
+        cached.parent.mkdir(parents=True)
+        cached.touch()
+        novel = recipe(Variant(train="text.txt"), Variant(train="other.txt"))
+        in_the_cache = find(novel)
+        here.touch()
+        in_both = find(novel)
+
+        assert in_the_cache is not None
+        assert in_the_cache.files() == [cached]
+        assert in_both is not None
+        assert in_both.files() == [Path("corpora/other.txt")]
+
 
 class TestVerifying:
     def test_a_file_with_the_right_checksum_needs_no_note(self, corpora: Path) -> None:
@@ -156,18 +171,43 @@ class TestTexts:
 
 
 class TestFetching:
-    def test_a_download_is_checked_and_put_into_the_corpus_own_folder(self, corpora: Path, site: str) -> None:
+    def test_a_download_is_checked_and_put_into_the_users_cache(
+        self, corpora: Path, site: str, tmp_path: Path
+    ) -> None:
         novel = recipe(Variant(train="text.txt", address=f"{site}/text.txt"), checksums={"text.txt": SHA256})
         told: list[str] = []
 
         found = fetch(novel, told.append)
 
-        assert found.files() == [Path("corpora/novel/text.txt")]
-        assert sha256_of(found.files()[0]) == SHA256
-        assert told == [f"downloading {site}/text.txt to corpora/novel/text.txt"]
+        path = tmp_path / "cache/lmgen/corpora/novel/text.txt"
+        assert found.files() == [path]
+        assert sha256_of(path) == SHA256
+        assert told == [f"downloading {site}/text.txt to {path}"]
         assert find(novel) == found
 
-    def test_a_download_that_is_another_file_leaves_nothing(self, corpora: Path, site: str) -> None:
+    def test_downloads_go_to_the_place_that_the_environment_names(
+        self, corpora: Path, site: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LMGEN_CORPORA", "mine")
+        novel = recipe(Variant(train="text.txt", address=f"{site}/text.txt"), checksums={"text.txt": SHA256})
+
+        assert fetch(novel, lambda _: None).files() == [Path("mine/novel/text.txt")]
+
+    def test_a_place_that_cannot_be_made_is_said_before_anything_is_fetched(
+        self, corpora: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Path("mine").write_text("a file")
+        monkeypatch.setenv("LMGEN_CORPORA", "mine")
+        novel = recipe(
+            Variant(train="text.txt", address="http://127.0.0.1:9/"), checksums={"text.txt": SHA256}
+        )
+
+        with pytest.raises(CorpusError, match=r"^cannot make the folder mine/novel for http.*LMGEN_CORPORA$"):
+            fetch(novel, lambda _: None)
+
+    def test_a_download_that_is_another_file_leaves_nothing(
+        self, corpora: Path, site: str, tmp_path: Path
+    ) -> None:
         novel = recipe(
             Variant(train="text.txt", address=f"{site}/text.txt"), checksums={"text.txt": "0" * 64}
         )
@@ -177,19 +217,21 @@ class TestFetching:
             match=rf"no longer gives the expected file \(its sha256 is {SHA256}, not 0{{64}}\); get text",
         ):
             fetch(novel, lambda _: None)
-        assert list(corpora.iterdir()) == []
+        assert list((tmp_path / "cache/lmgen/corpora").iterdir()) == []
 
-    def test_a_failed_download_says_what_to_do_and_leaves_nothing(self, corpora: Path, site: str) -> None:
+    def test_a_failed_download_says_what_to_do_and_leaves_nothing(
+        self, corpora: Path, site: str, tmp_path: Path
+    ) -> None:
         for address in (f"{site}/gone.txt", "http://127.0.0.1:9/text.txt"):
             novel = recipe(Variant(train="text.txt", address=address), checksums={"text.txt": SHA256})
 
             message = (
                 rf"^cannot download {address} \((HTTP|Connection)Error\); try again, or get text\.txt "
-                r"elsewhere and put it into corpora/novel/$"
+                r"elsewhere and put it into \S*/cache/lmgen/corpora/novel/$"
             )
             with pytest.raises(CorpusError, match=message):
                 fetch(novel, lambda _: None)
-            assert list(corpora.iterdir()) == []
+            assert list((tmp_path / "cache/lmgen/corpora").iterdir()) == []
 
     @pytest.mark.parametrize("address", [None, "http://127.0.0.1:9/text.txt"])
     def test_without_address_or_checksum_it_says_where_to_get_and_put_the_file(

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from lmgen.errors import CorpusError
 from lmgen.text import download as module
-from lmgen.text.download import download
+from lmgen.text.download import WATCHED, download
 
 CONTENT = bytes(range(256)) * 2_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -154,6 +155,19 @@ def test_a_file_arrives_whole_however_it_comes(way: str, server: Server, tmp_pat
 
     assert (tmp_path / "text").read_bytes() == CONTENT
     assert [path.name for path in tmp_path.iterdir()] == ["text"]
+
+
+def test_what_follows_a_download_is_told_how_much_is_there(server: Server, tmp_path: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    before = WATCHED.set(lambda: nullcontext(lambda done, total: told.append((done, total))))
+    try:
+        download(f"{server.site}/in-parts", tmp_path / "text", SHA256)
+    finally:
+        WATCHED.reset(before)
+
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert {total for _, total in told} == {len(CONTENT)}
 
 
 def test_a_download_that_is_cut_goes_on_from_there(server: Server, tmp_path: Path) -> None:

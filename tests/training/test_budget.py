@@ -4,7 +4,7 @@ import pytest
 
 from lmgen.training.budget import Budget
 from lmgen.training.config import TrainingConfig
-from lmgen.training.state import Position
+from lmgen.training.position import Position
 
 
 def test_the_nearest_limit_decides() -> None:

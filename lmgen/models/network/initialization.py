@@ -4,9 +4,11 @@ Initial weights of a network, drawn with numpy so that they depend on the seed a
 Each layer names the initializers of its arrays in `Layer.parameters`.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from lmgen.arrays import Float32Array
+from lmgen.arrays import Float32Array, IdArray
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initializers import Initializer, scaled, uniform
 from lmgen.models.network.layers import Layers, network_layers
@@ -50,6 +52,27 @@ def initial_parameters(
         else:  # one-hot: a token's vector is a column of the first layer's weights
             drawn["layers.0.weight_input"][:, unknown] = 0
     return drawn
+
+
+def with_vectors(
+    parameters: Mapping[str, Float32Array], ids: IdArray, vectors: Float32Array
+) -> dict[str, Float32Array]:
+    """
+    The same parameters with an embedding that starts with given vectors.
+
+    All other rows are scaled so that their numbers are as large, by the root mean square, as those given.
+
+    Args:
+        parameters: as `initial_parameters` gave them.
+        ids: tokens with a vector, (N,).
+        vectors: theirs, (N, E).
+    """
+    table = parameters["embedding"]
+    drawn = table[table != 0]  # without the unknown token
+    usual, given = (np.sqrt(np.mean(np.square(each, dtype=np.float64))) for each in (drawn, vectors))
+    table = table * np.float32(given / usual) if given else table.copy()
+    table[ids] = vectors
+    return {**parameters, "embedding": table}
 
 
 def _recurrent_starts(layers: Layers, init: str, scale: float | None) -> dict[str, Initializer]:

@@ -25,7 +25,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lmgen.arrays import Float64Array, IdArray, Int64Array
+from lmgen.arrays import Float64Array, IdArray
+from lmgen.data.token_file import token_counts
 from lmgen.training.config import TrainingConfig
 from lmgen.training.network import Network
 from lmgen.training.optimization.weighting import scored_positions, weighted_mean
@@ -37,10 +38,6 @@ The mean loss of a batch in nats per scored token.
 Arguments: the network; what its output layer reads, (T, B, H); the targets, (T, B); their weights, (T, B),
 not all of them 0, or None where every position counts 1.
 """
-
-
-COUNTED_IDS = 1_000_000
-"""Ids of the training text that are counted at once."""
 
 
 def objective_for(config: TrainingConfig, vocabulary_size: int, training_ids: IdArray) -> Objective:
@@ -99,14 +96,6 @@ class SampledSoftmax:
         """A sample: K ids, ascending."""
         points = torch.arange(self._size, dtype=torch.float64) + torch.rand(())
         return torch.searchsorted(self._ends, points, right=True).clamp_max(len(self._ends) - 1)
-
-
-def token_counts(ids: IdArray, vocabulary_size: int) -> Int64Array:
-    """How often each token occurs, (V,)."""
-    counts = np.zeros(vocabulary_size, np.int64)
-    for first in range(0, len(ids), COUNTED_IDS):
-        counts += np.bincount(ids[first : first + COUNTED_IDS], minlength=vocabulary_size)
-    return counts
 
 
 def inclusion_probabilities(weights: npt.NDArray[Any], samples: int) -> Float64Array:

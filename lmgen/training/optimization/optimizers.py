@@ -27,7 +27,7 @@ def optimizer_for(
     after clipping; for plain SGD that amounts to the same.
 
     Args:
-        parameters: of the whole network.
+        parameters: of the whole network, without frozen ones.
         config: which optimiser, and its settings.
         learning_rate: the highest.
         tokens: the parameters of embedding and output, which adamw-adagrad treats differently.

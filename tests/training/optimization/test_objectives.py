@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from lmgen.data.token_file import token_counts
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
@@ -20,7 +21,6 @@ from lmgen.training.optimization.objectives import (
     full,
     inclusion_probabilities,
     objective_for,
-    token_counts,
 )
 
 V, H = 30, 8
@@ -225,13 +225,6 @@ def test_the_same_seed_draws_the_same_samples() -> None:
         draws.append([objective.draw().tolist() for _ in range(20)])
 
     assert draws[0] == draws[1] != draws[2]
-
-
-def test_tokens_are_counted_in_a_text_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lmgen.training.optimization.objectives.COUNTED_IDS", 7)
-    ids = np.array([0, 3, 3, 1] * 5, np.uint8)
-
-    assert token_counts(ids, 5).tolist() == [5, 5, 0, 10, 0]
 
 
 def test_tokens_that_never_occurred_are_sampled_too() -> None:

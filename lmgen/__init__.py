@@ -144,11 +144,13 @@ def fit_ngram(
 
     from lmgen.calls import in_python_words
     from lmgen.runs import ngram
+    from lmgen.settings import whole_number
     from lmgen.text_model import TextModel
 
     with in_python_words():
         given, opened = _given(corpus, texts, settings)
         file = None if out is None else Path(out)
+        order = whole_number(order, "order")
         asked = {"corpus": [], "order": order, "out": file, "overwrite": overwrite, **given}
         return TextModel.load(ngram.fit_ngram(texts=opened, **asked).model)
 
@@ -322,7 +324,7 @@ def train(
 
     folder = None if out is None else Path(out)
     with in_python_words():
-        given, opened = _given(corpus, texts, {**settings, "from": from_model})
+        given, opened = _given(corpus, texts, settings, from_model)
         config = configured(given, "lmgen.train", opened)
 
         def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
@@ -397,7 +399,7 @@ def estimate_cost(
     from lmgen.runs.config_file import configured
 
     with in_python_words():
-        given, opened = _given(corpus, texts, {**settings, "from": from_model})
+        given, opened = _given(corpus, texts, settings, from_model)
         return trials.estimate_cost(configured(given, "lmgen.estimate_cost", opened))
 
 
@@ -420,12 +422,15 @@ def find_learning_rate(
     from lmgen.runs.config_file import configured
 
     with in_python_words():
-        given, opened = _given(corpus, texts, {**settings, "from": from_model})
+        given, opened = _given(corpus, texts, settings, from_model)
         return trials.find_learning_rate(configured(given, "lmgen.find_learning_rate", opened))
 
 
 def _given(
-    corpus: tuple[Any, ...], texts: Any, settings: dict[str, Any]
+    corpus: tuple[Any, ...],
+    texts: Any,
+    settings: dict[str, Any],
+    from_model: str | PathLike[str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Text]]:
     """
     Sort arguments into settings, by the names of the flags, and texts, by the names that stand for them.
@@ -436,7 +441,7 @@ def _given(
     from os import PathLike, fspath
 
     from lmgen.runs.config import setting_names, with_state
-    from lmgen.settings import refuse_unknown
+    from lmgen.settings import of_python, refuse_unknown
     from lmgen.text.given import opened, placeholder, texts_of
 
     kept: dict[str, Text] = {}
@@ -448,13 +453,14 @@ def _given(
         kept[name] = text
         return name
 
-    refuse_unknown(settings, setting_names() | ARGUMENTS, "", "see `lmgen train --help`")
+    known = (setting_names() | ARGUMENTS) - {"from"}  # from_model, as `from` is a word of Python's own
+    refuse_unknown(settings, known, "", "see `lmgen train --help`")
     given = {
-        name: fspath(value) if isinstance(value, PathLike) else value
+        name: fspath(value) if isinstance(value, PathLike) else of_python(value)
         for name, value in with_state(settings).items()
     }
-    if given.get("from") is None:
-        given.pop("from", None)
+    if from_model is not None:
+        given["from"] = fspath(from_model)
     by_name = given.pop("corpus", ())
     corpus = (*corpus, *(by_name if isinstance(by_name, list | tuple) else [by_name]))
     names = [named(opened(text, "the corpus")) for text in corpus]
@@ -463,7 +469,7 @@ def _given(
     if names:
         given["corpus"] = names
     for part in {"valid", "test"} & given.keys():
-        value = settings[part]
+        value = of_python(settings[part])
         if value is None or type(value) in (int, float):
             continue
         if isinstance(value, str | bytes | PathLike) or not hasattr(value, "__iter__"):

@@ -40,8 +40,9 @@ ELSEWHERE = {
     "max_new_tokens": ["length"],
     "temp": ["temperature"],
     "n": ["order", "num"],
+    "from": ["from_model"],
 }
-"""What other programs call settings that lmgen has by names spelled quite differently."""
+"""What settings are called elsewhere, `from` by `lmgen train`, that have quite another name here."""
 
 NONE = "none"
 """Spelling of None in files and flags, because TOML has no null; for a text, "none" is an ordinary value."""
@@ -104,12 +105,12 @@ def check(config: Any) -> None:
     """
     Validate the type and range of every setting; call it in a dataclass's `__post_init__`.
 
-    An int given for a float setting is converted.
+    An int given for a float setting is converted, and so are NumPy's numbers.
 
     Raises:
         ConfigError: lists all invalid settings.
     """
-    _make_floats(config)
+    _convert_numbers(config)
     problems = [
         problem
         for field in dataclasses.fields(config)
@@ -200,6 +201,28 @@ def _without_none(config: type, name: str, value: object) -> object:
     return None if value == NONE and takes_none(config, name) else value
 
 
+def of_python(value: Any) -> Any:
+    """A number or str of NumPy as the same of Python; anything else as it is."""
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        return value.item()
+    return value
+
+
+def whole_number(value: Any, name: str, minimum: int = 1) -> int:
+    """
+    Check an argument that has to be a whole number.
+
+    Raises:
+        ConfigError: it is something else, or too small.
+    """
+    number = of_python(value)
+    if type(number) is not int:
+        raise ConfigError(f"{name} is {shown(value)}, but has to be a whole number")
+    if number < minimum:
+        raise ConfigError(f"{name} is {shown(number)}, but has to be at least {minimum}")
+    return number
+
+
 def shown(value: object) -> str:
     """Format a wrong value for an error message: its `repr`, truncated if long."""
     try:
@@ -211,17 +234,26 @@ def shown(value: object) -> str:
 
 def shown_path(name: object) -> str:
     """
-    Name a path in an error message; a text in its place, which is long and has blanks, is cut in the middle.
+    Name a path in an error message, which has one line.
+
+    A text in its place, which is long and has blanks, is cut in the middle.
     """
-    path = str(name)
+    path = str(name).replace("\r", "\\r").replace("\n", "\\n")
     is_path = len(path) <= LONGEST_SHOWN or (len(path) <= LONGEST_NAME and not any(map(str.isspace, path)))
     return path if is_path else f"{path[: LONGEST_SHOWN // 2]}...{path[-LONGEST_SHOWN // 2 :]}"
 
 
-def _make_floats(config: Any) -> None:
-    """Convert ints to float where the setting is a float, unless they are too large for one."""
+def _convert_numbers(config: Any) -> None:
+    """
+    Convert numbers of NumPy to those of Python.
+
+    Where the setting is a float, convert ints too, unless they are too large for one.
+    """
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+        given = getattr(config, field.name)
+        value = of_python(given)
+        if value is not given:
+            object.__setattr__(config, field.name, value)
         if type(value) is int and kind(type(config), field.name)[0] is float:
             with suppress(OverflowError):
                 object.__setattr__(config, field.name, float(value))

@@ -7,7 +7,6 @@ them only when it is called.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
@@ -18,11 +17,11 @@ from lmgen.files import refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model, save_model
-from lmgen.settings import names_of, refuse_unknown, shown
+from lmgen.settings import names_of, refuse_unknown, shown, whole_number
 from lmgen.text.config import ReadingConfig
 from lmgen.text.encodings import UTF_8
+from lmgen.text.given import a_text, each_text, refuse_surrogates, text_of
 from lmgen.text.given import opened as text_or_path
-from lmgen.text.given import refuse_surrogates, text_of
 from lmgen.text.sources import Text, open_text
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
@@ -196,8 +195,6 @@ class TextModel:
             raise ConfigError(
                 f"prompt is {shown(prompt)}, but has to be a str; `complete` takes many prompts"
             )
-        if num is not None and type(num) is not int:
-            raise ConfigError(f"num is {shown(num)}, but has to be a whole number")
         completions = self.complete([prompt], num=1 if num is None else num, stop=stop, **settings)
         texts = [prompt + each.text if echo else each.text for each in completions]
         return texts[0] if num is None else texts
@@ -227,11 +224,16 @@ class TextModel:
         """
         from lmgen.generation.sampler import complete
 
-        if isinstance(prompts, str):
-            raise ConfigError(f"prompts is {shown(prompts)}, but has to be a list or an iterator of texts")
         config = _sampling(settings, "num", "lines", "first", "stop", "prompts", "echo", "prompt")
         return complete(
-            self.model, self.tokenizer, prompts, config, num=num, lines=lines, stop=stop, first=first
+            self.model,
+            self.tokenizer,
+            each_text(prompts, "prompts"),
+            config,
+            num=whole_number(num, "num"),
+            lines=lines,
+            stop=stop,
+            first=first,
         )
 
     @python_call
@@ -240,7 +242,7 @@ class TextModel:
         from lmgen.generation.sampler import stream
 
         config = _sampling(settings, "stop", "prompt")
-        return stream(self.model, self.tokenizer, prompt, config, stop=stop)
+        return stream(self.model, self.tokenizer, a_text(prompt, "prompt"), config, stop=stop)
 
     @overload
     def next(self, text: str, top: int = 10) -> "list[NextToken]": ...
@@ -265,13 +267,14 @@ class TextModel:
             relative: divide their probabilities by the sum.
 
         Raises:
-            ConfigError: `of` is a bare str, or a continuation is empty.
+            ConfigError: `of` is a bare str, a continuation is empty, or `top` is not 1 or more.
         """
         from lmgen.generation.next import continuations, next_tokens
 
+        a_text(text, "text")
         if of is None:
-            return next_tokens(self.model, self.tokenizer, text, top)
-        return continuations(self.model, self.tokenizer, text, of, relative=relative)
+            return next_tokens(self.model, self.tokenizer, text, whole_number(top, "top"))
+        return continuations(self.model, self.tokenizer, text, each_text(of, "of"), relative=relative)
 
     @overload  # a str is an iterable of str, but a text
     def score(  # type: ignore[overload-overlap]
@@ -583,6 +586,7 @@ class TextModel:
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text."""
+        a_text(text, "text")
         return self.tokenizer.encode(text).tolist()  # type: ignore[no-any-return]
 
     def pieces(self, text: str) -> list[str]:
@@ -634,15 +638,7 @@ def _texts(texts: Any) -> list[str]:
     Raises:
         ConfigError: it is something else.
     """
-    if isinstance(texts, bytes | PathLike) or not isinstance(texts, Iterable):
-        raise ConfigError(
-            f"text is {shown(texts)}, but has to be a text or a list of texts; `perplexity` reads files"
-        )
-    listed = list(texts)
-    for number, text in enumerate(listed, 1):
-        if not isinstance(text, str):
-            raise ConfigError(f"text {number} is {shown(text)}, but has to be a str")
-    return listed
+    return list(each_text(texts, "text", "a text or a list of texts; `perplexity` reads files"))
 
 
 def _numbered(number: int, texts: Sequence[object]) -> str:

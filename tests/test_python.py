@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lmgen
@@ -42,6 +43,7 @@ TINY: dict[str, Any] = {
 }
 
 HYPHENATED: dict[str, Any] = {"batch-size": 1}
+RESERVED: Any = {"from": "model"}
 
 
 @pytest.fixture(autouse=True)
@@ -198,6 +200,7 @@ def test_no_error_repeats_a_long_text(begin: Callable[..., object], model: TextM
         (lambda _: lmgen.train(TEXT, overwrit=True), "overwrit (did you mean overwrite?)"),
         (lambda _: lmgen.train(TEXT, lr=1), "lr (did you mean learning_rate?)"),
         (lambda _: lmgen.train(TEXT, **HYPHENATED), "batch-size (did you mean batch_size?)"),
+        (lambda _: lmgen.train(TEXT, **RESERVED), "from (did you mean from_model?)"),
         (lambda _: lmgen.train(TEXT, stateful=3), "stateful is 3, but has to be True or False"),
         (lambda _: lmgen.train(TEXT, stateful=True, stateless=True), "state, stateful and stateless contra"),
         (lambda _: lmgen.estimate_cost(TEXT, step=8), "step (did you mean steps?)"),
@@ -218,9 +221,28 @@ def test_no_error_repeats_a_long_text(begin: Callable[..., object], model: TextM
         (lambda model: model.perplexity(["a\n"]), "give each as an argument of its own"),
         (lambda model: model.sample("a", num=2.5), "num is 2.5, but has to be a whole number"),
         (lambda model: model.sample("a", num=0), "num is 0, but has to be at least 1"),
+        (
+            lambda _: lmgen.train("one fine day " * 30),
+            "too long for a name; to be taken for a text, it needs",
+        ),
+        (lambda _: lmgen.train(texts={"a": "b"}), "texts is {'a': 'b'}, but has to be a list or an iterator"),
+        (lambda _: lmgen.train(TEXT, valid={"a": "b"}), "valid is {'a': 'b'}, but has to be a list or an"),
+        (lambda _: lmgen.fit_ngram(TEXT, order="3"), "order is '3', but has to be a whole number"),  # type: ignore[arg-type]
+        (lambda _: lmgen.load("a\nb"), "there is no model a\\nb;"),
+        (lambda model: model.next("a", 0), "top is 0, but has to be at least 1"),
+        (lambda model: model.next(None), "text is None, but has to be a str"),
+        (lambda model: model.next("a", of=5), "of is 5, but has to be a list or an iterator of texts"),
+        (lambda model: model.next("a", of=["b", None]), "of: text 2 is None, but has to be a str"),
+        (lambda model: model.next("a", of=["b", ""]), "of is ['b', ''], but has to be a list of texts of at"),
+        (lambda model: list(model.complete(["a", None])), "prompts: text 2 is None, but has to be a str"),
+        (lambda model: model.complete({"a": 1}), "prompts is {'a': 1}, but has to be a list or an iterator"),
+        (lambda model: model.stream(None), "prompt is None, but has to be a str"),
+        (lambda model: model.sample("a", stop=None), "stop is None, but has to be a list of texts"),
+        (lambda model: model.tokenize(["a"]), "text is ['a'], but has to be a str"),
+        (lambda model: model.score({"a": 1}), "text is {'a': 1}, but has to be a text or a list of texts"),
         (lambda model: model.score(b"a\n"), "text is b'a\\n', but has to be a text or a list of texts"),
         (lambda model: model.score(Path("a")), "`perplexity` reads files"),
-        (lambda model: model.score(["a", 5]), "text 2 is 5, but has to be a str"),
+        (lambda model: model.score(["a", 5]), "text: text 2 is 5, but has to be a str"),
         (lambda model: model.score(["a", ""]), "nothing to score: text 2 has no text in it"),
         (
             lambda model: model.score("a", by="lines"),
@@ -233,6 +255,23 @@ def test_what_is_wrong_with_a_call_is_said_in_its_own_words(
 ) -> None:
     assert message in error_of(lambda: call(model))
     assert not list(Path().rglob("config.toml"))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    model = lmgen.train(
+        TEXT,
+        out="run",
+        **{**TINY, "steps": np.int64(2), "hidden_size": np.int32(8), "valid": np.float32(0.25)},
+        tied=np.bool_(False),
+        learning_rate=np.float32(0.01),
+    )
+    two: Any = np.int64(2)
+    settings: dict[str, Any] = {"length": np.int64(3), "top_k": np.int8(5), "temperature": np.float32(0.5)}
+
+    assert model.sample("a", num=two, seed=np.uint32(1), **settings) == model.sample(
+        "a", num=2, seed=1, length=3, top_k=5, temperature=0.5
+    )
+    assert model.next("a", two) == model.next("a", 2)
 
 
 def test_errors_name_arguments_as_python_writes_them() -> None:

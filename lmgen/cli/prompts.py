@@ -25,6 +25,8 @@ LONGEST_PROMPT = 100_000_000
 BYTE_ORDER_MARK = "\ufeff"
 """Some programs write it at the start of UTF-8 files; it is no part of the prompt."""
 
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]")
+
 _FINAL_LINE_END = re.compile(r"\r?\n\Z")
 
 
@@ -91,9 +93,29 @@ def note_unknown(opened: "TextModel", prompt: str, *others: str, finished: bool 
         return misfit is not None
     named = ", ".join(repr(part[:UNKNOWN_SHOWN]) for part in parts[:UNKNOWN_NAMED])
     more = f" and {len(parts) - UNKNOWN_NAMED} more" if len(parts) > UNKNOWN_NAMED else ""
-    better = f"; {misfit.instead}" if misfit else ""
+    better = _conversion(prompt, opened.tokenizer.reading.encoding) or (
+        f"; {misfit.instead}" if misfit else ""
+    )
     report.note(f"the model never saw {named}{more} and reads it as unknown{better}")
     return True
+
+
+def _conversion(prompt: str, usual: str) -> str:
+    """
+    How to convert a prompt that is not UTF-8; empty if it is.
+
+    Args:
+        prompt: decoded with surrogates in place of what is not UTF-8.
+        usual: the encoding of the model's training text, which is taken to be that of such a prompt too.
+    """
+    from lmgen.text.encodings import UTF_8
+    from lmgen.text.guessing import iconv_name, likely_encoding
+
+    if not _NOT_UTF_8.search(prompt):
+        return ""
+    encoding = likely_encoding(prompt.encode("utf-8", "surrogateescape")) if usual == UTF_8 else usual
+    source = f" -f {iconv_name(encoding)}" if encoding else ""
+    return f"; it is not UTF-8: convert it with iconv{source} -t UTF-8"
 
 
 def _chunks(name: str) -> Iterator[str]:

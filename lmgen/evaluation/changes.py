@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lmgen.text.config import ReadingConfig
+from lmgen.text.guessing import iconv_name, misread_as
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.pieces import escape
 from lmgen.tokenizers.reading import read_text
@@ -51,8 +52,15 @@ class Change:
     """If not 0, the most nats that each line end may cost which it adds, in place of `saving`."""
 
 
-def mends(text: str, tokenizer: Tokenizer) -> Iterator[Change]:
-    """What could be amiss in a text, by what it has in it."""
+def mends(text: str, tokenizer: Tokenizer, encoding: str) -> Iterator[Change]:
+    """What could be amiss in a text, by what it has in it and the encoding that it was read in."""
+    if other := misread_as(text, encoding):
+        yield Change(
+            f"read as {iconv_name(other)}",
+            lambda passage: passage.encode(encoding, "replace").decode(other, "replace"),
+            f"--encoding {other.replace('_', '-')}",
+            f"iconv -f {iconv_name(other)} -t {iconv_name(encoding)}",
+        )
     if "\ufeff" in text:
         yield Change(
             "without the byte order marks in it",

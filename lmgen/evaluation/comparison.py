@@ -126,7 +126,7 @@ class Comparison:
     def _documents(self, text: Text, unknown: UnknownTokens) -> Iterator[TextScore]:
         """Every model's score of a whole text."""
         mixture = self._mixed and Mixture.of(*self._mixed, validation=self._is_validation(text))
-        fit = FitCheck(self._model, self._tokenizer)
+        fit = FitCheck(self._model, self._tokenizer, self._unit, encoding=text.encoding)
         chunks = fit.passing(self._chunks(text))
         scores = compare_models(
             self._models,
@@ -164,7 +164,12 @@ class Comparison:
                 )
             members, weights = self._mixed
             models.append(MixtureModel([models[place] for place in members], weights.whole))
-        fit = FitCheck(self._model, self._tokenizer, lambda: self._note_misfit(text, fit))
+
+        def note_at_once() -> None:
+            if not (fit.misfit and fit.misfit.problem):  # else with the unknown tokens of the whole text
+                self._note_misfit(text, fit)
+
+        fit = FitCheck(self._model, self._tokenizer, self._unit, note_at_once, encoding=text.encoding)
         yield from score_rows(
             models,
             self._tokenizer,
@@ -177,11 +182,15 @@ class Comparison:
             unigram_bits=self._unigram_bits if by == "word" else None,
             unknown=unknown,
         )
+        problem = fit.misfit.problem if fit.misfit else ""
         if unknown.unknown:
-            self._on_note(
+            note = (
                 f"{text.name}: {unknown.unknown:,} of {unknown.tokens:,} tokens are unknown to the "
                 f"vocabulary: {unknown.named()}"
             )
+            self._on_note(fit.misfit.added_to(note) if fit.misfit and problem else note)
+        elif problem:
+            self._note_misfit(text, fit)
 
     def _chunks(self, text: Text) -> Iterator[str]:
         """The text; a stream of records if those are the units that are asked for, or the model's."""

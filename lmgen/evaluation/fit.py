@@ -22,9 +22,11 @@ from math import log
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation.changes import Change, mends, other_ways
 from lmgen.evaluation.scoring import score_each
+from lmgen.evaluation.units import with_known_ends
 from lmgen.models.base import LanguageModel
 from lmgen.text.counts import byte_length
-from lmgen.text.units import UNIT_END
+from lmgen.text.encodings import UTF_8
+from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.reading import read_text
 
@@ -99,16 +101,22 @@ class FitCheck:
         self,
         model: LanguageModel,
         tokenizer: Tokenizer,
+        unit: Unit,
         on_misfit: Callable[[], None] = lambda: None,
+        *,
+        encoding: str = UTF_8,
     ) -> None:
         """
         Args:
             model: scores passages, where unknown tokens alone do not tell.
             tokenizer: its own.
+            unit: what is read afresh of the text.
             on_misfit: called once if the text does not fit, when enough of it has passed.
+            encoding: the character encoding in which the text was read.
         """
         self.misfit: Misfit | None = None
-        self._model, self._tokenizer, self._on_misfit = model, tokenizer, on_misfit
+        self._model, self._tokenizer, self._unit, self._on_misfit = model, tokenizer, unit, on_misfit
+        self._encoding = encoding
 
     def passing(self, chunks: Iterable[str]) -> Iterator[str]:
         """Pass chunks through unchanged."""
@@ -126,38 +134,45 @@ class FitCheck:
             self._look("".join(held))
 
     def _look(self, beginning: str) -> None:
-        self.misfit = misfit(self._model, self._tokenizer, beginning)
+        known = with_known_ends(beginning, self._unit, self._tokenizer)
+        self.misfit = misfit(self._model, self._tokenizer, known, self._encoding)
         if self.misfit:
             self._on_misfit()
 
 
-def misfit(model: LanguageModel | None, tokenizer: Tokenizer, beginning: str) -> Misfit | None:
+def misfit(
+    model: LanguageModel | None, tokenizer: Tokenizer, beginning: str, encoding: str = UTF_8
+) -> Misfit | None:
     """
     In what way a text does not fit a model; None if it fits, or if nothing can be said.
 
     Args:
         model: None: only unknown tokens are counted.
         tokenizer: the model's own.
-        beginning: of the text; more than `SAMPLE` characters say that the text goes on after those.
+        beginning: of the text, with the ends of units that the tokenizer knows; more than `SAMPLE` characters
+            say that the text goes on after those.
+        encoding: the character encoding in which it was read.
     """
-    return _compared(model, tokenizer, beginning, lambda comparison: comparison.misfit())
+    return _compared(model, tokenizer, beginning, encoding, lambda comparison: comparison.misfit())
 
 
 def mended(model: LanguageModel, tokenizer: Tokenizer, prompt: str) -> Misfit | None:
     """As `misfit`, for a text that is too short to tell more than what is amiss in it."""
-    return _compared(model, tokenizer, prompt, lambda comparison: comparison.mended())
+    return _compared(model, tokenizer, prompt, UTF_8, lambda comparison: comparison.mended())
 
 
 def _compared(
     model: LanguageModel | None,
     tokenizer: Tokenizer,
     beginning: str,
+    encoding: str,
     look: Callable[["_Comparison"], Misfit | None],
 ) -> Misfit | None:
     """What is found by looking at the beginning of a text as the tokenizer reads it."""
     sample = read_text(beginning[:SAMPLE], tokenizer.reading)
     try:
-        return look(_Comparison(model, tokenizer, passages(sample), goes_on=len(beginning) > SAMPLE))
+        goes_on = len(beginning) > SAMPLE
+        return look(_Comparison(model, tokenizer, passages(sample), encoding, goes_on=goes_on))
     except (NumericalError, CorpusError):  # whoever scores the whole text reports it, with its place
         return None
 
@@ -206,10 +221,16 @@ class _Comparison:
     """The beginning of a text as it is, beside other readings of it."""
 
     def __init__(
-        self, model: LanguageModel | None, tokenizer: Tokenizer, text: Passages, *, goes_on: bool
+        self,
+        model: LanguageModel | None,
+        tokenizer: Tokenizer,
+        text: Passages,
+        encoding: str,
+        *,
+        goes_on: bool,
     ) -> None:
         self._model, self._tokenizer, self._text = model, tokenizer, text
-        self._goes_on = goes_on
+        self._encoding, self._goes_on = encoding, goes_on
         self._tokens, self._unknown = self._count(text)
         self._scored: dict[tuple[str, ...], float] = {}
 
@@ -223,7 +244,7 @@ class _Comparison:
     def mended(self) -> Misfit | None:
         """The changes that mend what is amiss in the text itself."""
         changes, text = list[Change](), self._text
-        for change in mends("".join(self._text), self._tokenizer):
+        for change in mends("".join(self._text), self._tokenizer, self._encoding):
             other = [change.apply(passage) for passage in text]
             if self._helps(change, text, other, SCORED):
                 if change.said == "in NFKC" and changes and changes[-1].said == "in NFC":

@@ -19,7 +19,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from lmgen.arrays import BoolArray, Float64Array
+from lmgen.arrays import BoolArray, Float64Array, IdArray
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation.mixing import Mixture
 from lmgen.evaluation.results import (
@@ -125,21 +125,19 @@ def score_texts(
     for first in range(0, len(texts), MOST_UNITS):
         group = texts[first : first + MOST_UNITS]
         counters = [TextCounter() for _ in group]
-        encoded, unknown = [], []
-        for text, counter in zip(group, counters, strict=True):
-            blocks = list(tokenizer.encode_blocks(counter.counting([text])))
-            masks = [tokenizer.unknown_among(block.text, block.ids) for block in blocks]
-            encoded.append(np.concatenate([np.zeros(0, np.int64), *(block.ids for block in blocks)]))
-            unknown.append(np.concatenate([np.zeros(0, np.bool_), *masks]))
+        encoded = [
+            _encoded(tokenizer, counter.counting([text]))
+            for text, counter in zip(group, counters, strict=True)
+        ]
         names = [f"{name} {next(numbers)}" for _ in group]
-        for each, ids in zip(names, encoded, strict=True):
+        for each, (ids, _) in zip(names, encoded, strict=True):
             if not len(ids):
                 raise _nothing_to_score(each)
         with _naming(f"{names[0]} to {names[-1]}"):
-            scores = score_each(model, encoded, exact=exact)
-        for each, mask, nats, counter in zip(names, unknown, scores, counters, strict=True):
+            scores = score_each(model, [ids for ids, _ in encoded], exact=exact)
+        for each, (_, unknown), nats, counter in zip(names, encoded, scores, counters, strict=True):
             total = _Total()
-            total.add(mask, nats)
+            total.add(unknown, nats)
             yield _text_score(model.name, each, total, *_lengths(counter.counts, tokenizer, total.tokens))
 
 
@@ -351,6 +349,12 @@ def _lengths(counts: TextCounts, tokenizer: Tokenizer, tokens: int) -> tuple[Tex
     added = counts.open_lines if tokenizer.sentence_end is not None else 0
     words = tokens if tokenizer.tokens_are_words else counts.words + counts.line_ends + added
     return tokenizer.closed(counts), words
+
+
+def _encoded(tokenizer: Tokenizer, chunks: Iterable[str]) -> tuple[IdArray, BoolArray]:
+    """The ids of a text that is held in memory, and which of them are unknown."""
+    parts = list(UnitReader(tokenizer, "document", UnknownTokens()).parts(chunks))
+    return np.concatenate([part.ids for part in parts]), np.concatenate([part.unknown for part in parts])
 
 
 @contextmanager

@@ -50,19 +50,21 @@ class Segments(NamedTuple):
     """The row in which each token begins, (N,)."""
     last: IdArray
     """The row in which each token ends, (N,)."""
+    entered: IdArray
+    """The row of the word that each token spells, or that its blank is for, (N,)."""
 
     @property
     def begins(self) -> Int64Array:
         """The first token of each of the rows 0 .. R; N for a row without one, (R + 1,)."""
         rows = np.arange(len(self.starts) + 1)
-        begins = np.searchsorted(self.last, rows)
-        ends = np.append(self.last, -1)[begins]
-        return np.where(ends == rows, begins, len(self.last))
+        begins = np.searchsorted(self.entered, rows)
+        entered = np.append(self.entered, -1)[begins]
+        return np.where(entered == rows, begins, len(self.entered))
 
     @property
     def measured(self) -> BoolArray:
         """The tokens with which a row begins, (N,)."""
-        marked = np.zeros(len(self.last) + 1, np.bool_)
+        marked = np.zeros(len(self.entered) + 1, np.bool_)
         marked[self.begins] = True
         return marked[:-1]
 
@@ -97,7 +99,11 @@ class Cutter(ABC):
         units = 1 + self._units + np.searchsorted(part.text_ends, starts, side="right")
         self._units += len(part.unit_ends)
         self._fresh = len(part.unit_ends) > 0 or (self._fresh and not part.text)
-        return Segments(starts, units, first, last)
+        return Segments(starts, units, first, last, self._entered(part, first, last))
+
+    def _entered(self, part: Part, first: IdArray, last: IdArray) -> IdArray:  # noqa: ARG002
+        """See `Segments.entered`."""
+        return last
 
     @abstractmethod
     def _rows(self, part: Part, begins: IdArray) -> tuple[IdArray, IdArray, IdArray]:
@@ -168,6 +174,10 @@ class WordCutter(Cutter):
             if part.text.startswith(piece, begin) and end < len(part.text) and piece not in self.ends:
                 last[token] = np.searchsorted(starts, end, side="right")
         return starts, first, last
+
+    def _entered(self, part: Part, first: IdArray, last: IdArray) -> IdArray:
+        """The first row of a token with its blank at the end; the last of one with it at the beginning."""
+        return np.where(self._shared.begins_with_blank[part.ids], last, first)
 
     def _starts(self, codes: IdArray, begins: IdArray) -> BoolArray:
         """Whether a row begins at each character."""

@@ -83,6 +83,8 @@ class ScoredBlock:
 
     __repr__ = in_short
 
+    __repr__ = in_short
+
     def part(self, first: int, end: int) -> "ScoredBlock":
         """Its tokens from `first` up to but not including `end`."""
         return ScoredBlock(
@@ -418,10 +420,11 @@ def _regrouped(blocks: Iterable[IdArray], size: int) -> Iterator[IdArray]:
 
 def _check_finite(block: ScoredBlock, before: int) -> None:
     """Refuse NaN and infinite scores; `before` tokens of the text came before the block."""
-    wrong = np.flatnonzero(~np.isfinite(block.nats))
-    if len(wrong):
+    finite = np.isfinite(block.nats)
+    if not finite.all():
+        wrong = int(finite.argmin())
         raise NumericalError(
-            f"token {before + wrong[0]} (counted from 0) scores {block.nats[wrong[0]]} nats: the model gives "
+            f"token {before + wrong} (counted from 0) scores {block.nats[wrong]} nats: the model gives "
             "it no probability, or its weights are damaged; train again, with a smaller --learning-rate if "
             "the loss grew"
         )

@@ -207,10 +207,7 @@ class UnitReader:
         return part
 
     def _as_read(self, text: str) -> str:
-        """The text with the ends of units that the tokenizer knows."""
-        if self._tokenizer.unit == "record":
-            return text.replace("\n", UNIT_END) if self._unit == "line" else text
-        return text.replace(UNIT_END, "\n") if self._unit == "record" else text
+        return with_known_ends(text, self._unit, self._tokenizer)
 
     @property
     def _end_id(self) -> int | None:
@@ -223,6 +220,17 @@ class UnitReader:
     def _added_end(self) -> str:
         """The character that stands for an end which the text lacks."""
         return UNIT_END if self._unit != "line" and self._tokenizer.unit == "record" else "\n"
+
+
+def with_known_ends(text: str, unit: Unit, tokenizer: Tokenizer) -> str:
+    r"""
+    A text of units with the ends that a tokenizer knows.
+
+    "a\nb\n" in lines is "a\ud800b\ud800" to a tokenizer of records, and the reverse to any other.
+    """
+    if tokenizer.unit == "record":
+        return text.replace("\n", UNIT_END) if unit == "line" else text
+    return text.replace(UNIT_END, "\n") if unit == "record" else text
 
 
 def score_parts(

@@ -48,6 +48,8 @@ class SharedTokens:
             for token, piece in enumerate(self.pieces):
                 if piece.isspace() and len(self._beginning_with(piece)) > 1:
                     self.cut[token] = len(piece)
+        self.begins_with_blank = np.array([piece[:1].isspace() for piece in self.pieces])
+        """Whether each token begins with white space, (V,)."""
         self.spells_last = np.array([piece[:1].isspace() and not piece.isspace() for piece in self.pieces])
         """Whether each token is white space and then something else, (V,)."""
 

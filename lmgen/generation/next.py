@@ -12,6 +12,7 @@ from lmgen.generation.filters import NO_TOKEN
 from lmgen.generation.prompts import BLOCK_STEPS, read
 from lmgen.generation.ways import NO_PROBABILITIES, Ways, find_ways
 from lmgen.models.base import LanguageModel, State, nats_of
+from lmgen.settings import shown
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
 
@@ -89,9 +90,10 @@ def continuations(
         ConfigError: a continuation is empty, or none is given.
         NumericalError: the model returns NaN or probabilities above 1.
     """
-    wanted = list(of)
-    if isinstance(of, str) or not wanted or not all(wanted):
-        raise ConfigError(f"of is {of!r}, but has to be a list of texts of at least one character")
+    wanted = [] if isinstance(of, str) else list(of)
+    if not wanted or not all(wanted):
+        found = shown(of if isinstance(of, str) else wanted)
+        raise ConfigError(f"of is {found}, but has to be a list of texts of at least one character")
     scored = _Scorer(model, tokenizer, text)
     logs = [scored.log_probability(joined(tokenizer, text, each)) for each in wanted]
     if relative:

@@ -22,6 +22,7 @@ from lmgen.generation.filters import NO_TOKEN, NOTHING_TO_DRAW, RECENT_TOKENS, c
 from lmgen.generation.prompts import Prompt, read
 from lmgen.generation.ways import Ways
 from lmgen.models.base import LanguageModel, State
+from lmgen.settings import shown
 from lmgen.tokenizers.base import Tokenizer
 
 DIRECT_WEIGHTS = 2000
@@ -299,8 +300,9 @@ def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:
 
 def _checked(stop: Sequence[str]) -> Sequence[str]:
     """Return the stop texts; refuse an empty one, which would end every text at once, and a bare str."""
-    if isinstance(stop, str) or not all(stop):
-        raise ConfigError(f"stop is {stop!r}, but has to be a list of texts of at least one character")
+    listed = isinstance(stop, Sequence) and not isinstance(stop, str)
+    if not listed or not all(isinstance(text, str) and text for text in stop):
+        raise ConfigError(f"stop is {shown(stop)}, but has to be a list of texts of at least one character")
     return stop
 
 

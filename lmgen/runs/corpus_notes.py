@@ -13,6 +13,8 @@ from lmgen.models.base import LanguageModel
 from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import Origin
 from lmgen.text.corpora import Corpus
+from lmgen.text.encodings import UTF_8
+from lmgen.text.guessing import iconv_name, misread_as
 from lmgen.text.lists import list_in
 from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.synthetic import SYNTHETIC
@@ -42,6 +44,8 @@ def corpus_notes(config: RunConfig, corpus: Corpus) -> list[str]:
     """Notes on the corpus of a new model, which it can be read, as `config` says."""
     if config.origin is not None:
         return []
+    if note := _encoding_note(corpus.train):
+        return [note]
     if config.tokenizer.tokenizer == "word":
         return list(_word_notes(corpus.train, config))
     if config.reading.unit == "document" and "unit" not in config.asked:
@@ -62,7 +66,8 @@ def held_out_notes(run: RunFolder, tokenizer: Tokenizer, model: LanguageModel | 
     for name, file in (("validation", run.valid_text), ("test", run.test_text)):
         if file.exists():
             text = open_text(str(file), errors=tokenizer.reading_errors, once=True).in_units(tokenizer.unit)
-            found = misfit(model, tokenizer, beginning_of(text.chunks()))
+            encoding = tokenizer.reading.encoding  # of the text that was held out; that of the run is UTF-8
+            found = misfit(model, tokenizer, beginning_of(text.chunks()), encoding)
             if found:
                 notes.append(found.note(f"the {name} text", in_training=True))
     return notes
@@ -71,8 +76,19 @@ def held_out_notes(run: RunFolder, tokenizer: Tokenizer, model: LanguageModel | 
 def origin_note(origin: Origin, corpus: Corpus) -> list[str]:
     """What would make the training text fit the model that is trained further; one note, or none."""
     text = corpus.train.in_units(origin.tokenizer.unit)
-    found = misfit(origin.model, origin.tokenizer, beginning_of(text.chunks()))
+    found = misfit(origin.model, origin.tokenizer, beginning_of(text.chunks()), text.encoding)
     return [found.note("the training text")] if found and found.changes else []
+
+
+def _encoding_note(text: Text) -> str | None:
+    """That a text is plainly in another encoding than the one it is read in."""
+    if text.encoding == UTF_8:
+        return None
+    other = misread_as(beginning_of(text.chunks()), text.encoding)
+    return other and (
+        f"{text.name} looks like {iconv_name(other)}, not {iconv_name(text.encoding)} "
+        f"(--encoding {other.replace('_', '-')})"
+    )
 
 
 def _unit_notes(corpus: Corpus, config: RunConfig) -> Iterator[str]:

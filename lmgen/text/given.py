@@ -13,7 +13,7 @@ from os import PathLike, fspath
 from typing import Any, TypeGuard
 
 from lmgen.errors import ConfigError, CorpusError
-from lmgen.settings import shown
+from lmgen.settings import LONGEST_NAME, shown, shown_path
 from lmgen.text.raw import Spool
 from lmgen.text.sources import Text
 from lmgen.text.units import UNIT_END, record_stream
@@ -79,7 +79,43 @@ def opened(value: object, name: str, many: str = "give many texts as texts=...")
         raise ConfigError(f"{name} is {shown(value)}; {advice}")
     if not path:
         raise ConfigError(f"{name} is an empty str; give a text, or the name of one")
-    return text_of(path, name) if value is path and is_text(path) else path
+    if value is path and is_text(path):
+        return text_of(path, name)
+    if value is path and len(path) > LONGEST_NAME and any(map(str.isspace, path)):
+        raise ConfigError(
+            f"{name} is {shown_path(path)!r}, too long for a name; to be taken for a text, it needs a line "
+            "end (\\n) in it"
+        )
+    return path
+
+
+def a_text(value: object, name: str) -> str:
+    """
+    Check an argument that has to be a text.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} is {shown(value)}, but has to be a str")
+    return value
+
+
+def each_text(values: Any, name: str, wanted: str = "a list or an iterator of texts") -> Iterator[str]:
+    """
+    Check an argument that has to be a list or an iterator of texts.
+
+    Args:
+        values: the argument.
+        name: its name, for messages.
+        wanted: what it has to be, for messages.
+
+    Raises:
+        ConfigError: it is something else, such as a dict; or one of the texts is, raised when it is read.
+    """
+    if isinstance(values, str | bytes | PathLike | Mapping | Text) or not isinstance(values, Iterable):
+        raise ConfigError(f"{name} is {shown(values)}, but has to be {wanted}")
+    return (a_text(value, f"{name}: text {number}") for number, value in enumerate(values, 1))
 
 
 def text_of(text: str, name: str) -> Text:
@@ -128,8 +164,7 @@ def texts_of(texts: Any, name: str) -> Text:
         CorpusError: there is no text in it, or one is no str or has a lone surrogate; raised only when an
             iterator is read.
     """
-    if isinstance(texts, str | bytes | PathLike | Text) or not isinstance(texts, Iterable):
-        raise ConfigError(f"{name} is {shown(texts)}, but has to be a list or an iterator of texts")
+    each_text(texts, name)
     if isinstance(texts, list | tuple):
         kept = list(texts)
         for _ in _records(kept, name):  # says now what is wrong with them

@@ -89,8 +89,9 @@ _NO_GUESS = (
 )
 
 _COMMON = (
-    *("cp1252", "cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "mac-roman"),
-    *("cp1251", "koi8-r", "koi8-u", "cp866", "cp1253", "iso8859-7", "cp1255", "iso8859-8", "cp1256", "cp874"),
+    *("cp1252", "cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "mac-roman", "cp850"),
+    *("cp1251", "koi8-r", "koi8-u", "cp866", "iso8859-5", "mac-cyrillic"),
+    *("cp1253", "iso8859-7", "cp1255", "iso8859-8", "cp1256", "iso8859-6", "cp874"),
     *("gb18030", "big5", "big5hkscs", "cp932", "shift_jis", "euc_jp", "cp949", "euc_kr"),
     *("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"),
 )
@@ -106,12 +107,30 @@ _ICONV_NAMES = {
 """Those that differ by more than capitals and hyphens."""
 
 _NEARLY = 0.85
-"""Confidence, relative to the best guess, at which cp1252 is preferred, the most common of its kind."""
+"""
+Confidence, relative to the best guess, at which cp1252 is preferred, the most common of its kind, unless more
+signs touch letters in it.
+"""
 
 _UNSURE = 0.05
 """Confidence of the best guess, which a few words give, below which `_NEARLY` is `_NEARLY_IF_UNSURE`."""
 
 _NEARLY_IF_UNSURE = 0.6
+
+_SURELY = 4
+"""How many times as likely another encoding is when a text is called misread."""
+
+_PLAUSIBLE = 0.05
+"""The least confidence of that other encoding."""
+
+_FEWEST_WORDS = 5
+"""Different words beyond ASCII below which no text is called misread."""
+
+_WIDE = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"}
+
+_SIGN = "[¢-©¬®-±´-¶¸×÷†‡ƒˆ˜‰™]"
+_TOUCHING = re.compile(rf"[^\W\d]{_SIGN}|{_SIGN}[^\W\d]|(?<=[a-zß-öø-ÿ])[À-ÖØ-ÞŠŒŽŸ]")
+"""A sign that touches a letter, or a capital after a small letter."""
 
 _OTHER_SCRIPTS = {"GREEK", "CYRILLIC", "HEBREW", "ARABIC", "THAI"}
 
@@ -138,12 +157,17 @@ def advice(head: bytes, sample: bytes, encoding: str = "utf-8") -> str:
     guess = wide or likely_encoding(sample)
     if guess is None or guess == encoding:
         return _NO_GUESS
-    iconv = _ICONV_NAMES.get(guess) or guess.upper().replace("_", "-")
+    iconv = iconv_name(guess)
     mark = ", without a byte order mark" if wide else ""
     return (
         f"it looks like {iconv}{mark}: give --encoding {guess.replace('_', '-')}, or convert it with "
         f"iconv -f {iconv} -t UTF-8"
     )
+
+
+def iconv_name(encoding: str) -> str:
+    """What the command iconv calls an encoding of Python."""
+    return _ICONV_NAMES.get(encoding) or encoding.upper().replace("_", "-")
 
 
 def format_advice(head: bytes) -> str | None:
@@ -163,26 +187,81 @@ def likely_encoding(sample: bytes) -> str | None:
     Returns:
         One of `_COMMON`; None if the text fits none of them.
     """
-    import chardet
-
     words = _telling_words(sample)
     beyond = len(words) - len(words.translate(None, bytes(range(0x80, 0x100))))
     if _fits(words, "cp1252") and (beyond == 1 or _has_typographic_signs_alone(words)):
         return "cp1252"
-    guesses: dict[str, float] = {}
-    for guess in chardet.detect_all(words, ignore_threshold=True):
-        name = _python_name(guess["encoding"])
-        if name in _COMMON and _fits(words, name):
-            guesses.setdefault(name, guess["confidence"])
+    guesses = {name: sure for name, sure in _detected(words).items() if name in _COMMON}
     best = max(guesses, key=lambda name: guesses[name], default=None)
     if best is None:
         return None
     nearly = _NEARLY if guesses[best] > _UNSURE else _NEARLY_IF_UNSURE
-    return "cp1252" if guesses.get("cp1252", 0) >= nearly * guesses[best] else best
+    if guesses.get("cp1252", 0) < nearly * guesses[best]:
+        return best
+    return "cp1252" if _touching_signs(words, "cp1252") <= _touching_signs(words, best) else best
+
+
+def misread_as(text: str, encoding: str) -> str | None:
+    """
+    The encoding that a text is in which was decoded in another one; None if it was decoded rightly.
+
+    Args:
+        text: the text, or its beginning, as it was decoded.
+        encoding: in this encoding. UTF-8 is never wrong where it can be decoded.
+    """
+    if encoding == "utf-8" or text.isascii():
+        return None
+    try:
+        content = text.encode(encoding)
+    except UnicodeError:  # it had a byte order mark and was decoded accordingly, for example
+        return None
+    if _is_utf8(content):
+        return None if _is_binary(content) else "utf-8"
+    own = _python_name(encoding)
+    if own in _WIDE and own in (_wide_encoding(content), _wide_encoding_of_ideographs(content)):
+        return None
+    words = _telling_words(content)
+    guess = likely_encoding(content)
+    if guess in (None, own) or len(words.split()) < _FEWEST_WORDS:
+        return None
+    detected = _detected(words, fitting=False)
+    if own not in detected and own not in _WIDE:
+        return None  # the detector does not know it
+    fitting = _detected(words)
+    sure = fitting[guess]
+    return guess if sure >= _PLAUSIBLE and sure > _SURELY * fitting.get(own, 0) else None
+
+
+def _is_utf8(content: bytes) -> bool:
+    """Whether bytes are UTF-8, of which the last character may be cut off."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(content)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _detected(words: bytes, *, fitting: bool = True) -> dict[str, float]:
+    """How likely the detector finds each encoding; those alone that fit, unless `fitting` is False."""
+    import chardet
+
+    found: dict[str, float] = {}
+    for guess in chardet.detect_all(words, ignore_threshold=True):
+        name = _python_name(guess["encoding"])
+        if name is not None and (not fitting or _fits(words, name)):
+            found.setdefault(name, guess["confidence"])
+    return found
+
+
+def _touching_signs(words: bytes, encoding: str) -> int:
+    """How many signs such as § and ‡ touch a letter, as letters that are decoded wrongly do."""
+    return len(_TOUCHING.findall(words.decode(encoding, "replace")))
 
 
 def _has_typographic_signs_alone(words: bytes) -> bool:
     """Whether in cp1252 all that is beyond ASCII are quotes, dashes and the like, among many letters."""
+    if _touching_signs(words, "cp1252"):
+        return False
     text = words.decode("cp1252", "replace")
     beyond = [character for character in text if not character.isascii()]
     letters = sum(character.isalpha() for character in text)
@@ -251,7 +330,7 @@ def _wide_encoding_of_ideographs(sample: bytes) -> str | None:
     import chardet
 
     name = _python_name(chardet.detect(sample)["encoding"])
-    return name if name in {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"} else None
+    return name if name in _WIDE else None
 
 
 def _is_binary(sample: bytes) -> bool:

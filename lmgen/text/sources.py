@@ -61,12 +61,15 @@ class Text:
     records: Callable[[], Iterator[str]] | None = None
     """As `chunks`, for a structured text: its records, each ended by UNIT_END (units.py)."""
 
+    encoding: str = UTF_8
+    """The character encoding that its files are read in, unless a byte order mark says otherwise."""
+
     def __repr__(self) -> str:
         return f"<Text {self.name}>"
 
     def in_units(self, unit: Unit) -> "Text":
         """The same text; for the unit `record` a stream of records, each ended by UNIT_END."""
-        return Text(self.name, self.record_chunks, self.notes) if unit == "record" else self
+        return replace(self, chunks=self.record_chunks, records=None) if unit == "record" else self
 
     def record_chunks(self) -> Iterator[str]:
         """A new reading of the text as a stream of records: its own, else its paragraphs."""
@@ -150,7 +153,14 @@ def joined(name: str, texts: Sequence[Text]) -> Text:
         CorpusError: all of them are empty; raised only when the joined text is read.
     """
     notes = tuple(note for text in texts for note in text.notes)
-    return Text(name, lambda: _not_empty(name, _chained(texts)), notes, _joined_records(name, texts))
+    encodings = {text.encoding for text in texts}
+    return Text(
+        name,
+        lambda: _not_empty(name, _chained(texts)),
+        notes,
+        _joined_records(name, texts),
+        encodings.pop() if len(encodings) == 1 else UTF_8,
+    )
 
 
 def source(
@@ -163,6 +173,10 @@ def source(
 ) -> Text:
     """Open one text as `open_text` does, but allow it to be empty, since it may be joined with others."""
     reading = _Reading(field, errors, known_encoding(encoding))
+    return replace(_source(name, reading, once=once), encoding=reading.encoding)
+
+
+def _source(name: str, reading: _Reading, *, once: bool) -> Text:
     if name == STANDARD_INPUT:
         return _piped("standard input", _standard_input(), reading, once)
     path = Path(name)

@@ -58,7 +58,7 @@ class Reserved:
     """The spellings in a text that stand for special tokens. Lower-casing comes first, if it is asked for."""
 
     unknown: str | None = "<unk>"
-    """Read as the unknown token, which it does not count as."""
+    """Read as the unknown token, which it does not count as. None: it is a word like any other."""
     boundaries: tuple[str, ...] = ("<s>", "</s>")
     """Sentence marks, which are read as white space."""
     last: str | None = "<eos>"
@@ -406,10 +406,11 @@ def _saved_reserved(saved: dict[str, Any]) -> Reserved:
     if "reserved" not in saved:
         return DEFAULT
     spellings = saved_value(saved, "reserved", list)
-    if len(spellings) != 3 or not all(isinstance(spelling, str) for spelling in spellings):
+    unknown, *marks = spellings or [None]
+    if len(marks) != 2 or not all(isinstance(spelling, str) for spelling in (unknown or "", *marks)):
         raise damaged("'reserved' is not three spellings")
-    marks = dict.fromkeys([*spellings[1:], *DEFAULT.boundaries])  # around lines the usual ones are clear, too
-    return Reserved(spellings[0], tuple(marks), last=None)
+    boundaries = dict.fromkeys([*marks, *DEFAULT.boundaries])  # around lines the usual ones are clear, too
+    return Reserved(unknown, tuple(boundaries), last=None)
 
 
 def _saved_white_space(saved: dict[str, Any]) -> str:

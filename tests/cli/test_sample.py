@@ -150,6 +150,16 @@ def test_unknown_characters_are_named_once(model: Path) -> None:
     assert run(model, "--prompt", "xé", "--quiet", *GREEDY).stderr == ""
 
 
+def test_a_prompt_that_is_not_utf8_is_told_how_to_convert_it(model: Path, tmp_path: Path) -> None:
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_bytes("Старый моряк стоит у двери".encode("cp1251"))
+
+    result = run(model, "--prompt-file", str(prompt), *GREEDY)
+
+    assert result.exit_code == 0
+    assert result.stderr.endswith("; it is not UTF-8: convert it with iconv -f CP1251 -t UTF-8\n")
+
+
 def test_many_unknown_characters_are_counted(model: Path) -> None:
     result = run(model, "--prompt", "defghijklmno", *GREEDY)
     assert result.stderr == (

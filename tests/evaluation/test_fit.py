@@ -12,6 +12,7 @@ import pytest
 from lmgen.evaluation import fit
 from lmgen.evaluation.fit import SAMPLE, FitCheck, Misfit, beginning_of, mended, misfit, passages
 from lmgen.runs.ngram import fit_ngram
+from lmgen.text.units import Unit
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import train_tokenizer
@@ -247,8 +248,49 @@ def test_one_note_by_line_and_token(by: str, fitted: Callable[..., TextModel], t
     file = write(tmp_path, crlf(PLAIN))
     list(fitted("char", PLAIN).perplexity(file, by=by, on_note=notes.append))  # type: ignore[call-overload]
 
-    assert len(notes) == 2, "and one that names the unknown characters"
-    assert "(--newlines lf)" in notes[0]
+    [note] = notes
+    assert "`\\r` (900)" in note
+    assert note.endswith("(--newlines lf)")
+
+
+@pytest.mark.parametrize("by", ["line", "token"])
+def test_what_bits_tell_is_told_before_the_rows(
+    by: str, fitted: Callable[..., TextModel], tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    rows = fitted("byte", PLAIN).perplexity(write(tmp_path, crlf(PLAIN)), by=by, on_note=notes.append)  # type: ignore[call-overload]
+    next(rows)
+
+    [note] = notes
+    assert note.endswith("(--newlines lf)")
+    list(rows)
+    assert len(notes) == 1
+
+
+RUSSIAN = "Старый моряк чинит лодку у моста.\nДевочка несёт письмо через сад, а кот спит.\n" * 20
+
+
+@pytest.mark.parametrize("by", ["document", "line", "word"])
+@pytest.mark.parametrize("other", ["utf-8", "koi8-r", "cp1251"])
+def test_a_text_in_another_encoding_than_the_models_is_told_which(
+    other: str, by: str, tmp_path: Path
+) -> None:
+    """As long as it can be decoded, wrongly, in the encoding that the model remembers."""
+    own, text = tmp_path / "own.txt", tmp_path / "other.txt"
+    russian = RUSSIAN.replace("С", "с") if other == "utf-8" else RUSSIAN
+    own.write_text(russian, encoding="cp866")
+    text.write_text(russian, encoding=other)
+    fit_ngram([str(own)], 3, tmp_path / "m.safetensors", encoding="cp866")
+    model = TextModel.load(tmp_path / "m.safetensors")
+
+    def told(**settings: Any) -> list[str]:
+        notes: list[str] = []
+        list(model.perplexity(text, by=by, baseline=False, on_note=notes.append, **settings))  # type: ignore[call-overload]
+        return [note for note in notes if not note.startswith("reading ")]
+
+    [note] = told()
+    assert note.endswith(f"read as {other.upper()} none would be (--encoding {other})")
+    assert not told(encoding=other)
 
 
 def test_one_note_by_document(fitted: Callable[..., TextModel], tmp_path: Path) -> None:
@@ -261,10 +303,29 @@ def test_one_note_by_document(fitted: Callable[..., TextModel], tmp_path: Path) 
     assert notes[0].endswith("(--newlines lf)")
 
 
+@pytest.mark.parametrize(("by", "unit"), [("record", None), ("document", "record"), ("word", "record")])
+def test_the_end_of_a_record_is_no_part_of_its_last_word(
+    by: str, unit: Unit | None, fitted: Callable[..., TextModel], tmp_path: Path
+) -> None:
+    """A model of other units knows no end of a record: `<unk>` before one was split into `<`, `unk`, `>`."""
+    text = PLAIN.replace(".", " .")
+    out = tmp_path / "marks.safetensors"
+    fit_ngram(
+        [write(tmp_path, text)], 2, out, tokenizer="word", split_punctuation=True, unit="line", overwrite=True
+    )
+    records = text.replace(".", "zebra <unk>").replace("\n", "\n\n").encode()
+    file = tmp_path / "records.txt"
+    file.write_bytes(records)
+    notes: list[str] = []
+    list(TextModel.load(out).perplexity(file, by=by, unit=unit, on_note=notes.append))  # type: ignore[call-overload]
+
+    assert len([note for note in notes if "zebra" in note]) == 1
+
+
 def test_watching_changes_no_chunk(fitted: Callable[..., TextModel]) -> None:
     model = fitted("char", PLAIN)
     told: list[int] = []
-    check = FitCheck(model.model, model.tokenizer, lambda: told.append(1))
+    check = FitCheck(model.model, model.tokenizer, "document", lambda: told.append(1))
     chunks = [crlf(PLAIN)[begin : begin + 7001] for begin in range(0, 50_000, 7001)]
 
     assert list(check.passing(iter(chunks))) == chunks

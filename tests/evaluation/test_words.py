@@ -317,6 +317,25 @@ def test_a_piece_that_ends_in_a_blank_is_cut_where_the_blank_goes_with_the_next_
     ]
 
 
+@conventions
+def test_the_entropy_of_a_word_in_pieces_that_end_in_a_blank_is_that_before_its_piece(
+    blank_with: BlankWith,
+) -> None:
+    pieces = ["\n", "a ", "ab ", "a"]
+    model = random_bigram_model(len(pieces), seed=1)
+    tokenizer = Pieces(pieces)
+    text = "ab a ab \n"
+    scored = score_rows([model], tokenizer, [text], "t", by="word", blank_with=blank_with)
+    entropies = [row.entropy_bits for row in scored if isinstance(row, WordScore)]
+
+    expected, state = [], model.start(1)
+    for token in tokenizer.encode(text).tolist():
+        log_p = np.asarray(model.predict(state)[0], np.float64)
+        expected.append(-float(np.exp(log_p) @ log_p) / math.log(2))
+        state = model.advance(state, np.array([[token]]))
+    assert entropies == pytest.approx(expected)
+
+
 def test_a_piece_of_several_words_is_shared_and_sums() -> None:
     pieces = {"\n": 0.1, "a b a": 0.2, "a": 0.3, "b": 0.4}
 

@@ -175,3 +175,36 @@ def test_fine_tuning_on_a_text_that_is_written_otherwise(tmp_path: Path) -> None
     assert "unknown" not in read.stderr
     scored = lmgen("perplexity", "c", "b.txt", "--no-baseline", cwd=tmp_path)
     assert not scored.stderr
+
+
+RUSSIAN = "Старый моряк чинит лодку у моста.\nДевочка несёт письмо через сад, а кот спит.\n" * 20
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "word"])
+@pytest.mark.parametrize(
+    ("text", "encoding", "given"),
+    [
+        (RUSSIAN, "cp1251", "koi8-r"),
+        (RUSSIAN, "cp1251", "cp1252"),
+        (RUSSIAN, "koi8-r", "windows-1251"),
+        (RUSSIAN, "utf-8", "cp866"),
+        (RUSSIAN, "cp1251", "utf-16-le"),
+        ("Où êtes-vous né ? « Ça va », dit Élise à l'église.\n", "utf-8", "latin-1"),
+        ("plain words\n", "utf-8", "utf-16-le"),
+    ],
+)
+def test_a_corpus_that_is_read_in_a_wrong_encoding_is_told_of(
+    tmp_path: Path, text: str, encoding: str, given: str, tokenizer: str
+) -> None:
+    file = tmp_path / "some.txt"
+    file.write_bytes(text.encode(encoding))
+
+    def told(encoding: str) -> list[str]:
+        config = RunConfig.from_settings(
+            {"corpus": [str(file)], "encoding": encoding, "tokenizer": tokenizer, "unit": "document"}, "here"
+        )
+        return corpus_notes(config, open_run_corpus(config, lambda _: None))
+
+    [note] = told(given)
+    assert note.endswith(f"(--encoding {encoding})")
+    assert not told(encoding)

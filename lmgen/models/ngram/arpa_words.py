@@ -155,7 +155,7 @@ def _words(words: Sequence[str], ordinary: list[str], marks: Sequence[str]) -> V
         "lowercase": False,
         "split_punctuation": False,
         "literal_marks": False,
-        "reserved": [unknown, begin, end],
+        "reserved": [unknown if unknown in words else None, begin, end],
         "white_space": "ascii",
     }
     return _vocabulary(words, tokenizer_from_json(saved), [unknown, end, *ordinary], begin)

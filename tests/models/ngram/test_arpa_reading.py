@@ -129,6 +129,21 @@ def test_a_closed_vocabulary_gives_unknown_words_what_kenlm_gives(tmp_path: Path
     assert model.notes == ("the file has no <unk>, which gets a log10 probability of -100",)
 
 
+@pytest.mark.parametrize(("mark", "unknown"), [("", [True, False]), ("-1.5\t<unk>\t0\n", [False, False])])
+def test_unk_in_a_text_is_unknown_to_a_closed_vocabulary(
+    mark: str, unknown: list[bool], tmp_path: Path
+) -> None:
+    """Perplexity without unknown words, which SRILM prints, has no log10 probability of -100 in it."""
+    text = SMALL.replace("-1.5\t<unk>\t0\n", mark).replace("ngram 1=5", f"ngram 1={4 + bool(mark)}")
+    model, tokenizer = read_arpa(written(tmp_path, text))
+    save_model(tmp_path / "m.safetensors", model, tokenizer)
+    saved = load_model(tmp_path / "m.safetensors").tokenizer
+    write_arpa(tmp_path / "again.arpa", model, tokenizer)
+
+    for each in (tokenizer, saved, read_arpa(tmp_path / "again.arpa")[1]):
+        assert each.unknown_among("<unk> b", each.encode("<unk> b")).tolist() == unknown
+
+
 def test_a_file_without_sentence_marks_is_read_with_notes(tmp_path: Path) -> None:
     text = "\\data\\\nngram 1=2\n\\1-grams:\n-0.5\t<unk>\n-0.25\ta\n\\end\\\n"
     model, tokenizer = read_arpa(written(tmp_path, text))

@@ -21,6 +21,7 @@ ORDER = [
     "autodiff",
     "evaluation",
     "generation",
+    "inspection",
     "text_model",
     "training",
     "runs",

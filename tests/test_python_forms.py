@@ -11,6 +11,7 @@ import pytest
 
 import lmgen
 from lmgen.cli import corpus, export, info, ngram, perplexity, runs, sample, tokenize
+from lmgen.cli import inspect as inspected
 from lmgen.cli.next import next_
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.run_folder import RunFolder
@@ -19,6 +20,7 @@ from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.evaluation.results import CountedTextScore, LineScore, TextScore, TokenScore, WordScore
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.model_file import save_model
+from lmgen.models.network.config import NetworkConfig
 from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.ngram import fit_ngram
 from lmgen.text.config import ReadingConfig
@@ -54,6 +56,28 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
         [lmgen.fit_ngram, lmgen.read_arpa, fit_ngram, ReadingConfig, HeldOutConfig, TokenizerConfig],
         {"arpa": "path"},
     ),
+    (
+        inspected.states,
+        [TextModel.states],
+        {
+            "arguments": "text",
+            "last": "TextModel.state_vectors",
+            "mean": "TextModel.state_vectors",
+            "npz": "save_arrays",
+            "svg": "states_chart",
+        },
+    ),
+    (
+        inspected.gates,
+        [TextModel.gates],
+        {"arguments": "text", "by": "lmgen.inspection.gates.summaries", "svg": "gates_chart"},
+    ),
+    (
+        inspected.gradients,
+        [TextModel.gradients, TextModel.untrained, NetworkConfig],
+        {"arguments": "text", "svg": "gradients_chart"},
+    ),
+    (inspected.memory, [TextModel.memory], {"arguments": "text", "svg": "memory_chart"}),
     (runs.runs, [lmgen.list_runs], {"folders": "folder"}),
     (corpus.list_, [lmgen.list_corpora], {}),
     (corpus.show, [lmgen.read_corpus], {}),

@@ -45,6 +45,8 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
         (["next", "MODEL", "ab", "--top", "2"], {"numpy"}),
         (["info", "MODEL"], {"numpy"}),
         (["tokenize", "MODEL"], {"numpy"}),
+        (["inspect", "states", "MODEL", "-"], {"numpy"}),
+        (["inspect", "gradients", "MODEL", "-", "--distance", "0"], {"numpy"}),
         (["corpus", "make", "synthetic-copy", "--characters", "9", "--out", "OUT"], set()),
     ],
 )

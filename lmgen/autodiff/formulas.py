@@ -250,7 +250,10 @@ def product(matrix: str, operand: Formula, width: int) -> Formula:
 
 
 def gradients(
-    results: Sequence[Formula], incoming: Sequence[Formula], through: Mapping[Formula, Formula]
+    results: Sequence[Formula],
+    incoming: Sequence[Formula],
+    through: Mapping[Formula, Formula],
+    inner: Iterable[Formula] = (),
 ) -> dict[Formula, Blocks]:
     """
     The gradients with respect to arrays and to recurrent products.
@@ -260,9 +263,10 @@ def gradients(
         incoming: the gradients with respect to them.
         through: for a product U v the array that stands for the gradient with respect to v, which is that
             with respect to the product times U. Of products that are not listed none goes on to the operand.
+        inner: formulas in between whose gradients are wanted too, by all ways from them to a result.
 
     Returns:
-        By array or product. One that is missing has no influence.
+        By array, product or inner formula. One that is missing has no influence.
     """
     found: dict[Formula, dict[Columns, Formula]] = {}
 
@@ -281,7 +285,7 @@ def gradients(
         elif formula in found:
             for operand, columns, gradient in _passed_on(formula, found[formula]):
                 add(operand, columns, gradient)
-    return {formula: _apart(formula, found[formula]) for formula in wanted if formula in found}
+    return {f: _apart(f, found[f]) for f in dict.fromkeys([*wanted, *inner]) if f in found}
 
 
 def parts_of(

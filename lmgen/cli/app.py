@@ -45,6 +45,10 @@ COMMANDS = {
         "info:info",
         "Show what a model is: tokenizer, sizes, trainable parameters layer by layer, training.",
     ),
+    "inspect": (
+        "inspect:inspect",
+        "Look inside a model: its states and gates, how far gradients reach, how much context it uses.",
+    ),
     "runs": (
         "runs:runs",
         "List runs with corpus, size, steps, loss and age, the newest first; or say how two runs differ.",

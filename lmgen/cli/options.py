@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import wraps
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args
 
@@ -11,6 +12,7 @@ import typer
 from typer.models import OptionInfo
 
 from lmgen.cli import completion, report
+from lmgen.cli.output import visible
 from lmgen.cli.threads import use_one_thread
 from lmgen.errors import ConfigError, ModelError
 from lmgen.settings import NONE, explanation, kind, takes_none
@@ -90,6 +92,50 @@ def is_model(argument: str) -> bool:
 
     run = RunFolder(Path(argument))
     return argument.endswith(MODEL_SUFFIX) or exists(run.model) or exists(run.prepared)
+
+
+def model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """
+    Tell MODEL from TEXT: MODEL is the first argument if it is a run folder or a .safetensors file.
+
+    Raises:
+        ModelError: the first argument is neither a model nor a text.
+        ConfigError: a model stands where a text is expected.
+    """
+    if not arguments:
+        return None, []
+    first, *others = arguments
+    model = Path(first) if is_model(first) else None
+    texts = arguments if model is None else others
+    if model is None and first != "-" and not exists(Path(first)):
+        from lmgen.data.run_folder import suggested_run
+
+        advice = suggested_run(Path(first))
+        raise ModelError(f"there is no run, model file or text {visible(first)}; {advice}")
+    for text in texts:
+        if is_model(text):
+            raise ConfigError(f"{text} is a model, not a text; give one MODEL, before the texts")
+    return model, texts
+
+
+def models_and_text(arguments: list[str], most: int) -> tuple[list[Path], str | None]:
+    """
+    Tell one or several MODELs from a TEXT that may follow.
+
+    Args:
+        arguments: what was given.
+        most: how many models there may be.
+
+    Raises:
+        ModelError: the first argument is neither a model nor a text.
+        ConfigError: there are more models or texts.
+    """
+    models = list(takewhile(is_model, arguments))
+    _, texts = model_and_texts(arguments[len(models) - 1 :] if models else arguments)
+    if len(models) > most or len(texts) > 1:
+        what = "one MODEL" if most == 1 else "models"
+        raise ConfigError(f"give {what} and at most one TEXT, not {' '.join(map(visible, arguments))}")
+    return list(map(Path, models)), texts[0] if texts else None
 
 
 def exists(path: Path) -> bool:

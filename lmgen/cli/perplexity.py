@@ -2,16 +2,15 @@
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lmgen.cli import completion, report
-from lmgen.cli.options import JsonOption, QuietOption, exists, file_name, is_model, open_model
-from lmgen.cli.output import flushing, visible
+from lmgen.cli.options import JsonOption, QuietOption, file_name, model_and_texts, open_model
+from lmgen.cli.output import flushing
 from lmgen.cli.scores import By, print_json, print_tables, print_tsv
-from lmgen.errors import ConfigError, ModelError
+from lmgen.errors import ConfigError
 from lmgen.text.config import ReadingConfig
 from lmgen.text.units import Unit
 
@@ -137,7 +136,7 @@ def perplexity(
     """
     with report.reported_errors():
         output = _chosen_format(output_format, json)
-        path, names = _model_and_texts([] if model is None else [model, *(texts or [])])
+        path, names = model_and_texts([] if model is None else [model, *(texts or [])])
         opened = open_model(path)
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
         scores = opened.perplexity(
@@ -175,30 +174,6 @@ def _chosen_format(output_format: Format | None, json: bool) -> Format:
     if json and output_format not in (None, "json"):
         raise ConfigError(f"--json and --format {output_format} contradict each other; give one of them")
     return "json" if json else output_format or "table"
-
-
-def _model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
-    """
-    Tell MODEL from TEXT: MODEL is the first argument if it is a run folder or a .safetensors file.
-
-    Raises:
-        ModelError: the first argument is neither a model nor a text.
-        ConfigError: a model stands where a text is expected.
-    """
-    if not arguments:
-        return None, []
-    first, *others = arguments
-    model = Path(first) if is_model(first) else None
-    texts = arguments if model is None else others
-    if model is None and first != "-" and not exists(Path(first)):
-        from lmgen.data.run_folder import suggested_run
-
-        advice = suggested_run(Path(first))
-        raise ModelError(f"there is no run, model file or text {visible(first)}; {advice}")
-    for text in texts:
-        if is_model(text):
-            raise ConfigError(f"{text} is a model, not a text; give one MODEL, before the texts")
-    return model, texts
 
 
 def _flushing(text: "Text") -> "Text":

@@ -183,11 +183,7 @@ class Comparison:
             unknown=unknown,
         )
         problem = fit.misfit.problem if fit.misfit else ""
-        if unknown.unknown:
-            note = (
-                f"{text.name}: {unknown.unknown:,} of {unknown.tokens:,} tokens are unknown to the "
-                f"vocabulary: {unknown.named()}"
-            )
+        if note := unknown.note(text.name):
             self._on_note(fit.misfit.added_to(note) if fit.misfit and problem else note)
         elif problem:
             self._note_misfit(text, fit)

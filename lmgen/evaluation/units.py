@@ -95,6 +95,13 @@ class UnknownTokens:
             if spelling in self._spellings or len(self._spellings) < MOST_SPELLINGS:
                 self._spellings[spelling] += count
 
+    def note(self, name: str) -> str | None:
+        """What to say about the unknown tokens of a text; None if there are none."""
+        if not self.unknown:
+            return None
+        counts = f"{self.unknown:,} of {self.tokens:,} tokens"
+        return f"{name}: {counts} are unknown to the vocabulary: {self.named()}"
+
     def named(self) -> str:
         """The most frequent ones with their counts: `?` (12), `zebra` (3), 41 others."""
         frequent = sorted(self._spellings.items(), key=lambda each: (-each[1], each[0]))

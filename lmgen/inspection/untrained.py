@@ -1,0 +1,46 @@
+"""Networks with random weights: what a cell does to states and gradients before it has learned anything."""
+
+from lmgen.errors import ConfigError
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.model import RecurrentModel
+from lmgen.settings import shown
+from lmgen.tokenizers.base import Tokenizer
+
+INITS = ("orthogonal", "uniform")
+"""Ways to draw the matrices of recurrent layers, as `initial_parameters` has them."""
+
+
+def untrained_network(
+    config: NetworkConfig,
+    tokenizer: Tokenizer,
+    *,
+    init: str = "orthogonal",
+    init_scale: float | None = None,
+    seed: int = 0,
+) -> RecurrentModel:
+    """
+    The network that training would begin with.
+
+    Args:
+        config: its shape.
+        tokenizer: of the text to read.
+        init: how the matrices of recurrent layers start.
+        init_scale: factor on orthogonal matrices (1), or the range of uniform ones (0.08).
+        seed: of the random weights.
+
+    Raises:
+        ConfigError: there is no such `init`, or a number is out of range.
+    """
+    problems = []
+    if init not in INITS:
+        problems.append(f"init is {shown(init)}, but has to be one of {', '.join(INITS)}")
+    if init_scale is not None and not 0 < init_scale <= 1000:
+        problems.append(f"init_scale is {init_scale}, but has to be above 0 and at most 1000")
+    if seed < 0:
+        problems.append(f"seed is {seed}, but has to be at least 0")
+    if problems:
+        raise ConfigError("; ".join(problems))
+    V = tokenizer.vocabulary_size
+    parameters = initial_parameters(config, V, tokenizer.unknown, seed, init, init_scale)
+    return RecurrentModel(config, V, tokenizer.start, parameters, tokenizer.end)

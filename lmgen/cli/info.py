@@ -91,7 +91,14 @@ def _reading(reading: dict[str, str]) -> Iterator[str]:
 
 def _network_lines(described: dict[str, Any]) -> Iterator[str]:
     network = described["network"]
-    yield f"network    {network['cell']}, {network['layers']} layer(s), hidden H = {network['hidden_size']}"
+    parts = [f"convolution {network['convolution']}"] if "convolution" in network else []
+    if network["layers"]:
+        parts.append(f"{network['cell']}, {network['layers']} layer(s), hidden H = {network['hidden_size']}")
+    if "attention" in network:
+        parts.append(f"attention over {network['attention']} states")
+    if not network["layers"] and network["dense_layers"]:
+        parts.append(f"{network['dense_layers']} dense layer(s)")
+    yield f"network    {', '.join(parts)}"
     yield f"weights    {described['weights']}"
     yield ""
     yield from (line.rstrip("\n") for line in table(PARAMETER_COLUMNS, _parameter_rows(described)))

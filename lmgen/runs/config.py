@@ -53,7 +53,12 @@ class RunConfig:
                 "objective sampled is for the output softmax, and adaptive is fast without: take --output "
                 "softmax, or leave --objective sampled out"
             )
-
+        widest = max((width for width, _ in self.network.convolutions), default=0)
+        if widest > self.training.window_length:
+            raise ConfigError(
+                f"convolution reads {widest:,} tokens, but training reads windows of "
+                f"{self.training.window_length:,}: give a smaller WIDTH or a longer --window-length"
+            )
         if self.held_out.without_validation and (needing := self.training.needing_validation):
             raise ConfigError(
                 f"valid 0 leaves no text to validate on, which {' and '.join(needing)} would need; leave "

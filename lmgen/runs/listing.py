@@ -184,6 +184,9 @@ def _model_name(header: dict[str, Any]) -> str | None:
     match header.get("kind"):
         case "recurrent":
             network = _mapping(config.get("network"))
+            if network.get("layers") == 0:
+                convolution = network.get("convolution")
+                return f"convolution {convolution}" if convolution else "dense"
             return f"{network.get('cell')} {network.get('layers', 1)}x{network.get('hidden_size')}"
         case "ngram":
             return f"ngram-{config.get('order')}"

@@ -216,8 +216,8 @@ class TorchLanguageModel:
 
     @property
     def name(self) -> str:
-        """The cell's name."""
-        return self.network.config.cell
+        """The cell's name; without recurrent layers `convolution` or `dense`."""
+        return self.network.config.name
 
     def start(self, streams: int) -> Any:
         """The state after the start token."""

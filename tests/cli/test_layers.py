@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lmgen.models.model_file import load_model
 from tests.process import lmgen
 
 pytestmark = pytest.mark.slow
@@ -107,9 +108,85 @@ def test_a_one_hot_network_learns_new_characters(folder: Path) -> None:
     assert described["layers"][0]["shape"] == [48, 22]
 
 
+NEW_LAYERS = [
+    ["--convolution", "3x10,2x8", "--dropout", "0.1", "--state", "carry"],
+    ["--layers", "0", "--convolution", "4x10", "--convolution-activation", "tanh", "--embedding-size", "0"],
+    ["--layers", "0", "--convolution", "3x10", "--dense-layers", "1", "--state", "reset", "--unit", "line"],
+    ["--attention", "5", "--cell", "gru", "--dropout", "0.1", "--state", "carry"],
+    ["--attention", "3", "--layers", "2", "--state", "reset", "--unit", "line"],
+]
+"""Networks with a convolution before the recurrence, without recurrence, and with attention after it."""
+
+NEW_NETWORKS = [
+    "convolution 3x10,2x8, lstm, 1 layer(s), hidden H = 12",
+    "convolution 4x10",
+    "convolution 3x10, 1 dense layer(s)",
+    "gru, 1 layer(s), hidden H = 12, attention over 5 states",
+    "lstm, 2 layer(s), hidden H = 12, attention over 3 states",
+]
+"""What `lmgen info` says of them."""
+
+
+@pytest.mark.parametrize(("flags", "network"), list(zip(NEW_LAYERS, NEW_NETWORKS, strict=True)))
+def test_other_layers_train_resume_export_and_write(
+    flags: list[str], network: str, folder: Path, tmp_path: Path
+) -> None:
+    """A run stopped half-way goes on as if it had not been; its model is exported, scored, sampled from."""
+    text = str(folder / "squares.txt")
+    short = [*TINY, *flags, "--schedule", "constant", "--warmup", "0"]
+    lmgen("train", text, *short, "--steps", "24", "--out", "whole", cwd=tmp_path)
+    lmgen("train", text, *short, "--out", "halved", cwd=tmp_path)
+    resumed = lmgen("train", "--resume", "--out", "halved", "--steps", "24", "--quiet", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    whole, halved = (load_model(tmp_path / run / "model.safetensors").model for run in ("whole", "halved"))
+    for name, array in whole.to_tensors()[1].items():
+        assert (array == halved.to_tensors()[1][name]).all(), name
+
+    assert f"network    {network}\n" in lmgen("info", "whole", cwd=tmp_path).stdout
+    described = json.loads(lmgen("info", "whole", "--json", cwd=tmp_path).stdout)
+    arrays = whole.to_tensors()[1]
+    assert described["parameters"] == sum(array.size for array in arrays.values())
+    exact, in_tiles = (
+        json.loads(lmgen("perplexity", "whole", text, "--json", *more, cwd=tmp_path).stdout)["nats"]
+        for more in (["--exact"], [])
+    )
+    assert exact == pytest.approx(in_tiles, rel=1e-6)
+    small = lmgen("export", "whole", "--to", "int8", "--out", "small.safetensors", "--quiet", cwd=tmp_path)
+    assert small.returncode == 0, small.stderr
+    sampled = [
+        lmgen("sample", model, "--prompt", "7 times", "--length", "20", "--num", "3", "--quiet", cwd=tmp_path)
+        for model in ("whole", "small.safetensors")
+    ]
+    assert all(result.returncode == 0 and "7 times" in result.stdout for result in sampled)
+
+
+def test_one_hot_convolutions_learn_new_characters(folder: Path, tmp_path: Path) -> None:
+    """Each of their blocks grows by a column for every new character."""
+    lmgen("train", str(folder / "squares.txt"), *TINY, *NEW_LAYERS[1], "--out", "old", cwd=tmp_path)
+    (tmp_path / "more.txt").write_text("é = 7 times 8, ü = 9 times 6\n" * 30)
+    result = lmgen(
+        *("train", "more.txt", "--from", "old", "--extend-vocabulary", "--out", "more", "--quiet"),
+        *("--steps", "1", "--batch-size", "4", "--window-length", "8", "--threads", "1"),
+        *("--baseline-order", "0", "--learning-rate", "1e-12"),
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    old, new = (
+        load_model(tmp_path / run / "model.safetensors").model.to_tensors()[1]["convolution.0.weight"]
+        for run in ("old", "more")
+    )
+    assert (old.shape, new.shape) == ((40, 18), (40, 22))
+    assert abs(new[:, :18] - old).max() < 1e-6
+
+
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
+        (["--convolution", "9x4"], "longer --window-length"),
+        (["--convolution", "3by4"], "has to be WIDTHxFILTERS"),
+        (["--convolution", "3x4", "--convolution-activation", "swish"], "'swish'"),
+        (["--attention", "0"], "attention is 0"),
+        (["--layers", "0"], "add --convolution 5x256 or --dense-layers 1"),
         (["--tied", "--embedding-size", "0"], "give another --embedding-size"),
         (["--dense-size", "8"], "add --dense-layers 1"),
         (["--embedding-size", "-1"], "embedding_size is -1"),

@@ -41,6 +41,16 @@ SHAPES: list[dict[str, Any]] = [
     {"dense_layers": 2, "dense_size": 5, "cell": "gru"},
     *({"dense_layers": 1, "dense_activation": name, "tied": True} for name in ACTIVATIONS),
     {"dense_layers": 1, "dense_size": 9, "output": "adaptive", "cutoffs": "2,4", "embedding_size": 0},
+    {"convolution": "3x5"},
+    {"convolution": "3x5, 2x6", "cell": "gru", "layers": 2, "residual": True},
+    {"convolution": "1x5,14x4", "convolution_activation": "none", "embedding_size": 0},
+    {"convolution": "4x7", "layers": 0, "tied": True},
+    {"convolution": "3x5", "layers": 0, "dense_layers": 1, "output": "adaptive", "cutoffs": "2,4"},
+    {"attention": 1},
+    {"attention": 3, "cell": "gru", "layers": 2, "dense_layers": 1, "convolution": "2x5"},
+    {"attention": 20, "last_hidden_size": 5, "layers": 2, "tied": True},
+    {"layers": 0, "dense_layers": 1},
+    {"layers": 0, "dense_layers": 2, "embedding_size": 0},
 ]
 
 
@@ -72,6 +82,10 @@ def test_torch_and_numpy_agree(shape: dict[str, Any], streams: int) -> None:
         *({"cell": cell} for cell in CELLS),
         {"embedding_size": 0},
         *({"dense_layers": 2, "dense_activation": name} for name in ACTIVATIONS),
+        {"convolution": "2x3,3x2", "convolution_activation": "tanh"},
+        {"convolution": "3x4", "convolution_activation": "softplus", "layers": 0, "embedding_size": 0},
+        {"attention": 1},
+        {"attention": 3},
     ],
     ids=str,
 )
@@ -99,10 +113,20 @@ def test_gradients_match_finite_differences(shape: dict[str, Any]) -> None:
             assert gradient[index].item() == pytest.approx((above - below) / 2e-6, abs=1e-7), name
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_carried_windows_are_one_long_sequence(cell: str) -> None:
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *({"cell": cell} for cell in CELLS),
+        {"convolution": "3x5,20x4"},
+        {"convolution": "3x5,2x4", "layers": 0},
+        {"attention": 3},
+        {"attention": 40, "cell": "gru"},
+    ],
+    ids=str,
+)
+def test_carried_windows_are_one_long_sequence(shape: dict[str, Any]) -> None:
     """Windows of 16 steps with the state carried give the logits of one pass over all 64."""
-    config = NetworkConfig(cell=cell, layers=2, hidden_size=6, embedding_size=4)
+    config = NetworkConfig(**{"layers": 2, "hidden_size": 6, "embedding_size": 4, **shape})
     network = Network(config, V, random_parameters(config))
     ids = torch.from_numpy(np.random.default_rng(4).integers(0, V, (64, 3)))
     whole, _ = network(ids, network.initial_state(3))
@@ -113,6 +137,22 @@ def test_carried_windows_are_one_long_sequence(cell: str) -> None:
         parts.append(part)
         state = detached(after)
     torch.testing.assert_close(torch.cat(parts), whole, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [{"layers": 2}, {"layers": 0}, {"attention": 4}], ids=str)
+def test_the_future_changes_nothing_before(shape: dict[str, Any]) -> None:
+    """Another token at step 9 changes no prediction made before it was read, and some after."""
+    config = NetworkConfig(hidden_size=6, embedding_size=4, convolution="3x5,4x6", **shape)
+    network = Network(config, V, random_parameters(config)).eval()
+    ids = torch.from_numpy(np.random.default_rng(6).integers(0, V - 1, (16, 2)))
+    changed = ids.clone()
+    changed[9] += 1
+    first, second = (network(each, network.initial_state(2))[0] for each in (ids, changed))
+
+    torch.testing.assert_close(first[:9], second[:9], atol=0, rtol=0)
+    assert not torch.equal(first[9], second[9])
+    reach = 3 - 1 + 4 - 1  # a feed-forward network sees no token of longer ago
+    assert torch.equal(first[9 + reach + 1 :], second[9 + reach + 1 :]) == (config.layers == 0)
 
 
 def test_gradients_end_where_the_state_is_detached() -> None:

@@ -1,11 +1,11 @@
-"""Settings of the recurrent network. Imports nothing heavy, because the command line reads them."""
+"""Settings of the network. Imports nothing heavy, because the command line reads them."""
 
 from dataclasses import dataclass, replace
 
 from lmgen.errors import ConfigError
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.functions import ACTIVATIONS
-from lmgen.settings import check, setting
+from lmgen.settings import check, setting, shown
 
 OUTPUT_NAMES = ("softmax", "adaptive")
 
@@ -14,6 +14,12 @@ MOST_LAYERS = 1_000
 
 LARGEST_SIZE = 1_000_000
 """Limit on the width of a layer, to reject typing errors and damaged files before arrays are made."""
+
+WIDEST_CONVOLUTION = 1_000
+"""Limit on the width of a convolution, to reject typing errors and damaged files."""
+
+LONGEST_ATTENTION = 1_000
+"""Limit on the hidden states that attention looks back at: a damaged file must not fill the memory."""
 
 # Default clusters of an adaptive output start at V / 3, V / 12, V / 48 and so on, down to 500 tokens.
 # benchmarks/results/words.md compares alternatives.
@@ -36,7 +42,13 @@ class NetworkConfig:
     """The recurrent network: its shape and its dropout."""
 
     cell: str = setting("lstm", "the recurrent cell; rnn is the vanilla one with tanh", choices=CELLS)
-    layers: int = setting(1, "recurrent layers, one on top of the other (L)", minimum=1, maximum=MOST_LAYERS)
+    layers: int = setting(
+        1,
+        "recurrent layers, one on top of the other (L); 0: a feed-forward network, of --convolution or "
+        "--dense-layers",
+        minimum=0,
+        maximum=MOST_LAYERS,
+    )
     hidden_size: int = setting(256, "units of each layer (H)", minimum=1, maximum=LARGEST_SIZE)
     last_hidden_size: int | None = setting(
         None,
@@ -50,16 +62,28 @@ class NetworkConfig:
         minimum=0,
         maximum=LARGEST_SIZE,
     )
+    convolution: str | None = setting(
+        None,
+        "causal convolutions before the recurrent layers, WIDTHxFILTERS each, such as 3x128 or 3x128,5x64: a "
+        "step reads the last WIDTH tokens",
+    )
+    convolution_activation: str = setting("relu", "the activation of convolutions", choices=ACTIVATIONS)
     residual: bool = setting(False, "add each layer's input to its output, from the second layer on")
+    attention: int | None = setting(
+        None,
+        "additive attention of the last recurrent layer over its last K hidden states",
+        minimum=1,
+        maximum=LONGEST_ATTENTION,
+    )
     dense_layers: int = setting(
         0,
-        "fully connected layers between the last recurrent layer and the output",
+        "fully connected layers before the output",
         minimum=0,
         maximum=MOST_LAYERS,
     )
     dense_size: int | None = setting(
         None,
-        "units of each dense layer (as many as the last recurrent layer's)",
+        "units of each dense layer (as many as the last recurrent layer's; without one, --hidden-size)",
         minimum=1,
         maximum=LARGEST_SIZE,
     )
@@ -120,11 +144,63 @@ class NetworkConfig:
         if self.dense_size is not None and not self.dense_layers:
             raise ConfigError("dense_size is for dense layers: add --dense-layers 1, or leave it out")
         self.given_cutoffs()
+        convolutions = self.convolutions
+        if not (self.layers or convolutions or self.dense_layers):
+            raise ConfigError(
+                "layers is 0, which leaves nothing between embedding and output: add --convolution 5x256 or "
+                "--dense-layers 1, or give --layers 1"
+            )
+        if self.attention is not None and not self.layers:
+            raise ConfigError(
+                "attention looks back at the states of recurrent layers, and layers is 0: leave it out, or "
+                "give --layers 1"
+            )
+        if not self.layers and (self.last_hidden_size is not None or self.weight_drop):
+            raise ConfigError(
+                "last_hidden_size and weight_drop are for recurrent layers, and layers is 0: leave them out, "
+                "or give --layers 1"
+            )
 
     @property
     def in_short(self) -> str:
-        """Cell and size in a few words: `lstm 2 x 512`."""
-        return f"{self.cell} {self.layers} x {self.hidden_size}"
+        """Layers and sizes in a few words: `lstm 2 x 512`, `convolution 3x128, lstm 1 x 256`."""
+        parts = [] if self.convolution is None else [f"convolution {self.convolution}"]
+        if self.layers:
+            parts.append(f"{self.cell} {self.layers} x {self.hidden_size}")
+        elif self.dense_layers:
+            parts.append(f"dense {self.dense_layers} x {self.dense_sizes[0]}")
+        if self.attention is not None:
+            parts.append(f"attention {self.attention}")
+        return ", ".join(parts)
+
+    @property
+    def name(self) -> str:
+        """The cell's name; without recurrent layers `convolution` or `dense`."""
+        if self.layers:
+            return self.cell
+        return "dense" if self.convolution is None else "convolution"
+
+    @property
+    def convolutions(self) -> tuple[tuple[int, int], ...]:
+        """
+        Width and filters of each convolution, parsed from `convolution`.
+
+        Raises:
+            ConfigError: it is not a list of WIDTHxFILTERS, or a number is out of range.
+        """
+        if self.convolution is None:
+            return ()
+        found = []
+        for part in self.convolution.split(","):
+            width, _, filters = (piece.strip() for piece in part.partition("x"))
+            numbers = [int(n) if n.isdecimal() and len(n) < 20 else 0 for n in (width, filters)]
+            if not (1 <= numbers[0] <= WIDEST_CONVOLUTION and 1 <= numbers[1] <= LARGEST_SIZE):
+                raise ConfigError(
+                    f"convolution is {shown(self.convolution)}, but has to be WIDTHxFILTERS, such as 3x128 "
+                    f"or 3x128,5x64: widths up to {WIDEST_CONVOLUTION:,}, up to {LARGEST_SIZE:,} filters"
+                )
+            found.append((numbers[0], numbers[1]))
+        return tuple(found)
 
     @property
     def embedding_width(self) -> int:
@@ -136,18 +212,22 @@ class NetworkConfig:
     @property
     def layer_sizes(self) -> tuple[int, ...]:
         """Number of units of each recurrent layer."""
+        if not self.layers:
+            return ()
         last = self.last_hidden_size or self.hidden_size
         return (*[self.hidden_size] * (self.layers - 1), last)
 
     @property
     def dense_sizes(self) -> tuple[int, ...]:
         """Number of units of each dense layer."""
-        return (self.dense_size or self.layer_sizes[-1],) * self.dense_layers
+        usual = self.layer_sizes[-1] if self.layers else self.hidden_size
+        return (self.dense_size or usual,) * self.dense_layers
 
     @property
     def output_inputs(self) -> int:
         """Input size of the output layer."""
-        return (*self.layer_sizes, *self.dense_sizes)[-1]
+        filters = [filters for _, filters in self.convolutions]
+        return (*filters, *self.layer_sizes, *self.dense_sizes)[-1]
 
     @property
     def dropout_between(self) -> float:

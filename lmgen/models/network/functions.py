@@ -95,7 +95,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "sigmoid": sigmoid,
     "none": identity,
 }
-"""Activations of dense layers, by the names that `--dense-activation` accepts."""
+"""Activations of dense layers and convolutions, by the names that `--dense-activation` accepts."""
 
 
 def linear(values: Array, weight: Array) -> Array:
@@ -109,8 +109,32 @@ def linear(values: Array, weight: Array) -> Array:
 
 def stack(arrays: Sequence[Array]) -> Array:
     """Stack arrays of equal shape along a new first axis: T times (B, H) -> (T, B, H)."""
-    library = sys.modules[type(arrays[0]).__module__]  # numpy, or torch, which models/ must not import
-    return library.stack(arrays)
+    return _library(arrays[0]).stack(arrays)
+
+
+def concatenate(arrays: Sequence[Array], axis: int = 0) -> Array:
+    """Join arrays along an axis: (K, B, H) and (T, B, H) -> (K + T, B, H)."""
+    return _library(arrays[0]).concatenate(arrays, axis=axis)
+
+
+def ones_like(array: Array) -> Array:
+    """An array of ones of the same shape."""
+    return _library(array).ones_like(array)
+
+
+def softmax(scores: Array) -> Array:
+    """Shares along the first axis, which sum to 1: exp(a) / Σ exp(a), shifted by the maximum."""
+    import numpy as np
+
+    if not isinstance(scores, np.ndarray):
+        return scores.softmax(0)
+    powers = np.exp(scores - scores.max(axis=0))
+    return powers / powers.sum(axis=0)
+
+
+def _library(array: Array) -> Any:
+    """The module that an array is of: numpy, or torch, which models/ must not import."""
+    return sys.modules[type(array).__module__]
 
 
 _gates: ContextVar[dict[str, Array] | None] = ContextVar("gates", default=None)

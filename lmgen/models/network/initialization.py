@@ -50,7 +50,7 @@ def initial_parameters(
         if "embedding" in drawn:
             drawn["embedding"][unknown] = 0
         else:  # one-hot: a token's vector is a column of the first layer's weights
-            drawn["layers.0.weight_input"][:, unknown] = 0
+            drawn[layers.hidden[0].parameters[0].name][:, unknown] = 0
     return drawn
 
 

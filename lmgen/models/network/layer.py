@@ -83,7 +83,7 @@ class Layer(Protocol):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Trainable arrays, in the order of the model file."""
+        """Trainable arrays, in the order of the model file; the first multiplies the input."""
 
     @property
     def borrowed(self) -> tuple[tuple[str, str], ...]:

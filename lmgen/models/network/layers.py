@@ -1,8 +1,11 @@
 """
 Build the list of layers of a network from its settings.
 
-    ids ──► embedding ──► recurrent 0 ──► ... ──► recurrent L-1 ──► dense 0 ──► ... ──► output
-             (V -> E)       (E -> H)                (H -> H)         (H -> D)          (-> V)
+    ids ──► embedding ──► convolutions ──► recurrent 0 ──► ... ──► recurrent L-1 ──► dense ... ──► output
+             (V -> E)       (E -> F)         (F -> H)                (H -> H)        (H -> D)      (-> V)
+
+Attention, if there is any, stands between recurrent and dense layers. There may be none of convolutions,
+recurrent layers or dense layers, but not none of all three.
 
 To add a kind of layer, write a file like dense.py and add it to `network_layers`.
 """
@@ -12,7 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from lmgen.models.network.attention import Attention
 from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.convolution import Convolution
 from lmgen.models.network.dense import Dense
 from lmgen.models.network.embedding import Embedding, OneHot
 from lmgen.models.network.layer import Layer, Parameter
@@ -26,7 +31,7 @@ class Layers:
 
     embedding: Embedding | OneHot
     hidden: tuple[Layer, ...]
-    """The layers between embedding and output: recurrent layers, then dense ones."""
+    """The layers between embedding and output: convolutions, recurrent layers, attention, dense ones."""
     output: Output
 
     def __iter__(self) -> Iterator[Layer]:
@@ -84,19 +89,28 @@ def network_layers(config: NetworkConfig, vocabulary_size: int) -> Layers:
     """
     V, E = vocabulary_size, config.embedding_width
     embedding = OneHot(inputs=V) if E == 0 else Embedding(inputs=V, outputs=E, tied=config.tied)
-    hidden: list[Layer] = list(
-        recurrent_layers(config.cell, embedding.outputs, config.layer_sizes, residual=config.residual)
-    )
-    for number, size in enumerate(config.dense_sizes):
-        hidden.append(
-            Dense(
-                number=number,
-                inputs=hidden[-1].outputs,
-                outputs=size,
-                activation=config.dense_activation,
-            )
+    return Layers(embedding, tuple(_hidden(config, embedding.outputs)), _output(config, V))
+
+
+def _hidden(config: NetworkConfig, inputs: int) -> Iterator[Layer]:
+    """The layers between the embedding, whose vectors have length `inputs`, and the output."""
+    for number, (width, filters) in enumerate(config.convolutions):
+        yield Convolution(
+            number=number,
+            width=width,
+            inputs=inputs,
+            outputs=filters,
+            activation=config.convolution_activation,
         )
-    return Layers(embedding, tuple(hidden), _output(config, V))
+        inputs = filters
+    for layer in recurrent_layers(config.cell, inputs, config.layer_sizes, residual=config.residual):
+        yield layer
+        inputs = layer.outputs
+    if config.attention is not None:
+        yield Attention(inputs=inputs, reach=config.attention)
+    for number, size in enumerate(config.dense_sizes):
+        yield Dense(number=number, inputs=inputs, outputs=size, activation=config.dense_activation)
+        inputs = size
 
 
 def _output(config: NetworkConfig, vocabulary_size: int) -> Output:

@@ -37,6 +37,9 @@ PROJECTED_FLOATS = 4_000_000
 SINCE_VERSION_3 = ("dense_layers", "dense_size", "dense_activation")
 """Settings of format 3, omitted from files without dense layers so that older versions can read these."""
 
+SINCE_VERSION_4 = ("convolution", "convolution_activation", "attention")
+"""Settings of format 4, omitted from files without convolutions and attention for the same reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -110,13 +113,13 @@ class RecurrentModel:
 
     @property
     def name(self) -> str:
-        """The cell's name."""
-        return self.config.cell
+        """The cell's name; without recurrent layers `convolution` or `dense`."""
+        return self.config.name
 
     @property
     def format_version(self) -> int:
-        """The oldest file format that supports it: 1 knows an embedding and recurrent layers, 4 units."""
-        if self.unit_end is not None:
+        """The oldest file format that supports it: 1 knows an embedding and recurrent layers."""
+        if self.unit_end is not None or self._has_parts_of_version_4 or not self.config.layers:
             return 4
         recurrent = all(isinstance(layer, Recurrent) for layer in self.layers.hidden)
         return 1 if recurrent and self.layers.embedding.parameters else 3
@@ -213,8 +216,10 @@ class RecurrentModel:
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, Float32Array]]:
         """Contents of a model file: the configuration as JSON values, and arrays by name."""
         network = to_mapping(self.config)
-        if not self.config.dense_layers:
-            network = {name: value for name, value in network.items() if name not in SINCE_VERSION_3}
+        unused: set[str] = set() if self.config.dense_layers else set(SINCE_VERSION_3)
+        if not self._has_parts_of_version_4:
+            unused |= set(SINCE_VERSION_4)
+        network = {name: value for name, value in network.items() if name not in unused}
         config = {
             "vocabulary_size": self.vocabulary_size,
             "start_token": self.start_token,
@@ -237,7 +242,8 @@ class RecurrentModel:
                 type(size) is type(start) is int  # excludes bool
             ):
                 shape = from_mapping(NetworkConfig, network, "the model's configuration")
-                parts = shape.layers + shape.dense_layers + len(shape.given_cutoffs())
+                hidden = shape.layers + shape.dense_layers + len(shape.convolutions)
+                parts = hidden + len(shape.given_cutoffs())
                 if parts > len(tensors):  # before building a list of all claimed layers
                     raise ModelError(f"it claims {parts} layers and clusters, but has {len(tensors)} tensors")
                 end = config.get("unit_end")
@@ -246,6 +252,10 @@ class RecurrentModel:
                 return cls(shape, size, start, tensors, end)
             case _:
                 raise ModelError("its configuration lacks vocabulary_size, start_token or network")
+
+    @property
+    def _has_parts_of_version_4(self) -> bool:
+        return self.config.convolution is not None or self.config.attention is not None
 
     @cached_property
     def _kernels(self) -> list[Kernel]:

@@ -19,14 +19,13 @@ features, which saves most of the work. The probabilities are exact and sum to 1
 depend on fewer features of h.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
-from lmgen.models.network.functions import Array, linear
+from lmgen.models.network.functions import Array, concatenate, linear
 from lmgen.models.network.initializers import glorot, zeros
 from lmgen.models.network.layer import Arrays, Layer, LayerState, Parameter
 
@@ -176,7 +175,7 @@ class AdaptiveSoftmax:
             head[..., size + index, None] + _within_cluster(index, hidden, arrays)
             for index in range(len(self.starts))
         ]
-        return _concatenate([head[..., :size], *rest])
+        return concatenate([head[..., :size], *rest], axis=-1)
 
     def log_probabilities_of(self, arrays: Arrays, hidden: Array, ids: Array) -> Array:
         """As `Output`; computes only the clusters that contain one of the tokens."""
@@ -223,16 +222,3 @@ def _select(values: Array, ids: Array) -> Array:
     if isinstance(values, np.ndarray):
         return values[np.arange(len(ids)), ids]
     return values.gather(1, ids[:, None])[:, 0]
-
-
-def _concatenate(parts: Sequence[Array]) -> Array:
-    """Concatenate arrays along the last axis."""
-    if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts, axis=-1)
-    width = sum(part.shape[-1] for part in parts)
-    joined = parts[0].new_empty((*parts[0].shape[:-1], width))
-    first = 0
-    for part in parts:
-        joined[..., first : first + part.shape[-1]] = part
-        first += part.shape[-1]
-    return joined

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lmgen.models.network.attention import Attention
 from lmgen.models.network.cells import CELLS
+from lmgen.models.network.convolution import Convolution
 from lmgen.models.network.dense import Dense
 from lmgen.models.network.kernels import kernel, recurrent_kernel
 from lmgen.models.network.layer import Layer, arrays_of
@@ -33,6 +35,8 @@ def columns(*shape: int, seed: int = 1) -> np.ndarray:
         *(Recurrent(number=0, cell_name=name, inputs=E, outputs=H) for name in CELLS),
         *(Recurrent(number=1, cell_name=name, inputs=H, outputs=H, residual=True) for name in CELLS),
         Dense(number=0, inputs=E, outputs=H, activation="tanh"),
+        Convolution(number=0, width=3, inputs=E, outputs=H, activation="elu"),
+        Attention(inputs=H, reach=3),
     ],
     ids=str,
 )

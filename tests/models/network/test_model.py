@@ -36,6 +36,11 @@ MODELS: list[dict[str, object]] = [
     {"residual": True, "layers": 3},
     {"embedding_size": 0},
     {"dense_layers": 2, "dense_size": 6, "dense_activation": "elu"},
+    {"convolution": "3x6,2x4", "layers": 2},
+    {"convolution": "4x6", "embedding_size": 0},
+    {"convolution": "3x6", "layers": 0},
+    {"layers": 0, "dense_layers": 1},
+    {"attention": 4, "layers": 2, "dense_layers": 1},
 ]
 
 
@@ -202,9 +207,20 @@ class TestInitialization:
         assert not np.array_equal(first["embedding"], other["embedding"])
 
 
+SIDE_BY_SIDE: list[dict[str, object]] = [
+    {"cell": "lstm", "layers": 2},
+    {"convolution": "3x33"},
+    {"convolution": "3x64,5x40", "layers": 0, "dense_layers": 1},
+    {"attention": 3},
+]
+
+
+@pytest.mark.parametrize("shape", SIDE_BY_SIDE, ids=str)
 @pytest.mark.parametrize("streams", [1, 2, 15, 16, 17, 40])
-def test_what_a_stream_says_is_bit_for_bit_the_same_whichever_others_run_beside_it(streams: int) -> None:
-    model = random_model(cell="lstm", layers=2, hidden_size=64)
+def test_what_a_stream_says_is_bit_for_bit_the_same_whichever_others_run_beside_it(
+    streams: int, shape: dict[str, object]
+) -> None:
+    model = random_model(**{"hidden_size": 64, **shape})  # type: ignore[arg-type]
     block = ids(5, 40)
     everyone = model.advance(model.start(40), block)
     chosen = list(np.random.default_rng(streams).permutation(40)[:streams])
@@ -327,10 +343,13 @@ def test_the_weights_of_an_unknown_one_hot_token_start_from_zero() -> None:
 
 
 def test_parameters_are_listed_layer_by_layer_and_add_up() -> None:
-    described = random_model(layers=2, dense_layers=1, dense_size=3).layers.describe()
+    model = random_model(layers=2, dense_layers=1, dense_size=3, convolution="3x4,2x5", attention=3)
+    described = model.layers.describe()
     names = [layer["name"] for layer in described["subtotals"]]
 
-    assert names == ["embedding", "layers.0", "layers.1", "dense.0", "output"]
+    convolutions = ["convolution.0", "convolution.1"]
+    assert names == ["embedding", *convolutions, "layers.0", "layers.1", "attention", "dense.0", "output"]
+    assert [described["subtotals"][place]["formula"] for place in (1, 2)] == ["3nm + m", "2nm + m"]
     for layer in described["subtotals"]:
         own = [array["parameters"] for array in described["layers"] if array["layer"] == layer["name"]]
         assert sum(own) == layer["parameters"]
@@ -346,6 +365,17 @@ def test_parameters_are_listed_layer_by_layer_and_add_up() -> None:
         ({"tied": True, "embedding_size": 0}, "embedding_size 0 has none"),
         ({"dense_size": 3}, "add --dense-layers 1"),
         ({"dense_layers": 1, "dense_activation": "swish"}, "dense_activation is 'swish'"),
+        ({"convolution": "3x5", "convolution_activation": "swish"}, "convolution_activation is 'swish'"),
+        *(
+            ({"convolution": c}, "has to be WIDTHxFILTERS")
+            for c in ("", "3", "3x", "x5", "0x5", "3x5,", "3x-5")
+        ),
+        ({"convolution": "99999x5"}, "widths up to 1,000"),
+        ({"attention": 0}, "attention is 0"),
+        ({"attention": 1001}, "attention is 1001"),
+        ({"attention": 3, "layers": 0, "dense_layers": 1}, "attention looks back"),
+        ({"layers": 0}, "add --convolution 5x256 or --dense-layers 1"),
+        ({"layers": 0, "dense_layers": 1, "weight_drop": 0.5}, "are for recurrent layers"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, object], problem: str) -> None:

@@ -1,10 +1,10 @@
-# The commands of the README. Each makes its own virtual environment when there is none yet.
+# The commands of the documentation. Each makes its own virtual environment when there is none yet.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-fast test-lowest check
+.PHONY: demo test test-fast test-lowest check docs
 
 # What depends most on other packages: the command line, files, downloads, tokenizers, arithmetic, one training.
 LOWEST_TESTS = tests/test_files.py tests/test_settings.py tests/cli/test_app.py tests/cli/test_values.py \
@@ -35,6 +35,11 @@ check: $(BIN)/pytest
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Every warning is an error, and so is every link that leads nowhere.
+docs: $(BIN)/sphinx-build
+	$(BIN)/sphinx-build -q -W --keep-going -n -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -44,6 +49,10 @@ $(BIN)/lmgen: $(BIN)/python pyproject.toml constraints.txt
 
 $(BIN)/pytest: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(BIN)/sphinx-build: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	@touch $@
 
 $(VENV)-lowest/bin/pytest: pyproject.toml constraints-lowest.txt

@@ -25,7 +25,7 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
-IN_TURN = ("tests/test_readme.py", "tests/test_package.py")
+IN_TURN = ("tests/test_package.py",)
 """Files whose tests build on each other, or share what costs much: one worker runs all of them, in order."""
 
 

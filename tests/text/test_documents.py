@@ -125,8 +125,8 @@ class TestWord:
     def test_a_decompression_bomb_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(documents, "EXPANSION_ALLOWED", 1000)
         content = docx(paragraph("x" * 10_000_000))
-        begin = time.perf_counter()
+        begin = time.process_time()
 
         with pytest.raises(CorpusError, match="decompresses to more than 200 times its own size"):
             document(content)
-        assert time.perf_counter() - begin < 5
+        assert time.process_time() - begin < 5

@@ -84,10 +84,10 @@ class TestLineBlocks:
     @pytest.mark.parametrize("word", ["x" * 400_000, "x ", "x " + "y" * 300_000])
     def test_a_long_line_takes_linear_time(self, word: str) -> None:
         text = word * (20_000_000 // len(word))
-        begin = time.perf_counter()
+        begin = time.process_time()
 
         assert sum(map(len, line_blocks(pieces(text, 1 << 16)))) == len(text)
-        assert time.perf_counter() - begin < 2
+        assert time.process_time() - begin < 2
 
 
 class TestText:

@@ -1,0 +1,54 @@
+"""Every relative link of README, CHANGELOG, SECURITY and docs/ leads to a file, and to a heading in it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import PAGES, ROOT, name_of, prose
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page as GitHub makes them, and on the site as MyST does."""
+    from docs.conf import anchor, benchmarks
+
+    markdown = page.read_text(encoding="utf-8")
+    if page == ROOT / "docs" / "benchmarks.md":
+        markdown += benchmarks()
+    if page == ROOT / "docs" / "reference" / "commands.md":
+        from docs.commands import reference
+
+        markdown += reference()
+    without_code = re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    return {anchor(heading) for heading in re.findall(r"^#+ .*$", without_code, re.MULTILINE)}
+
+
+def dead_links(page: Path) -> list[str]:
+    """The links of a page that lead nowhere; addresses of the web are not asked for."""
+    dead = []
+    for link in LINK.findall(prose(page)):
+        path, _, heading = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if re.match(r"\w+://", link):
+            continue
+        if not target.exists() or (heading and heading not in anchors(target)):
+            dead.append(link)
+    return dead
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"], ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert dead_links(page) == []
+
+
+def test_dead_links_are_found(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# A heading, here\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Top\n[a](other.md) [b](other.md#a-heading-here) [c](#top) [d](https://example.org/x.md)\n"
+        "[e](missing.md) [f](other.md#nothing) [g](#nowhere) `[h](code.md)`\n"
+    )
+
+    assert dead_links(page) == ["missing.md", "other.md#nothing", "#nowhere"]

@@ -1,0 +1,169 @@
+"""
+The commands and programs of README and docs/ are run as they stand, each page from top to bottom.
+
+A page runs in a folder of its own that holds the files that the pages name, and the runs that an earlier page
+makes. Only budgets are changed, so that this does not take minutes: `--minutes 5` becomes `--steps 25`, and a
+preset gets a budget. What sets up the project itself (make, pip) is run by CI.
+
+Where output is shown below a block of commands, it is compared up to numbers: see `skeleton`.
+"""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import PAGES, Block, blocks, name_of
+from tests.process import ENVIRONMENT, run_command
+from tests.tokenizers.sentencepiece_models import model
+
+SETS_UP = ("make ", "python3 -m venv", "ruff ", "lmgen --install-completion")
+
+RUNS = {"checkpoints/book": "book.txt", "checkpoints/names": "names.txt --unit line"}
+"""Runs that a page uses although another makes them, and what each is trained on."""
+
+LINES = [f"worker {n % 7} finished job {n * n} after {n % 60} seconds\n" for n in range(400)]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a page is many commands
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small files by the names that the pages give."""
+    folder = tmp_path_factory.mktemp("prepared")
+    text = "".join(LINES)
+    for name in ("book.txt", "other.txt", "letters.txt", "yesterday.log", "today.log", "web.txt"):
+        (folder / name).write_text(text)
+    (folder / "pieces.model").write_bytes(model("as-llama"))
+    (folder / "names.txt").write_text("emma\nolivia\nava\nisabella\nsophia\n" * 40)
+    recipes = [json.dumps({"text": f"Soup {n}\n\n{n} onions\nsalt"}) + "\n" for n in range(60)]
+    (folder / "recipes.jsonl").write_text("".join(recipes))
+    (folder / "talks.csv").write_text("id,text\n" + "".join(f'{n},"one, {n}"\n' for n in range(60)))
+    with zipfile.ZipFile(folder / "talks.zip", "w") as archive:
+        archive.writestr("talk 1.txt", ("“one”, two – three\n" * 60).encode("cp1252"))
+    (folder / "beginnings.txt").write_text("worker 1\nwork\n")
+    (folder / "logs").mkdir()
+    with gzip.open(folder / "logs" / "a.gz", "wt") as file:
+        file.write(text)
+    return folder
+
+
+def train(run_folder: str, prepared: Path) -> None:
+    """Train a run that a page needs, once for all pages."""
+    if not (prepared / run_folder).exists():
+        command = f"lmgen train {RUNS[run_folder]} --out {run_folder} --steps 20 --hidden-size 32"
+        trained = run(command, prepared)
+        assert trained.returncode == 0, trained.stdout
+
+
+def quickly(code: str) -> str:
+    """The same with small budgets."""
+    code = re.sub(r"--minutes (\d+)", r"--steps 2\1", code)
+    code = re.sub(r"(--preset \w+)", r"\1 --steps 2", code)
+    return re.sub(r"minutes=\w+", "steps=20", code)
+
+
+def run(commands: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run commands of the shell, the first that fails ends them; stdout is all that a terminal shows."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return run_command(
+        ["bash", "-ec", f"exec 2>&1\n{commands}"],
+        cwd=folder,
+        environment={**ENVIRONMENT, "PATH": path},
+        timeout=600,
+    )
+
+
+def skeleton(output: str) -> list[str]:
+    """
+    What is compared of an output: its lines without numbers, checksums and the width of columns.
+
+    Lines that then are the same as the one before count once: a smaller budget makes fewer rows of a table.
+    """
+    lines: list[str] = []
+    for line in output.splitlines():
+        bare = re.sub(r"\b[0-9a-f]{12,}\b", "#", line)
+        bare = re.sub(r"\d[\d,.:]*(e[+-]?\d+)?", "#", bare)
+        bare = re.sub(r"\s+", " ", bare).strip()
+        if bare and bare != "".join(lines[-1:]):
+            lines.append(bare)
+    return lines
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Whether a page shows what was printed; a line `...` stands for any lines."""
+    parts = [re.escape("\n".join(part)) for part in _split(skeleton(shown))]
+    return re.fullmatch("(.*\n)*".join(parts), "\n".join(skeleton(printed))) is not None
+
+
+def _split(lines: list[str]) -> list[list[str]]:
+    """The lines between lines of `...`."""
+    parts: list[list[str]] = [[]]
+    for line in lines:
+        if line == "...":
+            parts[-1].append("")  # the part ends in a line end
+            parts.append([])
+        else:
+            parts[-1].append(line)
+    return parts
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(blocks(page))], ids=name_of)
+def test_a_page_runs_from_top_to_bottom_and_shows_what_is_printed(
+    page: Path, prepared: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "page"
+    of_page = [block for block in blocks(page) if not block.code.startswith(SETS_UP)]
+    code = "\n".join(block.code for block in of_page)
+    shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("checkpoints"))
+    for run_folder in RUNS:
+        if run_folder in code and f"--out {run_folder}" not in code:
+            train(run_folder, prepared)
+            shutil.copytree(prepared / run_folder, folder / run_folder)
+
+    for block in of_page:
+        if block.language == "sh":
+            result = run(quickly(block.code), folder)
+            assert result.returncode == 0, f"{block.code}\n{result.stdout}"
+            assert "error:" not in result.stdout, block.code
+            if block.output is not None:
+                assert matches(block.output, result.stdout), f"{block.code}\n{result.stdout}"
+    if program := "\n".join(quickly(block.code) for block in of_page if block.language == "python"):
+        (folder / "program.py").write_text(program)
+        result = run(f"{sys.executable} program.py", folder)
+        assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "alike"),
+    [
+        ("lstm  1.13  3.1\nngram-7  1.1", "lstm  12.345  3\nngram-7  2", True),
+        ("step 1\nstep 2\nend", "step 9\nend", True),
+        ("a\n...\nd", "a\nb\nc\nd", True),
+        ("a\n...\nd", "a\nd", True),
+        ("lstm  1.13", "gru  1.13", False),
+        ("lstm  1.13", "lstm  1.13\nnote: one more", False),
+        ("a\n...\nd", "a\nb", False),
+    ],
+)
+def test_output_is_compared_up_to_numbers(shown: str, printed: str, alike: bool) -> None:
+    assert matches(shown, printed) is alike
+
+
+def test_output_that_no_command_prints_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```sh\necho one 1\n```\n\n```text\ntwo 1\n```\n\n```sh\nx\n```\n\n```text sample\ny\n```\n"
+    )
+    first, second = blocks(page)
+
+    assert first == Block("sh", "echo one 1\n", "two 1\n")
+    assert not matches(str(first.output), run(first.code, tmp_path).stdout)
+    assert second.output is None

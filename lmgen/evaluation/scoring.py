@@ -184,9 +184,12 @@ def measure_each(
         chosen = None if marked is None else [marked[n] for n in numbers]
         state = model.start(len(numbers))
         blocks, _ = _score_side_by_side(model, state, [texts[n] for n in numbers], measure, chosen)
-        for number, block in zip(numbers, blocks, strict=True):
-            _check_finite(block, 0)
-            scores[number] = block
+        if not np.isfinite(
+            np.concatenate([block.nats for block in blocks])
+        ).all():  # once, for it takes a while
+            for block in blocks:
+                _check_finite(block, 0)
+        scores.update(zip(numbers, blocks, strict=True))
     return [scores[number] for number in range(len(texts))]
 
 

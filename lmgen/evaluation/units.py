@@ -18,7 +18,7 @@ Memory does not grow with the text, nor with a unit: a long unit comes in severa
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -259,9 +259,9 @@ def score_parts(
     source = iter(parts)
     for part in source:
         if part.whole:
-            ends = part.unit_ends[:-1]
-            marked = None if part.marked is None else np.split(part.marked, ends)
-            units = np.split(part.ids, ends)
+            spans = [slice(*span) for span in pairwise([0, *part.unit_ends.tolist()])]
+            marked = None if part.marked is None else [part.marked[span] for span in spans]
+            units = [part.ids[span] for span in spans]
             yield joined(measure_each(model, units, exact=exact, measure=measure, marked=marked))
         else:
             yield from _score_one_unit(model, chain([part], source), exact, measure)

@@ -16,6 +16,9 @@ WIDEST_CELL = 60
 NARROWEST_CELL = 6
 """How far a column of words may be narrowed for the table to fit on a terminal."""
 
+FIRST_COMBINING = "\u0300"
+"""All printable characters before this one, the first combining mark, take one column."""
+
 BETWEEN = "  "
 
 
@@ -77,7 +80,7 @@ class GrowingTable:
 
 def width(text: str) -> int:
     """The number of columns that a text takes on a terminal."""
-    if text.isascii():
+    if text.isascii() or (max(text) < FIRST_COMBINING and text.isprintable()):
         return len(text)
     from rich.cells import cell_len  # takes a while to load
 

@@ -189,7 +189,7 @@ def test_one_hot_convolutions_learn_new_characters(folder: Path, tmp_path: Path)
         (["--layers", "0"], "add --convolution 5x256 or --dense-layers 1"),
         (["--tied", "--embedding-size", "0"], "give another --embedding-size"),
         (["--dense-size", "8"], "add --dense-layers 1"),
-        (["--embedding-size", "-1"], "embedding_size is -1"),
+        (["--embedding-size", "-1"], "--embedding-size is -1"),
     ],
 )
 def test_what_does_not_go_together_is_one_line(flags: list[str], problem: str, folder: Path) -> None:

@@ -11,7 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import typer
 from typer.core import TyperArgument, TyperOption
+
+NUMBERS: dict[type, str] = {int: "a whole number", float: "a number"}
+"""What a value of each type is called in errors."""
 
 
 def convert_plain_values() -> None:
@@ -60,4 +64,25 @@ class _Conversion:
         try:
             return plain(param.type_descriptor.annotation, value, param.min, param.max)
         except (ValueError, AttributeError):  # unsupported, or a version of typer with other internals
+            _refuse_number(value, param, ctx)
             return self._validation().coerce(value, param=param, ctx=ctx)
+
+
+def _refuse_number(value: Any, param: Any, ctx: Any) -> None:
+    """Raise BadParameter in plain words for a number that is none, or out of its range."""
+    descriptor = getattr(param, "type_descriptor", None)
+    kind = getattr(descriptor, "annotation", None)
+    has_parser = getattr(getattr(descriptor, "parameter_info", None), "parser", None)  # which takes words too
+    if kind not in NUMBERS or has_parser or not isinstance(value, str):
+        return
+    try:
+        number = float(value)
+        wrong = kind is int and not number.is_integer()
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise typer.BadParameter(f"{value!r} is not {NUMBERS[kind]}", ctx=ctx, param=param)
+    if param.min is not None and number < param.min:
+        raise typer.BadParameter(f"{value} has to be at least {param.min}", ctx=ctx, param=param)
+    if param.max is not None and number > param.max:
+        raise typer.BadParameter(f"{value} has to be at most {param.max}", ctx=ctx, param=param)

@@ -25,7 +25,7 @@ from lmgen.text.given import opened as text_or_path
 from lmgen.text.sources import Text, open_text
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.reading import read_alike, read_text
+from lmgen.tokenizers.reading import read_alike
 
 if TYPE_CHECKING:
     from lmgen.evaluation.comparison import By, Score
@@ -379,10 +379,9 @@ class TextModel:
             if UNIT_END in each:
                 refuse_surrogates(each, f"the {_numbered(number, texts)}")
         if by == "document":
-            read = [read_text(each, self.tokenizer.reading) for each in texts]
             if isinstance(text, str):
-                return score_text(self.model, self.tokenizer, read, "text", exact=exact)
-            return Scores(score_texts(self.model, self.tokenizer, read, "text", exact=exact))
+                return score_text(self.model, self.tokenizer, texts, "text", exact=exact)
+            return Scores(score_texts(self.model, self.tokenizer, texts, "text", exact=exact))
         if not texts:
             return Scores()
         named = [text_of(each, _numbered(number, texts)) for number, each in enumerate(texts, 1)]

@@ -35,7 +35,6 @@ from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.units import JsonLines, Unit
 from lmgen.tokenizers.base import EncodedBlock, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
-from lmgen.tokenizers.reading import read_alike
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
 PARTS = ("train", "valid", "test")
@@ -131,8 +130,6 @@ def prepare(
     """
     kind = TOKENIZERS[config.tokenizer]
     texts = split_corpus(corpus, held_out, reading, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
-    if reading is not None:
-        texts = {name: read_alike(text, reading) for name, text in texts.items()}
     notes = list(corpus.notes)
     missing: Mapping[str, int] = {}
     if given is None:

@@ -9,6 +9,7 @@ from lmgen.text.corpora import Corpus
 from lmgen.text.given import is_placeholder
 from lmgen.text.sources import Text, open_text
 from lmgen.text.units import UNIT_END, Unit
+from lmgen.tokenizers.reading import read_alike
 
 VALID_FRACTION = 0.1
 """Default validation fraction, if neither the user nor the corpus defines a validation text."""
@@ -53,12 +54,12 @@ def split_corpus(
             "on; give fractions that sum to less than 1"
         )
     unit = cast(Unit, reading.unit)
-    whole = corpus.train.in_units(unit)
+    whole = read_alike(corpus.train, reading).in_units(unit)  # read first: units end at the line ends as read
     mark = {"document": "\n" if at_line_ends else None, "line": "\n", "record": UNIT_END}[unit]
     texts = {"train": whole, **_cut_off(whole, shares, mark, whole_units=unit != "document")}
     for name, part in (("valid", valid), ("test", test)):
         if isinstance(part, Text):
-            texts[name] = part.in_units(unit)
+            texts[name] = read_alike(part, reading).in_units(unit)
     return texts
 
 

@@ -116,7 +116,7 @@ class Comparison:
             NumericalError: a model's score is not a finite number.
         """
         for given in texts:
-            text = read_alike(given, self._tokenizer.reading)  # so that what is counted is what is scored
+            text = read_alike(given, self._tokenizer.reading)  # before it is cut into units
             unknown = UnknownTokens()
             if self._by == "document":
                 yield from self._documents(text, unknown)

@@ -17,6 +17,7 @@ from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model, save_model
 from lmgen.models.ngram.arpa import write_arpa
 from lmgen.text.sources import Text
+from lmgen.tokenizers.reading import read_alike
 
 ARPA_SUFFIXES = (".arpa", ".arpa.gz")
 
@@ -145,7 +146,8 @@ def export_weights(
     scores = None
     if text is not None:
         models = [saved.model, load_model(out).model]
-        chunks = text.in_units(saved.tokenizer.unit).part(0, SCORED_CHARACTERS).chunks()
+        read = read_alike(text, saved.tokenizer.reading)
+        chunks = read.in_units(saved.tokenizer.unit).part(0, SCORED_CHARACTERS).chunks()
         [first, second] = compare_models(models, saved.tokenizer, chunks, text.name)
         scores = first, second
         if first.note:

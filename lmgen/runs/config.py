@@ -38,6 +38,11 @@ class RunConfig:
     """What the user asked for, by the names of the flags (`preset` among them), as config.toml keeps it."""
 
     def __post_init__(self) -> None:
+        if self.reading.unit != "document" and self.training.vary_window_length:
+            raise ConfigError(
+                f"--vary-window-length is for documents, and with --unit {self.reading.unit} windows are "
+                "whole units: leave it out (of a preset: --no-vary-window-length)"
+            )
         if self.network.output == "adaptive" and self.tokenizer.tokenizer != "word":
             raise ConfigError(
                 "--output adaptive needs token ids that go by falling frequency, and only those of words do: "

@@ -117,3 +117,20 @@ def test_the_setting_is_kept_in_config_toml(names: Path, tmp_path: Path) -> None
 
     assert 'unit = "line"' in (tmp_path / "run" / "config.toml").read_text()
     assert RunConfig.from_settings({"unit": "line"}, "the test").reading.unit == "line"
+
+
+def test_line_ends_are_read_before_a_text_is_cut_into_units(tmp_path: Path) -> None:
+    """Paragraphs and lines of a text whose lines end in \\r, as old systems wrote them."""
+    (tmp_path / "old.txt").write_bytes(b"a\rb\r\rc\rd\r\re\r\rf\r" * 30)
+    records = lmgen.fit_ngram(
+        tmp_path / "old.txt", unit="record", newlines="lf", order=2, out=tmp_path / "n.safetensors"
+    )
+
+    # "a\nb", then 30 times "c\nd" and "e", between them 29 times "f\na\nb", and "f"; each with its end
+    assert records.training["train_tokens"] == 4 + 30 * (4 + 2) + 29 * 6 + 2
+    assert len(list(records.perplexity(tmp_path / "old.txt", by="record"))) == 1 + 30 * 2 + 29 + 1
+
+
+def test_windows_of_varied_length_are_refused_over_units(names: Path, tmp_path: Path) -> None:
+    with pytest.raises(lmgen.ConfigError, match="vary_window_length is for documents"):
+        lmgen.train(names, out=tmp_path / "run", unit="line", vary_window_length=True, **TINY)

@@ -1,5 +1,5 @@
 """
-One text a line against one text a file: what a list teaches, and how many samples are whole.
+One text a line against one text a file: how well held-out lines are predicted, and what is sampled.
 
     python benchmarks/units.py names.txt                 # a name a line, in random order
 

@@ -24,10 +24,7 @@ from lmgen.errors import CorpusError, NumericalError
 from lmgen.evaluation.mixing import Mixture
 from lmgen.evaluation.results import (
     NATS_PER_BIT,
-    LineScore,
     TextScore,
-    TokenScore,
-    WordScore,
     exp_or_infinity,
     perplexity_of,
 )
@@ -126,7 +123,7 @@ def score_texts(
         group = texts[first : first + MOST_UNITS]
         counters = [TextCounter() for _ in group]
         encoded = [
-            _encoded(tokenizer, counter.counting([text]))
+            _encoded(tokenizer, counter.counting(read_stream([text], tokenizer.reading)))
             for text, counter in zip(group, counters, strict=True)
         ]
         names = [f"{name} {next(numbers)}" for _ in group]
@@ -139,44 +136,6 @@ def score_texts(
             total = _Total()
             total.add(unknown, nats)
             yield _text_score(model.name, each, total, *_lengths(counter.counts, tokenizer, total.tokens))
-
-
-def score_lines(
-    model: LanguageModel, tokenizer: Tokenizer, chunks: Iterable[str], name: str, *, exact: bool = False
-) -> Iterator[LineScore]:
-    """
-    Score each line of a text as a text of its own, as `score_rows` does.
-
-    A line without its line end costs the same as with it, if the model predicts the ends of lines.
-    """
-    for row in score_rows([model], tokenizer, chunks, name, by="line", exact=exact):
-        assert isinstance(row, LineScore)
-        yield row
-
-
-def score_words(
-    model: LanguageModel,
-    tokenizer: Tokenizer,
-    chunks: Iterable[str],
-    name: str,
-    *,
-    exact: bool = False,
-    blank_with: BlankWith = "next",
-) -> Iterator[WordScore]:
-    """Score the words of each line, which is read as a text of its own, as `score_rows` does."""
-    rows = score_rows([model], tokenizer, chunks, name, by="word", exact=exact, blank_with=blank_with)
-    for row in rows:
-        assert isinstance(row, WordScore)
-        yield row
-
-
-def score_tokens(
-    model: LanguageModel, tokenizer: Tokenizer, chunks: Iterable[str], name: str, *, exact: bool = False
-) -> Iterator[TokenScore]:
-    """Score a text token by token, as `score_rows` does; what is read afresh is the model's own unit."""
-    for row in score_rows([model], tokenizer, chunks, name, by="token", exact=exact):
-        assert isinstance(row, TokenScore)
-        yield row
 
 
 def score_rows(

@@ -3,12 +3,10 @@
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.initializers import INIT_NAMES
 from lmgen.models.network.model import RecurrentModel
 from lmgen.settings import shown
 from lmgen.tokenizers.base import Tokenizer
-
-INITS = ("orthogonal", "uniform")
-"""Ways to draw the matrices of recurrent layers, as `initial_parameters` has them."""
 
 
 def untrained_network(
@@ -33,8 +31,8 @@ def untrained_network(
         ConfigError: there is no such `init`, or a number is out of range.
     """
     problems = []
-    if init not in INITS:
-        problems.append(f"init is {shown(init)}, but has to be one of {', '.join(INITS)}")
+    if init not in INIT_NAMES:
+        problems.append(f"init is {shown(init)}, but has to be one of {', '.join(INIT_NAMES)}")
     if init_scale is not None and not 0 < init_scale <= 1000:
         problems.append(f"init_scale is {init_scale}, but has to be above 0 and at most 1000")
     if seed < 0:

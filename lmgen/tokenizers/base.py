@@ -210,15 +210,6 @@ class Tokenizer(ABC):
         """Yield the ids of a text of any length, as `encode_blocks`; never none."""
         return (block.ids for block in self.encode_blocks(chunks) if len(block.ids))
 
-    def encode_stream_with_offsets(self, chunks: Iterable[str]) -> Iterator[tuple[IdArray, IdArray]]:
-        """As `encode_stream`, with the position in the text where each token begins, in characters."""
-        for block in self.encode_blocks(chunks):
-            if block.closes:
-                yield block.ids, np.array([block.position])
-            else:
-                ids, offsets = self.encode_with_offsets(block.text)
-                yield ids, offsets + block.position
-
     def decode(self, ids: Iterable[int]) -> str:
         """The text of a sequence of ids that starts at the beginning of a text."""
         decoder = self.decoder()

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lmgen.errors import ConfigError
+from lmgen.models.network.initializers import INIT_NAMES
 from lmgen.models.ngram.config import HIGHEST_ORDER
 from lmgen.settings import LARGEST_COUNT, Panel, check, setting
 
 OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad")
 OBJECTIVE_NAMES = ("full", "sampled")
 SCHEDULE_NAMES = ("cosine", "plateau", "constant")
-INIT_NAMES = ("orthogonal", "uniform")
 
 LEARNING_RATES = {
     "adamw": 8e-3,

@@ -16,11 +16,10 @@ from lmgen.evaluation import scoring
 from lmgen.evaluation.perplexity import (
     compare_models,
     readings,
-    score_lines,
+    score_rows,
     score_text,
-    score_tokens,
 )
-from lmgen.evaluation.results import TextScore
+from lmgen.evaluation.results import LineScore, TextScore, TokenScore
 from lmgen.evaluation.units import FIRST_UNITS
 from lmgen.models.base import LanguageModel
 from lmgen.tokenizers.base import Tokenizer
@@ -54,6 +53,22 @@ def scores_of_text(
 ) -> Iterator[TextScore]:
     """`score_text` in the form of the others."""
     yield score_text(model, tokenizer, chunks, name)
+
+
+def score_lines(
+    model: LanguageModel, tokenizer: Tokenizer, chunks: Iterable[str], name: str, *, exact: bool = False
+) -> Iterator[LineScore]:
+    for row in score_rows([model], tokenizer, chunks, name, by="line", exact=exact):
+        assert isinstance(row, LineScore)
+        yield row
+
+
+def score_tokens(
+    model: LanguageModel, tokenizer: Tokenizer, chunks: Iterable[str], name: str, *, exact: bool = False
+) -> Iterator[TokenScore]:
+    for row in score_rows([model], tokenizer, chunks, name, by="token", exact=exact):
+        assert isinstance(row, TokenScore)
+        yield row
 
 
 def cut(text: str, size: int) -> Iterator[str]:

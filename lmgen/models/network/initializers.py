@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from lmgen.arrays import FloatArray
 
+INIT_NAMES = ("orthogonal", "uniform")
+"""How the matrices of recurrent layers may start (initialization.py)."""
+
 Shape = tuple[int, ...]
 
 Initializer = Callable[[Shape, "np.random.Generator"], "FloatArray"]

@@ -5,6 +5,7 @@ A text can be encoded line by line: `encode(a + b)` is `encode(a)` followed by `
 line end. Everything that streams relies on this, above all `encode_stream`.
 """
 
+import base64
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -278,6 +279,24 @@ def saved_value(saved: dict[str, Any], key: str, kind: type[V]) -> V:
         what = "is missing" if key not in saved else f"is not of type {kind.__name__}"
         raise damaged(f"{key!r} {what}")
     return value
+
+
+def saved_bytes(saved: dict[str, Any], key: str) -> bytes:
+    """
+    Get bytes of a saved tokenizer, as `written_bytes` wrote them.
+
+    Raises:
+        ModelError: they are missing, or are not base64.
+    """
+    try:
+        return base64.b64decode(saved_value(saved, key, str), validate=True)
+    except ValueError as error:
+        raise damaged(f"{key!r} is not base64") from error
+
+
+def written_bytes(value: bytes) -> str:
+    """Bytes as a JSON value: base64."""
+    return base64.b64encode(value).decode("ascii")
 
 
 def damaged(what: str) -> ModelError:

@@ -21,7 +21,6 @@ model, with a backslash where they would be taken for one of ours: \<s>.
 The model file is of unknown origin: see sentencepiece_model.py.
 """
 
-import base64
 import codecs
 import re
 from collections.abc import Iterable, Sequence
@@ -34,7 +33,15 @@ import numpy as np
 from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.text.sources import line_blocks
-from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, plain_ids, saved_value
+from lmgen.tokenizers.base import (
+    Chunks,
+    Decoder,
+    TrainedTokenizer,
+    damaged,
+    plain_ids,
+    saved_bytes,
+    written_bytes,
+)
 from lmgen.tokenizers.bytes import character_of_each_byte
 from lmgen.tokenizers.charsmap import check_charsmap, keeps
 from lmgen.tokenizers.config import IMPORTED, TokenizerConfig
@@ -212,16 +219,12 @@ class SentencePieceTokenizer(TrainedTokenizer):
     def to_json(self) -> dict[str, Any]:
         """The model, with all that encoding and decoding depend on, in base64."""
         model = model_of(self._pieces, self._settings)
-        return {"tokenizer": self.name, "model": base64.b64encode(model).decode("ascii")}
+        return {"tokenizer": self.name, "model": written_bytes(model)}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
         """Rebuild a tokenizer; checks the model, but does not load SentencePiece before it is needed."""
-        try:
-            model = base64.b64decode(saved_value(saved, "model", str), validate=True)
-        except ValueError as error:
-            raise damaged("its SentencePiece model is not base64") from error
-        return cls(model)
+        return cls(saved_bytes(saved, "model"))
 
     @cached_property
     def _by_spelling(self) -> Spellings:

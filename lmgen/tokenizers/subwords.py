@@ -14,7 +14,6 @@ Sources: Sennrich et al. 2016 (https://arxiv.org/abs/1508.07909), Kudo 2018 (htt
 Kudo and Richardson 2018 (https://arxiv.org/abs/1808.06226).
 """
 
-import base64
 import io
 import re
 from collections.abc import Iterable, Iterator
@@ -28,7 +27,7 @@ from lmgen.arrays import IdArray, Int64Array
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.text.counts import utf8_bytes
 from lmgen.text.sources import line_blocks
-from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, saved_value
+from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, saved_bytes, written_bytes
 from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of
 from lmgen.tokenizers.config import SUBWORD_VOCABULARY_SIZE, TokenizerConfig
@@ -178,16 +177,12 @@ class SubwordTokenizer(TrainedTokenizer):
 
     def to_json(self) -> dict[str, Any]:
         """The serialized SentencePiece model, in base64."""
-        return {"tokenizer": self.name, "model": base64.b64encode(self._model).decode("ascii")}
+        return {"tokenizer": self.name, "model": written_bytes(self._model)}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
         """Rebuild a tokenizer; checks the pieces, but does not load SentencePiece before it is needed."""
-        try:
-            model = base64.b64decode(saved_value(saved, "model", str), validate=True)
-        except ValueError as error:
-            raise damaged("its SentencePiece model is not base64") from error
-        return cls(model)
+        return cls(saved_bytes(saved, "model"))
 
     @cached_property
     def _processor(self) -> Any:

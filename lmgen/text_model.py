@@ -22,10 +22,10 @@ from lmgen.text.config import ReadingConfig
 from lmgen.text.encodings import UTF_8
 from lmgen.text.given import a_text, each_text, refuse_surrogates, text_of
 from lmgen.text.given import opened as text_or_path
+from lmgen.text.reading import read_alike
 from lmgen.text.sources import Text, open_text
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.reading import read_alike
 
 if TYPE_CHECKING:
     from lmgen.evaluation.comparison import By, Score

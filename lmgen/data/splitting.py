@@ -7,9 +7,9 @@ from lmgen.errors import ConfigError, CorpusError
 from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.given import is_placeholder
+from lmgen.text.reading import read_alike
 from lmgen.text.sources import Text, open_text
 from lmgen.text.units import UNIT_END, Unit
-from lmgen.tokenizers.reading import read_alike
 
 VALID_FRACTION = 0.1
 """Default validation fraction, if neither the user nor the corpus defines a validation text."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from lmgen.text.config import ReadingConfig
 from lmgen.text.guessing import iconv_name, misread_as
+from lmgen.text.reading import read_text
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.pieces import escape
-from lmgen.tokenizers.reading import read_text
 
 _CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 """The characters that Windows' Western encoding has in place of C1 control characters."""

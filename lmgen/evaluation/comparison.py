@@ -33,10 +33,10 @@ from lmgen.evaluation.words import unigram_bits
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.settings import shown
+from lmgen.text.reading import read_alike
 from lmgen.text.sources import Text
 from lmgen.text.units import UNITS, Unit
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.reading import read_alike
 
 By = Literal["document"] | RowKind
 """What one score covers."""

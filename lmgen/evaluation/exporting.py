@@ -16,8 +16,8 @@ from lmgen.evaluation.results import TextScore
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model, save_model
 from lmgen.models.ngram.arpa import write_arpa
+from lmgen.text.reading import read_alike
 from lmgen.text.sources import Text
-from lmgen.tokenizers.reading import read_alike
 
 ARPA_SUFFIXES = (".arpa", ".arpa.gz")
 

@@ -26,9 +26,9 @@ from lmgen.evaluation.units import with_known_ends
 from lmgen.models.base import LanguageModel
 from lmgen.text.counts import byte_length
 from lmgen.text.encodings import UTF_8
+from lmgen.text.reading import read_text
 from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.reading import read_text
 
 SAMPLE = 20_000
 """The characters at the beginning of a text that are looked at."""

@@ -34,9 +34,9 @@ from lmgen.evaluation.scoring import ScoredBlock, score_each, score_ids
 from lmgen.evaluation.units import MOST_UNITS, Part, UnitReader, UnknownTokens, score_parts
 from lmgen.models.base import LanguageModel
 from lmgen.text.counts import TextCounter, TextCounts
+from lmgen.text.reading import read_stream
 from lmgen.text.units import Unit
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.reading import read_stream
 
 Item = TypeVar("Item")
 

@@ -8,9 +8,9 @@ import numpy as np
 from lmgen.arrays import IdArray
 from lmgen.generation.ways import Ways, find_ways
 from lmgen.models.base import LanguageModel, State
+from lmgen.text.reading import read_text
 from lmgen.tokenizers.base import Decoder, Tokenizer
 from lmgen.tokenizers.edges import Edge
-from lmgen.tokenizers.reading import read_text
 
 BLOCK_STEPS = 256
 """Time steps per call of the model: many enough to be fast, few enough to need little memory."""

@@ -11,10 +11,10 @@ from lmgen.arrays import IdArray, Int64Array, in_short
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.evaluation.units import UnitReader, UnknownTokens
 from lmgen.settings import shown
+from lmgen.text.reading import read_alike
 from lmgen.text.sources import Text
 from lmgen.text.units import UNITS, Unit
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.reading import read_alike
 
 BLOCK = 512
 """The most tokens of a block, whose states are in memory together."""

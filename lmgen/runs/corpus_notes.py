@@ -16,11 +16,11 @@ from lmgen.text.corpora import Corpus
 from lmgen.text.encodings import UTF_8
 from lmgen.text.guessing import iconv_name, misread_as
 from lmgen.text.lists import list_in
+from lmgen.text.reading import read_stream
 from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.synthetic import SYNTHETIC
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
-from lmgen.tokenizers.reading import read_stream
 
 BEGINNING = 1_000_000
 """How many characters of a corpus are looked at."""

@@ -6,8 +6,11 @@ Where text comes from.
 - archives.py: read the files in .zip and .tar archives
 - encodings.py: decode bytes to text; guessing.py: what a file is that cannot be decoded
 - records.py: extract the texts of JSON Lines, JSON, CSV and TSV; documents.py: those of .html and .docx
+- units.py: what one text is: a document, a line, a record
 - sources.py: open files, folders and standard input as a `Text`; cut, join and regroup texts
+- reading.py: bring a text into other line ends and normal forms; lists.py: tell a list from running text
 - given.py: texts that a Python program gives in place of files
+- vectors.py: read word vectors of other programs
 - synthetic.py: generated texts whose best possible score is known
 - built_in.py: texts that ship with Python
 - recipes.py: what is known about a published corpus: address, licence, checksums, standard split

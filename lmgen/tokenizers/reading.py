@@ -9,11 +9,9 @@ How a text is read before a tokenizer splits it: its line ends, its normal form,
 A plain document, read as it is, needs no wrapper.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +20,7 @@ from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError
 from lmgen.settings import from_mapping
 from lmgen.text.config import ReadingConfig
-from lmgen.text.sources import Text, line_blocks
+from lmgen.text.reading import read_stream, read_text
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Chunks, Decoder, EncodedBlock, Tokenizer, damaged, plain_ids
 from lmgen.tokenizers.characters import code_points
@@ -33,8 +31,6 @@ END_PIECE = "</s>"
 
 RECORD_END_SHOWN = "\n\n"
 """What stands between two records where they are decoded to one text."""
-
-_OTHER_LINE_END = re.compile("\r\n?")
 
 
 class ReadingTokenizer(Tokenizer):
@@ -183,9 +179,6 @@ class ReadingTokenizer(Tokenizer):
         return default if self.end is None else self.end
 
 
-_FORMS: dict[str, Literal["NFC", "NFKC"]] = {"nfc": "NFC", "nfkc": "NFKC"}
-
-
 def is_plain(reading: ReadingConfig) -> bool:
     """Whether a text is read as it is, as one document."""
     return reading.to_json() == ReadingConfig().to_json()
@@ -200,34 +193,6 @@ def with_reading(tokenizer: Tokenizer, reading: ReadingConfig) -> Tokenizer:
     if isinstance(tokenizer, ReadingTokenizer):
         return ReadingTokenizer(tokenizer.inner, other, tokenizer.end)
     return ReadingTokenizer(tokenizer, other)
-
-
-def read_text(text: str, reading: ReadingConfig) -> str:
-    """A text with the line ends and in the normal form that are asked for; ends of records stay."""
-    if reading.newlines == "lf":
-        text = _OTHER_LINE_END.sub("\n", text)
-    form = _FORMS.get(reading.normalize)
-    return unicodedata.normalize(form, text) if form else text
-
-
-def read_stream(chunks: Iterable[str], reading: ReadingConfig) -> Iterable[str]:
-    """As `read_text`, for a text in chunks that may end anywhere."""
-    if reading.newlines == "lf":
-        chunks = _with_line_feeds(chunks)
-    form = _FORMS.get(reading.normalize)
-    return (unicodedata.normalize(form, block) for block in line_blocks(chunks)) if form else chunks
-
-
-def read_alike(text: Text, reading: ReadingConfig) -> Text:
-    """A text with the line ends and in the normal form that are asked for, its records too."""
-    if reading.newlines == "keep" and reading.normalize == "none":
-        return text
-    records = text.records
-    return replace(
-        text,
-        chunks=lambda: iter(read_stream(text.chunks(), reading)),
-        records=records and (lambda: iter(read_stream(records(), reading))),
-    )
 
 
 def training_chunks(chunks: Chunks, reading: ReadingConfig) -> Chunks:
@@ -286,15 +251,3 @@ class _UnitDecoder(Decoder):
     def finish(self) -> str:
         """The rest of the last record."""
         return self._decoder.finish()
-
-
-def _with_line_feeds(chunks: Iterable[str]) -> Iterator[str]:
-    r"""Chunks with \r\n and \r as \n, even where a chunk ends between the two."""
-    held = ""
-    for chunk in chunks:
-        text = held + chunk
-        held = "\r" if text.endswith("\r") else ""
-        if text := _OTHER_LINE_END.sub("\n", text.removesuffix(held) if held else text):
-            yield text
-    if held:
-        yield "\n"

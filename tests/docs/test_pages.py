@@ -103,20 +103,8 @@ def skeleton(output: str) -> list[str]:
 
 def matches(shown: str, printed: str) -> bool:
     """Whether a page shows what was printed; a line `...` stands for any lines."""
-    parts = [re.escape("\n".join(part)) for part in _split(skeleton(shown))]
-    return re.fullmatch("(.*\n)*".join(parts), "\n".join(skeleton(printed))) is not None
-
-
-def _split(lines: list[str]) -> list[list[str]]:
-    """The lines between lines of `...`."""
-    parts: list[list[str]] = [[]]
-    for line in lines:
-        if line == "...":
-            parts[-1].append("")  # the part ends in a line end
-            parts.append([])
-        else:
-            parts[-1].append(line)
-    return parts
+    lines = [r"(.*\n)*" if line == "..." else re.escape(f"{line}\n") for line in skeleton(shown)]
+    return re.fullmatch("".join(lines), "".join(f"{line}\n" for line in skeleton(printed))) is not None
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(blocks(page))], ids=name_of)
@@ -150,7 +138,7 @@ def test_a_page_runs_from_top_to_bottom_and_shows_what_is_printed(
             if "lmgen train" in code or "lmgen.train" in code:
                 assert matches(block.output, printed), f"{block.code}\n{printed}"
             else:
-                assert printed == block.output
+                assert list(map(str.rstrip, printed.splitlines())) == block.output.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -160,6 +148,7 @@ def test_a_page_runs_from_top_to_bottom_and_shows_what_is_printed(
         ("step 1\nstep 2\nend", "step 9\nend", True),
         ("a\n...\nd", "a\nb\nc\nd", True),
         ("a\n...\nd", "a\nd", True),
+        ("a\n...", "a\nb", True),
         ("lstm  1.13", "gru  1.13", False),
         ("lstm  1.13", "lstm  1.13\nnote: one more", False),
         ("a\n...\nd", "a\nb", False),

@@ -218,7 +218,7 @@ def test_a_terminal_gets_plots_and_short_tables(folder: Path) -> None:
         (
             ["gradients", "--cell", "rnn", "--init-scale", "0", "text.txt"],
             2,
-            "init_scale is 0.0, but has to be above 0",
+            "--init-scale is 0.0, but has to be above 0",
         ),
         (["memory", RUN, "short.txt"], 1, "the text has 13 tokens, too few for 256 of context"),
         (["memory", RUN, "--contexts", "1,x"], 2, "--contexts is '1,x', but has to be numbers and ranges"),

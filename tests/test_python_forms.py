@@ -25,6 +25,7 @@ from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.ngram import fit_ngram
 from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import Text
+from lmgen.text.tasks import TASKS
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig
@@ -80,9 +81,9 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
     (inspected.memory, [TextModel.memory], {"arguments": "text", "svg": "memory_chart"}),
     (runs.runs, [lmgen.list_runs], {"folders": "folder"}),
     (corpus.list_, [lmgen.list_corpora], {}),
-    (corpus.show, [lmgen.read_corpus], {}),
+    (corpus.show, [lmgen.read_corpus], {"parameters": "lmgen.describe_task"}),
     (corpus.get, [lmgen.get_corpus], {}),
-    (corpus.make, [lmgen.make_corpus], {}),
+    (corpus.make, [lmgen.make_corpus, *TASKS.values()], {}),
 ]
 """
 Commands; the functions that do the same from Python, with the settings they take by name; and flags that go

@@ -152,8 +152,9 @@ def test_make_of_something_else_names_what_can_be_made() -> None:
     assert run("make", "python-docs", "--out", "x.txt") == (
         1,
         "",
-        "error: python-docs is not synthetic; those that can be made are synthetic-uniform, "
-        "synthetic-markov, synthetic-copy, synthetic-brackets\n",
+        "error: python-docs is not synthetic; those that can be made are addition, copy, sequence-shift, "
+        "sine, anbn, anbncn, reber, embedded-reber, continual-reber, temporal-order, adding, markov, "
+        "grammar, synthetic-uniform, synthetic-markov, synthetic-copy, synthetic-brackets\n",
     )
     assert list(Path.cwd().iterdir()) == []
 

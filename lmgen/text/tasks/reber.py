@@ -89,6 +89,7 @@ class ContinualReber(Task):
         "embedded Reber strings without a break, BTBPVVETEBPBTXSEPE...: state has to be forgotten in time"
     )
     source = "Gers, Schmidhuber and Cummins 2000, Learning to Forget"
+    is_stream = True
     default_count = 100
 
     strings: int = setting(100, "Embedded Reber strings of a line.", minimum=1, maximum=1_000_000)

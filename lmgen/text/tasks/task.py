@@ -60,6 +60,9 @@ class Task:
     mark: ClassVar[str | None] = None
     """What stands between question and answer, at its first place in a line; None if there is no answer."""
 
+    is_stream: ClassVar[bool] = False
+    """Whether its lines are pieces of one stream, so that a model should not read each afresh."""
+
     default_count: ClassVar[int] = 50_000
     """How many instances are made if nobody says how many."""
 

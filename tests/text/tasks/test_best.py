@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lmgen.text.tasks import TASKS
-from lmgen.text.tasks.languages import INTRANSITIVE, NOUNS, TRANSITIVE
+from lmgen.text.tasks.languages import INTRANSITIVE, NOUNS, TRANSITIVE, Markov
 from lmgen.text.tasks.task import Task
 
 COUNT = 100_000
@@ -210,7 +210,7 @@ def test_with_many_lines_the_best_score_is_their_mean_surprisal_under_the_true_p
 
 
 def test_a_context_of_the_chain_has_four_successors_as_likely_as_it_is_said() -> None:
-    task = TASKS["markov"](length="500", order=2)
+    task = Markov(length="500", order=2)
     following: dict[str, Counter[str]] = defaultdict(Counter)
     for line in task.lines(1000):
         for place in range(2, len(line)):
@@ -228,4 +228,4 @@ def test_the_chain_is_the_same_with_every_seed() -> None:
     def pairs(task: Task, seed: int) -> set[str]:
         return {line[i : i + 3] for line in task.lines(300, seed) for i in range(len(line) - 2)}
 
-    assert pairs(TASKS["markov"](), 1) == pairs(TASKS["markov"](), 2)
+    assert pairs(Markov(), 1) == pairs(Markov(), 2)

@@ -197,7 +197,7 @@ def test_arguments_that_contradict_each_other_are_refused_before_anything_is_rea
 
 def test_a_mixture_is_saved_and_opened_as_a_model_of_its_own() -> None:
     mixed = lmgen.load("run").mixed()
-    with pytest.raises(ModelError, match="the mixture has no file yet: save it"):
+    with pytest.raises(ModelError, match="the model has no file yet: save it"):
         mixed.export("small.safetensors", to="int8")
     assert mixed.describe()["bytes"] is None
     saved = mixed.save("mixture.safetensors")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from lmgen.models.network.output_kernels import OutputKernel, output_kernel
 from lmgen.models.network.recurrent import Recurrent
 from lmgen.models.network.tiles import Columns, RecurrentState, joined, split, tiled
 from lmgen.settings import from_mapping, shown, to_mapping
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Parameters = Mapping[str, Float32Array]
 
@@ -362,6 +365,35 @@ class _Workspaces(threading.local):
             self._spaces = [each.workspace(columns) for each in kernels]
             self._columns = columns
         return self._spaces
+
+
+def with_parameters(model: RecurrentModel, changed: "Mapping[str, ArrayLike]") -> RecurrentModel:
+    """
+    The same network with other weights.
+
+    Args:
+        model: stays as it is.
+        changed: arrays or nested lists by name; the others are kept.
+
+    Raises:
+        ModelError: one is unknown, no array of numbers, of the wrong shape, or not finite.
+    """
+    arrays = {}
+    for name, values in changed.items():
+        try:
+            arrays[name] = np.array(values, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"the tensor {name} is no array of numbers: {error}") from error
+    try:
+        return RecurrentModel(
+            model.config,
+            model.vocabulary_size,
+            model.start_token,
+            {**model.parameters, **arrays},
+            model.unit_end,
+        )
+    except ModelError as error:
+        raise ModelError(f"these weights do not fit the network {model}: {error}") from error
 
 
 def _reading(layer: Recurrent, steps: "Sequence[_Step]", streams: int) -> Reading:

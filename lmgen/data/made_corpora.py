@@ -1,17 +1,17 @@
 """Generate corpora: the work of `lmgen corpus make`, and of `lmgen corpus show --parameters`."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.files import refuse_existing, replacing
-from lmgen.settings import flag, names_of, whole_number
+from lmgen.settings import LARGEST_COUNT, flag, names_of, shown, whole_number
 from lmgen.text.best import BestScore, shown_score
 from lmgen.text.generated import GENERATED
-from lmgen.text.synthetic import CHARACTERS, SYNTHETIC
+from lmgen.text.synthetic import CHARACTERS, SYNTHETIC, SyntheticCorpus
 from lmgen.text.tasks import TASKS
 from lmgen.text.tasks.held_out import held_out
 from lmgen.text.tasks.task import TEST, Parameter, Task, in_blocks
@@ -134,34 +134,42 @@ def make_corpus(
                 f"{name} is one text and takes --characters and --seed, not {', '.join(others)}"
             )
         length = CHARACTERS if characters is None else whole_number(characters, "--characters")
-        refuse_existing(Path(out), overwrite=overwrite)
-        _write(out, SYNTHETIC[name].text(length, seed).chunks())
-        return MadeCorpus(name, str(out), length, seed, SYNTHETIC[name].best_nats_per_character)
+        return _make_synthetic(SYNTHETIC[name], out, length, seed, overwrite=overwrite)
     if characters is not None:
         raise ConfigError(f"{name} is made of instances: give --count in place of --characters")
     task = task_with(name, parameters)
-    count = task.default_count if count is None else whole_number(count, "--count")
+    count = task.default_count if count is None else _checked_count(count, "--count")
     _refuse_test(parameters, out, test, test_count)
-    for path, option in ((out, "--out"), (test, "--test")):
-        if path is not None:
-            refuse_existing(Path(path), overwrite=overwrite, option=option)
-    held = None if test is None else _test_lines(task, count, seed, str(out), str(test), test_count, on_note)
-    written = _write(out, in_blocks(task.lines(count, seed)))
-    if test is not None and held is not None:
-        _write(test, in_blocks(held))
+    refuse_existing(Path(out), overwrite=overwrite)
+    if test is None:
+        return _make_task(task, out, count, seed)
+    refuse_existing(Path(test), overwrite=overwrite, option="--test")
+    lines = _test_lines(task, count, seed, str(out), str(test), test_count, on_note)
+    made = _make_task(task, out, count, seed)
+    _write(test, in_blocks(lines))
+    return replace(made, test_path=str(test), test_lines=len(lines))
+
+
+def _make_synthetic(
+    corpus: SyntheticCorpus, out: str | Path, characters: int, seed: int, *, overwrite: bool
+) -> MadeCorpus:
+    refuse_existing(Path(out), overwrite=overwrite)
+    _write(out, corpus.text(characters, seed).chunks())
+    return MadeCorpus(corpus.name, str(out), characters, seed, corpus.best_nats_per_character)
+
+
+def _make_task(task: Task, out: str | Path, count: int, seed: int) -> MadeCorpus:
     best = task.best
     return MadeCorpus(
-        name,
+        task.name,
         str(out),
-        written,
+        _write(out, in_blocks(task.lines(count, seed))),
         seed,
         best.nats_per_character,
         lines=count,
         best_nats_per_line=best.nats_per_line,
         best_nats_per_answer=best.nats_per_answer,
         mark=task.mark,
-        test_path=None if test is None else str(test),
-        test_lines=None if held is None else len(held),
     )
 
 
@@ -177,6 +185,14 @@ def task_with(name: str, parameters: dict[str, Any]) -> Task:
         listed = ", ".join(flag(each.name) for each in TASKS[name].parameters()) or "none"
         raise ConfigError(f"{name} has no parameter {', '.join(unknown)}; its parameters: {listed}")
     return TASKS[name](**parameters)
+
+
+def _checked_count(value: Any, name: str) -> int:
+    """A number of instances, if it is a whole number in range."""
+    number = whole_number(value, name)
+    if number > LARGEST_COUNT:
+        raise ConfigError(f"{name} is {shown(number)}, but has to be at most {LARGEST_COUNT}")
+    return number
 
 
 def _refuse_test(
@@ -207,7 +223,7 @@ def _test_lines(
     Raises:
         CorpusError: there are fewer than were asked for, or none.
     """
-    wanted = max(1, count // TEST_SHARE) if test_count is None else whole_number(test_count, "--test-count")
+    wanted = max(1, count // TEST_SHARE) if test_count is None else _checked_count(test_count, "--test-count")
     drawn = task.for_test().instances(Random(f"{seed} test"))
     lines = held_out(drawn, lambda: task.lines(count, seed), wanted)
     if len(lines) < wanted:

@@ -209,6 +209,7 @@ def test_make_says_that_there_are_too_few_instances_for_a_test_file() -> None:
             "sine has no parameter --digits, --length; its parameters: --bins, --period, --periods, "
             "--test-periods, --phases",
         ),
+        (["copy", "--count", "9" * 30], f"--count is {'9' * 30}, but has to be at most 1000000000000"),
         (["reber", "--n", "3"], "reber has no parameter --n; its parameters: none"),
         (["copy", "--length", "0"], "--length is '0', but has to be at least 1"),
         (["copy", "--length", "4-2", "--letters", "1"], "--letters is 1, but has to be at least 2"),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from math import log
 from random import Random
 
@@ -102,7 +101,7 @@ def _how_many(digits: int) -> int:
     return 10 if digits == 1 else 9 * 10 ** (digits - 1)
 
 
-def _carry(longer: int, shorter: int) -> Fraction:
+def _carry(longer: int, shorter: int) -> float:
     """
     The probability that the sum of numbers of so many digits has one digit more than the longer.
 
@@ -111,5 +110,5 @@ def _carry(longer: int, shorter: int) -> Fraction:
     many = _how_many(longer)
     least, most = 0 if shorter == 1 else 10 ** (shorter - 1), 10**shorter - 1
     middle = min(most, many)
-    pairs = (least + middle) * (middle - least + 1) // 2 + (most - middle) * many
-    return Fraction(pairs, many * _how_many(shorter))
+    pairs: int = (least + middle) * (middle - least + 1) // 2 + (most - middle) * many
+    return pairs / float(many * _how_many(shorter))

@@ -33,7 +33,7 @@ class Markov(Task):
 
     def instances(self, random: Random) -> Iterator[str]:
         """Lines of the same chain, whatever the seed; each begins as after a row of a's."""
-        lengths, following = span(self.length), self._successors()
+        lengths, following = span(self.length), _Successors(LETTERS[: self.letters], self.order)
         while True:
             line = "a" * self.order
             length = one_of(random, lengths) + self.order
@@ -52,10 +52,6 @@ class Markov(Task):
             nats_per_line=log(len(lengths)) + mean(lengths) * BITS * log(2),
             characters_per_line=mean(lengths) + 1,
         )
-
-    def _successors(self) -> "_Successors":
-        letters, order = LETTERS[: self.letters], self.order
-        return _Successors(letters, order)
 
 
 class _Successors:

@@ -18,6 +18,7 @@ from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layer import Layer, NetworkState, arrays_of
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import RecurrentModel
+from lmgen.models.network.normalization import LayerNormalization
 from lmgen.models.network.output import Softmax
 from lmgen.models.network.recurrent import Recurrent
 from lmgen.training.layers import run_window
@@ -35,7 +36,7 @@ class Network(nn.Module):
 
     Dropout acts on what each hidden layer reads and on what the output reads, at a rate of its own for the
     first layer, the others and the output (Zaremba, Sutskever and Vinyals 2014): never on the recurrent
-    connection.
+    connection, and after layer normalisation instead of before it.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class Network(nn.Module):
         after = []
         for layer, before in zip(self.structure.hidden, state, strict=True):
             arrays = self._dropped(layer, arrays_of(layer, named))
-            values, last = run_window(layer, arrays, self._drop(values, rate), before, values)
+            read = values if isinstance(layer, LayerNormalization) else self._drop(values, rate)
+            values, last = run_window(layer, arrays, read, before, values)
             rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)

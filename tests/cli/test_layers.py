@@ -114,8 +114,13 @@ NEW_LAYERS = [
     ["--layers", "0", "--convolution", "3x10", "--dense-layers", "1", "--state", "reset", "--unit", "line"],
     ["--attention", "5", "--cell", "gru", "--dropout", "0.1", "--state", "carry"],
     ["--attention", "3", "--layers", "2", "--state", "reset", "--unit", "line"],
+    ["--normalization", "layer", "--layers", "2", "--residual", "--dropout", "0.1", "--state", "carry"],
+    ["--normalization", "layer", "--cell", "gru", "--attention", "3", "--state", "reset", "--unit", "line"],
 ]
-"""Networks with a convolution before the recurrence, without recurrence, and with attention after it."""
+"""
+Networks with a convolution before the recurrence, without recurrence, with attention after it, and with
+normalisation.
+"""
 
 NEW_NETWORKS = [
     "convolution 3x10,2x8, lstm, 1 layer(s), hidden H = 12",
@@ -123,6 +128,8 @@ NEW_NETWORKS = [
     "convolution 3x10, 1 dense layer(s)",
     "gru, 1 layer(s), hidden H = 12, attention over 5 states",
     "lstm, 2 layer(s), hidden H = 12, attention over 3 states",
+    "lstm, 2 layer(s), hidden H = 12, layer normalisation",
+    "gru, 1 layer(s), hidden H = 12, layer normalisation, attention over 3 states",
 ]
 """What `lmgen info` says of them."""
 
@@ -186,6 +193,8 @@ def test_one_hot_convolutions_learn_new_characters(folder: Path, tmp_path: Path)
         (["--convolution", "3by4"], "has to be WIDTHxFILTERS"),
         (["--convolution", "3x4", "--convolution-activation", "swish"], "'swish'"),
         (["--attention", "0"], "attention is 0"),
+        (["--normalization", "layer", "--layers", "0", "--dense-layers", "1"], "is of recurrent layers"),
+        (["--normalization", "weight"], "'weight'"),
         (["--layers", "0"], "add --convolution 5x256 or --dense-layers 1"),
         (["--tied", "--embedding-size", "0"], "give another --embedding-size"),
         (["--dense-size", "8"], "add --dense-layers 1"),

@@ -10,6 +10,8 @@ from lmgen.settings import Panel, check, setting, shown
 
 OUTPUT_NAMES = ("softmax", "adaptive")
 
+NORMALIZATIONS = ("none", "layer")
+
 MOST_LAYERS = 1_000
 """Limit on the number of layers, to reject typing errors and damaged files."""
 
@@ -80,6 +82,11 @@ class NetworkConfig:
     )
     convolution_activation: str = setting("relu", "The activation of convolutions.", choices=ACTIVATIONS)
     residual: bool = setting(False, "Add each layer's input to its output, from the second layer on.")
+    normalization: str = setting(
+        "none",
+        "How recurrent layers are normalised: layer scales what each of them gives out, step by step.",
+        choices=NORMALIZATIONS,
+    )
     attention: int | None = setting(
         None,
         "Additive attention of the last recurrent layer over its last K hidden states.",
@@ -199,6 +206,11 @@ class NetworkConfig:
                 "attention looks back at the states of recurrent layers, and layers is 0: leave it out, or "
                 "give --layers 1"
             )
+        if self.normalization != "none" and not self.layers:
+            raise ConfigError(
+                f"normalization {self.normalization} is of recurrent layers, and layers is 0: leave it out, "
+                "or give --layers 1"
+            )
         if not self.layers and (self.last_hidden_size is not None or self.weight_drop):
             raise ConfigError(
                 "last_hidden_size and weight_drop are for recurrent layers, and layers is 0: leave them out, "
@@ -213,6 +225,8 @@ class NetworkConfig:
             parts.append(f"{self.cell} {self.layers} x {self.hidden_size}")
         elif self.dense_layers:
             parts.append(f"dense {self.dense_layers} x {self.dense_sizes[0]}")
+        if self.normalization != "none":
+            parts.append(f"{self.normalization} normalisation")
         if self.attention is not None:
             parts.append(f"attention {self.attention}")
         return ", ".join(parts)

@@ -37,8 +37,8 @@ PROJECTED_FLOATS = 4_000_000
 SINCE_VERSION_3 = ("dense_layers", "dense_size", "dense_activation")
 """Settings of format 3, omitted from files without dense layers so that older versions can read these."""
 
-SINCE_VERSION_4 = ("convolution", "convolution_activation", "attention")
-"""Settings of format 4, omitted from files without convolutions and attention for the same reason."""
+SINCE_VERSION_4 = ("convolution", "convolution_activation", "normalization", "attention")
+"""Settings of format 4, omitted from files of networks that have none of these, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +255,9 @@ class RecurrentModel:
 
     @property
     def _has_parts_of_version_4(self) -> bool:
-        return self.config.convolution is not None or self.config.attention is not None
+        config = self.config
+        parts = config.convolution is not None or config.attention is not None
+        return parts or config.normalization != "none"
 
     @cached_property
     def _kernels(self) -> list[Kernel]:

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lmgen.errors import ConfigError
-from lmgen.models.network.cells import CELLS
+from lmgen.models.network.cells import CELLS, cell_named
 from lmgen.models.network.functions import ACTIVATIONS
 from lmgen.settings import Panel, check, setting, shown
 
 OUTPUT_NAMES = ("softmax", "adaptive")
 
-NORMALIZATIONS = ("none", "layer")
+NORMALIZATIONS = ("none", "layer", "batch")
 
 MOST_LAYERS = 1_000
 """Limit on the number of layers, to reject typing errors and damaged files."""
@@ -84,7 +84,8 @@ class NetworkConfig:
     residual: bool = setting(False, "Add each layer's input to its output, from the second layer on.")
     normalization: str = setting(
         "none",
-        "How recurrent layers are normalised: layer scales what each of them gives out, step by step.",
+        "How recurrent layers are normalised: layer scales what each of them gives out, step by step; batch "
+        "scales input products over a batch while training, and a saved model has that in its weights.",
         choices=NORMALIZATIONS,
     )
     attention: int | None = setting(
@@ -211,6 +212,11 @@ class NetworkConfig:
                 f"normalization {self.normalization} is of recurrent layers, and layers is 0: leave it out, "
                 "or give --layers 1"
             )
+        if self.normalization == "batch" and cell_named(self.cell).normalises:
+            raise ConfigError(
+                f"the cell {self.cell} normalises its input products itself: leave --normalization batch "
+                "out, or take another --cell"
+            )
         if not self.layers and (self.last_hidden_size is not None or self.weight_drop):
             raise ConfigError(
                 "last_hidden_size and weight_drop are for recurrent layers, and layers is 0: leave them out, "
@@ -296,6 +302,11 @@ class NetworkConfig:
     def dropout_before_output(self) -> float:
         """Dropout rate before the output layer, with the default filled in."""
         return self.dropout if self.dropout_output is None else self.dropout_output
+
+    @property
+    def in_use(self) -> "NetworkConfig":
+        """The settings of the model that is saved, which has batch normalisation in its weights."""
+        return replace(self, normalization="none") if self.normalization == "batch" else self
 
     def resolved(self, vocabulary_size: int) -> "NetworkConfig":
         """

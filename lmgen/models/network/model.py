@@ -95,6 +95,8 @@ class RecurrentModel:
         for name, token in (("start", start_token), ("end", unit_end)):
             if token is not None and not 0 <= token < vocabulary_size:
                 raise ModelError(f"the {name} token {token} is not one of the {vocabulary_size} ids")
+        if config.normalization == "batch":
+            raise ModelError("its normalization is batch, which a model in use has in its weights")
         self.layers = network_layers(config, vocabulary_size)
         _check_parameters(parameters, self.layers.parameters)
         self.config = config.resolved(vocabulary_size)

@@ -1,8 +1,8 @@
 """
 What the measurements of the lecture pages share: their arguments, training a network, and writing a page.
 
-Each script of this folder runs as a module, prints its tables, and writes them to benchmarks/results and its
-pictures to docs/images:
+Each script of this folder runs as a module from the repository's root, prints its tables, and writes them to
+benchmarks/results and its pictures to docs/images:
 
     python -m benchmarks.lectures.cells tiny-shakespeare --seconds 60 --seeds 3
 """
@@ -57,11 +57,6 @@ class Trained:
     def steps(self) -> int:
         """Updates until the last evaluation."""
         return int(self.metrics[-1]["step"])
-
-    @property
-    def seconds(self) -> float:
-        """Time spent training until the last evaluation."""
-        return float(self.metrics[-1]["seconds"])
 
     @property
     def parameters(self) -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lmgen.models.network import cells
+from lmgen.models.network.bidirectional import Bidirectional
 from lmgen.models.network.cells import Cell, CellState
 from lmgen.models.network.layer import Layer, LayerState
 from lmgen.models.network.recurrent import Recurrent, run_equations
@@ -22,7 +23,12 @@ FUSED_ON_CPU = {cells.lstm}
 
 
 def run_window(
-    layer: Layer, arrays: Mapping[str, Tensor], values: Tensor, state: LayerState, passed: Tensor
+    layer: Layer,
+    arrays: Mapping[str, Tensor],
+    values: Tensor,
+    state: LayerState,
+    passed: Tensor,
+    order: Tensor | None = None,
 ) -> tuple[Tensor, LayerState]:
     """
     A layer of any kind over a window: what it gives, (T, B, m), and its last state.
@@ -33,7 +39,10 @@ def run_window(
         values: what it reads, (T, B, n).
         state: before the window, each part (B, size).
         passed: the same as `values` before dropout: what a residual connection passes on.
+        order: in which a layer that reads texts from their end takes the steps (`backward_order`).
     """
+    if isinstance(layer, Bidirectional):
+        return layer.window(arrays, values, state, order, run_recurrent, passed)
     if not isinstance(layer, Recurrent):
         return layer.window(arrays, values, state)
     hidden, last = run_recurrent(layer.cell, arrays, values, state)

@@ -7,7 +7,7 @@ It is no language model: it reads a text as a whole, to the end, and predicts no
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,12 @@ from lmgen.arrays import Float32Array, FloatArray, IdArray
 from lmgen.errors import ModelError
 from lmgen.models.network.bidirectional import Bidirectional, backward_order
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.labelling import Labelling, check_labelling
+from lmgen.models.network.labelling import POOLS, Labelling, check_labelling
 from lmgen.models.network.layer import arrays_of
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.parameters import Parameters, check_parameters
-from lmgen.models.network.pooling import POOLS
 from lmgen.settings import from_mapping, to_mapping
-
-LabelOf = Literal["line", "word"]
-"""What has a label: a whole text, which is a line, or each of its words."""
+from lmgen.text.config import LabelOf
 
 TEXTS = 64
 """The most texts that are read side by side."""

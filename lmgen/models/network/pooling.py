@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from lmgen.models.network.functions import Array, concatenate, maximum, ones_like, stack
 from lmgen.models.network.layer import Arrays, LayerState, Parameter
 
-POOLS = ("last", "max", "mean")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooling:
@@ -24,7 +22,7 @@ class Pooling:
     inputs: int
     """Input size n."""
     pool: str
-    """One of POOLS."""
+    """`last`, `max` or `mean`."""
 
     prefix = "pooling."
     formula = "0"

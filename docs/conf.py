@@ -54,6 +54,7 @@ RESULTS = (
     "defaults",
     "learning-rate",
     "fine-tuning",
+    "labels",
 )
 """The files of benchmarks/results, in the order of the page."""
 

@@ -26,6 +26,7 @@ from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Stepped
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
+from lmgen.training.validation import TextValidation
 
 STREAMS, WINDOW = 32, 35
 SLOPE_CHANGES = 8_000
@@ -75,7 +76,7 @@ def step(
     ids = zipfian_text(vocabulary_size, STREAMS * WINDOW * (steps + 2))
     windows = Windows(ids=ids, start_token=0, streams=STREAMS, length=WINDOW, carried=True)
     config = TrainingConfig(steps=steps + 2, evaluations=1, **training)
-    trainer = Trainer(made, windows, ids[:WINDOW], config)
+    trainer = Trainer(made, windows, TextValidation(ids=ids[:WINDOW], limit=WINDOW, start_token=0), config)
     seconds = []
     begun = process_time()
     for event in trainer.run():

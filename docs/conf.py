@@ -54,6 +54,7 @@ RESULTS = (
     "defaults",
     "learning-rate",
     "fine-tuning",
+    "labels",
     *sorted(file.stem for file in (ROOT / "benchmarks" / "results").glob("lectures-*.md")),
 )
 """The files of benchmarks/results, in the order of the page; those of the lecture pages come last."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from lmgen.data.made_corpora import MadeCorpus, TaskDescription
+    from lmgen.label_model import LabelModel
     from lmgen.models.network.recurrent import CellDescription
     from lmgen.runs.events import Event
     from lmgen.runs.listing import RunListing
@@ -52,11 +53,14 @@ __all__ = [
     "list_corpora",
     "list_runs",
     "load",
+    "load_labels",
     "make_corpus",
     "read_arpa",
     "read_corpus",
     "resume",
+    "resume_labels",
     "train",
+    "train_labels",
 ]
 
 ARGUMENTS = frozenset(
@@ -112,6 +116,18 @@ def load(path: str | Path | None = None) -> TextModel:
     from lmgen.text_model import TextModel
 
     return TextModel.load(path)
+
+
+def load_labels(path: str | Path | None = None) -> LabelModel:
+    """
+    Open a model that labels texts: a run folder or a model file, as in `load`. Does not import torch.
+
+    Raises:
+        ModelError: as `load`, or it is a language model.
+    """
+    from lmgen.label_model import LabelModel
+
+    return LabelModel.load(path)
 
 
 def fit_ngram(
@@ -353,25 +369,43 @@ def train(
         NumericalError: training was unstable and ended early; the run folder has the best model so far.
         KeyboardInterrupt: after Ctrl-C; the message says how to resume.
     """
-    from pathlib import Path
-
-    from lmgen.calls import in_python_words
-    from lmgen.runs import run
-    from lmgen.runs.config_file import configured
-    from lmgen.runs.interruption import run_to_end
     from lmgen.text_model import TextModel
 
-    folder = None if out is None else Path(out)
-    with in_python_words():
-        given, opened = _given(corpus, texts, settings, from_model)
-        config = configured(given, "lmgen.train", opened)
+    run = _Run(out, overwrite=overwrite, on_event=on_event, should_stop=should_stop, on_note=on_note)
+    return TextModel.load(run.trained(corpus, texts, settings, from_model, with_labels=False))
 
-        def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
-            return run.train(
-                config, folder, overwrite=overwrite, should_stop=stop, on_note=on_note or _ignore
-            )
 
-        return TextModel.load(run_to_end(begin, on_event, should_stop))
+def train_labels(
+    *corpus: str | PathLike[str] | Text,
+    texts: Iterable[str] | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> LabelModel:
+    """
+    Train a model that labels texts, and open the one with the best validation loss.
+
+    Args:
+        corpus: labelled texts: files, or a str with line ends. Each line is a text, a tab and its label; or
+            each word has a label, as `word/LABEL` or in the columns of CoNLL.
+        texts: many labelled lines, after those of `corpus`.
+        out: as in `train`, and so are the others.
+        overwrite: replace an existing run.
+        on_event: callback for each event.
+        should_stop: callback that may end the run early.
+        on_note: callback for notes.
+        settings: as in `train`, such as `bidirectional=True`, `pool="max"` and `labels_as="columns"`.
+
+    Raises:
+        ConfigError, CorpusError, ModelError, NumericalError, KeyboardInterrupt: as `train`.
+    """
+    from lmgen.label_model import LabelModel
+
+    run = _Run(out, overwrite=overwrite, on_event=on_event, should_stop=should_stop, on_note=on_note)
+    return LabelModel.load(run.trained(corpus, texts, {"labels": True, **settings}, with_labels=True))
 
 
 def resume(
@@ -399,26 +433,37 @@ def resume(
         NumericalError: as `train`.
         KeyboardInterrupt: as `train`.
     """
-    from pathlib import Path
-
-    from lmgen.calls import in_python_words
-    from lmgen.data.run_folder import newest_begun
-    from lmgen.runs import run
-    from lmgen.runs.interruption import run_to_end
     from lmgen.text_model import TextModel
 
-    with in_python_words():
-        path = newest_begun().folder if folder is None else Path(folder)
-        changes, opened = _given((), settings.pop("texts", None), settings)
-        if opened:
-            raise ConfigError(
-                "a run is resumed with the text that it has: `train(..., from_model=...)` takes another"
-            )
+    run = _Run(folder, on_event=on_event, should_stop=should_stop, on_note=on_note)
+    return TextModel.load(run.resumed(settings, with_labels=False))
 
-        def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
-            return run.resume(path, changes, should_stop=stop, on_note=on_note or _ignore)
 
-        return TextModel.load(run_to_end(begin, on_event, should_stop))
+def resume_labels(
+    folder: str | Path | None = None,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> LabelModel:
+    """
+    Continue a run of `train_labels`, bit for bit as if it had not stopped, and open its best model.
+
+    Args:
+        folder: as in `resume`, and so are the others.
+        on_event: callback for each event.
+        should_stop: callback that may end the run early.
+        on_note: callback for notes.
+        settings: a new budget, or settings for this call only.
+
+    Raises:
+        ConfigError, ModelError, NumericalError, KeyboardInterrupt: as `resume`.
+    """
+    from lmgen.label_model import LabelModel
+
+    run = _Run(folder, on_event=on_event, should_stop=should_stop, on_note=on_note)
+    return LabelModel.load(run.resumed(settings, with_labels=True))
 
 
 def estimate_cost(
@@ -463,6 +508,89 @@ def find_learning_rate(
     with in_python_words():
         given, opened = _given(corpus, texts, settings, from_model)
         return trials.find_learning_rate(configured(given, "lmgen.find_learning_rate", opened))
+
+
+class _Run:
+    """A run of a Python program, of a language model or of one that labels texts."""
+
+    def __init__(
+        self,
+        folder: str | Path | None,
+        *,
+        overwrite: bool = False,
+        on_event: Callable[[Event], None] | None,
+        should_stop: Callable[[], bool] | None,
+        on_note: Callable[[str], None] | None,
+    ) -> None:
+        """The arguments are those of `train`."""
+        from pathlib import Path
+
+        self.folder = None if folder is None else Path(folder)
+        self.overwrite = overwrite
+        self.on_event = on_event
+        self.should_stop = should_stop
+        self.on_note = on_note or _ignore
+
+    def trained(
+        self,
+        corpus: tuple[Any, ...],
+        texts: Any,
+        settings: dict[str, Any],
+        from_model: str | Path | None = None,
+        *,
+        with_labels: bool,
+    ) -> Path:
+        """Train a new model; the run folder."""
+        from lmgen.calls import in_python_words
+        from lmgen.runs import run
+        from lmgen.runs.config_file import configured
+        from lmgen.runs.interruption import run_to_end
+
+        with in_python_words():
+            given, opened = _given(corpus, texts, settings, from_model)
+            config = configured(given, "lmgen.train", opened)
+            _check_kind("train", config.labelling.labels, with_labels=with_labels)
+
+            def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
+                return run.train(
+                    config, self.folder, overwrite=self.overwrite, should_stop=stop, on_note=self.on_note
+                )
+
+            return run_to_end(begin, self.on_event, self.should_stop)
+
+    def resumed(self, settings: dict[str, Any], *, with_labels: bool) -> Path:
+        """Continue a run; the run folder."""
+        from lmgen.calls import in_python_words
+        from lmgen.data.run_folder import RunFolder, newest_begun
+        from lmgen.runs import run
+        from lmgen.runs.config_file import read_run_config
+        from lmgen.runs.interruption import run_to_end
+
+        with in_python_words():
+            path = newest_begun().folder if self.folder is None else self.folder
+            changes, opened = _given((), settings.pop("texts", None), settings)
+            if opened:
+                raise ConfigError(
+                    "a run is resumed with the text that it has: `train(..., from_model=...)` takes another"
+                )
+            try:
+                predicts_labels = read_run_config(RunFolder(path).config).labelling.labels
+            except ConfigError:  # missing or damaged, which `run.resume` explains
+                predicts_labels = with_labels
+            _check_kind("resume", predicts_labels, with_labels=with_labels)
+
+            def begin(stop: Callable[[], bool]) -> Generator[Event, None, None]:
+                return run.resume(path, changes, should_stop=stop, on_note=self.on_note)
+
+            return run_to_end(begin, self.on_event, self.should_stop)
+
+
+def _check_kind(name: str, predicts_labels: bool, *, with_labels: bool) -> None:
+    """Refuse to open a model as one of the other kind, before it is trained."""
+    if predicts_labels and not with_labels:
+        raise ConfigError(f"the run predicts labels: `lmgen.{name}_labels` gives a model that has labels")
+    if with_labels and not predicts_labels:
+        raise ConfigError(f"the run predicts tokens, not labels: `lmgen.{name}` gives a language model")
 
 
 def _given(

@@ -23,6 +23,7 @@ ORDER = [
     "generation",
     "inspection",
     "text_model",
+    "label_model",
     "training",
     "runs",
     "cli",

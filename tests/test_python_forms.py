@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lmgen
-from lmgen.cli import corpus, export, info, ngram, perplexity, runs, sample, tokenize
+from lmgen.cli import corpus, export, info, label, ngram, perplexity, runs, sample, tokenize
 from lmgen.cli import inspect as inspected
 from lmgen.cli.next import next_
 from lmgen.data.config import HeldOutConfig
@@ -19,6 +19,7 @@ from lmgen.data.token_file import write_tokens
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.evaluation.results import CountedTextScore, LineScore, TextScore, TokenScore, WordScore
 from lmgen.generation.config import SamplingConfig
+from lmgen.label_model import LabelModel
 from lmgen.models.model_file import save_model
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.ngram.model import NgramModel
@@ -79,6 +80,11 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
         {"arguments": "text", "svg": "gradients_chart"},
     ),
     (inspected.memory, [TextModel.memory], {"arguments": "text", "svg": "memory_chart"}),
+    (
+        label.label,
+        [LabelModel.label_text, LabelModel.compare],
+        {"arguments": "text", "labelled": "LabelModel.score"},
+    ),
     (runs.runs, [lmgen.list_runs], {"folders": "folder"}),
     (corpus.list_, [lmgen.list_corpora], {}),
     (corpus.show, [lmgen.read_corpus], {"parameters": "lmgen.describe_task"}),

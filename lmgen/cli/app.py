@@ -26,6 +26,10 @@ COMMANDS = {
         "next:next_",
         "List the tokens likeliest to come next after a text, P(v | w1 ... wk), best first.",
     ),
+    "label": (
+        "label:label",
+        "Label texts, or their words, with a model of `lmgen train --labels`; or say how well it does.",
+    ),
     "ngram": (
         "ngram:ngram",
         "Fit an n-gram model: interpolated modified Kneser-Ney. It is a MODEL like any other.",

@@ -9,6 +9,7 @@ from lmgen.cli import report
 from lmgen.cli.curve import drawn
 from lmgen.cli.output import print_result, visible
 from lmgen.cli.tables import Column, GrowingTable
+from lmgen.data.labels import LabelSet
 from lmgen.data.preparation import Prepared
 from lmgen.evaluation.results import exp_or_infinity
 from lmgen.runs.events import BaselineFitted, Event, Finished, Interrupted, Saved, Started, Unsaved
@@ -16,6 +17,9 @@ from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack
 
 ESTIMATE_NOTE = "note: with --objective sampled the training loss is an estimate from a sample of the tokens"
 EXACT_NOTE = "; the validation loss is exact"
+
+LABELS_NAMED = 10
+"""How many labels are named before training, the most frequent ones."""
 
 
 class Display(Protocol):
@@ -79,7 +83,7 @@ def print_summary(finished: Finished, *, as_json: bool) -> None:
     lines = [
         f"model       {finished.run}/model.safetensors ({finished.parameters:,} parameters)",
         f"training    {finished.steps:,} steps, {finished.epochs:.2f} epochs in "
-        f"{report.duration(finished.seconds)} ({finished.tokens_per_second:,.0f} tokens/s)",
+        f"{report.duration(finished.seconds)} ({finished.tokens_per_second:,.0f} {_counted(finished)}s/s)",
         f"validation  {_validation(finished)}",
     ]
     if finished.baseline:
@@ -97,11 +101,18 @@ def _validation(finished: Finished) -> str:
     if nats is None:
         train = finished.train_nats_per_token
         return "none, the last model is kept" + (
-            "" if train is None else f"; training {train:.4f} nats/token"
+            "" if train is None else f"; training {train:.4f} nats/{_counted(finished)}"
         )
+    if finished.valid_accuracy is not None:
+        return f"{nats:.4f} nats/label, {finished.valid_accuracy:.2%} of labels right"
     return f"{nats:.4f} nats/token, perplexity {exp_or_infinity(nats):.4g}" + (
         "" if bits is None else f", {bits:.4f} bits/character"
     )
+
+
+def _counted(finished: Finished) -> str:
+    """What a network predicts one after the other: tokens, or labels where it has an accuracy."""
+    return "token" if finished.valid_accuracy is None else "label"
 
 
 class Silent:
@@ -197,11 +208,19 @@ def _corpus(prepared: Prepared) -> list[str]:
     train, valid, tokenizer = prepared.train, prepared.valid, prepared.tokenizer
     to_validate = f"{valid.characters:,} to validate" if valid else "nothing to validate"
     tokens = f"{train.tokens:,} and {valid.tokens:,}" if valid else f"{train.tokens:,}"
+    labels = [] if prepared.labels is None else [_labels(prepared.labels)]
     return [
         *(f"note: {note}" for note in prepared.notes),
         f"corpus    {prepared.corpus}: {train.characters:,} characters to train on, {to_validate}",
         f"tokens    {tokens}, of {tokenizer.vocabulary_size:,} different ones ({tokenizer.name})",
+        *labels,
     ]
+
+
+def _labels(labels: LabelSet) -> str:
+    """The labels, the most frequent first, as far as a line holds them."""
+    named = ", ".join(labels.names[:LABELS_NAMED]) + (", ..." if len(labels.names) > LABELS_NAMED else "")
+    return f"labels    {len(labels.names):,}, one a {labels.of}: {named}"
 
 
 def _baseline(fitted: BaselineFitted) -> list[str]:
@@ -216,7 +235,8 @@ def _baseline(fitted: BaselineFitted) -> list[str]:
 
 
 def _start_line(started: Started) -> str:
-    shape = f"{started.config.network.in_short}, {started.parameters:,} parameters"
+    both = "bidirectional " if started.config.labelling.bidirectional else ""
+    shape = f"{both}{started.config.network.in_short}, {started.parameters:,} parameters"
     goes_on = f", going on from step {started.resumed_step:,}" if started.resumed_step else ""
     return f"network   {shape}, on {started.device}, in {started.folder}{goes_on}"
 
@@ -253,9 +273,12 @@ def _evaluation(evaluated: Evaluated, prepared: Prepared) -> Iterator[tuple[str,
     yield "estimate" if sampled else "train", 7, _short(evaluated.train_nats_per_token)
     if nats is not None and prepared.scored is not None:
         yield "valid", 7, _short(nats)
+    if evaluated.valid_accuracy is not None:
+        yield "right", 7, f"{evaluated.valid_accuracy:.2%}"
+    elif nats is not None and prepared.scored is not None:
         yield "perplexity", 10, f"{exp_or_infinity(nats):.4g}"
         yield "bits/char", 9, _short(prepared.scored.bits_per_character(nats))
-    yield "tokens/s", 9, f"{evaluated.tokens_per_second:,.0f}"
+    yield "tokens/s" if prepared.labels is None else "labels/s", 9, f"{evaluated.tokens_per_second:,.0f}"
 
 
 def _short(loss: float | None) -> str:

@@ -3,11 +3,12 @@
 import json as json_format
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 from lmgen.cli.flags import option
-from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
-from lmgen.cli.output import json_line, print_result
+from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_labels, open_model
+from lmgen.cli.output import json_line, print_result, visible
 from lmgen.cli.report import reported_errors
 from lmgen.cli.tables import Column, table
 from lmgen.errors import ConfigError
@@ -39,10 +40,19 @@ def info(
                 raise ConfigError(f"--cells is about all cells there are: leave {model} out")
             print_result("".join(_cells(as_json=json)))
             return
-        opened = open_model(model, threads=False)
-        described = opened.describe()
+        described = _described(model)
         lines = [json_format.dumps(described)] if json else list(_lines(described))
         print_result("\n".join(lines) + "\n")
+
+
+def _described(path: Path | None) -> dict[str, Any]:
+    """What a model is, one that labels texts or a language model."""
+    from lmgen.data.run_folder import find_model
+    from lmgen.models.model_file import has_labels
+
+    if has_labels(find_model(path)):
+        return open_labels(path).describe()
+    return open_model(path, threads=False).describe()
 
 
 def _cells(*, as_json: bool) -> Iterator[str]:
@@ -91,15 +101,22 @@ def _reading(reading: dict[str, str]) -> Iterator[str]:
 def _network_lines(described: dict[str, Any]) -> Iterator[str]:
     network = described["network"]
     parts = [f"convolution {network['convolution']}"] if "convolution" in network else []
+    both = "bidirectional " if described.get("bidirectional") else ""
     if network["layers"]:
-        parts.append(f"{network['cell']}, {network['layers']} layer(s), hidden H = {network['hidden_size']}")
+        parts.append(
+            f"{both}{network['cell']}, {network['layers']} layer(s), hidden H = {network['hidden_size']}"
+        )
     if network["normalization"] != "none":
         parts.append(f"{network['normalization']} normalisation")
     if "attention" in network:
         parts.append(f"attention over {network['attention']} states")
     if not network["layers"] and network["dense_layers"]:
         parts.append(f"{network['dense_layers']} dense layer(s)")
+    if described.get("pool"):
+        parts.append(f"{described['pool']} pooling")
     yield f"network    {', '.join(parts)}"
+    if labels := described.get("labels"):
+        yield f"labels     {len(labels):,}, one a {described['label_of']}: {', '.join(map(visible, labels))}"
     yield f"weights    {described['weights']}"
     yield ""
     yield from (line.rstrip("\n") for line in table(PARAMETER_COLUMNS, _parameter_rows(described)))

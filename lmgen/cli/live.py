@@ -34,6 +34,7 @@ class LiveDisplay:
         self._stepped: Stepped | None = None
         self._sample = ""
         self._train: Part | None = None
+        self._predicts_labels = False
         self._loss = "loss"
         self._begun = 0.0
         self._begun_progress: float | None = None
@@ -59,6 +60,7 @@ class LiveDisplay:
     def started(self, started: Started) -> None:
         """Begin the live part; until then a download may show a bar."""
         self._train = started.prepared.train
+        self._predicts_labels = started.prepared.labels is not None
         self._loss = "estimated loss" if started.config.training.objective == "sampled" else "loss"
         self._begun = time.monotonic()
         self._live.start()
@@ -70,7 +72,9 @@ class LiveDisplay:
         self._stepped = stepped
 
     def saved(self, saved: Saved) -> None:
-        """Sample from the model that was saved; the next refresh draws the sample."""
+        """Sample from a model that was saved, unless it has labels; the next refresh draws the sample."""
+        if self._predicts_labels:
+            return
         from lmgen.text_model import TextModel
 
         model = TextModel.load(saved.path)
@@ -92,6 +96,8 @@ class LiveDisplay:
 
     def _figures(self, stepped: Stepped) -> Text:
         nats = stepped.train_nats_per_token
+        if self._predicts_labels:
+            return Text(f"{self._loss} {nats:.4f} nats   {stepped.tokens_per_second:,.0f} labels/s")
         bits = self._train.bits_per_character(nats) if self._train else None
         figures = [f"{self._loss} {nats:.4f} nats", f"perplexity {exp_or_infinity(nats):.4g}"]
         if bits is not None:

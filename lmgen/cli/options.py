@@ -13,6 +13,7 @@ from lmgen.cli.threads import use_one_thread
 from lmgen.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
+    from lmgen.label_model import LabelModel
     from lmgen.text_model import TextModel
 
 ModelArgument = Annotated[
@@ -67,11 +68,31 @@ def open_model(path: Path | None, *, threads: bool = True, for_texts: str | None
             raise ModelError(f"{error} ({for_texts})") from error
         raise
     if path is None:
-        from lmgen.data.run_folder import named_by
-
-        newest = named_by(opened.path)
-        report.note(f"using the newest {'model' if newest == opened.path else 'run'}, {newest}")
+        _note_newest(opened.path)
     return opened
+
+
+def open_labels(path: Path | None) -> "LabelModel":
+    """
+    Open the MODEL argument of a command for models that label texts; for the newest one, print its name.
+
+    Raises:
+        ModelError: there is no model, it cannot be read, or it is a language model.
+    """
+    from lmgen.label_model import LabelModel
+
+    opened = LabelModel.load(path)
+    if path is None:
+        _note_newest(opened.path)
+    return opened
+
+
+def _note_newest(path: Path) -> None:
+    """Say on stderr which model is used where none was given."""
+    from lmgen.data.run_folder import named_by
+
+    newest = named_by(path)
+    report.note(f"using the newest {'model' if newest == path else 'run'}, {newest}")
 
 
 def is_model(argument: str) -> bool:

@@ -13,6 +13,7 @@ from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.labelling import LabelConfig
 from lmgen.settings import Panel
 from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.config import TokenizerConfig
@@ -25,7 +26,9 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 """Signals that request a stop of training; Windows has no SIGHUP."""
 
 
-@settings_as_options(ReadingConfig, HeldOutConfig, TokenizerConfig, NetworkConfig, TrainingConfig)
+@settings_as_options(
+    ReadingConfig, HeldOutConfig, TokenizerConfig, NetworkConfig, LabelConfig, TrainingConfig
+)
 def train(
     corpus: Annotated[
         list[str] | None,

@@ -10,6 +10,9 @@ Each step streams over the text, which is never in memory as a whole.
                  │
                  ▼
     data/train.npy, valid.npy              token ids; valid.txt and test.txt keep the held-out text, if any
+
+Where texts have labels, data/train.labels.npy and valid.labels.npy are beside them, and held-out texts keep
+their labels, each after a tab.
 """
 
 import json
@@ -17,23 +20,26 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from math import log
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lmgen.arrays import IdArray
 from lmgen.data.config import HeldOutConfig
+from lmgen.data.labels import LabelledBlock, LabelSet
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
-from lmgen.data.token_file import write_tokens
+from lmgen.data.token_file import id_type, write_tokens
 from lmgen.errors import CorpusError, LmgenError, ModelError
 from lmgen.files import checksum, replacing, write_text
-from lmgen.text.config import ReadingConfig
+from lmgen.text.config import LabelFormat, ReadingConfig
 from lmgen.text.corpora import Corpus
-from lmgen.text.counts import TextCounter, count
+from lmgen.text.counts import TextCounter, TextCounts, count
+from lmgen.text.labels import found_format, labelled, labels_of, unlabelled
 from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.units import JsonLines, Unit
-from lmgen.tokenizers.base import EncodedBlock, Tokenizer
+from lmgen.tokenizers.base import Chunks, EncodedBlock, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
@@ -84,12 +90,15 @@ class Prepared:
     """The leading part of the validation text, which is scored in evaluations during training."""
     test: Part | None
     notes: tuple[str, ...] = ()
+    labels: LabelSet | None = None
+    """The labels that the texts have, if they are to be predicted."""
 
     def __str__(self) -> str:
         held_out = "" if self.valid is None else f", {self.valid.tokens:,} to validate"
         return (
             f"prepared  {self.corpus}: {self.train.tokens:,} tokens to train on{held_out}, "
             f"V = {self.tokenizer.vocabulary_size:,}"
+            + ("" if self.labels is None else f", {len(self.labels.names):,} labels")
         )
 
 
@@ -102,6 +111,7 @@ def prepare(
     reading: ReadingConfig | None = None,
     given: Tokenizer | None = None,
     extend: bool = False,
+    labels: LabelFormat | Literal["any"] | None = None,
     needed_tokens: int = 1,
     scored_tokens: int | None = None,
     check_vocabulary: Callable[[int], object] = lambda _: None,
@@ -119,6 +129,7 @@ def prepare(
         reading: how texts are read; None: as documents, as they are.
         given: existing tokenizer of the kind named in `config`; None: train one.
         extend: add the tokens that `given` lacks, if they occur at least `config.min_count` times.
+        labels: how the texts are labelled, `any`: as their beginning tells; None: they have no labels.
         needed_tokens: minimum length of the training text, in tokens.
         scored_tokens: number of leading validation tokens to score in evaluations; None: all.
         check_vocabulary: called with V; raises an error if no network can be built for it.
@@ -129,36 +140,66 @@ def prepare(
         WriteError: the folder cannot be written to.
     """
     kind = TOKENIZERS[config.tokenizer]
-    texts = split_corpus(corpus, held_out, reading, at_line_ends=kind.reads_lines, errors=kind.reading_errors)
+    read = None
+    if labels is not None:
+        form = None if labels == "any" else labels
+        label_of = labels_of(form or found_format(corpus.train))
+        read = partial(labelled, form=form, of=label_of)
+    texts = split_corpus(
+        corpus, held_out, reading, at_line_ends=kind.reads_lines, errors=kind.reading_errors, labelled=read
+    )
     notes = list(corpus.notes)
     missing: Mapping[str, int] = {}
+    label_set = None
+    learnt: Chunks = texts["train"].chunks
+    if read is not None:
+        label_set = LabelSet.of_text(learnt(), label_of, corpus.name)
+        learnt = partial(_without_labels, texts["train"])
     if given is None:
-        tokenizer = train_tokenizer(texts["train"].chunks, config, reading)
+        tokenizer = train_tokenizer(learnt, config, reading)
         notes += tokenizer.notes
     else:
         missing = given.missing(texts["train"].chunks)
         tokenizer = _extended(given, missing, config) if extend else given
         notes += _vocabulary_notes(given, tokenizer, missing)
     check_vocabulary(tokenizer.vocabulary_size)
-    parts = {name: _encode(text, name, tokenizer, run) for name, text in texts.items()}
-    if given is not None or config.tokenizer_file is not None:
+    if label_set is None:
+        parts = {name: _encode(text, name, tokenizer, run) for name, text in texts.items()}
+    else:
+        parts = {}
+        for name, text in texts.items():
+            parts[name], unknown_labels = _encode_labelled(text, name, tokenizer, label_set, run)
+            if unknown_labels:
+                notes.append(
+                    f"{unknown_labels:,} labels of the {name} text are none of the training text's; they are "
+                    "left out of its loss"
+                )
+    if label_set is not None or given is not None or config.tokenizer_file is not None:
         notes += _unknown_notes(parts, counted=bool(missing))
     _check_length(parts["train"].tokens, needed_tokens)
     saved = {
         "corpus": corpus.name,
         "tokenizer": tokenizer.to_json(),
         "parts": {name: asdict(part) for name, part in parts.items()},
-        "crc32": {file.name: checksum(file) for file in _files(run, parts, tokenizer.unit)},
+        "crc32": {
+            file.name: checksum(file)
+            for file in _files(run, parts, tokenizer.unit, with_labels=label_set is not None)
+        },
     }
+    if label_set is not None:
+        saved["labels"] = {"of": label_set.of, "names": list(label_set.names)}
     write_text(run.prepared, json.dumps({**saved, "own_crc32": _own_checksum(saved)}))
     return Prepared(
         corpus=corpus.name,
         tokenizer=tokenizer,
         train=parts["train"],
         valid=parts.get("valid"),
-        scored=_measure_beginning(run.valid_text, parts.get("valid"), tokenizer, scored_tokens),
+        scored=parts.get("valid")
+        if label_set
+        else _measure_beginning(run.valid_text, parts.get("valid"), tokenizer, scored_tokens),
         test=parts.get("test"),
         notes=tuple(notes),
+        labels=label_set,
     )
 
 
@@ -186,11 +227,15 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
             valid=parts.get("valid"),
             scored=parts.get("valid"),
             test=parts.get("test"),
+            labels=_saved_labels(saved.get("labels")),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError) as error:
         raise ModelError(f"cannot read {run.prepared} ({error}); train again with --overwrite") from error
+    with_labels = prepared.labels is not None
     if checksums:
-        _check_files(_files(run, parts, prepared.tokenizer.unit), checksums)
+        _check_files(_files(run, parts, prepared.tokenizer.unit, with_labels=with_labels), checksums)
+    if with_labels:
+        return prepared
     scored = _measure_beginning(run.valid_text, prepared.valid, prepared.tokenizer, scored_tokens)
     return replace(prepared, scored=scored)
 
@@ -209,9 +254,22 @@ def _check_files(files: Iterable[Path], checksums: Mapping[str, int]) -> None:
             )
 
 
-def _files(run: RunFolder, parts: Iterable[str], unit: Unit) -> list[Path]:
-    """The token files of the given parts, and the text files of those held out."""
-    return [file for part in parts for file in run.files_of(part, unit) if file is not None]
+def _files(run: RunFolder, parts: Iterable[str], unit: Unit, *, with_labels: bool) -> list[Path]:
+    """The token files of the given parts, those of their labels, and the text files of those held out."""
+    names = list(parts)
+    files = [file for part in names for file in run.files_of(part, unit) if file is not None]
+    return files + [run.labels_of(part) for part in names if with_labels]
+
+
+def _saved_labels(saved: Any) -> LabelSet | None:
+    """The labels that `prepare` wrote down, if there are any; raises ValueError if they are damaged."""
+    match saved:
+        case None:
+            return None
+        case {"of": "line" | "word" as of, "names": list(names)} if all(isinstance(n, str) for n in names):
+            return LabelSet(of, tuple(names))
+        case _:
+            raise ValueError("its labels are damaged")
 
 
 def _own_checksum(saved: Mapping[str, Any]) -> int:
@@ -277,12 +335,45 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
     with _copied_to(chunks, text_path) as passed:
         blocks = counted(tokenizer.encode_blocks(passed))
         tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size)
+    return _part(name, tokens, unknown, tokenizer.closed(counter.counts))
+
+
+def _encode_labelled(
+    text: Text, name: str, tokenizer: Tokenizer, labels: LabelSet, run: RunFolder
+) -> tuple[Part, int]:
+    """
+    Write the token ids of one part and what is to be predicted, and the labelled text if it is held out.
+
+    Returns:
+        The size of the part, without labels, and how many of its labels are unknown.
+    """
+    counter = TextCounter()
+    unknown = unknown_labels = 0
+    targets: list[IdArray] = []
+
+    def counted(blocks: Iterable[LabelledBlock]) -> Iterator[IdArray]:
+        nonlocal unknown, unknown_labels
+        for block in blocks:
+            counter.add(block.text)
+            unknown += int(tokenizer.unknown_among(block.text, block.ids).sum())
+            unknown_labels += block.unknown_labels
+            targets.append(block.targets.astype(id_type(len(labels.names) + 1)))
+            yield block.ids
+
+    ids_path, text_path = run.files_of(name, tokenizer.unit)
+    with _copied_to(text.chunks(), text_path) as passed:
+        tokens = write_tokens(ids_path, counted(labels.encode(passed, tokenizer)), tokenizer.vocabulary_size)
+    write_tokens(run.labels_of(name), targets, len(labels.names) + 1)
+    return _part(name, tokens, unknown, counter.counts), unknown_labels
+
+
+def _part(name: str, tokens: int, unknown: int, counts: TextCounts) -> Part:
+    """The size of a part; raises CorpusError if it is empty."""
     if tokens == 0:
         raise CorpusError(
             f"the {name} part of the corpus is empty; take more text, or other fractions for --valid and "
             "--test"
         )
-    counts = tokenizer.closed(counter.counts)
     return Part(
         tokens=tokens,
         unknown_tokens=unknown,
@@ -290,6 +381,10 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
         bytes=counts.bytes,
         words=counts.words,
     )
+
+
+def _without_labels(text: Text) -> Iterator[str]:
+    return unlabelled(text.chunks())
 
 
 def _measure_beginning(

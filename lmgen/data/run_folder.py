@@ -129,6 +129,10 @@ class RunFolder:
         ids = self.data / f"{part}.npy"
         return ids, None if part == "train" else ids.with_suffix(TEXT_SUFFIXES[unit == "record"])
 
+    def labels_of(self, part: str) -> Path:
+        """Path of the labels of `train`, `valid` or `test`, beside its token ids."""
+        return self.data / f"{part}.labels.npy"
+
     def _text(self, part: str) -> Path:
         """The text of a part, in whichever form it is there."""
         plain, records = (self.data / f"{part}{suffix}" for suffix in TEXT_SUFFIXES)

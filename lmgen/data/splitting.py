@@ -1,5 +1,6 @@
 """Split a corpus into training, validation and test text."""
 
+from collections.abc import Callable
 from typing import cast
 
 from lmgen.data.config import HeldOutConfig
@@ -22,6 +23,7 @@ def split_corpus(
     *,
     at_line_ends: bool = False,
     errors: str = "strict",
+    labelled: Callable[[Text], Text] | None = None,
 ) -> dict[str, Text]:
     """
     Split a corpus into `train`, `valid` (unless its fraction is 0) and, if requested, `test`.
@@ -35,16 +37,18 @@ def split_corpus(
         reading: how the corpus is read, and held-out files; None: as documents. Units are never cut.
         at_line_ends: move each cut to the next line end, for tokenizers that read whole lines.
         errors: how to decode held-out files, as in `open_text`.
+        labelled: reads each text with labels as a stream of its labelled lines (text/labels.py).
 
     Raises:
         CorpusError: a held-out file cannot be read, or the corpus is too short to hold a fraction out.
         ConfigError: a fraction is out of range, or the fractions leave no training text.
     """
     reading = reading or ReadingConfig()
-    valid = _held_out("valid", held_out, corpus, reading, errors)
+    tabs = labelled is not None
+    valid = _held_out("valid", held_out, corpus, reading, errors, tabs=tabs)
     if valid is None:
         valid = VALID_FRACTION
-    test = _held_out("test", held_out, corpus, reading, errors)
+    test = _held_out("test", held_out, corpus, reading, errors, tabs=tabs)
     shares = {
         name: part for name, part in (("valid", valid), ("test", test)) if isinstance(part, float) and part
     }
@@ -54,17 +58,22 @@ def split_corpus(
             "on; give fractions that sum to less than 1"
         )
     unit = cast(Unit, reading.unit)
-    whole = read_alike(corpus.train, reading).in_units(unit)  # read first: units end at the line ends as read
+
+    def in_units(text: Text) -> Text:
+        read = read_alike(text, reading)  # first: units end at the line ends as read
+        return (labelled(read) if labelled else read).in_units(unit)
+
+    whole = in_units(corpus.train)
     mark = {"document": "\n" if at_line_ends else None, "line": "\n", "record": UNIT_END}[unit]
     texts = {"train": whole, **_cut_off(whole, shares, mark, whole_units=unit != "document")}
     for name, part in (("valid", valid), ("test", test)):
         if isinstance(part, Text):
-            texts[name] = read_alike(part, reading).in_units(unit)
+            texts[name] = in_units(part)
     return texts
 
 
 def _held_out(
-    name: str, held_out: HeldOutConfig, corpus: Corpus, reading: ReadingConfig, errors: str
+    name: str, held_out: HeldOutConfig, corpus: Corpus, reading: ReadingConfig, errors: str, *, tabs: bool
 ) -> Text | float | None:
     """
     The `valid` or `test` part: a text, a fraction of the corpus (0: nothing is held out), or None.
@@ -79,7 +88,7 @@ def _held_out(
     fraction = held_out.fraction(name)
     if fraction is not None:
         return fraction
-    return open_text(asked, field=reading.field, errors=errors, encoding=reading.encoding)
+    return open_text(asked, field=reading.field, errors=errors, encoding=reading.encoding, tabs=tabs)
 
 
 def _cut_off(text: Text, shares: dict[str, float], mark: str | None, *, whole_units: bool) -> dict[str, Text]:

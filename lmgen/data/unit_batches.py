@@ -13,6 +13,9 @@ more there are. A unit longer than T carries its state on to the next batch, wit
     · g h i      j k              · c d                         · f
                                                                 · g
                                                                 · h
+
+Units with labels (data/labels.py) are read whole, end and all, since a layer may see what follows; a batch
+has at most B of them, and about B * T tokens.
 """
 
 from collections.abc import Iterator
@@ -47,6 +50,8 @@ class UnitBatches:
     """B; a batch has B * T tokens, padding included, and as many streams as units of its length fit."""
     length: int
     """T: steps of a batch, at most."""
+    targets: IdArray | None = None
+    """What is to be predicted at each of `ids`, 0: nothing, k: label k - 1; None: the token itself."""
     carried: bool
     """Whether a unit longer than T carries its state on; otherwise each of its batches begins from zeros."""
     seed: int = 0
@@ -78,12 +83,18 @@ class UnitBatches:
                 number += 1
 
     def learning_rate_share(self, batch: Batch) -> float:
-        """Scored tokens divided by B * T, so that the tokens of a small batch count no more than others."""
+        """
+        Scored tokens divided by B * T, so that the tokens of a small batch count no more than others.
+
+        Of units with labels, their number divided by B.
+        """
+        if self.targets is not None:
+            return len(batch.inputs[0]) / self.streams
         return min(1.0, batch.scored / (self.streams * self.length))
 
     def _windows(self, units: Int64Array) -> int:
         """Number of batches that the longest of some units takes."""
-        return -(-int(self._lengths[units].max()) // self.length)
+        return 1 if self.targets is not None else -(-int(self._lengths[units].max()) // self.length)
 
     def _grouped(self, epoch: int) -> list[Int64Array]:
         """The units that are read side by side, in the order of an epoch."""
@@ -103,13 +114,21 @@ class UnitBatches:
         groups = []
         place = 0
         while place < len(order):
-            steps = min(int(longest[buckets[order[place]]]), self.length)
-            groups.append(order[place : place + self.streams * self.length // steps])
+            steps = int(longest[buckets[order[place]]])
+            groups.append(order[place : place + self._streams_of(steps)])
             place += len(groups[-1])
         return groups
 
+    def _streams_of(self, steps: int) -> int:
+        """How many units of some length are read side by side."""
+        if self.targets is None:
+            return self.streams * self.length // min(steps, self.length)
+        return max(1, min(self.streams, self.streams * self.length // steps))
+
     def _batch(self, units: Int64Array, window: int) -> Batch:
         """The steps of one window of some units."""
+        if self.targets is not None:
+            return self._labelled_batch(units, self.targets)
         lengths, first = self._lengths[units], window * self.length
         steps = first + np.arange(min(self.length, int(lengths.max()) - first))[:, None]
         scored: BoolArray = steps < lengths  # (T, B)
@@ -123,4 +142,18 @@ class UnitBatches:
             targets,
             None if scored.all() else scored.astype(np.float32),
             np.full(len(units), window == 0 or not self.carried),
+        )
+
+    def _labelled_batch(self, units: Int64Array, targets: IdArray) -> Batch:
+        """Some units from beginning to end, with what is to be predicted at their tokens."""
+        lengths = self._lengths[units]
+        steps = np.arange(int(lengths.max()))[:, None]
+        inside: BoolArray = steps < lengths  # (T, B)
+        places = np.where(inside, self._begins[units] + steps, 0)
+        numbers = np.where(inside, targets[places], 0).astype(np.int64)
+        return Batch(
+            np.where(inside, self.ids[places], 0).astype(np.int64),
+            np.maximum(numbers - 1, 0),
+            (numbers > 0).astype(np.float32),
+            np.full(len(units), True),
         )

@@ -90,7 +90,7 @@ def usual_form(model: LanguageModel, out: Path) -> tuple[Literal["arpa", "int8"]
     )
 
 
-def export_arpa(saved: SavedModel, path: Path, out: Path) -> ExportedNgrams:
+def export_arpa(saved: SavedModel[LanguageModel], path: Path, out: Path) -> ExportedNgrams:
     """
     Write a model as an ARPA file, compressed if its name ends in `.gz`.
 
@@ -112,7 +112,7 @@ def export_arpa(saved: SavedModel, path: Path, out: Path) -> ExportedNgrams:
 
 
 def export_weights(
-    saved: SavedModel,
+    saved: SavedModel[LanguageModel],
     path: Path,
     out: Path,
     to: str,

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ from lmgen.files import replacing
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.models.network.compression import compress, expand
+from lmgen.models.network.labels import LabelNetwork
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.model import NgramModel
 from lmgen.tokenizers.base import Tokenizer
@@ -47,15 +48,21 @@ convolutions, attention and networks without recurrent layers, 3 for mixtures, d
 2 for compressed weights, else 1.
 """
 
+M = TypeVar("M", covariant=True)
+R = TypeVar("R", LanguageModel, LabelNetwork)
+
+LABELS = LabelNetwork.kind
+"""The kind of a network that labels texts, which is no language model."""
+
 DEEPEST_SUMMARY = 8
 """The deepest nesting of objects and lists in a file's summary of the training."""
 
 
 @dataclass(frozen=True, slots=True)
-class SavedModel:
-    """A language model with what goes with it in its file."""
+class SavedModel(Generic[M]):
+    """A model with what goes with it in its file."""
 
-    model: LanguageModel
+    model: M
     tokenizer: Tokenizer
     training: Mapping[str, Any] = field(default_factory=dict)
     """A summary of the training: corpus, steps, losses. For people; nothing depends on it."""
@@ -63,9 +70,24 @@ class SavedModel:
     """How the file stores matrices, one of compression.WEIGHTS; the model's own are float32."""
 
 
+class Storable(Protocol):
+    """What a model file can hold, as `LanguageModel` explains it (base.py)."""
+
+    @property
+    def kind(self) -> str:
+        """The `kind` in the header: one of MODELS, or LABELS."""
+
+    @property
+    def format_version(self) -> int:
+        """The oldest version of the file format that can hold it."""
+
+    def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
+        """The configuration, as JSON values, and the arrays."""
+
+
 def save_model(
     path: Path,
-    model: LanguageModel,
+    model: Storable,
     tokenizer: Tokenizer,
     training: Mapping[str, Any] | None = None,
     weights: str = "float32",
@@ -75,7 +97,7 @@ def save_model(
 
     Args:
         path: the file.
-        model: of one of the kinds in MODELS.
+        model: of one of the kinds in MODELS, or a LabelNetwork.
         tokenizer: the one that the model was trained with.
         training: a summary of it.
         weights: how matrices are stored, one of compression.WEIGHTS.
@@ -101,31 +123,80 @@ def save_model(
     save_tensors(path, tensors, header)
 
 
-def load_model(path: Path) -> SavedModel:
+def load_model(path: Path) -> SavedModel[LanguageModel]:
     """
-    Read a model file.
+    Read the file of a language model.
+
+    Raises:
+        ModelError: it is not a model file, is damaged, is of a newer lmgen, or its model labels texts.
+    """
+    header, tensors = load_tensors(path)
+    kind = header.get("kind")
+    if kind == LABELS:
+        raise ModelError(
+            f"{path} labels texts: it predicts labels, having seen the whole text, and no next token; "
+            "`lmgen label` asks it"
+        )
+    if isinstance(kind, str) and kind not in MODELS:
+        known = ", ".join([*MODELS, LABELS])
+        raise ModelError(f"{path} holds a model of kind {kind!r}; known here are {known}: upgrade lmgen")
+    return _read(path, header, tensors, MODELS.get(str(kind)))
+
+
+def load_labels(path: Path) -> SavedModel[LabelNetwork]:
+    """
+    Read the file of a network that labels texts.
+
+    Raises:
+        ModelError: as `load_model`; or it is a language model.
+    """
+    header, tensors = load_tensors(path)
+    kind = str(header.get("kind"))
+    if kind in MODELS:
+        raise ModelError(
+            f"{path} is a language model ({kind}) and has no labels; `lmgen train FILE --labels` makes "
+            "a model that has"
+        )
+    return _read(path, header, tensors, LabelNetwork.from_tensors if kind == LABELS else None)
+
+
+def has_labels(path: Path) -> bool:
+    """
+    Whether a model file holds a network that labels texts.
 
     Raises:
         ModelError: it is not a model file, is damaged, or was written by a newer lmgen.
     """
-    header, tensors = load_tensors(path)
+    return read_header(path)[0].get("kind") == LABELS
+
+
+def _read(
+    path: Path,
+    header: Mapping[str, Any],
+    tensors: Tensors,
+    make: Callable[[Mapping[str, Any], Tensors], R] | None,
+) -> SavedModel[R]:
+    """
+    Make the model of a file.
+
+    Args:
+        path: the file, for messages.
+        header: its header.
+        tensors: its arrays.
+        make: makes the model of configuration and arrays; None: the header names no kind that there is.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
     match header:
-        case {
-            "kind": str(kind),
-            "config": dict(config),
-            "tokenizer": dict(tokens),
-            "training": dict(training),
-        }:
+        case {"config": dict(config), "tokenizer": dict(tokens), "training": dict(training)} if make:
             pass
         case _:
             raise ModelError(f"{path} is not a model, or damaged: its header lacks kind, config or tokenizer")
-    if kind not in MODELS:
-        known = ", ".join(MODELS)
-        raise ModelError(f"{path} holds a model of kind {kind!r}; known here are {known}: upgrade lmgen")
     try:
         tokenizer = tokenizer_from_json(tokens)
         weights = header.get("weights", "float32")
-        model = MODELS[kind](config, expand(tensors, weights))
+        model = make(config, expand(tensors, weights))
         _check_summary(training)
     except (LmgenError, RecursionError) as error:
         raise ModelError(f"{path} is damaged: {error}; copy it anew or train again") from error

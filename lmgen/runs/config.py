@@ -7,6 +7,7 @@ from typing import Any
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.labelling import LabelConfig
 from lmgen.settings import NONE, from_mapping, names_of, refuse_unknown, shown, takes_none, to_mapping
 from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import Text
@@ -31,6 +32,7 @@ class RunConfig:
     held_out: HeldOutConfig = field(default_factory=HeldOutConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    labelling: LabelConfig = field(default_factory=LabelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     texts: Mapping[str, Text] = field(default_factory=dict, compare=False)
     """The texts that a program gave, by the names that stand for them above (text/given.py)."""
@@ -54,6 +56,7 @@ class RunConfig:
                 "FILE.model"
             )
         self._check_embeddings()
+        self._check_labels()
         if self.network.output == "adaptive" and self.training.objective == "sampled":
             raise ConfigError(
                 "--objective sampled is for the output softmax, and adaptive is fast without: take --output "
@@ -70,6 +73,23 @@ class RunConfig:
                 f"--valid 0 leaves no text to validate on, which {' and '.join(needing)} would need; leave "
                 "that out, or give --valid a file or a fraction such as 0.1"
             )
+
+    def _check_labels(self) -> None:
+        """Refuse what only a language model can have where labels are predicted."""
+        if not self.labelling.labels:
+            return
+        self.labelling.check_network(self.network)
+        problem = None
+        if self.reading.unit != "line":
+            problem = f"--labels reads each line as a text of its own: leave --unit {self.reading.unit} out"
+        elif self.origin is not None:
+            problem = "--labels is for new weights, and --from has those of a language model: leave one out"
+        elif self.training.objective == "sampled":
+            problem = "--objective sampled is for tokens, and labels are few: leave it out"
+        elif self.training.baseline_order:
+            problem = "--baseline-order is for language models; --labels has none: leave it out"
+        if problem:
+            raise ConfigError(problem)
 
     @property
     def notes(self) -> list[str]:
@@ -126,6 +146,8 @@ class RunConfig:
         """
         refuse_unknown(values, setting_names(), where, "see `lmgen train --help`")
         rest = with_implied_tokenizer(values)
+        if rest.get("labels") is True:
+            rest.setdefault("unit", "line")
         corpus = rest.pop("corpus", ())
         if not isinstance(corpus, list | tuple) or not all(isinstance(name, str) for name in corpus):
             raise ConfigError(f"{where}: corpus has to be a list of names")
@@ -183,6 +205,7 @@ _PARTS: dict[str, Any] = {
     "held_out": HeldOutConfig,
     "tokenizer": TokenizerConfig,
     "network": NetworkConfig,
+    "labelling": LabelConfig,
     "training": TrainingConfig,
 }
 

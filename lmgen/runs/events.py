@@ -106,19 +106,24 @@ class Finished:
     """`budget`, `patience` or `instability`."""
     train_objective: str
     """What `train_nats_per_token` is: `full`, the loss over all tokens, or `sampled`, an estimate of it."""
+    valid_accuracy: float | None = None
+    """Of the best model: the share of labels that are right; None where tokens are predicted."""
 
     def __str__(self) -> str:
         figures = {"training": self.train_nats_per_token, "validation": self.valid_nats_per_token}
         known = [f"{name} {nats:.4f}" for name, nats in figures.items() if nats is not None]
         return (
             f"finished  {self.steps:,} steps in {self.seconds:,.0f} s: {', '.join(known) or 'no'} "
-            f"nats/token, in {self.run}"
+            f"nats/{'token' if self.valid_accuracy is None else 'label'}, in {self.run}"
         )
 
     def to_json(self) -> dict[str, Any]:
         """The summary that programs read; JSON has no infinity."""
         baseline = _finite(self.baseline) if self.baseline else None
-        return {**_finite(asdict(self)), "baseline": baseline}
+        summary = {**_finite(asdict(self)), "baseline": baseline}
+        if self.valid_accuracy is None:
+            del summary["valid_accuracy"]
+        return summary
 
     def check(self) -> None:
         """

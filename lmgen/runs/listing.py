@@ -138,7 +138,9 @@ def _asked_for(config: RunConfig) -> dict[str, str]:
     return {
         "corpus": " ".join(map(short_name, config.corpus)),
         "tokenizer": config.tokenizer.tokenizer,
-        "model": f"{network.cell} {network.layers}x{network.hidden_size}",
+        "model": ("labels: " if config.labelling.labels else "")
+        + ("bidirectional " if config.labelling.bidirectional else "")
+        + f"{network.cell} {network.layers}x{network.hidden_size}",
     }
 
 
@@ -182,12 +184,15 @@ def _is_finished(run: RunFolder, config: RunConfig) -> bool:
 def _model_name(header: dict[str, Any]) -> str | None:
     config = _mapping(header.get("config"))
     match header.get("kind"):
-        case "recurrent":
+        case "recurrent" | "labels" as kind:
             network = _mapping(config.get("network"))
+            label = "labels: " if kind == "labels" else ""
             if network.get("layers") == 0:
                 convolution = network.get("convolution")
-                return f"convolution {convolution}" if convolution else "dense"
-            return f"{network.get('cell')} {network.get('layers', 1)}x{network.get('hidden_size')}"
+                return label + (f"convolution {convolution}" if convolution else "dense")
+            if config.get("bidirectional") is True:
+                label += "bidirectional "
+            return f"{label}{network.get('cell')} {network.get('layers', 1)}x{network.get('hidden_size')}"
         case "ngram":
             return f"ngram-{config.get('order')}"
         case kind:

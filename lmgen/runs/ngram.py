@@ -178,7 +178,15 @@ def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus
     """Open the corpus of a run, decoded as its tokenizer needs it, with the held-out texts that are given."""
     errors, texts = TOKENIZERS[config.tokenizer.tokenizer].reading_errors, config.texts
     reading = config.reading
-    corpus = open_corpus(config.corpus, reading.field, errors, reading.encoding, texts=texts, on_note=on_note)
+    corpus = open_corpus(
+        config.corpus,
+        reading.field,
+        errors,
+        reading.encoding,
+        texts=texts,
+        tabs=config.labelling.labels,
+        on_note=on_note,
+    )
     valid, test = config.held_out.valid, config.held_out.test
     return replace(
         corpus,
@@ -189,6 +197,8 @@ def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus
 
 def baseline_order(config: RunConfig, prepared: Prepared) -> int:
     """The order of a run's baseline: the one asked for, or that of its tokenizer; 0 is no baseline."""
+    if prepared.labels is not None:
+        return 0
     if config.training.baseline_order is not None:
         return config.training.baseline_order
     if prepared.train.tokens > BASELINE_TOKENS:

@@ -12,7 +12,8 @@ from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError, WriteError
 from lmgen.evaluation.results import exp_or_infinity
 from lmgen.files import append_text, checksum, write_text
-from lmgen.models.model_file import load_model, save_model
+from lmgen.models.model_file import has_labels, load_labels, load_model, save_model
+from lmgen.models.network.labels import LabelNetwork
 from lmgen.models.network.model import RecurrentModel
 from lmgen.runs.events import Finished, Saved, Unsaved
 from lmgen.runs.lock import Lock
@@ -61,7 +62,7 @@ class Keeper:
         self._files = dict(files)
         self._lines: list[str] = []
         self._cut_at: int | None = None
-        self._model: tuple[RecurrentModel, dict[str, Any]] | None = None
+        self._model: tuple[RecurrentModel | LabelNetwork, dict[str, Any]] | None = None
         self._due = monotonic() + self._wait(0.0)
         self._keeps_last = prepared.valid is None
         """Whether there is no best model for want of validation text, so that the last one is kept."""
@@ -97,7 +98,7 @@ class Keeper:
         progress, normalization = self._trainer.progress, self._trainer.state.network.config.normalization
         in_weights = {"normalization": "batch"} if normalization == "batch" else {}
         self._model = (
-            self._trainer.model.as_network(),
+            _in_use(self._trainer, self._prepared),
             {
                 "corpus": self._prepared.corpus,
                 "train_tokens": self._prepared.train.tokens,
@@ -171,6 +172,15 @@ class Keeper:
         return max(60.0, seconds / CHECKPOINT_SHARE)
 
 
+def _in_use(trainer: "Trainer", prepared: Prepared) -> RecurrentModel | LabelNetwork:
+    """A copy of the network that is trained, for use without torch."""
+    network, tokenizer = trainer.state.result, prepared.tokenizer
+    V = tokenizer.vocabulary_size
+    if network.labelling is None or prepared.labels is None:
+        return RecurrentModel(network.config.in_use, V, tokenizer.start, network.arrays(), tokenizer.end)
+    return LabelNetwork(network.config.in_use, V, network.labelling, prepared.labels.names, network.arrays())
+
+
 def save_checkpoint(run: RunFolder, state: "TrainingState", files: Mapping[str, int]) -> None:
     """
     Write a checkpoint; the one before it is kept as well.
@@ -201,18 +211,19 @@ def summarized(trainer: "Trainer", run: RunFolder, prepared: Prepared, stopped_b
         tokens_per_second=progress.tokens / max(progress.seconds, 1e-9),
         train_nats_per_token=_last_train_nats(run.metrics),
         valid_nats_per_token=nats,
-        valid_perplexity=None if nats is None else exp_or_infinity(nats),
+        valid_perplexity=None if nats is None or prepared.labels is not None else exp_or_infinity(nats),
         valid_bits_per_character=_bits_per_character(prepared, nats),
         baseline=_baseline_summary(run, prepared),
         rollbacks=progress.rollbacks,
         stopped_by=stopped_by,
         train_objective=trainer.config.objective,
+        valid_accuracy=None if prepared.labels is None else _best_accuracy(run.metrics),
     )
 
 
 def _bits_per_character(prepared: Prepared, nats: float | None) -> float | None:
-    """Bits per character of the validation text; None if there is none, or if it has unknown tokens."""
-    if nats is None or prepared.scored is None:
+    """Bits per character of the validation text; None without one, with unknown tokens, or for labels."""
+    if nats is None or prepared.scored is None or prepared.labels is not None:
         return None
     return prepared.scored.bits_per_character(nats)
 
@@ -233,6 +244,17 @@ def _last_train_nats(metrics: Path) -> float | None:
     written = _evaluations(metrics)
     nats = written[-1][1].get("train_nats_per_token") if written else None
     return nats if isinstance(nats, float) and isfinite(nats) else None
+
+
+def _best_accuracy(metrics: Path) -> float | None:
+    """The accuracy of the evaluation with the lowest validation loss."""
+    scored = [
+        (line["valid_nats_per_token"], line["valid_accuracy"])
+        for _, line in _evaluations(metrics)
+        if isinstance(line.get("valid_nats_per_token"), float)
+        and isinstance(line.get("valid_accuracy"), float)
+    ]
+    return min(scored, default=(0.0, None))[1]
 
 
 def _evaluations(metrics: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -267,7 +289,8 @@ def model_is_lost(run: RunFolder, step: int, files: Mapping[str, int]) -> bool:
         files: checksums that the checkpoint noted.
     """
     try:
-        saved_at = load_model(run.model).training.get("steps")
+        load = load_labels if has_labels(run.model) else load_model
+        saved_at = load(run.model).training.get("steps")
     except ModelError:
         return True
     if type(saved_at) is not int:  # somebody has changed the summary

@@ -323,5 +323,5 @@ def _fit_baseline(
         is_new = config.origin is None
         scored = config.training.evaluation_tokens
         yield fit_baseline(run, prepared, order, scored, tokenizer_is_new=is_new)
-    elif config.training.baseline_order is None:
+    elif config.training.baseline_order is None and prepared.labels is None:
         on_note(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")

@@ -1,27 +1,32 @@
 """What a run needs before its first update: torch, a device, tokens, and a trainer at its beginning."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from lmgen.arrays import IdArray
+import numpy as np
+
 from lmgen.data.batches import Batches
+from lmgen.data.labels import LabelSet
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
 from lmgen.data.unit_batches import UnitBatches
 from lmgen.data.windows import Windows, needed_tokens
+from lmgen.errors import ConfigError
 from lmgen.models.network.initialization import initial_parameters, with_vectors
+from lmgen.models.network.labelling import LabelConfig, Labelling
 from lmgen.runs.config import RunConfig
 from lmgen.runs.corpus_notes import corpus_notes, held_out_notes, origin_note
 from lmgen.runs.finetuning import Origin, parameters_from
 from lmgen.runs.ngram import baseline_order
 from lmgen.runs.pretrained import Pretrained, keep_vectors
+from lmgen.text.config import LabelFormat
 from lmgen.text.corpora import Corpus
-from lmgen.tokenizers.base import Tokenizer
 from lmgen.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from lmgen.training.loop import Trainer
+    from lmgen.training.validation import Validation
 
 
 def import_torch() -> None:
@@ -70,13 +75,17 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         reading=config.reading,
         given=origin.tokenizer if origin else None,
         extend=config.extend_vocabulary,
+        labels=_label_format(config.labelling),
         needed_tokens=1
         if config.reading.unit != "document"
         else needed_tokens(training.batch_size, training.window_length, carried=training.state == "carry"),
         check_vocabulary=config.network.resolved,
         scored_tokens=training.evaluation_tokens,
     )
-    if origin:
+    if prepared.labels is not None:
+        _check_pooling(config.labelling, prepared.labels)
+        notes = []
+    elif origin:
         notes = origin_note(origin, corpus)
     else:
         notes = corpus_notes(config, corpus)
@@ -109,30 +118,85 @@ def new_trainer(
 
     tokenizer, training = prepared.tokenizer, config.training
     V = tokenizer.vocabulary_size
+    labelling = labelling_of(config, prepared)
     if origin is None:
         parameters = initial_parameters(
-            config.network, V, tokenizer.unknown, training.seed, training.init, training.init_scale
+            config.network, V, tokenizer.unknown, training.seed, training.init, training.init_scale, labelling
         )
         if pretrained is not None:
             parameters = with_vectors(parameters, pretrained.ids, pretrained.vectors)
     else:
         parameters = parameters_from(origin, V)
-    network = new_network(config.network, V, parameters, training)
-    batches = _batches(read_tokens(run.train_tokens, V), tokenizer, training)
-    validation = read_tokens(run.valid_tokens, V) if prepared.valid else None
+    network = new_network(config.network, V, parameters, training, labelling)
+    batches = _batches(run, "train", prepared, training)
+    validation = _validation(run, prepared, training) if prepared.valid else None
     return Trainer(network, batches, validation, training)
 
 
-def _batches(ids: IdArray, tokenizer: Tokenizer, training: TrainingConfig) -> Batches:
-    """Windows of a document, or whole units side by side."""
+def labelling_of(config: RunConfig, prepared: Prepared) -> Labelling | None:
+    """What a network predicts labels of; None if it predicts tokens."""
+    labels = prepared.labels
+    if labels is None:
+        return None
+    assert prepared.tokenizer.end is not None, "each text has an end"
+    return Labelling(
+        labels=len(labels.names),
+        unit_end=prepared.tokenizer.end,
+        bidirectional=config.labelling.bidirectional,
+        pool=config.labelling.pool_for(config.network) if labels.of == "line" else None,
+    )
+
+
+def _label_format(labelling: LabelConfig) -> LabelFormat | Literal["any"] | None:
+    if not labelling.labels:
+        return None
+    return cast(LabelFormat | Literal["any"], labelling.labels_as or "any")
+
+
+def _check_pooling(labelling: LabelConfig, labels: LabelSet) -> None:
+    """Refuse to make one vector of a text whose words have labels."""
+    if labels.of == "word" and labelling.pool is not None:
+        raise ConfigError(
+            f"--pool {labelling.pool} makes one vector of a whole text, but here each word has a label: "
+            "leave it out"
+        )
+
+
+def _validation(run: RunFolder, prepared: Prepared, training: TrainingConfig) -> "Validation":
+    """The validation text as the trainer scores it."""
+    from lmgen.training.validation import LabelValidation, TextValidation
+
+    if prepared.labels is not None:
+        return LabelValidation(_batches(run, "valid", prepared, training, limit=training.evaluation_tokens))
+    tokenizer = prepared.tokenizer
+    return TextValidation(
+        ids=read_tokens(run.valid_tokens, tokenizer.vocabulary_size),
+        limit=training.evaluation_tokens,
+        start_token=tokenizer.start,
+        unit_end=tokenizer.end,
+    )
+
+
+def _batches(
+    run: RunFolder, part: str, prepared: Prepared, training: TrainingConfig, *, limit: int | None = None
+) -> Batches:
+    """Windows of a document, or units side by side; of units with labels about the first `limit` tokens."""
+    tokenizer, labels = prepared.tokenizer, prepared.labels
+    ids = read_tokens(run.files_of(part)[0], tokenizer.vocabulary_size)
     shape: dict[str, Any] = {
         "ids": ids,
         "start_token": tokenizer.start,
         "streams": training.batch_size,
         "length": training.window_length,
-        "carried": training.state == "carry",
+        "carried": training.state == "carry" and labels is None,
         "seed": training.seed,
     }
     if tokenizer.end is None:
         return Windows(**shape, varied=training.vary_window_length)
-    return UnitBatches(**shape, unit_end=tokenizer.end)
+    if labels is None:
+        return UnitBatches(**shape, unit_end=tokenizer.end)
+    targets = read_tokens(run.labels_of(part), len(labels.names) + 1)
+    if limit is not None and limit < len(ids):
+        end = limit + int(np.argmax(ids[limit:] == tokenizer.end)) + 1  # of the unit that is under way there
+        ids, targets = ids[:end], targets[:end]
+    return UnitBatches(**{**shape, "ids": ids}, unit_end=tokenizer.end, targets=targets)

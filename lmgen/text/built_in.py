@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lmgen.text.label_corpora import negation, python_tokens, unicode_categories
 from lmgen.text.sources import Text, files_below, is_text, joined, source
 
 
@@ -85,6 +86,24 @@ _ALL = (
         description="the names of Unicode's characters, one per line",
         licence="Unicode-3.0",
         open=_unicode_names,
+    ),
+    BuiltInCorpus(
+        name="negation",
+        description="sentences with labels (--labels), made by program: the order of words decides",
+        licence="public domain",
+        open=lambda: Text("negation", negation),
+    ),
+    BuiltInCorpus(
+        name="unicode-categories",
+        description="the names of Unicode's characters, labelled with their categories (--labels)",
+        licence="Unicode-3.0",
+        open=lambda: Text("unicode-categories", unicode_categories),
+    ),
+    BuiltInCorpus(
+        name="python-tokens",
+        description="statements of Python's standard library, each token labelled (--labels)",
+        licence="PSF-2.0",
+        open=lambda: Text("python-tokens", python_tokens) if any(python_tokens()) else None,
     ),
 )
 

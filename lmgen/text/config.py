@@ -1,7 +1,7 @@
 """Settings for reading texts. Imports nothing heavy: the command line reads it."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from lmgen.settings import Panel, check, setting
 from lmgen.text.units import UNITS
@@ -11,6 +11,15 @@ NEWLINES = ("keep", "lf")
 
 NORMAL_FORMS = ("none", "nfc", "nfkc")
 """Unicode normal forms that a text may be brought into."""
+
+
+LabelFormat = Literal["line", "word", "columns", "rows"]
+
+LABEL_FORMATS: tuple[LabelFormat, ...] = ("line", "word", "columns", "rows")
+"""How texts may be labelled (labels.py)."""
+
+LabelOf = Literal["line", "word"]
+"""What has a label: a whole text, which is a line, or each of its words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

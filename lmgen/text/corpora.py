@@ -88,6 +88,7 @@ def open_corpus(
     encoding: str = UTF_8,
     *,
     texts: Mapping[str, Text] = MappingProxyType({}),
+    tabs: bool = False,
     on_note: Callable[[str], None] = lambda _: None,
 ) -> Corpus:
     """
@@ -102,6 +103,7 @@ def open_corpus(
         errors: "strict", or "surrogateescape" to accept bytes that are not UTF-8.
         encoding: the character encoding of files, folders and standard input; named corpora are UTF-8.
         texts: the texts that some of these names stand for (given.py).
+        tabs: read `.tsv` as lines of text, as in `open_text`.
         on_note: callback that receives a note before a download starts.
 
     Raises:
@@ -114,7 +116,7 @@ def open_corpus(
     corpora = [
         Corpus(name="texts", train=given_text(name, texts))
         if is_placeholder(name)
-        else _open(name, field, errors, encoding, on_note)
+        else _open(name, field, errors, encoding, on_note, tabs=tabs)
         for name in names
     ]
     corpus = corpora[0] if len(corpora) == 1 else _joined_corpora(corpora)
@@ -141,11 +143,19 @@ def unknown_corpus(name: str) -> CorpusError:
     )
 
 
-def _open(name: str, field: str | None, errors: str, encoding: str, on_note: Callable[[str], None]) -> Corpus:
+def _open(
+    name: str,
+    field: str | None,
+    errors: str,
+    encoding: str,
+    on_note: Callable[[str], None],
+    *,
+    tabs: bool,
+) -> Corpus:
     known = name in BUILT_IN or name in GENERATED
     recipe = None if known else load_recipes().get(name)
     if name == STANDARD_INPUT or _exists(name):
-        text = source(name, field=field, errors=errors, encoding=encoding)
+        text = source(name, field=field, errors=errors, encoding=encoding, tabs=tabs)
         corpus = Corpus(name=short_name(name), train=text, notes=text.notes)
         note = f"reading the file or folder {name}, not the corpus of that name"
         return replace(corpus, notes=(*corpus.notes, note)) if known or recipe else corpus

@@ -91,6 +91,7 @@ class _Reading:
     field: str | None = None
     errors: str = "strict"
     encoding: str = UTF_8
+    tabs: bool = False
 
     @property
     def takes_any_bytes(self) -> bool:
@@ -100,7 +101,11 @@ class _Reading:
     def needs_field(self, name: str) -> bool:
         """Whether the field of the records in a file of this name, if it has any, has to be named."""
         suffix = _suffix(name)
-        return self.field is None and suffix in RECORD_FORMATS and suffix not in HAVE_DEFAULT_FIELD
+        return self.field is None and self.has_records(suffix) and suffix not in HAVE_DEFAULT_FIELD
+
+    def has_records(self, suffix: str) -> bool:
+        """Whether a file whose name ends so holds records, of which a field is the text."""
+        return suffix in RECORD_FORMATS and not (self.tabs and suffix == ".tsv")
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ def open_text(
     errors: str = "strict",
     encoding: str = UTF_8,
     once: bool = False,
+    tabs: bool = False,
 ) -> Text:
     """
     Open a file, a folder, an archive (`.zip`, `.tar`, `.tar.gz`, ...), or standard input (`-`).
@@ -135,13 +141,14 @@ def open_text(
         errors: "strict", or "surrogateescape" to accept NULs and bytes that are not UTF-8 in plain text.
         encoding: the character encoding, unless a byte order mark says otherwise.
         once: the caller reads the text only once, so that piped input need not be copied to disk.
+        tabs: read `.tsv` as the lines of text that it consists of, tabs and all.
 
     Raises:
         ConfigError: there is no such encoding.
         CorpusError: there is no such file or folder, or it cannot be read; raised while the text is read if
             it is empty, not text, not in the format that its name says, or damaged.
     """
-    text = source(name, field=field, errors=errors, encoding=encoding, once=once)
+    text = source(name, field=field, errors=errors, encoding=encoding, once=once, tabs=tabs)
     return joined(text.name, [text])
 
 
@@ -170,9 +177,10 @@ def source(
     errors: str = "strict",
     encoding: str = UTF_8,
     once: bool = False,
+    tabs: bool = False,
 ) -> Text:
     """Open one text as `open_text` does, but allow it to be empty, since it may be joined with others."""
-    reading = _Reading(field, errors, known_encoding(encoding))
+    reading = _Reading(field, errors, known_encoding(encoding), tabs)
     return replace(_source(name, reading, once=once), encoding=reading.encoding)
 
 
@@ -393,7 +401,7 @@ def _content(
     """
     suffix = kind or _suffix(name)
     characters = partial(_characters, name, blocks, reading.encoding)
-    if suffix in RECORD_FORMATS:
+    if reading.has_records(suffix):
         return _of_records(name, suffix, characters, reading.field)
     if suffix in _PAGES:
         return Text(name, partial(_page_text, name, characters))

@@ -102,18 +102,28 @@ class Evaluated:
     """How often training was rolled back so far, see `RolledBack`."""
     train_objective: str
     """What `train_nats_per_token` is: `full`, the loss over all tokens, or `sampled`, an estimate of it."""
+    valid_accuracy: float | None = None
+    """Share of labels that are right; None where tokens are predicted, or without validation text."""
 
     def __str__(self) -> str:
         losses = {"training": self.train_nats_per_token, "validation": self.valid_nats_per_token}
         known = [f"{name} {nats:.4f}" for name, nats in losses.items() if nats is not None]
         return (
             f"evaluated step {self.step:,}, epoch {self.epoch:.3g}, {self.seconds:,.0f} s: "
-            f"{', '.join(known) or 'no'} nats/token"
+            f"{', '.join(known) or 'no'} "
+            + (
+                "nats/token"
+                if self.valid_accuracy is None
+                else f"nats/label, {self.valid_accuracy:.2%} right"
+            )
         )
 
     def to_json(self) -> dict[str, float | str | None]:
-        """The line in `metrics.jsonl`."""
-        return asdict(self)
+        """The line in `metrics.jsonl`; of a network that predicts tokens it has no accuracy."""
+        line = asdict(self)
+        if self.valid_accuracy is None:
+            del line["valid_accuracy"]
+        return line
 
 
 @dataclass(frozen=True, slots=True)

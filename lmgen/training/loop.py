@@ -13,7 +13,6 @@ from contextlib import suppress
 from copy import copy
 from time import perf_counter
 
-from lmgen.arrays import IdArray
 from lmgen.data.batches import Batch, Batches
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.training.budget import MOST_ROLLBACKS, Budget, Progress
@@ -33,7 +32,7 @@ from lmgen.training.recovery import (
 )
 from lmgen.training.state import TrainingState
 from lmgen.training.update import Learner
-from lmgen.training.validation import StopRequested, validation_nats
+from lmgen.training.validation import StopRequested, Validation
 
 SMOOTHING = 0.95
 """Share of the previous value in the running means of loss and speed that are shown after each update."""
@@ -43,7 +42,7 @@ class Trainer:
     """Trains a network on batches until its budget is spent; `run` is the loop."""
 
     def __init__(
-        self, network: Network, batches: Batches, validation: IdArray | None, config: TrainingConfig
+        self, network: Network, batches: Batches, validation: Validation | None, config: TrainingConfig
     ) -> None:
         """
         Set up an optimiser and start before the first batch.
@@ -51,7 +50,7 @@ class Trainer:
         Args:
             network: trained in place, on the device it is on.
             batches: of the training text.
-            validation: the ids of the validation text, (N,); None: evaluations report the training loss only.
+            validation: the validation text; None: evaluations report the training loss only.
             config: budget, optimiser, schedule.
         """
         self.batches = batches
@@ -64,7 +63,7 @@ class Trainer:
         tokens = network.token_parameters()
         optimizer = optimizer_for(network.trained_parameters(), config, self.highest_rate, tokens)
         self.state = TrainingState(network, optimizer, batches.streams, config.ema)
-        objective = objective_for(config, self.model.vocabulary_size, batches.ids)
+        objective = objective_for(config, network.vocabulary_size, batches.ids)
         self.learner = Learner(self.state, objective, config, batches.carried)
         self._shown_nats: float | None = None
         self._shown_speed: float | None = None
@@ -127,7 +126,7 @@ class Trainer:
         begun, spent, position = perf_counter(), self._spent, self.state.position
         candidate = snapshot_if_due(self.state)
         nats = self.learner.learn(batch, self._rate * self.batches.learning_rate_share(batch))
-        if candidate and is_good(nats, self.model.vocabulary_size):
+        if candidate and is_good(nats, self.state.network.outputs):
             self.state.good = candidate
         elapsed, tokens = perf_counter() - begun, batch.scored
         position.step += 1
@@ -166,19 +165,19 @@ class Trainer:
         """
         state, position = self.state, self.state.position
         place = f"after {position.step:,} updates"
-        nats = None
+        nats = accuracy = None
         if self.validation is None:
             check_weights(state.result, place)
         else:
-            limit = self.config.evaluation_tokens
-            nats = validation_nats(self.model, self.validation, limit, should_stop, place)
+            scored = self.validation.score(state.result, should_stop, place)
+            nats, accuracy = scored.nats, scored.accuracy
             position.validation_nats.append(nats)
         if state.average is None and averaging_begins(position.validation_nats, self.config.nt_asgd):
             state.begin_average()
         train_nats = position.nats / position.summed_tokens if position.summed_tokens else None
         position.nats, position.summed_tokens = 0.0, 0
         position.evaluated_step = position.step
-        if nats is not None and is_good(nats, self.model.vocabulary_size):
+        if nats is not None and is_good(nats, self.state.network.outputs):
             state.good = state.copy()  # without validation text, training losses alone decide (`_update`)
         return Evaluated(
             step=position.step,
@@ -191,6 +190,7 @@ class Trainer:
             tokens_per_second=position.tokens / max(position.seconds, 1e-9),
             rollbacks=position.rollbacks,
             train_objective=self.config.objective,
+            valid_accuracy=accuracy,
         )
 
     def _roll_back(self, reason: str) -> RolledBack:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmgen.arrays import Float32Array, FloatArray, IdArray, Tensors
+from lmgen.models.network.bidirectional import Bidirectional, backward_order
 from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.labelling import Labelling
 from lmgen.models.network.layer import Layer, NetworkState, arrays_of
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import RecurrentModel
@@ -41,7 +43,11 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, config: NetworkConfig, vocabulary_size: int, parameters: Mapping[str, Float32Array]
+        self,
+        config: NetworkConfig,
+        vocabulary_size: int,
+        parameters: Mapping[str, Float32Array],
+        labelling: Labelling | None = None,
     ) -> None:
         """
         Start from numpy arrays.
@@ -50,13 +56,15 @@ class Network(nn.Module):
             config: the shape of the network, and what is dropped.
             vocabulary_size: V.
             parameters: by the names of `Layers.parameters`, which `named_parameters` gives them too.
+            labelling: of a network that reads whole texts and predicts labels; None: it predicts tokens.
         """
         super().__init__()
         self.config = config
         self.vocabulary_size = vocabulary_size
+        self.labelling = labelling
         self.sparse_gradients = False
         """Whether looking up some rows of a matrix gives it a gradient that holds no others."""
-        self.structure = network_layers(config, vocabulary_size)
+        self.structure = network_layers(config, vocabulary_size, labelling)
         for parameter in self.structure.parameters:
             _register(self, parameter.name, parameters[parameter.name])
         batch = config.normalization == "batch"
@@ -91,11 +99,12 @@ class Network(nn.Module):
         """
         named = dict(self.named_parameters())
         values, rate = self._embed(ids, named), self.config.dropout_input
+        order = None if self.labelling is None else backward_order(ids, self.labelling.unit_end)
         after = []
         for layer, before in zip(self.structure.hidden, state, strict=True):
             read = values if isinstance(layer, LayerNormalization) else self._drop(values, rate)
             arrays = self._dropped(layer, self._normalised(layer, arrays_of(layer, named), read, counted))
-            values, last = run_window(layer, arrays, read, before, values)
+            values, last = run_window(layer, arrays, read, before, values, order)
             rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)
@@ -146,6 +155,11 @@ class Network(nn.Module):
         """Keep the embedding as it is: without gradient, weight decay or moments; so is a tied output."""
         for parameter in self.structure.embedding.parameters:
             self.get_parameter(parameter.name).requires_grad_(False)
+
+    @property
+    def outputs(self) -> int:
+        """How many tokens or labels it tells apart: V or L."""
+        return self.structure.output.outputs
 
     @property
     def device(self) -> torch.device:
@@ -208,9 +222,9 @@ class Network(nn.Module):
 
     def _dropped(self, layer: Layer, arrays: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """A layer's arrays, the recurrent matrices as this window sees them."""
-        if not (self.training and isinstance(layer, Recurrent)):
+        if not (self.training and isinstance(layer, Recurrent | Bidirectional)):
             return arrays
-        dropped = {name: weight_drop(arrays[name], self.config.weight_drop) for name in layer.cell.recurrent}
+        dropped = {name: weight_drop(arrays[name], self.config.weight_drop) for name in layer.recurrent}
         return {**arrays, **dropped}
 
     def _output_arrays(self) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import torch
 from lmgen.arrays import Float32Array
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.labelling import Labelling
 from lmgen.training.config import TrainingConfig
 from lmgen.training.network import Network
 
@@ -30,6 +31,7 @@ def new_network(
     vocabulary_size: int,
     parameters: Mapping[str, Float32Array],
     training: TrainingConfig,
+    labelling: Labelling | None = None,
 ) -> Network:
     """
     A network on its device and in its precision; torch's random number generators are seeded.
@@ -39,12 +41,13 @@ def new_network(
         vocabulary_size: V.
         parameters: its weights, by the names of `Layers.parameters`.
         training: `seed`, `device`, `precision` and `freeze_embeddings`.
+        labelling: of a network that predicts labels; None: it predicts tokens.
 
     Raises:
         ConfigError: as `open_device`.
     """
     torch.manual_seed(training.seed)
-    made = Network(network, vocabulary_size, parameters).to(open_device(training.device))
+    made = Network(network, vocabulary_size, parameters, labelling).to(open_device(training.device))
     if training.freeze_embeddings:
         made.freeze_embedding()
     return made.double() if training.precision == "float64" else made

@@ -1,40 +1,106 @@
 """The loss on the validation text, in a way that can be interrupted."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Protocol
+
+import torch
 
 from lmgen.arrays import FloatArray, IdArray
+from lmgen.data.batches import Batches
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.base import State
-from lmgen.training.network import TorchLanguageModel
+from lmgen.training.network import Network, TorchLanguageModel
+from lmgen.training.optimization.weighting import scored_positions
 
 
 class StopRequested(Exception):  # noqa: N818 - not an error
     """Training was asked to stop."""
 
 
-def validation_nats(
-    model: TorchLanguageModel, ids: IdArray, limit: int, should_stop: Callable[[], bool], place: str
-) -> float:
-    """
-    Nats per token of a model on the validation text.
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How well a network predicts a validation text."""
 
-    Args:
-        model: the network that is trained.
-        ids: the text, (N,).
-        limit: score only this many tokens from its start.
-        should_stop: asked before each block of the text.
-        place: where training stands, for the message of an error.
+    nats: float
+    """The mean loss per token, or per label."""
+    accuracy: float | None = None
+    """Share of labels that are predicted right; None where tokens are predicted."""
 
-    Raises:
-        NumericalError: the loss is not finite.
-        StopRequested: `should_stop` said yes.
-    """
-    interruptible = _Interruptible(model, should_stop)
-    try:
-        return mean_nats(interruptible, ids, limit=limit)[0]
-    except NumericalError as error:
-        raise NumericalError(f"the validation loss is no longer a finite number {place}") from error
+
+class Validation(Protocol):
+    """A validation text."""
+
+    def score(self, network: Network, should_stop: Callable[[], bool], place: str) -> Scored:
+        """
+        Score a network, whose mode is as before afterwards.
+
+        Args:
+            network: the network that is trained.
+            should_stop: asked before each block of the text.
+            place: where training stands, for the message of an error.
+
+        Raises:
+            NumericalError: the loss is not finite.
+            StopRequested: `should_stop` said yes.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextValidation:
+    """A validation text whose tokens are predicted one after the other."""
+
+    ids: IdArray
+    """The text, (N,)."""
+    limit: int
+    """Score only this many tokens from its start."""
+    start_token: int
+    unit_end: int | None = None
+
+    def score(self, network: Network, should_stop: Callable[[], bool], place: str) -> Scored:
+        """Score a network as `lmgen perplexity` does (see `Validation`)."""
+        model = TorchLanguageModel(network, self.start_token, self.unit_end)
+        try:
+            return Scored(mean_nats(_Interruptible(model, should_stop), self.ids, limit=self.limit)[0])
+        except NumericalError as error:
+            raise _not_finite(place) from error
+
+
+@dataclass(frozen=True, slots=True)
+class LabelValidation:
+    """Validation texts whose labels are predicted."""
+
+    batches: Batches
+
+    def score(self, network: Network, should_stop: Callable[[], bool], place: str) -> Scored:
+        """Score a network (see `Validation`)."""
+        nats = 0.0
+        right = labels = 0
+        was_training = network.training
+        network.eval()
+        try:
+            for batch in self.batches.epoch(0):
+                if should_stop():
+                    raise StopRequested
+                if not batch.scored:
+                    continue
+                ids = torch.from_numpy(batch.inputs).to(network.device)
+                targets = torch.from_numpy(batch.targets).to(network.device)
+                weights = None if batch.weights is None else torch.from_numpy(batch.weights).to(ids.device)
+                with torch.inference_mode():
+                    hidden, _ = network.read(ids, network.initial_state(ids.shape[1]))
+                    hidden, wanted, _ = scored_positions(hidden, targets, weights)
+                    scores = network.predict(hidden)
+                    nats -= float(scores.gather(1, wanted[:, None]).double().sum())
+                right += int((scores.argmax(1) == wanted).sum())
+                labels += len(wanted)
+        finally:
+            network.train(was_training)
+        if not isfinite(nats):
+            raise _not_finite(place)
+        return Scored(nats / max(labels, 1), right / max(labels, 1))
 
 
 class _Interruptible(TorchLanguageModel):
@@ -49,3 +115,7 @@ class _Interruptible(TorchLanguageModel):
         if self._should_stop():
             raise StopRequested
         return super().score(state, ids)
+
+
+def _not_finite(place: str) -> NumericalError:
+    return NumericalError(f"the validation loss is no longer a finite number {place}")

@@ -75,11 +75,11 @@ def asked(variables: dict[str, str], cwd: Path) -> str:
             ["perplexity", "checkpoints/demo/"],
             ["checkpoints/demo/model.safetensors", "checkpoints/demo/ngram.safetensors"],
         ),
-        (["corpus", "show", "python"], ["python-docs", "python-code"]),
+        (["corpus", "show", "python"], ["python-docs", "python-code", "python-tokens"]),
         (["corpus", "get", "wiki"], ["wikitext-103", "wikitext-2"]),
         (["corpus", "make", "synthetic-m"], ["synthetic-markov"]),
         (["corpus", "make", "wiki"], []),
-        (["train", "uni"], ["unicode-names", "unicode/", "unix.txt"]),
+        (["train", "uni"], ["unicode-names", "unicode-categories", "unicode/", "unix.txt"]),
         (["ngram", "tiny"], ["tiny-shakespeare"]),
         (["train", "unix"], []),  # bash completes file names by itself, and better
         (["sample", "mod"], []),

@@ -16,6 +16,7 @@ from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
+from lmgen.training.validation import TextValidation
 
 V = 7
 IDS = np.random.default_rng(0).integers(0, V, 400).astype(np.uint8)
@@ -43,7 +44,12 @@ def trainer(
         carried=config.state == "carry",
         varied=config.vary_window_length,
     )
-    return Trainer(Network(network, V, initial_parameters(network, V, None, 0)), windows, IDS[:50], config)
+    return Trainer(
+        Network(network, V, initial_parameters(network, V, None, 0)),
+        windows,
+        TextValidation(ids=IDS[:50], limit=500_000, start_token=0),
+        config,
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -20,6 +20,7 @@ from lmgen.training.config import TrainingConfig
 from lmgen.training.events import Evaluated, Stepped
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
+from lmgen.training.validation import TextValidation
 
 V = 7
 IDS = np.random.default_rng(0).integers(0, V, 400)
@@ -50,7 +51,12 @@ def trainer(batches: Batches, normalization: str = "none", **settings: Any) -> T
     shape = NetworkConfig(hidden_size=8, embedding_size=4, layers=2, normalization=normalization)
     torch.manual_seed(0)
     network = Network(shape, V, initial_parameters(shape, V, None, 0)).double()
-    return Trainer(network, batches, IDS[:50], TrainingConfig(**{"steps": 12, "evaluations": 3, **settings}))
+    return Trainer(
+        network,
+        batches,
+        TextValidation(ids=IDS[:50], limit=500_000, start_token=0),
+        TrainingConfig(**{"steps": 12, "evaluations": 3, **settings}),
+    )
 
 
 def random_batch(steps: int, seed: int) -> Batch:

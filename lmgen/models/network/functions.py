@@ -117,6 +117,34 @@ def concatenate(arrays: Sequence[Array], axis: int = 0) -> Array:
     return _library(arrays[0]).concatenate(arrays, axis=axis)
 
 
+def along_steps(values: Array, order: Array) -> Array:
+    """Take for each step of each stream another step of that stream: (T, B, n) and (T, B) -> (T, B, n)."""
+    import numpy as np
+
+    if isinstance(values, np.ndarray):
+        return np.take_along_axis(values, order[..., None], axis=0)
+    return values.take_along_dim(order[..., None], dim=0)
+
+
+def backwards(values: Array) -> Array:
+    """The steps from the last to the first: (T, B, n) -> (T, B, n)."""
+    import numpy as np
+
+    return values[::-1] if isinstance(values, np.ndarray) else values.flip(0)
+
+
+def zeros_like(array: Array, *shape: int) -> Array:
+    """Zeros of a given shape, of the same type as an array."""
+    import numpy as np
+
+    return np.zeros(shape, array.dtype) if isinstance(array, np.ndarray) else array.new_zeros(shape)
+
+
+def maximum(one: Array, other: Array) -> Array:
+    """The larger of two numbers, for each pair."""
+    return _library(one).maximum(one, other)
+
+
 def ones_like(array: Array) -> Array:
     """An array of ones of the same shape."""
     return _library(array).ones_like(array)

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from lmgen.arrays import Float32Array, IdArray
+from lmgen.models.network.bidirectional import Bidirectional
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initializers import Initializer, scaled, uniform
+from lmgen.models.network.labelling import Labelling
 from lmgen.models.network.layers import Layers, network_layers
 from lmgen.models.network.recurrent import Recurrent
 
@@ -25,6 +27,7 @@ def initial_parameters(
     seed: int,
     init: str = "orthogonal",
     scale: float | None = None,
+    labelling: Labelling | None = None,
 ) -> dict[str, Float32Array]:
     """
     Initialize all parameters of a network.
@@ -38,19 +41,22 @@ def initial_parameters(
         init: how the matrices of recurrent layers start. `orthogonal`: as their cell says, the recurrent ones
             times `scale` (1). `uniform`: all within `scale` of 0 (0.08, as in char-rnn).
         scale: how large these are; None for what is in brackets.
+        labelling: of a network that predicts labels; None: it predicts tokens.
 
     Returns:
         float32 arrays by their names in the model file.
     """
     random = np.random.default_rng([seed, 0x1517])  # its own stream, independent of other uses of the seed
-    layers = network_layers(config, vocabulary_size)
+    layers = network_layers(config, vocabulary_size, labelling)
     starts = {one.name: one.start for one in layers.parameters} | _recurrent_starts(layers, init, scale)
     drawn = {one.name: starts[one.name](one.shape, random).astype(np.float32) for one in layers.parameters}
     if unknown is not None:
         if "embedding" in drawn:
             drawn["embedding"][unknown] = 0
         else:  # one-hot: a token's vector is a column of the first layer's weights
-            drawn[layers.hidden[0].parameters[0].name][:, unknown] = 0
+            first = layers.hidden[0].parameters
+            for one in [one for one in first if one.name.endswith("weight_input")] or first[:1]:
+                drawn[one.name][:, unknown] = 0
     return drawn
 
 
@@ -79,9 +85,9 @@ def _recurrent_starts(layers: Layers, init: str, scale: float | None) -> dict[st
     """The initializers of matrices of recurrent layers that are not those that their cell names."""
     starts: dict[str, Initializer] = {}
     for layer in layers.hidden:
-        if not isinstance(layer, Recurrent):
+        if not isinstance(layer, Recurrent | Bidirectional):
             continue
-        recurrent = {layer.prefix + name for name in layer.cell.recurrent}
+        recurrent = {layer.prefix + name for name in layer.recurrent}
         for one in layer.parameters:
             if init == "uniform" and len(one.shape) == 2:
                 starts[one.name] = uniform(UNIFORM_RANGE if scale is None else scale)

@@ -46,7 +46,7 @@ class Parameter:
     def formula(self) -> str:
         """The count as a formula: `4 n m`, `4 m²`."""
         letters = " ".join(letter for letter, _ in self.factors)
-        return letters.replace("m m", "m²")
+        return letters.replace("m m", "m²").replace("H H", "H²")
 
     @property
     def numbers(self) -> str:

@@ -5,7 +5,9 @@ Build the list of layers of a network from its settings.
              (V -> E)       (E -> F)         (F -> H)                (H -> H)        (H -> D)      (-> V)
 
 Layer normalisation, if there is any, follows each recurrent layer, and attention the last of these. There may
-be none of convolutions, recurrent layers or dense layers, but not none of all three.
+be none of convolutions, recurrent layers or dense layers, but not none of all three. A network that labels
+texts has L labels in place of V tokens at its output; its recurrent layers may be bidirectional, and pooling
+stands before the dense layers.
 
 To add a kind of layer, write a file like dense.py and add it to `network_layers`.
 """
@@ -16,14 +18,17 @@ from functools import lru_cache
 from typing import Any
 
 from lmgen.models.network.attention import Attention
+from lmgen.models.network.bidirectional import Bidirectional
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.convolution import Convolution
 from lmgen.models.network.dense import Dense
 from lmgen.models.network.embedding import Embedding, OneHot
+from lmgen.models.network.labelling import Labelling
 from lmgen.models.network.layer import Layer, Parameter
 from lmgen.models.network.normalization import LayerNormalization
 from lmgen.models.network.output import AdaptiveSoftmax, Output, Softmax
-from lmgen.models.network.recurrent import recurrent_layers
+from lmgen.models.network.pooling import Pooling
+from lmgen.models.network.recurrent import Recurrent
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +87,23 @@ class Layers:
 
 
 @lru_cache(maxsize=16)
-def network_layers(config: NetworkConfig, vocabulary_size: int) -> Layers:
+def network_layers(config: NetworkConfig, vocabulary_size: int, labelling: Labelling | None = None) -> Layers:
     """
-    Build the layers of a network for V tokens.
+    Build the layers of a network that reads V tokens and predicts the next one, or labels.
 
     Raises:
         ConfigError: the cutoffs of an adaptive output do not fit the vocabulary.
     """
     V, E = vocabulary_size, config.embedding_width
     embedding = OneHot(inputs=V) if E == 0 else Embedding(inputs=V, outputs=E, tied=config.tied)
-    return Layers(embedding, tuple(_hidden(config, embedding.outputs)), _output(config, V))
+    hidden = tuple(_hidden(config, embedding.outputs, labelling))
+    if labelling is None:
+        return Layers(embedding, hidden, _output(config, V))
+    read = hidden[-1].outputs if hidden else embedding.outputs
+    return Layers(embedding, hidden, Softmax(inputs=read, outputs=labelling.labels))
 
 
-def _hidden(config: NetworkConfig, inputs: int) -> Iterator[Layer]:
+def _hidden(config: NetworkConfig, inputs: int, labelling: Labelling | None) -> Iterator[Layer]:
     """The layers between the embedding, whose vectors have length `inputs`, and the output."""
     for number, (width, filters) in enumerate(config.convolutions):
         yield Convolution(
@@ -105,16 +114,39 @@ def _hidden(config: NetworkConfig, inputs: int) -> Iterator[Layer]:
             activation=config.convolution_activation,
         )
         inputs = filters
-    for layer in recurrent_layers(config.cell, inputs, config.layer_sizes, residual=config.residual):
+    both = labelling is not None and labelling.bidirectional
+    for layer in _recurrent(config, inputs, bidirectional=both):
         yield layer
         inputs = layer.outputs
         if config.normalization == "layer":
             yield LayerNormalization(number=layer.number, inputs=inputs)
     if config.attention is not None:
         yield Attention(inputs=inputs, reach=config.attention)
+    if labelling is not None and labelling.pool is not None and (both or labelling.pool != "last"):
+        yield Pooling(inputs=inputs, pool=labelling.pool)  # otherwise the last step is what it is
     for number, size in enumerate(config.dense_sizes):
         yield Dense(number=number, inputs=inputs, outputs=size, activation=config.dense_activation)
         inputs = size
+
+
+def _recurrent(
+    config: NetworkConfig, inputs: int, *, bidirectional: bool
+) -> Iterator[Recurrent | Bidirectional]:
+    """
+    The recurrent layers, one on top of the other.
+
+    With `residual`, each layer after the first gets a residual connection if its input and output sizes
+    match.
+    """
+    cell = config.cell
+    for number, size in enumerate(config.layer_sizes):
+        outputs = 2 * size if bidirectional else size
+        residual = config.residual and number > 0 and outputs == inputs
+        if bidirectional:
+            yield Bidirectional(number=number, cell_name=cell, inputs=inputs, units=size, residual=residual)
+        else:
+            yield Recurrent(number=number, cell_name=cell, inputs=inputs, outputs=size, residual=residual)
+        inputs = outputs
 
 
 def _output(config: NetworkConfig, vocabulary_size: int) -> Output:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -30,17 +29,16 @@ from lmgen.models.network.kernels import (
     to_columns,
     to_rows,
 )
-from lmgen.models.network.layer import Parameter, arrays_of
+from lmgen.models.network.layer import arrays_of
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.output_kernels import OutputKernel, output_kernel
+from lmgen.models.network.parameters import Parameters, check_parameters
 from lmgen.models.network.recurrent import Recurrent
 from lmgen.models.network.tiles import Columns, RecurrentState, joined, split, tiled
 from lmgen.settings import from_mapping, shown, to_mapping
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-Parameters = Mapping[str, Float32Array]
 
 PROJECTED_FLOATS = 4_000_000
 """Maximum size of a table of the first layer's input products for all tokens, computed in advance."""
@@ -109,7 +107,7 @@ class RecurrentModel:
         if config.normalization == "batch":
             raise ModelError("its normalization is batch, which a model in use has in its weights")
         self.layers = network_layers(config, vocabulary_size)
-        _check_parameters(parameters, self.layers.parameters)
+        check_parameters(parameters, self.layers.parameters)
         self.config = config.resolved(vocabulary_size)
         self.vocabulary_size = vocabulary_size
         self.start_token = start_token
@@ -410,20 +408,3 @@ def _reading(layer: Recurrent, steps: "Sequence[_Step]", streams: int) -> Readin
         },
         {name: np.stack([gates[name] for _, gates in steps]) for name in names},
     )
-
-
-def _check_parameters(parameters: Parameters, expected: Sequence[Parameter]) -> None:
-    """Raise ModelError unless the arrays match `expected` in names, shapes and type, and are finite."""
-    names = {parameter.name for parameter in expected}
-    if missing := sorted(names - set(parameters)):
-        raise ModelError(f"its tensors {', '.join(missing)} are missing")
-    if extra := sorted(set(parameters) - names):
-        raise ModelError(f"its tensors {', '.join(extra)} belong to no layer of this network")
-    for parameter in expected:
-        name, shape, found = parameter.name, parameter.shape, parameters[parameter.name]
-        if found.shape != shape or found.dtype != np.float32:
-            raise ModelError(
-                f"its tensor {name} is {found.dtype} {found.shape}, but has to be float32 {shape}"
-            )
-        if not -inf < found.min() <= found.max() < inf:  # also false for NaN
-            raise ModelError(f"its tensor {name} holds values that are not finite numbers")

@@ -6,7 +6,6 @@ The recurrent layer: at each step its cell reads an input v and the previous sta
     y = h'                                       or h' + v: a residual connection (Wu et al. 2016, sec. 3.1)
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import getdoc
 
@@ -93,6 +92,11 @@ class Recurrent:
             for name, vector in cell.vectors.items()
         ]
         return tuple(Parameter(self.prefix + one.name, one.shape, one.factors, one.start) for one in found)
+
+    @property
+    def recurrent(self) -> tuple[str, ...]:
+        """Names of the matrices that are multiplied with the state, without the prefix."""
+        return tuple(self.cell.recurrent)
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -182,21 +186,6 @@ def _project(arrays: Arrays, values: Array) -> Array:
 def _next_state(cell: Cell, arrays: Arrays, x: Array, state: LayerState) -> LayerState:
     """Compute the next state of a cell from x = W v + b."""
     return cell.step(x, state, lambda name, values: linear(values, arrays[name]), arrays)
-
-
-def recurrent_layers(
-    cell_name: str, inputs: int, sizes: tuple[int, ...], *, residual: bool = False
-) -> Iterator[Recurrent]:
-    """
-    Stack recurrent layers of the given sizes.
-
-    With `residual`, each layer after the first gets a residual connection if its input and output sizes
-    match.
-    """
-    for number, size in enumerate(sizes):
-        connected = residual and number > 0 and size == inputs
-        yield Recurrent(number=number, cell_name=cell_name, inputs=inputs, outputs=size, residual=connected)
-        inputs = size
 
 
 def _factors(blocks: int, *others: tuple[str, int]) -> Factors:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from lmgen.models.network import cells
 from lmgen.models.network.attention import Attention
+from lmgen.models.network.bidirectional import Bidirectional
 from lmgen.models.network.cells import EPSILON, Cell, CellState
 from lmgen.models.network.layer import Layer, LayerState
 from lmgen.models.network.normalization import LayerNormalization
@@ -27,7 +28,12 @@ FUSED_ON_CPU = {cells.lstm}
 
 
 def run_window(
-    layer: Layer, arrays: Mapping[str, Tensor], values: Tensor, state: LayerState, passed: Tensor
+    layer: Layer,
+    arrays: Mapping[str, Tensor],
+    values: Tensor,
+    state: LayerState,
+    passed: Tensor,
+    order: Tensor | None = None,
 ) -> tuple[Tensor, LayerState]:
     """
     A layer of any kind over a window: what it gives, (T, B, m), and its last state.
@@ -38,7 +44,10 @@ def run_window(
         values: what it reads, (T, B, n).
         state: before the window, each part (B, size).
         passed: the same as `values` before dropout: what a residual connection passes on.
+        order: in which a layer that reads texts from their end takes the steps (`backward_order`).
     """
+    if isinstance(layer, Bidirectional):
+        return layer.window(arrays, values, state, order, run_recurrent, passed)
     if isinstance(layer, Attention):
         return layer.window(arrays, values, state, banded_contexts)
     if isinstance(layer, LayerNormalization):

@@ -59,7 +59,7 @@ def layers(monkeypatch: pytest.MonkeyPatch) -> Layers:
     usual = network_layers(NetworkConfig(hidden_size=H, embedding_size=4, layers=2), V)
     changed = replace(usual, hidden=(*usual.hidden, Convolution(H, H)))
     for module in (numpy_network, torch_network):
-        monkeypatch.setattr(module, "network_layers", lambda config, size: changed)
+        monkeypatch.setattr(module, "network_layers", lambda config, size, labelling=None: changed)
     return changed
 
 

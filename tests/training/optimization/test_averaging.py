@@ -18,6 +18,7 @@ from lmgen.training.events import Stepped
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
 from lmgen.training.optimization.averaging import averaging_begins, newest_share
+from lmgen.training.validation import TextValidation
 
 V = 7
 IDS = np.random.default_rng(0).integers(0, V, 400).astype(np.uint8)
@@ -28,7 +29,7 @@ def trainer(**settings: Any) -> Trainer:
     config = TrainingConfig(**{"batch_size": 4, "window_length": 8, "steps": 12, "warmup": 0.0, **settings})
     windows = Windows(ids=IDS, start_token=0, streams=4, length=8, carried=True)
     made = Network(network, V, initial_parameters(network, V, None, 0)).double()
-    return Trainer(made, windows, IDS[:50], config)
+    return Trainer(made, windows, TextValidation(ids=IDS[:50], limit=500_000, start_token=0), config)
 
 
 def weights(network: Network) -> torch.Tensor:

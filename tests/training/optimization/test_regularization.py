@@ -21,6 +21,7 @@ from lmgen.training.optimization.regularization import (
     locked_dropout,
     weight_drop,
 )
+from lmgen.training.validation import TextValidation
 
 V = 7
 IDS = np.random.default_rng(0).integers(0, V, 400).astype(np.uint8)
@@ -37,7 +38,7 @@ def network(**settings: Any) -> Network:
 def trainer(made: Network, **settings: Any) -> Trainer:
     config = TrainingConfig(**{"batch_size": 4, "window_length": 8, "steps": 5, **settings})
     windows = Windows(ids=IDS, start_token=0, streams=4, length=8, carried=config.state == "carry")
-    return Trainer(made, windows, IDS[:50], config)
+    return Trainer(made, windows, TextValidation(ids=IDS[:50], limit=500_000, start_token=0), config)
 
 
 class TestNothingIsOn:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from lmgen.calls import python_call
+from lmgen.data.answers import Answers
 from lmgen.data.run_folder import RunFolder, find_model, run_of
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.files import refuse_existing
@@ -183,7 +184,7 @@ class TextModel:
         """
         from lmgen.evaluation.mixing import weights_of
 
-        return weights_of(self.path, self.model, self.baseline())
+        return weights_of(self.path, self.model, self.baseline(), Answers.of(self.tokenizer))
 
     def mixed(self) -> "TextModel":
         """
@@ -196,7 +197,7 @@ class TextModel:
         from lmgen.models.mixture import MixtureModel
 
         baseline = self.baseline()
-        weights = weights_of(self.path, self.model, baseline).whole
+        weights = weights_of(self.path, self.model, baseline, Answers.of(self.tokenizer)).whole
         return replace(self, model=MixtureModel([self.model, baseline], weights), is_saved=False)
 
     @overload

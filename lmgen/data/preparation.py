@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lmgen.arrays import IdArray
+from lmgen.data.answers import AnswerSizes
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
@@ -55,9 +56,12 @@ class Part:
     characters: int
     bytes: int
     words: int
+    answer_tokens: int | None = None
+    """Tokens of answers, which alone are scored; None: all tokens are."""
+    answer_characters: int | None = None
 
     def __post_init__(self) -> None:
-        counts = asdict(self).values()
+        counts = self.to_json().values()
         if (
             any(type(count) is not int or not 0 <= count <= LARGEST_COUNT for count in counts)
             or not self.tokens
@@ -66,9 +70,16 @@ class Part:
 
     def bits_per_character(self, nats_per_token: float) -> float | None:
         """Convert a mean loss; None without characters, or with unknown tokens, which hide some."""
-        if self.unknown_tokens or not self.characters:
+        tokens, characters = self.tokens, self.characters
+        if self.answer_tokens is not None:
+            tokens, characters = self.answer_tokens, self.answer_characters or 0
+        if self.unknown_tokens or not characters:
             return None
-        return nats_per_token * self.tokens / log(2) / self.characters
+        return nats_per_token * tokens / log(2) / characters
+
+    def to_json(self) -> dict[str, int]:
+        """What prepared.json keeps: nothing about answers where there are none."""
+        return {name: count for name, count in asdict(self).items() if count is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,14 +151,14 @@ def prepare(
         tokenizer = _extended(given, missing, config) if extend else given
         notes += _vocabulary_notes(given, tokenizer, missing)
     check_vocabulary(tokenizer.vocabulary_size)
-    parts = {name: _encode(text, name, tokenizer, run) for name, text in texts.items()}
+    parts = {name: _encode(text, name, tokenizer, run, notes.append) for name, text in texts.items()}
     if given is not None or config.tokenizer_file is not None:
         notes += _unknown_notes(parts, counted=bool(missing))
     _check_length(parts["train"].tokens, needed_tokens)
     saved = {
         "corpus": corpus.name,
         "tokenizer": tokenizer.to_json(),
-        "parts": {name: asdict(part) for name, part in parts.items()},
+        "parts": {name: part.to_json() for name, part in parts.items()},
         "crc32": {file.name: checksum(file) for file in _files(run, parts, tokenizer.unit)},
     }
     write_text(run.prepared, json.dumps({**saved, "own_crc32": _own_checksum(saved)}))
@@ -260,15 +271,19 @@ def _examples(counts: Mapping[str, int]) -> str:
     return ", ".join(shown) + (", ..." if len(frequent) > EXAMPLES else "")
 
 
-def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part:
+def _encode(
+    text: Text, name: str, tokenizer: Tokenizer, run: RunFolder, on_note: Callable[[str], None]
+) -> Part:
     """Write the token ids of one part, and its text if it is held out; return its size."""
     counter = TextCounter()
+    sizes = AnswerSizes(tokenizer)
     unknown = 0
 
     def counted(blocks: Iterable[EncodedBlock]) -> Iterator[IdArray]:
         nonlocal unknown
         for block in blocks:
             unknown += int(tokenizer.unknown_among(block.text, block.ids).sum())
+            sizes.add(block)
             if len(block.ids):
                 yield block.ids
 
@@ -282,6 +297,8 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
             f"the {name} part of the corpus is empty; take more text, or other fractions for --valid and "
             "--test"
         )
+    if note := sizes.note(name):
+        on_note(note)
     counts = tokenizer.closed(counter.counts)
     return Part(
         tokens=tokens,
@@ -289,6 +306,7 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
         characters=counts.characters,
         bytes=counts.bytes,
         words=counts.words,
+        **sizes.counts,
     )
 
 
@@ -310,8 +328,10 @@ def _measure_beginning(
     if limit is None or whole is None or whole.tokens <= limit:
         return whole
     tokens = unknown = 0
+    sizes = AnswerSizes(tokenizer)
     for block in tokenizer.encode_blocks(_read_chunks(path)):
         taken = min(len(block.ids), limit - tokens)
+        sizes.add(block, taken)
         tokens += taken
         unknown += int(tokenizer.unknown_among(block.text, block.ids)[:taken].sum())
         if taken < len(block.ids):
@@ -323,6 +343,7 @@ def _measure_beginning(
                 characters=counts.characters,
                 bytes=counts.bytes,
                 words=counts.words,
+                **sizes.counts,
             )
     return whole
 

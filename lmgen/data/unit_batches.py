@@ -13,6 +13,8 @@ more there are. A unit longer than T carries its state on to the next batch, wit
     · g h i      j k              · c d                         · f
                                                                 · g
                                                                 · h
+
+Where units are questions with answers, the tokens of questions have weight 0, too (data/answers.py).
 """
 
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmgen.arrays import BoolArray, IdArray, Int64Array
+from lmgen.data.answers import Answers
 from lmgen.data.batches import Batch
 from lmgen.errors import CorpusError
 
@@ -50,6 +53,12 @@ class UnitBatches:
     carried: bool
     """Whether a unit longer than T carries its state on; otherwise each of its batches begins from zeros."""
     seed: int = 0
+    answers: Answers | None = None
+    """How the answers are found that alone are scored; None: every token is."""
+    _in_answer: BoolArray | None = field(init=False, repr=False, default=None)
+    """Which tokens are of answers, (N,)."""
+    _scored_share: float = field(init=False, repr=False, default=1.0)
+    """The share of all tokens that is scored."""
     _begins: Int64Array = field(init=False, repr=False)
     _lengths: Int64Array = field(init=False, repr=False)
     _groups: dict[int, list[Int64Array]] = field(init=False, repr=False, default_factory=dict)
@@ -63,6 +72,10 @@ class UnitBatches:
         begins = np.concatenate([[0], ends[:-1]])
         object.__setattr__(self, "_begins", begins)
         object.__setattr__(self, "_lengths", ends - begins)
+        if self.answers is not None:
+            in_answer = self.answers.among(self.ids)
+            object.__setattr__(self, "_in_answer", in_answer)
+            object.__setattr__(self, "_scored_share", float(in_answer.mean()))
 
     def count(self, epoch: int) -> int:
         """Number of batches in an epoch."""
@@ -78,8 +91,12 @@ class UnitBatches:
                 number += 1
 
     def learning_rate_share(self, batch: Batch) -> float:
-        """Scored tokens divided by B * T, so that the tokens of a small batch count no more than others."""
-        return min(1.0, batch.scored / (self.streams * self.length))
+        """
+        Scored tokens divided by those of a full batch, so that the tokens of a small one count no more.
+
+        A full batch has B * T tokens, and scores as large a share of them as is scored of the whole text.
+        """
+        return min(1.0, batch.scored / (self.streams * self.length * self._scored_share))
 
     def _windows(self, units: Int64Array) -> int:
         """Number of batches that the longest of some units takes."""
@@ -112,10 +129,11 @@ class UnitBatches:
         """The steps of one window of some units."""
         lengths, first = self._lengths[units], window * self.length
         steps = first + np.arange(min(self.length, int(lengths.max()) - first))[:, None]
-        scored: BoolArray = steps < lengths  # (T, B)
-        places = np.where(scored, self._begins[units] + steps, 0)
-        targets = np.where(scored, self.ids[places], 0).astype(np.int64)
-        inputs = np.where(scored & (steps > 0), self.ids[places - 1], 0).astype(np.int64)
+        within: BoolArray = steps < lengths  # (T, B)
+        places = np.where(within, self._begins[units] + steps, 0)
+        targets = np.where(within, self.ids[places], 0).astype(np.int64)
+        inputs = np.where(within & (steps > 0), self.ids[places - 1], 0).astype(np.int64)
+        scored = within if self._in_answer is None else within & self._in_answer[places]
         if window == 0:
             inputs[0] = self.start_token
         return Batch(

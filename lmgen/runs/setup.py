@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lmgen.arrays import IdArray
+from lmgen.data.answers import Answers
 from lmgen.data.batches import Batches
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder
@@ -135,4 +136,4 @@ def _batches(ids: IdArray, tokenizer: Tokenizer, training: TrainingConfig) -> Ba
     }
     if tokenizer.end is None:
         return Windows(**shape, varied=training.vary_window_length)
-    return UnitBatches(**shape, unit_end=tokenizer.end)
+    return UnitBatches(**shape, unit_end=tokenizer.end, answers=Answers.of(tokenizer))

@@ -171,7 +171,8 @@ class Trainer:
             check_weights(state.result, place)
         else:
             limit = self.config.evaluation_tokens
-            nats = validation_nats(self.model, self.validation, limit, should_stop, place)
+            answers = self.batches.answers
+            nats = validation_nats(self.model, self.validation, limit, should_stop, place, answers)
             position.validation_nats.append(nats)
         if state.average is None and averaging_begins(position.validation_nats, self.config.nt_asgd):
             state.begin_average()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from lmgen.arrays import FloatArray, IdArray
+from lmgen.data.answers import Answers
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.base import State
@@ -14,7 +15,12 @@ class StopRequested(Exception):  # noqa: N818 - not an error
 
 
 def validation_nats(
-    model: TorchLanguageModel, ids: IdArray, limit: int, should_stop: Callable[[], bool], place: str
+    model: TorchLanguageModel,
+    ids: IdArray,
+    limit: int,
+    should_stop: Callable[[], bool],
+    place: str,
+    answers: Answers | None = None,
 ) -> float:
     """
     Nats per token of a model on the validation text.
@@ -25,6 +31,7 @@ def validation_nats(
         limit: score only this many tokens from its start.
         should_stop: asked before each block of the text.
         place: where training stands, for the message of an error.
+        answers: how the answers are found that alone are scored; None: all tokens are.
 
     Raises:
         NumericalError: the loss is not finite.
@@ -32,7 +39,7 @@ def validation_nats(
     """
     interruptible = _Interruptible(model, should_stop)
     try:
-        return mean_nats(interruptible, ids, limit=limit)[0]
+        return mean_nats(interruptible, ids, limit, answers)[0]
     except NumericalError as error:
         raise NumericalError(f"the validation loss is no longer a finite number {place}") from error
 

@@ -17,6 +17,7 @@ ALL = list(commands())
 OFTEN_USED = {
     "train": "out resume preset tokenizer cell layers hidden-size epochs minutes json quiet",
     "perplexity": "by baseline mix format json quiet",
+    "answers": "after choices baseline format json quiet",
     "ngram": "order arpa out overwrite tokenizer json quiet",
 }
 """The flags of the short page where there is a longer one, in the order of the page."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from lmgen.calls import python_call
+from lmgen.data.answers import Answers
 from lmgen.data.run_folder import RunFolder, find_model, run_of
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.files import refuse_existing
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from lmgen.evaluation.results import LineScore, TextScore, TokenScore, WordScore
     from lmgen.evaluation.rows import BlankWith
     from lmgen.evaluation.tables import Scores
+    from lmgen.generation.answers import AnswerResults
     from lmgen.generation.completion import Completion
     from lmgen.generation.next import Continuation, NextToken
     from lmgen.inspection.gates import GateShare
@@ -219,7 +221,7 @@ class TextModel:
         """
         from lmgen.evaluation.mixing import weights_of
 
-        return weights_of(self.path, self.model, self.baseline())
+        return weights_of(self.path, self.model, self.baseline(), Answers.of(self.tokenizer))
 
     def mixed(self) -> "TextModel":
         """
@@ -232,7 +234,7 @@ class TextModel:
         from lmgen.models.mixture import MixtureModel
 
         baseline = self.baseline()
-        weights = weights_of(self.path, self.model, baseline).whole
+        weights = weights_of(self.path, self.model, baseline, Answers.of(self.tokenizer)).whole
         return replace(self, model=MixtureModel([self.model, baseline], weights), is_saved=False)
 
     @overload
@@ -520,6 +522,53 @@ class TextModel:
             on_note=on_note,
         )
         return comparison.scores(opened)
+
+    @python_call
+    def answers(
+        self,
+        *texts: str | Path | Text,
+        after: str | None = None,
+        choices: Iterable[str] = (),
+        baseline: bool | None = None,
+        field: str | None = None,
+        encoding: str | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "AnswerResults":
+        """
+        Let the model answer each line of a text, and count the right answers, as `lmgen answers` does.
+
+            results = model.answers("test.txt", after="=")
+            results.accuracy, [each.prompt for each in results.answers if not each.correct]
+
+        Args:
+            texts: one, as in `perplexity`; a line is a question, a mark and the right answer.
+            after: the mark; None: the one that the model was trained with.
+            choices: choose among these answers the one of highest probability; none: any text.
+            baseline: the run's n-gram baseline beside the model. None: if there is one.
+            field: as in `perplexity`.
+            encoding: as in `perplexity`.
+            on_note: called with what a reader of the results should know, a sentence each.
+
+        Raises:
+            ConfigError: there is no mark, or there are several texts.
+            CorpusError: the text cannot be read, or no line has the mark.
+            ModelError: a baseline was asked for, but there is none.
+        """
+        from lmgen.generation.answers import answer_lines
+
+        if len(texts) > 1:
+            raise ConfigError("give one text at a time")
+        [text] = self.texts(*texts, field=field, encoding=encoding, on_note=on_note)
+        has_one = self.is_saved and self.run is not None and self.run.ngram.exists()
+        return answer_lines(
+            self.model,
+            self.tokenizer,
+            text,
+            after=after,
+            choices=list(each_text(choices, "choices")),
+            baseline=self.baseline() if baseline or (baseline is None and has_one) else None,
+            on_note=on_note,
+        )
 
     def texts(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lmgen
-from lmgen.cli import corpus, export, info, label, ngram, perplexity, runs, sample, tokenize
+from lmgen.cli import answers, corpus, export, info, label, ngram, perplexity, runs, sample, tokenize
 from lmgen.cli import inspect as inspected
 from lmgen.cli.next import next_
 from lmgen.data.config import HeldOutConfig
@@ -43,6 +43,7 @@ OPENING = {"model"}
 
 FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]] = [
     (perplexity.perplexity, [TextModel.perplexity], {}),
+    (answers.answers, [TextModel.answers], {}),
     (export.export, [TextModel.export], {"out": "path"}),
     (next_, [TextModel.next], {"arguments": "text"}),
     (info.info, [TextModel.describe], {"cells": "lmgen.list_cells"}),

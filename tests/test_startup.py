@@ -41,6 +41,7 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
         (["sample", "MODEL", "--prompt", "a", "--length", "5", "--seed", "1"], {"numpy"}),
         (["sample", "MODEL", "--num", "2", "--json", "--length", "5", "--stop", "ab"], {"numpy"}),
         (["perplexity", "MODEL", "-"], {"numpy"}),
+        (["answers", "MODEL", "-", "--after", "a"], {"numpy"}),
         (["perplexity", "MODEL", "-", "--by", "line", "--format", "json"], {"numpy"}),
         (["next", "MODEL", "ab", "--top", "2"], {"numpy"}),
         (["info", "MODEL"], {"numpy"}),

@@ -22,6 +22,10 @@ COMMANDS = {
         "perplexity:perplexity",
         "Say how well a model predicts texts, in perplexity and in bits.",
     ),
+    "answers": (
+        "answers:answers",
+        "Let a model answer each line of a file, and say how many answers are right.",
+    ),
     "next": (
         "next:next_",
         "List the tokens likeliest to come next after a text, P(v | w1 ... wk), best first.",

@@ -90,6 +90,8 @@ def _reading(reading: dict[str, str]) -> Iterator[str]:
     """In words, how texts are read; nothing for documents as they are."""
     if reading["unit"] != "document":
         yield f"each {reading['unit']} is a text of its own"
+    if "answers_after" in reading:
+        yield f"only what follows {reading['answers_after']!r} in it is scored"
     if reading["encoding"] != "utf-8":
         yield f"files are {reading['encoding']}"
     if reading["newlines"] != "keep":

@@ -8,6 +8,7 @@ import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.flags import option
+from lmgen.cli.listed import listed_texts
 from lmgen.cli.options import JsonOption, QuietOption, is_model, open_model
 from lmgen.cli.output import TextOutput, json_line
 from lmgen.cli.prompts import BYTE_ORDER_MARK, note_unknown, read_prompt
@@ -18,10 +19,6 @@ from lmgen.tokenizers.pieces import escape
 if TYPE_CHECKING:
     from lmgen.generation.next import Continuation, NextToken
     from lmgen.tokenizers.base import Tokenizer
-
-HIDDEN = str.maketrans("\n\r", "\ud801\ud802")
-SHOWN = {new: old for old, new in HIDDEN.items()}
-"""Line ends as lone surrogates, which no argument has: a CSV reader takes them for ends of rows."""
 
 LISTED = 10
 """How many tokens are listed if --top is not given."""
@@ -67,7 +64,7 @@ def next_(
     with report.reported_errors():
         model, text = _model_and_text(arguments)
         text = text.removeprefix(BYTE_ORDER_MARK)
-        wanted = _continuations(of or [])
+        wanted = listed_texts("--of", of or [])
         if wanted and top is not None:
             raise ConfigError("--top lists the likeliest tokens and --of given ones; leave one of them out")
         if relative and not wanted:
@@ -83,25 +80,6 @@ def next_(
         with TextOutput() as output:
             for line in [_json(text, found)] if json else table(_columns(heading), _rows(names, found)):
                 output.write(line)
-
-
-def _continuations(of: list[str]) -> list[str]:
-    """The continuations in the values of --of, each a line of CSV."""
-    import csv
-
-    found: list[str] = []
-    for value in of:
-        try:
-            [row] = csv.reader([value.translate(HIDDEN) or ","], strict=True)
-        except csv.Error as error:
-            raise ConfigError(
-                f"--of {value!r} cannot be read as comma-separated texts ({error}); put a text with a comma "
-                "or a leading double quote in double quotes, and write each double quote in it twice"
-            ) from error
-        if not all(row):
-            raise ConfigError(f"--of {value!r} has a continuation of no characters; leave it out")
-        found += (text.translate(SHOWN) for text in row)
-    return found
 
 
 def _model_and_text(arguments: list[str]) -> tuple[Path | None, str]:

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from lmgen.arrays import BoolArray, Float32Array, IdArray, Int64Array, in_short
+from lmgen.data.answers import Answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class Batches(Protocol):
     @property
     def unit_end(self) -> int | None:
         """Id of the token that ends a unit; None if the text is one document."""
+
+    @property
+    def answers(self) -> Answers | None:
+        """How the answers are found that alone are scored; None if every token is."""
 
     @property
     def streams(self) -> int:

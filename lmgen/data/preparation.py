@@ -23,9 +23,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import log
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from lmgen.arrays import IdArray
+from lmgen.data.answers import AnswerSizes
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.labels import LabelledBlock, LabelSet
 from lmgen.data.run_folder import RunFolder
@@ -61,9 +63,12 @@ class Part:
     characters: int
     bytes: int
     words: int
+    answer_tokens: int | None = None
+    """Tokens of answers, which alone are scored; None: all tokens are."""
+    answer_characters: int | None = None
 
     def __post_init__(self) -> None:
-        counts = asdict(self).values()
+        counts = self.to_json().values()
         if (
             any(type(count) is not int or not 0 <= count <= LARGEST_COUNT for count in counts)
             or not self.tokens
@@ -72,9 +77,16 @@ class Part:
 
     def bits_per_character(self, nats_per_token: float) -> float | None:
         """Convert a mean loss; None without characters, or with unknown tokens, which hide some."""
-        if self.unknown_tokens or not self.characters:
+        tokens, characters = self.tokens, self.characters
+        if self.answer_tokens is not None:
+            tokens, characters = self.answer_tokens, self.answer_characters or 0
+        if self.unknown_tokens or not characters:
             return None
-        return nats_per_token * self.tokens / log(2) / self.characters
+        return nats_per_token * tokens / log(2) / characters
+
+    def to_json(self) -> dict[str, int]:
+        """What prepared.json keeps: nothing about answers where there are none."""
+        return {name: count for name, count in asdict(self).items() if count is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +176,7 @@ def prepare(
         notes += _vocabulary_notes(given, tokenizer, missing)
     check_vocabulary(tokenizer.vocabulary_size)
     if label_set is None:
-        parts = {name: _encode(text, name, tokenizer, run) for name, text in texts.items()}
+        parts = {name: _encode(text, name, tokenizer, run, notes.append) for name, text in texts.items()}
     else:
         parts = {}
         for name, text in texts.items():
@@ -180,7 +192,7 @@ def prepare(
     saved = {
         "corpus": corpus.name,
         "tokenizer": tokenizer.to_json(),
-        "parts": {name: asdict(part) for name, part in parts.items()},
+        "parts": {name: part.to_json() for name, part in parts.items()},
         "crc32": {
             file.name: checksum(file)
             for file in _files(run, parts, tokenizer.unit, with_labels=label_set is not None)
@@ -318,15 +330,19 @@ def _examples(counts: Mapping[str, int]) -> str:
     return ", ".join(shown) + (", ..." if len(frequent) > EXAMPLES else "")
 
 
-def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part:
+def _encode(
+    text: Text, name: str, tokenizer: Tokenizer, run: RunFolder, on_note: Callable[[str], None]
+) -> Part:
     """Write the token ids of one part, and its text if it is held out; return its size."""
     counter = TextCounter()
+    sizes = AnswerSizes(tokenizer)
     unknown = 0
 
     def counted(blocks: Iterable[EncodedBlock]) -> Iterator[IdArray]:
         nonlocal unknown
         for block in blocks:
             unknown += int(tokenizer.unknown_among(block.text, block.ids).sum())
+            sizes.add(block)
             if len(block.ids):
                 yield block.ids
 
@@ -335,7 +351,9 @@ def _encode(text: Text, name: str, tokenizer: Tokenizer, run: RunFolder) -> Part
     with _copied_to(chunks, text_path) as passed:
         blocks = counted(tokenizer.encode_blocks(passed))
         tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size)
-    return _part(name, tokens, unknown, tokenizer.closed(counter.counts))
+    if tokens and (note := sizes.note(name)):
+        on_note(note)
+    return _part(name, tokens, unknown, tokenizer.closed(counter.counts), sizes.counts)
 
 
 def _encode_labelled(
@@ -367,8 +385,14 @@ def _encode_labelled(
     return _part(name, tokens, unknown, counter.counts), unknown_labels
 
 
-def _part(name: str, tokens: int, unknown: int, counts: TextCounts) -> Part:
-    """The size of a part; raises CorpusError if it is empty."""
+def _part(
+    name: str,
+    tokens: int,
+    unknown: int,
+    counts: TextCounts,
+    answers: Mapping[str, int] = MappingProxyType({}),
+) -> Part:
+    """The size of a part, with that of its answers; raises CorpusError if it is empty."""
     if tokens == 0:
         raise CorpusError(
             f"the {name} part of the corpus is empty; take more text, or other fractions for --valid and "
@@ -380,6 +404,7 @@ def _part(name: str, tokens: int, unknown: int, counts: TextCounts) -> Part:
         characters=counts.characters,
         bytes=counts.bytes,
         words=counts.words,
+        **answers,
     )
 
 
@@ -405,8 +430,10 @@ def _measure_beginning(
     if limit is None or whole is None or whole.tokens <= limit:
         return whole
     tokens = unknown = 0
+    sizes = AnswerSizes(tokenizer)
     for block in tokenizer.encode_blocks(_read_chunks(path)):
         taken = min(len(block.ids), limit - tokens)
+        sizes.add(block, taken)
         tokens += taken
         unknown += int(tokenizer.unknown_among(block.text, block.ids)[:taken].sum())
         if taken < len(block.ids):
@@ -418,6 +445,7 @@ def _measure_beginning(
                 characters=counts.characters,
                 bytes=counts.bytes,
                 words=counts.words,
+                **sizes.counts,
             )
     return whole
 

@@ -14,8 +14,9 @@ more there are. A unit longer than T carries its state on to the next batch, wit
                                                                 · g
                                                                 · h
 
-Units with labels (data/labels.py) are read whole, end and all, since a layer may see what follows; a batch
-has at most B of them, and about B * T tokens.
+Where units are questions with answers, the tokens of questions have weight 0, too (data/answers.py). Units
+with labels (data/labels.py) are read whole, end and all, since a layer may see what follows; a batch has at
+most B of them, and about B * T tokens.
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmgen.arrays import BoolArray, IdArray, Int64Array
+from lmgen.data.answers import Answers
 from lmgen.data.batches import Batch
 from lmgen.errors import CorpusError
 
@@ -55,6 +57,12 @@ class UnitBatches:
     carried: bool
     """Whether a unit longer than T carries its state on; otherwise each of its batches begins from zeros."""
     seed: int = 0
+    answers: Answers | None = None
+    """How the answers are found that alone are scored; None: every token is."""
+    _in_answer: BoolArray | None = field(init=False, repr=False, default=None)
+    """Which tokens are of answers, (N,)."""
+    _scored_share: float = field(init=False, repr=False, default=1.0)
+    """The share of all tokens that is scored."""
     _begins: Int64Array = field(init=False, repr=False)
     _lengths: Int64Array = field(init=False, repr=False)
     _groups: dict[int, list[Int64Array]] = field(init=False, repr=False, default_factory=dict)
@@ -68,6 +76,10 @@ class UnitBatches:
         begins = np.concatenate([[0], ends[:-1]])
         object.__setattr__(self, "_begins", begins)
         object.__setattr__(self, "_lengths", ends - begins)
+        if self.answers is not None:
+            in_answer = self.answers.among(self.ids)
+            object.__setattr__(self, "_in_answer", in_answer)
+            object.__setattr__(self, "_scored_share", float(in_answer.mean()))
 
     def count(self, epoch: int) -> int:
         """Number of batches in an epoch."""
@@ -84,13 +96,14 @@ class UnitBatches:
 
     def learning_rate_share(self, batch: Batch) -> float:
         """
-        Scored tokens divided by B * T, so that the tokens of a small batch count no more than others.
+        Scored tokens divided by those of a full batch, so that the tokens of a small one count no more.
 
-        Of units with labels, their number divided by B.
+        A full batch has B * T tokens, and scores as large a share of them as is scored of the whole text. Of
+        units with labels it is their number divided by B.
         """
         if self.targets is not None:
             return len(batch.inputs[0]) / self.streams
-        return min(1.0, batch.scored / (self.streams * self.length))
+        return min(1.0, batch.scored / (self.streams * self.length * self._scored_share))
 
     def _windows(self, units: Int64Array) -> int:
         """Number of batches that the longest of some units takes."""
@@ -131,10 +144,11 @@ class UnitBatches:
             return self._labelled_batch(units, self.targets)
         lengths, first = self._lengths[units], window * self.length
         steps = first + np.arange(min(self.length, int(lengths.max()) - first))[:, None]
-        scored: BoolArray = steps < lengths  # (T, B)
-        places = np.where(scored, self._begins[units] + steps, 0)
-        targets = np.where(scored, self.ids[places], 0).astype(np.int64)
-        inputs = np.where(scored & (steps > 0), self.ids[places - 1], 0).astype(np.int64)
+        within: BoolArray = steps < lengths  # (T, B)
+        places = np.where(within, self._begins[units] + steps, 0)
+        targets = np.where(within, self.ids[places], 0).astype(np.int64)
+        inputs = np.where(within & (steps > 0), self.ids[places - 1], 0).astype(np.int64)
+        scored = within if self._in_answer is None else within & self._in_answer[places]
         if window == 0:
             inputs[0] = self.start_token
         return Batch(

@@ -88,6 +88,8 @@ class Windows:
     seed: int = 0
     unit_end: None = None
     """The text is one document."""
+    answers: None = None
+    """All of it is scored."""
 
     __repr__ = in_short
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from lmgen.arrays import Float64Array
+from lmgen.data.answers import Answers
 from lmgen.data.run_folder import run_of
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import ConfigError, ModelError
@@ -115,6 +116,7 @@ class Comparison:
             CorpusError: a text cannot be read, or is empty.
             NumericalError: a model's score is not a finite number.
         """
+        self._note_answers()
         for given in texts:
             text = read_alike(given, self._tokenizer.reading)  # before it is cut into units
             unknown = UnknownTokens()
@@ -201,6 +203,13 @@ class Comparison:
         size = self._tokenizer.vocabulary_size
         return unigram_bits(read_tokens(self._run.train_tokens, size), size)
 
+    def _note_answers(self) -> None:
+        reading = self._tokenizer.reading
+        if reading.answers_after is not None:
+            self._on_note(
+                f"only answers are scored, what follows {reading.answers_after!r} in each {reading.unit}"
+            )
+
     def _note_misfit(self, text: Text, fit: FitCheck) -> None:
         if fit.misfit:
             self._on_note(fit.misfit.note(text.name))
@@ -238,7 +247,7 @@ class Comparison:
         if stored.name not in names:
             self._models.append(stored)
             names.append(stored.name)
-        weights = weights_of(self._path, self._models[place], stored)
+        weights = weights_of(self._path, self._models[place], stored, Answers.of(self._tokenizer))
         return (place, names.index(stored.name)), weights
 
     def _is_validation(self, text: Text) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lmgen.arrays import Float64Array
+from lmgen.data.answers import Answers
 from lmgen.data.run_folder import RunFolder, run_of
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import CorpusError, ModelError, WriteError
@@ -78,7 +79,9 @@ class Mixture:
         return mixed
 
 
-def weights_of(path: Path, model: LanguageModel, baseline: LanguageModel) -> FittedWeights:
+def weights_of(
+    path: Path, model: LanguageModel, baseline: LanguageModel, answers: Answers | None
+) -> FittedWeights:
     """
     The weights that mix a model with its run's own baseline.
 
@@ -86,6 +89,7 @@ def weights_of(path: Path, model: LanguageModel, baseline: LanguageModel) -> Fit
         path: the model's file, in its run folder.
         model: the model.
         baseline: what `baseline_of` gives for it.
+        answers: as in `fitted_weights`.
 
     Raises:
         ModelError: the model is not in a run folder.
@@ -94,10 +98,12 @@ def weights_of(path: Path, model: LanguageModel, baseline: LanguageModel) -> Fit
     run = run_of(path)
     if run is None:
         raise ModelError(f"nothing to fit a mixture on: {path} is not in a run folder; name the folder")
-    return fitted_weights(run, [model, baseline], [run.model, run.ngram])
+    return fitted_weights(run, [model, baseline], [run.model, run.ngram], answers)
 
 
-def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Sequence[Path]) -> FittedWeights:
+def fitted_weights(
+    run: RunFolder, models: Sequence[LanguageModel], files: Sequence[Path], answers: Answers | None = None
+) -> FittedWeights:
     """
     The weights of a run's mixture: those kept in the run folder, or fitted anew and kept there if possible.
 
@@ -105,6 +111,7 @@ def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Seque
         run: the run whose validation text they are fitted on.
         models: the models to mix.
         files: the file of each model.
+        answers: how the answers are found that alone are scored; None: all tokens are.
 
     Raises:
         CorpusError: the run has no validation text, or its tokens are missing, damaged or too few.
@@ -125,10 +132,17 @@ def fitted_weights(run: RunFolder, models: Sequence[LanguageModel], files: Seque
     scores = [np.concatenate([block.nats for block in score_ids(model, ids)]) for model in models]
     each = -np.stack(scores, axis=-1)
     half = len(ids) // 2
+    halves = [each[:half], each[half:]]
+    if answers is not None:
+        scored = answers.among(ids)
+        halves = [each[:half][scored[:half]], each[half:][scored[half:]]]
+        each = each[scored]
+    if not all(map(len, halves)):
+        raise CorpusError(f"{run.valid_tokens} has too few answers to fit the weights of a mixture on")
     fitted = FittedWeights(
         whole=fit_weights(each),
-        first_half=fit_weights(each[:half]),
-        second_half=fit_weights(each[half:]),
+        first_half=fit_weights(halves[0]),
+        second_half=fit_weights(halves[1]),
         half=half,
         models=digests,
     )

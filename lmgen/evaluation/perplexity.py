@@ -83,23 +83,29 @@ def compare_models(
     is_own = unit in (None, tokenizer.unit)  # then models begin afresh by themselves, in one stream
     reader = UnitReader(tokenizer, "document" if unit is None or is_own else unit, unknown or UnknownTokens())
     counter = TextCounter()
-    parts = reader.parts(counter.counting(read_stream(chunks, tokenizer.reading)))
+    chunks = read_stream(chunks, tokenizer.reading)
+    if tokenizer.answer_mark is None:
+        parts = reader.parts(counter.counting(chunks))
+    else:
+        parts = _counting_answers(reader.parts(chunks), counter)
     first, *copies = readings(parts, 1 + len(models))
     masks = _Masks(first)
     score = _score_stream if is_own else score_parts
     scored = [score(model, copy, exact=exact) for model, copy in zip(models, copies, strict=True)]
     names = [model.name for model in models] + (["mixture"] if mixture else [])
     totals = [_Total() for _ in names]
+    read = 0
     with _naming(name):
         for blocks in zip(*scored, strict=True):  # in step, so that no model's copy of the ids piles up
             nats = [block.nats for block in blocks]
             if mixture:
-                nats.append(mixture.nats(totals[0].tokens, nats))
-            mask = masks.take(len(nats[0]))
+                nats.append(mixture.nats(read, nats))
+            read += len(nats[0])
+            unknown_ones, of_answers = masks.take(len(nats[0]))
             for total, of_model in zip(totals, nats, strict=True):
-                total.add(mask, of_model)
+                total.add(unknown_ones, of_model if of_answers is None else of_model[of_answers])
     if not counter.counts.characters or not totals[0].tokens:
-        raise _nothing_to_score(name)
+        raise _nothing_to_score(name, tokenizer)
     counts, words = _lengths(counter.counts, tokenizer, totals[0].tokens)
     return [
         _text_score(of_model, name, total, counts, words)
@@ -122,19 +128,16 @@ def score_texts(
     for first in range(0, len(texts), MOST_UNITS):
         group = texts[first : first + MOST_UNITS]
         counters = [TextCounter() for _ in group]
-        encoded = [
-            _encoded(tokenizer, counter.counting(read_stream([text], tokenizer.reading)))
-            for text, counter in zip(group, counters, strict=True)
-        ]
+        encoded = [_encoded(tokenizer, text, counter) for text, counter in zip(group, counters, strict=True)]
         names = [f"{name} {next(numbers)}" for _ in group]
-        for each, (ids, _) in zip(names, encoded, strict=True):
-            if not len(ids):
-                raise _nothing_to_score(each)
+        for each, (_, unknown, _) in zip(names, encoded, strict=True):
+            if not len(unknown):
+                raise _nothing_to_score(each, tokenizer)
         with _naming(f"{names[0]} to {names[-1]}"):
-            scores = score_each(model, [ids for ids, _ in encoded], exact=exact)
-        for each, (_, unknown), nats, counter in zip(names, encoded, scores, counters, strict=True):
+            scores = score_each(model, [ids for ids, _, _ in encoded], exact=exact)
+        for each, (_, unknown, scored), nats, counter in zip(names, encoded, scores, counters, strict=True):
             total = _Total()
-            total.add(unknown, nats)
+            total.add(unknown, nats if scored is None else nats[scored])
             yield _text_score(model.name, each, total, *_lengths(counter.counts, tokenizer, total.tokens))
 
 
@@ -190,14 +193,17 @@ def score_rows(
     parts = map(rows.cut, reader.parts(read_stream(chunks, tokenizer.reading)))
     first, *copies = readings(parts, 1 + len(models))
     scored = [
-        score_parts(model, (part for part, _ in copy), exact=exact, measure=rows.measure)
+        score_parts(model, (cut.part for cut in copy), exact=exact, measure=rows.measure)
         for model, copy in zip(models, copies, strict=True)
     ]
     makers = [rows.maker(model.name, name) for model in models]
     number = 0
     try:
-        for (part, segments), *blocks in zip(first, *scored, strict=True):
-            each = [maker.rows(part, segments, block) for maker, block in zip(makers, blocks, strict=True)]
+        for cut, *blocks in zip(first, *scored, strict=True):
+            each = [
+                maker.rows(cut.answers, cut.segments, cut.scored(block))
+                for maker, block in zip(makers, blocks, strict=True)
+            ]
             for side_by_side in zip(*each, strict=True):
                 yield from side_by_side
                 number += 1
@@ -205,7 +211,7 @@ def score_rows(
         where = name if unit == "document" else f"{name}, after {by} {number}"
         raise NumericalError(f"{where}: {error}") from error
     if not number:
-        raise _nothing_to_score(name)
+        raise _nothing_to_score(name, tokenizer)
 
 
 def unit_of(by: Literal["document"] | RowKind, tokenizer: Tokenizer) -> Unit:
@@ -258,17 +264,35 @@ class _Total:
 
 
 class _Masks:
-    """Which tokens of a text are unknown, to be taken a number of tokens at a time."""
+    """Which tokens of a text are unknown, and which are scored, to be taken a number of tokens at a time."""
 
     def __init__(self, parts: Iterator[Part]) -> None:
         self._parts = parts
-        self._held = np.zeros(0, np.bool_)
+        self._unknown = self._scored = np.zeros(0, np.bool_)
+        self._all_scored = True
 
-    def take(self, count: int) -> BoolArray:
-        while len(self._held) < count:
-            self._held = np.append(self._held, next(self._parts).unknown)
-        taken, self._held = self._held[:count], self._held[count:]
-        return taken
+    def take(self, count: int) -> tuple[BoolArray, BoolArray | None]:
+        """The unknown ones among the scored ones of the next tokens; and which are scored, None for all."""
+        while len(self._unknown) < count:
+            part = next(self._parts)
+            self._unknown = np.append(self._unknown, part.unknown)
+            self._scored = np.append(self._scored, _scored_of(part))
+            self._all_scored &= part.scored is None or not len(part.ids)
+        unknown, self._unknown = self._unknown[:count], self._unknown[count:]
+        scored, self._scored = self._scored[:count], self._scored[count:]
+        return (unknown, None) if self._all_scored else (unknown[scored], scored)
+
+
+def _scored_of(part: Part) -> BoolArray:
+    """Which tokens of a part are scored, (N,)."""
+    return np.ones(len(part.ids), np.bool_) if part.scored is None else part.scored.tokens
+
+
+def _counting_answers(parts: Iterable[Part], counter: TextCounter) -> Iterator[Part]:
+    """Pass parts on, and count the characters of each that are scored."""
+    for part in parts:
+        counter.add(part.answers().text)
+        yield part
 
 
 def _score_stream(model: LanguageModel, parts: Iterable[Part], *, exact: bool) -> Iterator[ScoredBlock]:
@@ -310,10 +334,18 @@ def _lengths(counts: TextCounts, tokenizer: Tokenizer, tokens: int) -> tuple[Tex
     return tokenizer.closed(counts), words
 
 
-def _encoded(tokenizer: Tokenizer, chunks: Iterable[str]) -> tuple[IdArray, BoolArray]:
-    """The ids of a text that is held in memory, and which of them are unknown."""
-    parts = list(UnitReader(tokenizer, "document", UnknownTokens()).parts(chunks))
-    return np.concatenate([part.ids for part in parts]), np.concatenate([part.unknown for part in parts])
+def _encoded(
+    tokenizer: Tokenizer, text: str, counter: TextCounter
+) -> tuple[IdArray, BoolArray, BoolArray | None]:
+    """The ids of a text that is counted, which scored ones are unknown, which are scored (None: all)."""
+    reader = UnitReader(tokenizer, "document", UnknownTokens())
+    chunks = read_stream([text], tokenizer.reading)
+    if tokenizer.answer_mark is None:
+        parts = list(reader.parts(counter.counting(chunks)))
+    else:
+        parts = list(_counting_answers(reader.parts(chunks), counter))
+    ids, unknown = np.concatenate([part.ids for part in parts]), _Masks(iter(parts)).take
+    return ids, *unknown(len(ids))
 
 
 @contextmanager
@@ -325,5 +357,11 @@ def _naming(where: str) -> Iterator[None]:
         raise NumericalError(f"{where}: {error}") from error
 
 
-def _nothing_to_score(name: str) -> CorpusError:
+def _nothing_to_score(name: str, tokenizer: Tokenizer) -> CorpusError:
+    mark = tokenizer.reading.answers_after
+    if mark is not None:
+        return CorpusError(
+            f"nothing to score: the model scores only what follows {mark!r} in each {tokenizer.unit}, and "
+            f"{name} has nothing there"
+        )
     return CorpusError(f"nothing to score: {name} has no text in it")

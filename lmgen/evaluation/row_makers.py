@@ -4,13 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from math import isfinite
 from typing import Literal
 
 import numpy as np
 
-from lmgen.arrays import Float64Array
+from lmgen.arrays import BoolArray, Float64Array
 from lmgen.evaluation.results import (
     NATS_PER_BIT,
     LineScore,
@@ -30,7 +30,7 @@ from lmgen.evaluation.rows import (
     WordCutter,
 )
 from lmgen.evaluation.scoring import Measure, ScoredBlock, rank
-from lmgen.evaluation.units import Part
+from lmgen.evaluation.units import Part, ScoredPart
 from lmgen.evaluation.words import SharedTokens
 from lmgen.text.units import Unit
 from lmgen.tokenizers.base import Tokenizer
@@ -92,21 +92,50 @@ class Rows:
                 ),
             )
         cutter = LineCutter() if kind == "line" and unit != "line" else UnitCutter()
-        return cls(cutter, None, False, _LineMaker)
+        by_unit = tokenizer.answer_mark is not None and kind == unit
+        return cls(cutter, None, False, lambda model, text: _LineMaker(model, text, by_unit=by_unit))
 
-    def cut(self, part: Part) -> tuple[Part, Segments]:
-        """The next part, marked, and its rows."""
-        segments = self.cutter.cut(part)
-        if self.measure is not None and not self.of_all:
-            part = replace(part, marked=segments.measured)
-        return part, segments
+    def cut(self, part: Part) -> "CutPart":
+        """The next part, marked, and the rows of what is scored of it."""
+        answers = part.answers()
+        segments = self.cutter.cut(answers)
+        if self.measure is not None and not (self.of_all and part.scored is None):
+            marked = np.ones(len(answers.ids), np.bool_) if self.of_all else segments.measured
+            part = replace(part, marked=_spread(marked, part.scored))
+        return CutPart(part, answers, segments)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CutPart:
+    """A part of a text with its rows."""
+
+    part: Part
+    """All of it, which models read."""
+    answers: Part
+    """What of it is scored, which the rows cover; the same where all is."""
+    segments: Segments
+
+    def scored(self, block: ScoredBlock) -> ScoredBlock:
+        """The scores of what is scored."""
+        return block if self.part.scored is None else block.only(self.part.scored.tokens)
+
+
+def _spread(marked: BoolArray, scored: ScoredPart | None) -> BoolArray:
+    """Marks of what is scored of a part, as marks of all its tokens."""
+    if scored is None:
+        return marked
+    spread = np.zeros(len(scored.tokens), np.bool_)
+    spread[scored.tokens] = marked
+    return spread
 
 
 class _LineMaker(RowMaker):
     """Lines and records."""
 
-    def __init__(self, model: str, text: str) -> None:
+    def __init__(self, model: str, text: str, *, by_unit: bool) -> None:
+        """`by_unit`: a row has the number of its unit, for there are units without a row."""
         super().__init__(model, text)
+        self._by_unit = by_unit
         self._sums = RowSums(None, texts=False, shared=None)
         self._numbers = count(1)
 
@@ -120,7 +149,7 @@ class _LineMaker(RowMaker):
         return LineScore(
             model=self._model,
             text=self._text,
-            line=next(self._numbers),
+            line=row.unit if self._by_unit else next(self._numbers),
             tokens=row.tokens,
             nats=row.nats,
             perplexity=perplexity_of(row.nats, row.tokens),
@@ -178,7 +207,7 @@ class _TokenMaker(RowMaker):
             TokenScore(
                 model=self._model,
                 text=self._text,
-                index=next(self._indices),
+                index=index,
                 offset=offset,
                 token=self._spelled(token),
                 surprisal_bits=nats / NATS_PER_BIT,
@@ -187,8 +216,9 @@ class _TokenMaker(RowMaker):
                 log10=log10_of(nats),
                 matched=matched,
             )
-            for offset, token, nats, place, unit, matched in zip(
-                (part.offsets + part.position).tolist(),
+            for index, offset, token, nats, place, unit, matched in zip(
+                islice(self._indices, len(part.ids)) if part.numbers is None else part.numbers.tolist(),
+                (part.offsets + part.position if part.places is None else part.places).tolist(),
                 part.ids.tolist(),
                 block.nats.tolist(),
                 block.measured[:, 0].tolist(),

@@ -35,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmgen.arrays import BoolArray, Float64Array, FloatArray, IdArray, Int64Array, in_short
+from lmgen.data.answers import AnswerMarker, Answers
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.models.base import LanguageModel, State, nats_of
 
@@ -87,11 +88,18 @@ class ScoredBlock:
 
     def part(self, first: int, end: int) -> "ScoredBlock":
         """Its tokens from `first` up to but not including `end`."""
+        return self._at(slice(first, end))
+
+    def only(self, chosen: BoolArray) -> "ScoredBlock":
+        """The chosen ones of its tokens, (N,)."""
+        return self._at(chosen)
+
+    def _at(self, places: slice | BoolArray) -> "ScoredBlock":
         return ScoredBlock(
-            self.ids[first:end],
-            self.nats[first:end],
-            None if self.measured is None else self.measured[first:end],
-            None if self.matched is None else self.matched[first:end],
+            self.ids[places],
+            self.nats[places],
+            None if self.measured is None else self.measured[places],
+            None if self.matched is None else self.matched[places],
         )
 
 
@@ -207,7 +215,9 @@ def joined(blocks: Sequence[ScoredBlock]) -> ScoredBlock:
     )
 
 
-def mean_nats(model: LanguageModel, ids: IdArray, limit: int | None = None) -> tuple[float, int]:
+def mean_nats(
+    model: LanguageModel, ids: IdArray, limit: int | None = None, answers: Answers | None = None
+) -> tuple[float, int]:
     """
     Mean negative log-probability in nats a token of a text, and how many tokens it is the mean of.
 
@@ -215,15 +225,18 @@ def mean_nats(model: LanguageModel, ids: IdArray, limit: int | None = None) -> t
         model: any language model.
         ids: the text, (N,); a memory map will do.
         limit: score only this many tokens, from its start.
+        answers: take the mean over the tokens of answers alone; None: over all.
 
     Raises:
         CorpusError: there are no tokens to take the mean of.
         NumericalError: as `score_ids`.
     """
     nats, tokens = 0.0, 0
+    marker = None if answers is None else AnswerMarker(answers)
     for block in score_ids(model, ids[:limit]):
-        nats += float(block.nats.sum())
-        tokens += len(block.nats)
+        scored = block.nats if marker is None else block.nats[marker.among(block.ids)]
+        nats += float(scored.sum())
+        tokens += len(scored)
     if not tokens:
         raise CorpusError("nothing to score: the text has no tokens")
     return nats / tokens, tokens

@@ -18,11 +18,12 @@ Memory does not grow with the text, nor with a unit: a long unit comes in severa
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import chain, compress, pairwise
 
 import numpy as np
 
 from lmgen.arrays import BoolArray, IdArray
+from lmgen.data.answers import AnswerMarker, Answers
 from lmgen.evaluation.scoring import BLOCK_TOKENS, Measure, ScoredBlock, joined, measure_each, score_ids
 from lmgen.models.base import LanguageModel
 from lmgen.text.sources import line_blocks
@@ -71,6 +72,49 @@ class Part:
     """Where each token begins in `text`, (N,), if that was asked for."""
     marked: BoolArray | None = None
     """Which tokens to measure, (N,); None: all."""
+    scored: "ScoredPart | None" = None
+    """What of it is scored; None: all."""
+    places: IdArray | None = None
+    """Of the answers of a part: where each token begins in the whole text, (N,), if that was asked for."""
+    numbers: IdArray | None = None
+    """Of the answers of a part: the number of each token in the whole text, from 0, (N,)."""
+
+    def answers(self) -> "Part":
+        """What of it is scored, as a part without the rest; offsets and ends are those in its own text."""
+        if self.scored is None:
+            return self
+        tokens, characters = self.scored.tokens, self.scored.characters
+        tokens_before = np.append(0, np.cumsum(tokens))
+        before = np.append(0, np.cumsum(characters))
+        offsets = None if self.offsets is None else self.offsets[tokens]
+        return Part(
+            "".join(compress(self.text, characters.tolist())),
+            self.ids[tokens],
+            self.unknown[tokens],
+            self.position,
+            tokens_before[self.unit_ends],
+            before[self.text_ends],
+            self.whole,
+            offsets=None if offsets is None else before[offsets],
+            places=None if offsets is None else offsets + self.position,
+            numbers=self.scored.first + np.flatnonzero(tokens),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredPart:
+    """What of a part is scored: its answers, where only they are."""
+
+    tokens: BoolArray
+    """Which tokens, (N,)."""
+    characters: BoolArray
+    """Which characters of its text."""
+    first: int
+    """The number of its first token in the whole text."""
+
+    def between(self, tokens: slice, characters: slice) -> "ScoredPart":
+        """What is scored of a smaller part."""
+        return ScoredPart(self.tokens[tokens], self.characters[characters], self.first + (tokens.start or 0))
 
 
 class UnknownTokens:
@@ -139,6 +183,9 @@ class UnitReader:
         self._offsets = offsets
         self._position = 0
         self._mark = UNIT_END if unit == "record" else "\n"
+        answers = Answers.of(tokenizer)
+        self._answers = None if answers is None else AnswerMarker(answers)
+        self._tokens = 0
 
     def parts(self, chunks: Iterable[str]) -> Iterator[Part]:
         """
@@ -209,9 +256,27 @@ class UnitReader:
         if text and self._tokenizer.unknown is not None and (ids == self._tokenizer.unknown).any():
             unknown = self._tokenizer.unknown_among(text, ids)
         position, self._position = self._position, self._position + len(raw)
-        part = Part(raw, ids, unknown, position, unit_ends, text_ends, len(unit_ends) > 0, offsets)
+        part = Part(
+            raw,
+            ids,
+            unknown,
+            position,
+            unit_ends,
+            text_ends,
+            len(unit_ends) > 0,
+            offsets,
+            scored=self._scored(text, ids),
+        )
         self._unknown.add(self._tokenizer, text, part)
         return part
+
+    def _scored(self, text: str, ids: IdArray) -> ScoredPart | None:
+        """What is scored of a part, whose text has whole units; without a text, of an end that is added."""
+        if self._answers is None:
+            return None
+        first, self._tokens = self._tokens, self._tokens + len(ids)
+        tokens = self._answers.among(ids)
+        return ScoredPart(tokens, self._tokenizer.answer_characters(text) if text else tokens, first)
 
     def _as_read(self, text: str) -> str:
         return with_known_ends(text, self._unit, self._tokenizer)
@@ -356,6 +421,7 @@ def _small_parts(part: Part, offsets: IdArray) -> Iterator[Part]:
             unknown=part.unknown[first:end],
             position=part.position + begin,
             offsets=offsets[first:end] - begin,
+            scored=part.scored and part.scored.between(slice(first, end), slice(begin, begin + len(text))),
         )
         first = end
 

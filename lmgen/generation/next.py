@@ -107,9 +107,11 @@ def joined(tokenizer: Tokenizer, text: str, continuation: str) -> str:
     """
     A text with its continuation: with a blank between the two, unless there is a text and white space there.
 
-    In a word model, a punctuation mark that is a token of its own touches the text.
+    An answer touches its mark, and a punctuation mark that is a token of its own the word before it.
     """
     if text[-1:] in ("", UNIT_END) or text[-1].isspace() or continuation[0].isspace():
+        return text + continuation
+    if tokenizer.answer_mark in tokenizer.encode(text)[-1:].tolist():
         return text + continuation
     if tokenizer.reads_lines and len(text) in tokenizer.encode_with_offsets(text + continuation)[1]:
         return text + continuation

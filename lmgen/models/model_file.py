@@ -43,9 +43,9 @@ FORMAT = "lmgen"
 FORMAT_VERSION = 4
 """
 The newest that is read. A file says the oldest that can read it, so that an older lmgen asks for an upgrade
-instead of calling the file damaged: 4 for units, texts that are read in some way, tokenizers made elsewhere,
-convolutions, attention and networks without recurrent layers, 3 for mixtures, dense layers and one-hot input,
-2 for compressed weights, else 1.
+instead of calling the file damaged: 4 for units, answers in them, texts that are read in some way,
+tokenizers made elsewhere, convolutions, attention and networks without recurrent layers, 3 for mixtures,
+dense layers and one-hot input, 2 for compressed weights, else 1.
 """
 
 M = TypeVar("M", covariant=True)

@@ -71,6 +71,7 @@ class Origin:
             "tokenizer": self.tokenizer.name,
             **{name: saved[name] for name in READING if name in saved},
             "unit": self.tokenizer.reading.unit,
+            "answers_after": self.tokenizer.reading.answers_after,
         }
 
     @property

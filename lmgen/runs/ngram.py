@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from lmgen.data.answers import Answers
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder, ngram_file
@@ -219,7 +220,8 @@ def _valid_nats(
     """Validation loss of an n-gram model on the first `limit` tokens; None without validation text."""
     if prepared.valid is None:
         return None
-    return mean_nats(model, read_tokens(run.valid_tokens, model.vocabulary_size), limit=limit)[0]
+    ids = read_tokens(run.valid_tokens, model.vocabulary_size)
+    return mean_nats(model, ids, limit, Answers.of(prepared.tokenizer))[0]
 
 
 def _training(prepared: Prepared, nats: float | None) -> dict[str, Any]:

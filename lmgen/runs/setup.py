@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from lmgen.data.answers import Answers
 from lmgen.data.batches import Batches
 from lmgen.data.labels import LabelSet
 from lmgen.data.preparation import Prepared, prepare
@@ -174,6 +175,7 @@ def _validation(run: RunFolder, prepared: Prepared, training: TrainingConfig) ->
         limit=training.evaluation_tokens,
         start_token=tokenizer.start,
         unit_end=tokenizer.end,
+        answers=Answers.of(tokenizer),
     )
 
 
@@ -194,7 +196,7 @@ def _batches(
     if tokenizer.end is None:
         return Windows(**shape, varied=training.vary_window_length)
     if labels is None:
-        return UnitBatches(**shape, unit_end=tokenizer.end)
+        return UnitBatches(**shape, unit_end=tokenizer.end, answers=Answers.of(tokenizer))
     targets = read_tokens(run.labels_of(part), len(labels.names) + 1)
     if limit is not None and limit < len(ids):
         end = limit + int(np.argmax(ids[limit:] == tokenizer.end)) + 1  # of the unit that is under way there

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from lmgen.settings import Panel, check, setting
+from lmgen.errors import ConfigError
+from lmgen.settings import Panel, check, setting, shown
 from lmgen.text.units import UNITS
 
 NEWLINES = ("keep", "lf")
@@ -34,6 +35,13 @@ class ReadingConfig:
         "end), each line, or each record of a structured file, else each paragraph.",
         choices=UNITS,
     )
+    answers_after: str | None = setting(
+        None,
+        "Learn and score only the answer of each line or record: what follows the first MARK in it, such as "
+        "= in 2+3=5.",
+        by_default="all is learned and scored",
+        metavar="MARK",
+    )
     field: str | None = setting(
         None,
         "The field that holds the text in CSV, TSV and JSON, which need it, and in JSON Lines; stdin is JSON "
@@ -55,6 +63,12 @@ class ReadingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.answers_after is not None and (self.newlines, self.normalize) != ("keep", "none"):
+            from lmgen.text.reading import read_text
+
+            object.__setattr__(self, "answers_after", read_text(self.answers_after, self))
+        if self.answers_after is not None:
+            _check_mark(self.answers_after, self.unit)
         if self.encoding != "utf-8":
             from lmgen.text.encodings import known_encoding
 
@@ -62,9 +76,28 @@ class ReadingConfig:
 
     def to_json(self) -> dict[str, str]:
         """What is kept with a model, so that later texts are read alike: all but the field."""
-        return {
+        saved = {
             "unit": self.unit,
             "encoding": self.encoding,
             "newlines": self.newlines,
             "normalize": self.normalize,
         }
+        return saved if self.answers_after is None else {**saved, "answers_after": self.answers_after}
+
+
+def _check_mark(mark: str, unit: str) -> None:
+    """Refuse a mark that no unit has, or that every text has."""
+    problem = None
+    if not mark:
+        problem = "--answers-after needs a mark of at least one character, such as ="
+    elif unit == "document":
+        problem = (
+            f"--answers-after {shown(mark)} says where the answer of a line or record begins: give --unit "
+            "line or --unit record, too"
+        )
+    elif unit == "line" and "\n" in mark:
+        problem = f"--answers-after is {shown(mark)}, but no line has a line end in it; take --unit record"
+    elif any("\ud800" <= character <= "\udfff" for character in mark):
+        problem = f"--answers-after is {shown(mark)}, which is not UTF-8"
+    if problem:
+        raise ConfigError(problem)

@@ -90,6 +90,9 @@ class Tokenizer(ABC):
     end: int | None = None
     """The id of the token that ends every unit; None for documents, whose end is not predicted."""
 
+    answer_mark: int | None = None
+    """The id of the first mark in a unit, after which its answer begins; None if all of a unit is scored."""
+
     notes: tuple[str, ...] = ()
     """What a user should know about the text that it was just trained on; not saved."""
 
@@ -181,6 +184,10 @@ class Tokenizer(ABC):
             return counts
         return counts + TextCounts(characters=counts.open_lines, bytes=counts.open_lines)
 
+    def answer_characters(self, text: str) -> npt.NDArray[np.bool_]:
+        """Which characters of whole units are scored, (N,): those of answers, and the ends after them."""
+        return np.ones(len(text), np.bool_)
+
     def unknown_among(self, text: str, ids: IdArray) -> npt.NDArray[np.bool_]:  # noqa: ARG002
         """
         Which of the ids that `encode(text)` gave stand for something that is not in the vocabulary, (N,).
@@ -200,12 +207,16 @@ class Tokenizer(ABC):
         position = 0
         is_open = False
         closing = self.sentence_end
-        for block in line_blocks(chunks):
+        for block in self._blocks(chunks):
             is_open = not block.endswith(UNIT_END if self.unit == "record" else "\n")
             yield EncodedBlock(block, self.encode(block), position)
             position += len(block)
         if closing is not None and is_open:
             yield EncodedBlock("", np.array([closing]), position, closes=True)
+
+    def _blocks(self, chunks: Iterable[str]) -> Iterator[str]:
+        """The text in blocks, each of which can be encoded without the others."""
+        return line_blocks(chunks)
 
     def encode_stream(self, chunks: Iterable[str]) -> Iterator[IdArray]:
         """Yield the ids of a text of any length, as `encode_blocks`; never none."""

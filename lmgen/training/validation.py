@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from lmgen.arrays import FloatArray, IdArray
+from lmgen.data.answers import Answers
 from lmgen.data.batches import Batches
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
@@ -58,12 +59,15 @@ class TextValidation:
     """Score only this many tokens from its start."""
     start_token: int
     unit_end: int | None = None
+    answers: Answers | None = None
+    """How the answers are found that alone are scored; None: all tokens are."""
 
     def score(self, network: Network, should_stop: Callable[[], bool], place: str) -> Scored:
         """Score a network as `lmgen perplexity` does (see `Validation`)."""
         model = TorchLanguageModel(network, self.start_token, self.unit_end)
         try:
-            return Scored(mean_nats(_Interruptible(model, should_stop), self.ids, limit=self.limit)[0])
+            interruptible = _Interruptible(model, should_stop)
+            return Scored(mean_nats(interruptible, self.ids, self.limit, self.answers)[0])
         except NumericalError as error:
             raise _not_finite(place) from error
 

@@ -17,6 +17,7 @@ ALL = list(commands())
 OFTEN_USED = {
     "train": "out resume preset tokenizer cell layers hidden-size epochs minutes json quiet",
     "perplexity": "by baseline mix format json quiet",
+    "answers": "after choices baseline format json quiet",
     "ngram": "order arpa out overwrite tokenizer json quiet",
     "corpus make": "out count characters seed test test-count overwrite json quiet",
 }

@@ -35,6 +35,7 @@ class ListedBatches:
     streams: int = 3
     start_token: int = 0
     unit_end: None = None
+    answers: None = None
     ids: IdArray = field(default_factory=lambda: IDS)
 
     def count(self, epoch: int) -> int:

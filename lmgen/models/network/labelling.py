@@ -106,6 +106,10 @@ def check_labelling(network: NetworkConfig, *, bidirectional: bool) -> None:
         raise ConfigError(
             "--bidirectional is for recurrent layers, and layers is 0: leave it out, or give --layers 1"
         )
+    if network.normalization == "batch":
+        raise ConfigError(
+            "--normalization batch is for layers that read one way: give layer, or leave it out"
+        )
     if network.attention is not None:
         raise ConfigError(
             "--attention looks back only, and with --bidirectional every state has seen the whole text: "

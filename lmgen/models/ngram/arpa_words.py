@@ -22,6 +22,7 @@ from lmgen.errors import ConfigError, ModelError
 from lmgen.models.ngram.arpa_text import ArpaText
 from lmgen.tokenizers.base import Tokenizer, saved_value
 from lmgen.tokenizers.pieces import SPECIAL_PIECES, escape, unescape
+from lmgen.tokenizers.reading import ALIKE as MARK_ALIKE
 from lmgen.tokenizers.registry import tokenizer_from_json
 
 VOCABULARY_KEYS = {"word": "words", "char": "characters"}
@@ -76,6 +77,8 @@ def spellings(tokenizer: Tokenizer, log_probs: Float32Array) -> list[str]:
         tokenizer.piece(token) if token in tokenizer.special_ids else spell(tokenizer.piece(token))
         for token in range(tokenizer.vocabulary_size)
     ]
+    if tokenizer.answer_mark is not None:  # it may have blanks, even in a model of words
+        spelled[tokenizer.answer_mark] = tokenizer.escaped_piece(tokenizer.answer_mark)
     taken: set[str] = set()
     for token in np.argsort(-log_probs[: len(spelled)], kind="stable").tolist():
         if spelled[token] in taken:
@@ -230,7 +233,8 @@ def _vocabulary_of_lmgen(words: list[str], saved: dict[str, Any]) -> Vocabulary:
     """The vocabulary of a file with a tokenizer in it; its tokens are listed in the order of their ids."""
     reading = saved_value(saved, "reading", dict) if "reading" in saved else {}
     has_own_end = reading.get("end") is not None
-    inner = [word for word in words if word != "<s>" and not (has_own_end and word == "</s>")]
+    mark = _mark_among(words, reading)
+    inner = [word for word in words if word not in ("<s>", mark) and not (has_own_end and word == "</s>")]
     kind = saved.get("tokenizer")
     if kind == "word":
         line_end = LINE_END if has_own_end else "</s>"
@@ -248,9 +252,29 @@ def _vocabulary_of_lmgen(words: list[str], saved: dict[str, Any]) -> Vocabulary:
     tokenizer = tokenizer_from_json(saved)
     if has_own_end and tokenizer.end is not None:
         order.insert(tokenizer.end, "</s>")
+    if mark is not None and tokenizer.answer_mark is not None:
+        order.insert(tokenizer.answer_mark, mark)
     if kind not in VOCABULARY_KEYS:
         _check_order(order, tokenizer)
     return _vocabulary(words, tokenizer, order, "<s>")
+
+
+def _mark_among(words: Sequence[str], reading: Mapping[str, Any]) -> str | None:
+    """
+    The word that is the mark before answers; None if there is none.
+
+    Raises:
+        ModelError: it is not where its id says.
+    """
+    mark, text = reading.get("mark"), reading.get("answers_after")
+    if type(mark) is not int or not isinstance(text, str):
+        return None
+    word = words[mark] if 0 <= mark < len(words) else ""
+    if word.removesuffix(MARK_ALIKE) != escape(text):
+        raise ModelError(
+            f"its 1-gram {mark} is not the mark {text!r}; was the file changed by another program?"
+        )
+    return word
 
 
 def _word(written: str, saved: Mapping[str, Any], *, in_records: bool) -> str:

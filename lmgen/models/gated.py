@@ -10,12 +10,14 @@ of what is seen are as old as "mixtures of experts" (Jacobs, Jordan, Nowlan and 
 learns from every symbol is what strong compressors do (Mattern 2012; Knoll and de Freitas 2012).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmgen.arrays import Float64Array
+from lmgen.arrays import Float64Array, IdArray
+from lmgen.models.opinions import Member, Opinions
 
 STRIDE = 32
 """Tokens of a stream between two steps."""
@@ -26,6 +28,7 @@ DECAYS = 0.9, 0.999
 SMALLEST = 1e-8
 
 Weights = Mapping[str, Float64Array]
+"""Arrays by name: `hidden` (F, U), `hidden_bias` (U,), `output` (U, K), `direct` (F, K), `bias` (K,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +59,12 @@ class Gate:
         return self._forward(signals)[1]
 
     def learned(self, signals: Float64Array, probabilities: Float64Array) -> "Gate":
+        """The gate after a step on N tokens. Args are those of `gradients`."""
+        return self._stepped(self.gradients(signals, probabilities))
+
+    def gradients(self, signals: Float64Array, probabilities: Float64Array) -> Weights:
         """
-        The gate after a step on N tokens.
+        Gradients of the mean negative log-probability of N tokens.
 
         Args:
             signals: (N, F).
@@ -67,14 +74,13 @@ class Gate:
         joint = shares * probabilities
         errors = (shares - joint / joint.sum(axis=-1, keepdims=True)) / len(signals)
         back = (errors @ self.weights["output"].T) * (1 - hidden * hidden)
-        gradients = {
+        return {
             "hidden": signals.T @ back,
             "hidden_bias": back.sum(axis=0),
             "output": hidden.T @ errors,
             "direct": signals.T @ errors,
             "bias": errors.sum(axis=0),
         }
-        return self._stepped(gradients)
 
     def _forward(self, signals: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Hidden units and shares."""
@@ -94,3 +100,103 @@ class Gate:
             scale = np.sqrt(second[name] / (1 - DECAYS[1] ** steps)) + SMALLEST
             weights[name] = self.weights[name] - RATE * mean / scale
         return replace(self, weights=weights, first=first, second=second, steps=steps)
+
+
+class _StreamState(NamedTuple):
+    """What the gate knows of one stream."""
+
+    gate: Gate
+    waiting: Opinions
+    """Opinions on the tokens since the gate's last step, fewer than STRIDE, (n, K) and (n, F)."""
+
+
+class GatedState(NamedTuple):
+    """The state of a gated mixture."""
+
+    members: tuple[Any, ...]
+    streams: tuple[_StreamState, ...]
+
+
+class GatedMixture:
+    """Members that are mixed by a gate; itself a `LanguageModel`, which learns from what it reads."""
+
+    kind = "gated"
+    reads_in_order = True
+
+    def __init__(
+        self, members: Sequence[Member], vocabulary_size: int, name: str, gate: Gate | None = None
+    ) -> None:
+        """
+        Args:
+            members: at least one, over the same ids.
+            vocabulary_size: V.
+            name: for tables and messages.
+            gate: where it begins; None: all experts are trusted alike.
+        """
+        self.members = tuple(members)
+        self.vocabulary_size = vocabulary_size
+        self.name = name
+        experts, signals = sum(m.experts for m in members), sum(m.signals for m in members)
+        self.gate = gate or Gate.new(signals, experts)
+        self._nothing = Opinions(np.zeros((0, experts)), np.zeros((0, signals)))
+
+    def start(self, streams: int) -> GatedState:
+        """The state before the first token, for B streams."""
+        members = tuple(member.start(streams) for member in self.members)
+        return GatedState(members, (_StreamState(self.gate, self._nothing),) * streams)
+
+    def predict(self, state: GatedState) -> Float64Array:
+        """Log-probabilities of the next token, (B, V)."""
+        each = [member.opinions(own) for member, own in zip(self.members, state.members, strict=True)]
+        experts, signals = (np.concatenate(parts, axis=-1) for parts in zip(*each, strict=True))
+        shares = np.stack(
+            [stream.gate.shares(own) for stream, own in zip(state.streams, signals, strict=True)]
+        )
+        mixed: Float64Array = np.log(np.einsum("bvk,bk->bv", experts, shares))
+        return mixed
+
+    def score(self, state: GatedState, ids: IdArray) -> tuple[Float64Array, GatedState]:
+        """Log-probability of each of `ids`, (T, B), and the state after them, which has learned from them."""
+        scored = [member.score(own, ids) for member, own in zip(self.members, state.members, strict=True)]
+        experts, signals = (
+            np.concatenate(parts, axis=-1) for parts in zip(*(each for each, _ in scored), strict=True)
+        )
+        columns = [
+            _learned(stream, Opinions(experts[:, place], signals[:, place]))
+            for place, stream in enumerate(state.streams)
+        ]
+        found = np.stack([probabilities for probabilities, _ in columns], axis=1)
+        after = GatedState(tuple(each for _, each in scored), tuple(stream for _, stream in columns))
+        return np.log(found), after
+
+    def advance(self, state: GatedState, ids: IdArray) -> GatedState:
+        """The state after reading `ids`, (T, B), and learning from them."""
+        return self.score(state, ids)[1]
+
+    def follow(self, state: GatedState, ids: IdArray) -> GatedState:
+        """The state after tokens, (T, B), that are context only: nothing is learned from them."""
+        each = zip(self.members, state.members, strict=True)
+        return state._replace(members=tuple(member.follow(own, ids) for member, own in each))
+
+    def select(self, state: GatedState, streams: Sequence[int]) -> GatedState:
+        """The state of the listed streams."""
+        each = zip(self.members, state.members, strict=True)
+        members = tuple(member.select(own, streams) for member, own in each)
+        return GatedState(members, tuple(state.streams[stream] for stream in streams))
+
+
+def _learned(stream: _StreamState, opinions: Opinions) -> tuple[Float64Array, _StreamState]:
+    """The mixed probabilities of T tokens that one stream reads, (T,), and what the gate knows after them."""
+    gate, waiting = stream
+    found = []
+    while len(opinions.signals):
+        room = STRIDE - len(waiting.signals)
+        now, opinions = (
+            Opinions(*(part[cut] for part in opinions)) for cut in (slice(room), slice(room, None))
+        )
+        found.append((gate.shares(now.signals) * now.probabilities).sum(axis=-1))
+        waiting = Opinions(*map(np.concatenate, zip(waiting, now, strict=True)))
+        if len(waiting.signals) == STRIDE:
+            gate = gate.learned(waiting.signals, waiting.probabilities)
+            waiting = Opinions(*(part[:0] for part in waiting))
+    return np.concatenate(found) if found else np.zeros(0), _StreamState(gate, waiting)

@@ -6,12 +6,16 @@ is not in the table. Counts are kept in arrays by row beside it. Open addressing
 home is its upper bits, so keys have to be mixed well (`mixed`).
 """
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from lmgen.arrays import Int64Array
 
 KeyArray = npt.NDArray[np.uint64]
+
+Number = TypeVar("Number", bound=np.generic)
 
 ABSENT = 0
 """The row of every key that is not in a table."""
@@ -97,7 +101,7 @@ class HashTable:
         return (keys >> self._shift).astype(np.int64)
 
 
-def grown(values: npt.NDArray[np.generic], length: int) -> npt.NDArray[np.generic]:
+def grown(values: npt.NDArray[Number], length: int) -> npt.NDArray[Number]:
     """An array of at least `length` rows that begins with `values`; room doubles, and new rows are 0."""
     if length <= len(values):
         return values

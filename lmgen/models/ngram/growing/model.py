@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmgen.arrays import Float64Array, IdArray
+from lmgen.arrays import IdArray
 from lmgen.models.ngram.growing.contexts import Contexts, Place
-from lmgen.models.ngram.growing.counts import CONTINUATION, PLAIN, Block, CountTable, Seen, seen_before
-from lmgen.models.ngram.growing.smoothing import interpolated
+from lmgen.models.ngram.growing.counts import CONTINUATION, PLAIN, Block, CountTable, Seen, seen_so_far
+from lmgen.models.ngram.growing.smoothing import smoothed
+from lmgen.models.opinions import Opinions
 
 BLOCK = 4096
 """The most tokens that are counted at once."""
@@ -35,20 +36,11 @@ FAMILIAR = 4.0
 """Logarithms of how often contexts were seen are divided by this, so that they are about 1."""
 
 
-class Opinions(NamedTuple):
-    """What a member of a gated mixture says of next tokens."""
-
-    probabilities: Float64Array
-    """Of K experts, (..., K)."""
-    signals: Float64Array
-    """What tells how far to trust them, (..., F), known before the token; numbers about 0 to 2."""
-
-
 @dataclass(slots=True, eq=False)
 class _Counted:
     """What one stream has read, in place."""
 
-    tables: list[CountTable]
+    table: CountTable
     blocks: list[IdArray] = field(default_factory=list)
     tokens: int = 0
 
@@ -75,12 +67,9 @@ class GrowingCounts:
         """
         self.contexts = contexts
         self.vocabulary_size = vocabulary_size
-        self._training: list[CountTable] | None = None
+        self._training: tuple[CountTable, ...] = ()
         if training is not None and len(training):
-            [state] = self.start(1)
-            for _, state in self._read(state, training):
-                pass
-            self._training = state.counted.tables
+            self._training = (self._after(self.start(1)[0], training).counted.table,)
 
     @property
     def experts(self) -> int:
@@ -101,41 +90,38 @@ class GrowingCounts:
         each = [self._opinions_on_all(self._current(stream)) for stream in state]
         return Opinions(*map(np.stack, zip(*each, strict=True)))
 
-    def score(
-        self, state: Sequence[StreamState], ids: IdArray
-    ) -> tuple[Opinions, tuple[StreamState, ...]]:
+    def score(self, state: Sequence[StreamState], ids: IdArray) -> tuple[Opinions, tuple[StreamState, ...]]:
         """On each of `ids`, (T, B): (T, B, K) and signals (T, B, F); the state after them."""
         each, after = [], []
         for stream, column in zip(state, ids.T, strict=True):
-            blocks = [Opinions(np.zeros((0, self.experts)), np.zeros((0, self.signals)))]
-            for seen, stream in self._read(stream, column):
-                blocks.append(self._opinions(seen))
-            each.append(Opinions(*map(np.concatenate, zip(*blocks, strict=True))))
-            after.append(stream)
+            parts = [Opinions(np.zeros((0, self.experts)), np.zeros((0, self.signals)))]
+            reached = stream
+            for block in _blocks(column):
+                seen, reached = self._read(reached, block)
+                parts.append(self._opinions(seen))
+            each.append(Opinions(*map(np.concatenate, zip(*parts, strict=True))))
+            after.append(reached)
         return Opinions(*(np.stack(parts, axis=1) for parts in zip(*each, strict=True))), tuple(after)
+
+    def follow(self, state: Sequence[StreamState], ids: IdArray) -> tuple[StreamState, ...]:
+        """The state after tokens, (T, B), that are context only and are not counted."""
+        columns = zip(state, ids.T, strict=True)
+        return tuple(replace(each, place=self.contexts.keys(each.place, own)[1]) for each, own in columns)
+
+    def select(self, state: Sequence[StreamState], streams: Sequence[int]) -> tuple[StreamState, ...]:
+        """The state of the listed streams, in that order; one may be listed twice."""
+        return tuple(state[stream] for stream in streams)
 
     def advance(self, state: Sequence[StreamState], ids: IdArray) -> tuple[StreamState, ...]:
         """The state after reading `ids`, (T, B)."""
-        after = []
-        for stream, column in zip(state, ids.T, strict=True):
-            for _, stream in self._read(stream, column):
-                pass
-            after.append(stream)
-        return tuple(after)
+        return tuple(self._after(stream, column) for stream, column in zip(state, ids.T, strict=True))
 
     @property
     def _shortest(self) -> int:
         return min(SHORTEST, self.contexts.order - 1)
 
     def _nothing(self) -> _Counted:
-        return _Counted([CountTable() for _ in range(self.contexts.count)])
-
-    def _tables(self, counted: _Counted) -> list[list[CountTable]]:
-        """For each context the tables whose counts are added up."""
-        own = [[table] for table in counted.tables]
-        if self._training is None:
-            return own
-        return [[first, *rest] for first, rest in zip(self._training, own, strict=True)]
+        return _Counted(CountTable.empty(self.contexts.count))
 
     def _current(self, stream: StreamState) -> StreamState:
         """The same state, with counts of its own if a later state has gone on with them."""
@@ -143,77 +129,61 @@ class GrowingCounts:
         if counted.tokens == stream.tokens:
             return stream
         read = np.concatenate(counted.blocks)[: stream.tokens]
-        [again] = self.start(1)
-        for _, again in self._read(again, read):
-            pass
-        return replace(again, place=stream.place)
+        return replace(self._after(self.start(1)[0], read), place=stream.place)
 
-    def _read(self, stream: StreamState, ids: IdArray) -> Iterator[tuple["_SeenOf", StreamState]]:
-        """Count tokens, (T,), block by block."""
+    def _after(self, stream: StreamState, ids: IdArray) -> StreamState:
+        """A stream after it has read tokens, (T,)."""
+        for block in _blocks(ids):
+            _, stream = self._read(stream, block)
+        return stream
+
+    def _read(self, stream: StreamState, block: IdArray) -> tuple["_Both", StreamState]:
+        """Count the tokens of a block, (T,)."""
         stream = self._current(stream)
-        for first in range(0, len(ids), BLOCK):
-            block = np.array(ids[first : first + BLOCK], np.int64)
-            keys, place = self.contexts.keys(stream.place, block)
-            counted = stream.counted
-            blocks = [
-                Block(tables, each[:-1], block)
-                for tables, each in zip(self._tables(counted), keys, strict=True)
-            ]
-            seen = self._count(blocks, len(block))
-            counted.blocks.append(block)
-            counted.tokens += len(block)
-            stream = StreamState(counted, counted.tokens, place)
-            yield seen, stream
-
-    def _count(self, blocks: list[Block], tokens: int) -> "_SeenOf":
-        """Count the tokens of a block after each of their contexts."""
-        every = np.ones(tokens, np.bool_)
+        counted = stream.counted
+        keys, place = self.contexts.keys(stream.place, block)
+        counting = Block((*self._training, counted.table), keys[:, :-1], block)
+        plain = counting.count(PLAIN, np.ones((self.contexts.count, len(block)), np.bool_))
+        novel = np.zeros_like(plain.follower, np.bool_)
         order = self.contexts.order
-        plain = {n: blocks[n].count(PLAIN, every) for n in range(self._shortest, len(blocks))}
-        continuation = {}
-        novel = plain[order - 1].follower == 0
-        for n in reversed(range(order - 1)):
-            continuation[n] = blocks[n].count(CONTINUATION, novel)
-            novel = (plain[n] if n in plain else blocks[n].count(PLAIN, every)).follower == 0
-        return _SeenOf(plain, continuation)
+        novel[: order - 1] = plain.follower[1:order] == 0  # of the context that is one token longer
+        continuation = counting.count(CONTINUATION, novel)
+        counted.blocks.append(block)
+        counted.tokens += len(block)
+        return _Both(plain, continuation), StreamState(counted, counted.tokens, place)
 
     def _opinions_on_all(self, stream: StreamState) -> Opinions:
         """On all V tokens, (V, K), and signals (F,)."""
         keys, _ = self.contexts.keys(stream.place, np.zeros(0, np.int64))
-        ids = np.arange(self.vocabulary_size)
-        tables = self._tables(stream.counted)
-        lengths = self.contexts.order - 1
-        plain = {
-            n: seen_before(tables[n], keys[n], ids, PLAIN)
-            for n in range(self._shortest, self.contexts.count)
-        }
-        continuation = {n: seen_before(tables[n], keys[n], ids, CONTINUATION) for n in range(lengths)}
-        opinions = self._opinions(_SeenOf(plain, continuation))
+        seen = seen_so_far((*self._training, stream.counted.table), keys[:, 0], self.vocabulary_size)
+        opinions = self._opinions(_Both(seen[PLAIN], seen[CONTINUATION]))
         return Opinions(opinions.probabilities, opinions.signals[0])
 
-    def _opinions(self, seen: "_SeenOf") -> Opinions:
-        """Smooth counts, lengths first, then words."""
-        lower = np.full(seen.plain[self.contexts.order - 1].follower.shape, 1 / self.vocabulary_size)
+    def _opinions(self, seen: "_Both") -> Opinions:
+        """Of T tokens, (T, K), with signals (T, F) or (1, F): lengths first, then words."""
+        plain, continuation = smoothed(seen.plain), smoothed(seen.continuation)
+        shortest, order = self._shortest, self.contexts.order
+        lower = np.full(plain.own.shape[1], 1 / self.vocabulary_size)
         found = []
-        for n in range(self.contexts.order):
-            if n in seen.plain:
-                found.append(interpolated(seen.plain[n], lower))
-            if n in seen.continuation:
-                lower = interpolated(seen.continuation[n], lower)
-        over = found[min(WORDS_OVER, self.contexts.order - 1) - self._shortest]
-        for n in range(self.contexts.order, self.contexts.count):
-            over = interpolated(seen.plain[n], over)
+        for n in range(order):
+            if n >= shortest:
+                found.append(plain.own[n] + plain.left[n] * lower)
+            lower = continuation.own[n] + continuation.left[n] * lower
+        over = found[min(WORDS_OVER, order - 1) - shortest]
+        for n in range(order, self.contexts.count):
+            over = plain.own[n] + plain.left[n] * over
             found.append(over)
-        often = [np.log1p(counts.total) / FAMILIAR for counts in seen.plain.values()]
-        shape = found[0].shape
-        return Opinions(
-            np.stack(found, axis=-1), np.stack([np.broadcast_to(each, shape) for each in often], axis=-1)
-        )
+        often = np.log1p(seen.plain.total[shortest:]) / FAMILIAR
+        return Opinions(np.stack(found, axis=-1), often.T)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _SeenOf:
-    """The counts of each context, by its number, in their order."""
+def _blocks(ids: IdArray) -> Iterator[IdArray]:
+    """Tokens, (T,), in blocks that can be counted at once."""
+    return (np.array(ids[first : first + BLOCK], np.int64) for first in range(0, len(ids), BLOCK))
 
-    plain: dict[int, Seen]
-    continuation: dict[int, Seen]
+
+class _Both(NamedTuple):
+    """Counts of both kinds."""
+
+    plain: Seen
+    continuation: Seen

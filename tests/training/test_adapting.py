@@ -13,7 +13,7 @@ from lmgen.models.network.initialization import initial_parameters
 from lmgen.models.network.model import RecurrentModel
 from lmgen.settings import from_mapping
 from lmgen.training.adapting import AdaptingNetwork
-from lmgen.training.network import Network
+from lmgen.training.network import Network, detached
 
 V, START, END = 7, 0, 6
 IDS = np.random.default_rng(1).integers(0, V, 100)
@@ -46,12 +46,13 @@ def test_a_step_is_a_scaled_gradient_step_on_the_last_tokens() -> None:
     after = model.advance(model.start(1), IDS[:8, None])
 
     torch_network = Network(model.model.config, V, model.model.parameters).eval()
-    ids = torch.from_numpy(np.concatenate([[START], IDS[:7]]))[:, None]
-    chosen, _ = torch_network(ids, torch_network.initial_state(1))
+    hidden, state = torch_network.read(torch.tensor([[START]]), torch_network.initial_state(1))
+    later, _ = torch_network.read(torch.from_numpy(IDS[:7, None]), detached(state))
+    chosen = torch_network.predict(torch.cat([hidden.detach(), later]))
     loss = -chosen[torch.arange(8), 0, torch.from_numpy(IDS[:8])].mean()
     parameters = torch_network.trained_parameters()
     gradients = torch.autograd.grad(loss, parameters)
-    norm = torch.sqrt(sum((each**2).sum() for each in gradients))
+    norm = torch.cat([each.flatten() for each in gradients]).norm()
     for weights, parameter, gradient in zip(after.learned.weights, parameters, gradients, strict=True):
         scaled = gradient * min(1.0, 1 / norm.item())
         stepped = parameter.detach() - 0.05 * scaled / (scaled.abs() + 1e-8)

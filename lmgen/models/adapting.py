@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lmgen.errors import ConfigError
 from lmgen.settings import Panel, check, setting
+
+MIXTURE_NAME = "mixture+adapt"
+"""What results call the mixture of all that adapts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +25,21 @@ class AdaptingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def adapting_config(adapt: bool, **given: float | None) -> AdaptingConfig | None:
+    """
+    The settings of a network that adapts; None if it does not.
+
+    Args:
+        adapt: whether it does.
+        given: settings by name; None for the default.
+
+    Raises:
+        ConfigError: a value is out of range, or is given although the network does not adapt.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if not adapt and chosen:
+        flags = ", ".join(f"--adapt-{name}" for name in chosen)
+        raise ConfigError(f"{flags} are for models that adapt: add --adapt, or leave them out")
+    return AdaptingConfig(**chosen) if adapt else None  # type: ignore[arg-type]

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmgen.arrays import Float64Array, IdArray
+from lmgen.arrays import Float64Array, IdArray, Tensors
+from lmgen.errors import ModelError
 from lmgen.models.opinions import Member, Opinions
 
 STRIDE = 32
@@ -177,6 +178,37 @@ class GatedMixture:
         """The state after tokens, (T, B), that are context only: nothing is learned from them."""
         each = zip(self.members, state.members, strict=True)
         return state._replace(members=tuple(member.follow(own, ids) for member, own in each))
+
+    @property
+    def format_version(self) -> int:
+        """As `to_tensors`."""
+        raise self._not_saved()
+
+    def describe(self) -> dict[str, Any]:
+        """Its name, and the weights of its gate as `parameters`."""
+        return {
+            "name": self.name,
+            "vocabulary_size": self.vocabulary_size,
+            "parameters": sum(array.size for array in self.gate.weights.values()),
+        }
+
+    def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
+        """
+        Not possible: it is made anew from its members.
+
+        Raises:
+            ModelError: always.
+        """
+        raise self._not_saved()
+
+    def as_network(self) -> None:
+        """None: it is no network, even where a member is."""
+
+    def as_ngrams(self) -> None:
+        """None: it has no tables of n-grams."""
+
+    def _not_saved(self) -> ModelError:
+        return ModelError(f"{self.name} has no file: it is made of other models, which are saved")
 
     def select(self, state: GatedState, streams: Sequence[int]) -> GatedState:
         """The state of the listed streams."""

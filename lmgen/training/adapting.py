@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmgen.arrays import FloatArray, IdArray
+from lmgen.arrays import FloatArray, IdArray, Tensors
 from lmgen.errors import NumericalError
 from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.network.layer import NetworkState
@@ -120,6 +120,26 @@ class AdaptingNetwork:
         chosen = list(streams)
         begun, now = (self._reader.select(each, chosen) for each in (state.begun, state.now))
         return AdaptingState(state.learned, begun, now, state.waiting[:, chosen])
+
+    @property
+    def format_version(self) -> int:
+        """That of the network as trained."""
+        return self.model.format_version
+
+    def describe(self) -> dict[str, Any]:
+        """What the network as trained says of itself, under its own name."""
+        return {**self.model.describe(), "name": self.name}
+
+    def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
+        """The network as trained."""
+        return self.model.to_tensors()
+
+    def as_network(self) -> RecurrentModel:
+        """The network as trained."""
+        return self.model
+
+    def as_ngrams(self) -> None:
+        """None: it has no tables of n-grams."""
 
     def _part(self, state: AdaptingState, ids: IdArray) -> tuple[FloatArray, AdaptingState]:
         """Read tokens up to the next step at most, and take it if it is due."""

@@ -71,6 +71,13 @@ class GrowingCounts:
         if training is not None and len(training):
             self._training = (self._after(self.start(1)[0], training).counted.table,)
 
+    def begun_after(self, state: Sequence[StreamState]) -> "GrowingCounts":
+        """Counts that begin from what the one stream of a state has read."""
+        [stream] = state
+        found = GrowingCounts(self.contexts, self.vocabulary_size)
+        found._training = (*self._training, self._current(stream).counted.table)
+        return found
+
     @property
     def experts(self) -> int:
         """K: opinions on each token."""

@@ -18,6 +18,7 @@ OFTEN_USED = {
     "train": "out resume preset tokenizer cell layers hidden-size epochs minutes json quiet",
     "perplexity": "by baseline mix format json quiet",
     "ngram": "order arpa out overwrite tokenizer json quiet",
+    "corpus make": "out count characters seed test test-count overwrite json quiet",
 }
 """The flags of the short page where there is a longer one, in the order of the page."""
 
@@ -123,8 +124,8 @@ def test_the_short_page_has_the_flags_of_daily_use_and_counts_the_others(name: s
     shown, everything = page(*words, "--help"), page(*words, "--help-all")
     assert sorted(listed(everything)) == sorted([*long_flags(command), "--help"])
     assert listed(shown) == listed(everything)[: len(listed(shown))]
-    if words[0] in OFTEN_USED:
-        daily = [f"--{flag}" for flag in OFTEN_USED[words[0]].split()]
+    if name.strip() in OFTEN_USED:
+        daily = [f"--{flag}" for flag in OFTEN_USED[name.strip()].split()]
         assert listed(shown) == [*daily, "--help-all", "--help"]
         rest = len(listed(everything)) - len(listed(shown))
         assert shown.endswith(f"\n--help-all shows {rest} more flags.\n\n")
@@ -157,7 +158,7 @@ def test_the_page_says_what_the_command_says(name: str, command: Any) -> None:
 def test_the_long_page_of_train_has_all_panels_in_order() -> None:
     panels = re.findall(r"^╭─ (.*?) ─", page("train", "--help-all"), flags=re.MULTILINE)
 
-    others = {Panel.NGRAMS, Panel.SCORES}
+    others = {Panel.NGRAMS, Panel.SCORES, Panel.TASKS}
     assert panels == ["Arguments", "Options", *(panel for panel in Panel if panel not in others)]
 
 

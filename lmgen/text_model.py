@@ -59,6 +59,10 @@ class Compared(TypedDict, total=False):
     order: int | None
     orders: Iterable[int]
     mix: bool
+    adapt: bool
+    adapt_rate: float | None
+    adapt_every: int | None
+    adapt_decay: float | None
     exact: bool
     field: str | None
     encoding: str | None
@@ -461,6 +465,10 @@ class TextModel:
         order: int | None = None,
         orders: Iterable[int] = (),
         mix: bool = False,
+        adapt: bool = False,
+        adapt_rate: float | None = None,
+        adapt_every: int | None = None,
+        adapt_decay: float | None = None,
         exact: bool = False,
         field: str | None = None,
         encoding: str | None = None,
@@ -489,6 +497,11 @@ class TextModel:
             orders: fit baselines of all these orders; each score also has the number of `parameters`, and of
                 n-grams that are `possible`.
             mix: add the mixture of model and baseline, weighted on the run's validation text.
+            adapt: also the same models learning from a text as they read it, each token scored before it is
+                learned from: results `lstm+adapt`, `ngram-7+adapt`, with `mix` `mixture+adapt`.
+            adapt_rate: size of a network's steps. None, here and below: a value that suits most texts.
+            adapt_every: tokens that a step learns from.
+            adapt_decay: share of the way back to the trained weights after each step.
             exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as
                 parallel streams that each warm up on the tokens before them.
             field: the field that holds the text in JSON Lines, JSON, CSV and TSV; standard input is JSON
@@ -504,6 +517,7 @@ class TextModel:
             ModelError: a baseline was asked for, but there is none.
         """
         from lmgen.evaluation.comparison import Comparison
+        from lmgen.models.adapting import adapting_config
 
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
         opened = self.texts(*texts, field=field, encoding=encoding, reading=reading, on_note=on_note)
@@ -518,6 +532,7 @@ class TextModel:
             order=order,
             orders=orders,
             mix=mix,
+            adapt=adapting_config(adapt, rate=adapt_rate, every=adapt_every, decay=adapt_decay),
             exact=exact,
             on_note=on_note,
         )

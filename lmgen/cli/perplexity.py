@@ -12,6 +12,7 @@ from lmgen.cli.options import JsonOption, QuietOption, file_name, model_and_text
 from lmgen.cli.output import flushing
 from lmgen.cli.scores import By, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError
+from lmgen.models.adapting import MIXTURE_NAME
 from lmgen.settings import Panel
 from lmgen.text.config import ReadingConfig
 from lmgen.text.units import Unit
@@ -93,6 +94,39 @@ def perplexity(
             "--mix", help="Also the mixture of model and baseline, weighted on the run's validation text."
         ),
     ] = False,
+    adapt: Annotated[
+        bool,
+        option(
+            "--adapt",
+            help="Also the same models learning from the text as they read it, each token scored before it "
+            "is learned from; with --mix also their mixture.",
+        ),
+    ] = False,
+    adapt_rate: Annotated[
+        float | None,
+        option(
+            help="With --adapt, the size of a network's steps.", by_default="3e-4", panel=Panel.SCORES, min=0
+        ),
+    ] = None,
+    adapt_every: Annotated[
+        int | None,
+        option(
+            help="With --adapt, the tokens that a step learns from.",
+            by_default="32",
+            panel=Panel.SCORES,
+            min=1,
+        ),
+    ] = None,
+    adapt_decay: Annotated[
+        float | None,
+        option(
+            help="With --adapt, the share of the way back to the trained weights after each step.",
+            by_default="0",
+            panel=Panel.SCORES,
+            min=0,
+            max=1,
+        ),
+    ] = None,
     exact: Annotated[
         bool,
         option(
@@ -138,7 +172,7 @@ def perplexity(
     """
     Say how well a model predicts texts, in perplexity and in bits.
 
-    lmgen perplexity checkpoints/demo book.txt
+    lmgen perplexity checkpoints/demo book.txt --mix --adapt
 
     lmgen perplexity checkpoints/demo stimuli.txt --by word --format tsv
 
@@ -167,16 +201,20 @@ def perplexity(
             order=order,
             orders=_range(orders),
             mix=mix,
+            adapt=adapt,
+            adapt_rate=adapt_rate,
+            adapt_every=adapt_every,
+            adapt_decay=adapt_decay,
             exact=exact,
             on_note=report.note,
         )
-        names_models = by == "document" or bool(baseline) or order is not None or mix
+        names_models = by == "document" or bool(baseline) or order is not None or mix or adapt
         if output == "json":
             print_json(scores)
         elif output == "tsv":
             print_tsv(scores, names_models)
         else:
-            print_tables(scores, by, names_models)
+            print_tables(scores, by, names_models, longest_name=MIXTURE_NAME if adapt else "")
         sys.stdout.flush()
 
 

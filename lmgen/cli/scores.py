@@ -49,15 +49,21 @@ def _tsv_cell(value: object) -> str:
             return visible(str(value))
 
 
-def print_tables(scores: "Iterable[Score]", by: By, names_models: bool) -> None:
-    """Print a table for each text, under a line with its name, row by row as the scores come."""
+def print_tables(scores: "Iterable[Score]", by: By, names_models: bool, longest_name: str = "") -> None:
+    """
+    Print a table for each text, under a line with its name, row by row as the scores come.
+
+    `longest_name` is that of the models, if one is known to be long.
+    """
     rows = (score.values() for score in scores)
     between = ""
     with TextOutput() as output:
         for name, of_the_text in groupby(rows, key=lambda row: str(row["text"])):
             first = next(of_the_text)
             output.write(f"{between}{visible(name)}{_length(first)}\n")
-            for line in _table(_table_columns(first, by, names_models), chain([first], of_the_text)):
+            for line in _table(
+                _table_columns(first, by, names_models), chain([first], of_the_text), len(longest_name)
+            ):
                 output.write(line)
             between = "\n"
 
@@ -83,10 +89,15 @@ def _length(row: Row) -> str:
     return ": " + ", ".join(units)
 
 
-def _table(keys: list[str], rows: Iterable[Row]) -> Iterator[str]:
-    """The lines of the table that shows these values of each row."""
+def _table(keys: list[str], rows: Iterable[Row], name_width: int) -> Iterator[str]:
+    """The lines of the table that shows these values of each row; names of models take `name_width`."""
     columns = [
-        Column(_COLUMNS[key][0], is_number=key not in ("model", "token", "word"), least=9) for key in keys
+        Column(
+            _COLUMNS[key][0],
+            is_number=key not in ("model", "token", "word"),
+            least=max(9, name_width) if key == "model" else 9,
+        )
+        for key in keys
     ]
     return table_as_it_comes(columns, ([_table_cell(key, row[key]) for key in keys] for row in rows))
 

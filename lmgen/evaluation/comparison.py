@@ -8,6 +8,7 @@ What `TextModel.perplexity` gives and `lmgen perplexity` prints. Which models th
     word, token
     orders              n-gram models of several orders, then the model
     mix                 the mixture of the model and its run's own baseline, after the others
+    adapt               the same models learning from the text as they read it
 
 All of them read a text at the same time, a part at a time, so memory does not grow with it.
 """
@@ -22,6 +23,7 @@ from lmgen.data.answers import Answers
 from lmgen.data.run_folder import run_of
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import ConfigError, ModelError
+from lmgen.evaluation.adapting import adapting_models
 from lmgen.evaluation.baseline import baseline_of
 from lmgen.evaluation.fit import FitCheck
 from lmgen.evaluation.mixing import FittedWeights, Mixture, weights_of
@@ -31,6 +33,7 @@ from lmgen.evaluation.row_makers import RowKind, RowScore
 from lmgen.evaluation.rows import BlankWith
 from lmgen.evaluation.units import UnknownTokens
 from lmgen.evaluation.words import unigram_bits
+from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.settings import shown
@@ -63,6 +66,7 @@ class Comparison:
         order: int | None = None,
         orders: Iterable[int] = (),
         mix: bool = False,
+        adapt: AdaptingConfig | None = None,
         exact: bool = False,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -84,6 +88,8 @@ class Comparison:
             mix: add the mixture of the model and its run's own baseline, with weights fitted on the run's
                 validation text. Where that text itself is scored, each half gets the weights fitted on the
                 other.
+            adapt: add the same models learning from a text as they read it, and with `mix` their mixture;
+                how fast networks learn. None: no model learns.
             exact: read a text as one stream, and score it as it arrives (scoring.py).
             on_note: called with what a reader of the scores should know, a sentence each.
 
@@ -92,7 +98,7 @@ class Comparison:
             ModelError: a baseline was asked for, but there is none.
         """
         asked = _listed(orders)
-        _check(by, asked, baseline, order, mix=mix)
+        _check(by, asked, baseline, order, mix=mix, adapt=adapt is not None)
         _check_units(by, unit, blank_with)
         self._tokenizer, self._path, self._run = tokenizer, path, run_of(path)
         self._by: By = by
@@ -106,6 +112,9 @@ class Comparison:
         if not asked and self._wants_baseline(True if mix else baseline, order):
             self._models.append(self._baseline(order))
         self._mixed = self._mix(place=len(asked)) if mix else None
+        self._fixed = len(self._models)
+        if adapt is not None:
+            self._models += self._adapting(adapt, mix=mix)
 
     def scores(self, texts: Iterable[Text]) -> Iterator[Score]:
         """
@@ -145,6 +154,8 @@ class Comparison:
             self._on_note(fit.misfit.added_to(note) if fit.misfit else note)
         else:
             self._note_misfit(text, fit)
+        if mixture:  # behind those that it mixes, before those that adapt
+            scores.insert(self._fixed, scores.pop())
         if not self._counted:
             yield from scores
             return
@@ -217,6 +228,20 @@ class Comparison:
     def _baseline(self, order: int | None) -> LanguageModel:
         return baseline_of(self._path, self._tokenizer, order)
 
+    def _adapting(self, config: AdaptingConfig, *, mix: bool) -> list[LanguageModel]:
+        """
+        Models that begin from the others and learn from a text.
+
+        Raises:
+            ModelError: none of them can.
+        """
+        baselines = [each.as_ngrams() for each in self._models if each is not self._model]
+        baseline = next((each for each in baselines if each is not None), None)
+        found = adapting_models(self._model, baseline, self._tokenizer, self._run, config, mix=mix)
+        if not found:
+            raise ModelError(f"{self._path} cannot adapt: it is no network, and holds no counts")
+        return found
+
     def _wants_baseline(self, wanted: bool | None, order: int | None) -> bool:
         """
         Whether one n-gram model is shown beside the model.
@@ -263,13 +288,17 @@ def _listed(orders: Iterable[int]) -> list[int]:
     return listed
 
 
-def _check(by: By, orders: Sequence[int], baseline: bool | None, order: int | None, *, mix: bool) -> None:
+def _check(
+    by: By, orders: Sequence[int], baseline: bool | None, order: int | None, *, mix: bool, adapt: bool
+) -> None:
     """Refuse arguments that contradict each other."""
     problems = []
     if by not in KINDS:
         problems.append(f"by is {shown(by)}, but has to be one of {', '.join(KINDS)}")
     if orders and by != "document":
         problems.append("--orders compares whole texts, so it goes with --by document only")
+    if orders and adapt:
+        problems.append("--orders compares models that do not adapt: leave --adapt out, or give --order")
     if orders and (order is not None or baseline is not None):
         problems.append("--orders says which baselines there are: leave --order and --baseline out")
     if mix and (order is not None or baseline is False):

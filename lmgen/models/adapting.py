@@ -1,0 +1,45 @@
+"""Settings of models that go on learning while they are used. Imports nothing heavy."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lmgen.errors import ConfigError
+from lmgen.settings import Panel, check, setting
+
+MIXTURE_NAME = "mixture+adapt"
+"""What results call the mixture of all that adapts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptingConfig:
+    """How a network learns from what it reads."""
+
+    PANEL: ClassVar[Panel] = Panel.SCORES
+
+    rate: float = setting(3e-4, "Size of a step.", minimum=0.0)
+    every: int = setting(32, "Tokens that a step learns from.", minimum=1, maximum=100_000)
+    decay: float = setting(
+        0.0, "Share of the way back to the trained weights after each step.", minimum=0.0, maximum=1.0
+    )
+    average: float = setting(0.999, "Decay of the mean squares of gradients.", minimum=0.0, below=1.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def adapting_config(adapt: bool, **given: float | None) -> AdaptingConfig | None:
+    """
+    The settings of a network that adapts; None if it does not.
+
+    Args:
+        adapt: whether it does.
+        given: settings by name; None for the default.
+
+    Raises:
+        ConfigError: a value is out of range, or is given although the network does not adapt.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if not adapt and chosen:
+        flags = ", ".join(f"--adapt-{name}" for name in chosen)
+        raise ConfigError(f"{flags} are for models that adapt: add --adapt, or leave them out")
+    return AdaptingConfig(**chosen) if adapt else None  # type: ignore[arg-type]

@@ -1,0 +1,234 @@
+"""
+A mixture whose weights depend on the context and learn online.
+
+    P(v | context) = Σ_k w_k(s) p_k(v | context)          w(s) = softmax(B tanh(A s + a) + C s + b)
+
+The p_k are the opinions of the members' experts. The signals s tell how far to trust each: how often its
+context was seen. After every STRIDE tokens of a stream the gate takes a step of Adam (Kingma and Ba 2015) on
+their log-likelihood, so a token is predicted before anything is learned from it. Weights that are a function
+of what is seen are as old as "mixtures of experts" (Jacobs, Jordan, Nowlan and Hinton 1991); that a gate
+learns from every symbol is what strong compressors do (Mattern 2012; Knoll and de Freitas 2012).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lmgen.arrays import Float64Array, IdArray, Tensors
+from lmgen.errors import ModelError
+from lmgen.models.opinions import Member, Opinions
+
+STRIDE = 32
+"""Tokens of a stream between two steps."""
+
+UNITS = 32
+RATE = 2e-3
+DECAYS = 0.9, 0.999
+SMALLEST = 1e-8
+
+Weights = Mapping[str, Float64Array]
+"""Arrays by name: `hidden` (F, U), `hidden_bias` (U,), `output` (U, K), `direct` (F, K), `bias` (K,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gate:
+    """The weights of a gate at one moment, with what Adam remembers; never changed in place."""
+
+    weights: dict[str, Float64Array]
+    first: dict[str, Float64Array]
+    second: dict[str, Float64Array]
+    steps: int = 0
+
+    @classmethod
+    def new(cls, signals: int, experts: int, seed: int = 0) -> "Gate":
+        """A gate that trusts all experts alike."""
+        random = np.random.default_rng(seed)
+        weights = {
+            "hidden": random.normal(size=(signals, UNITS)) / np.sqrt(max(signals, 1)),
+            "hidden_bias": np.zeros(UNITS),
+            "output": np.zeros((UNITS, experts)),
+            "direct": np.zeros((signals, experts)),
+            "bias": np.zeros(experts),
+        }
+        nothing = {name: np.zeros_like(each) for name, each in weights.items()}
+        return cls(weights, nothing, dict(nothing))
+
+    def shares(self, signals: Float64Array) -> Float64Array:
+        """The weight of each expert: (..., F) -> (..., K)."""
+        return self._forward(signals)[1]
+
+    def learned(self, signals: Float64Array, probabilities: Float64Array) -> "Gate":
+        """The gate after a step on N tokens. Args are those of `gradients`."""
+        return self._stepped(self.gradients(signals, probabilities))
+
+    def gradients(self, signals: Float64Array, probabilities: Float64Array) -> Weights:
+        """
+        Gradients of the mean negative log-probability of N tokens.
+
+        Args:
+            signals: (N, F).
+            probabilities: of each token under each expert, (N, K).
+        """
+        hidden, shares = self._forward(signals)
+        joint = shares * probabilities
+        errors = (shares - joint / joint.sum(axis=-1, keepdims=True)) / len(signals)
+        back = (errors @ self.weights["output"].T) * (1 - hidden * hidden)
+        return {
+            "hidden": signals.T @ back,
+            "hidden_bias": back.sum(axis=0),
+            "output": hidden.T @ errors,
+            "direct": signals.T @ errors,
+            "bias": errors.sum(axis=0),
+        }
+
+    def _forward(self, signals: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Hidden units and shares."""
+        weights = self.weights
+        hidden = np.tanh(signals @ weights["hidden"] + weights["hidden_bias"])
+        scores = hidden @ weights["output"] + signals @ weights["direct"] + weights["bias"]
+        shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        return hidden, shares / shares.sum(axis=-1, keepdims=True)
+
+    def _stepped(self, gradients: Weights) -> "Gate":
+        steps = self.steps + 1
+        weights, first, second = {}, {}, {}
+        for name, gradient in gradients.items():
+            first[name] = DECAYS[0] * self.first[name] + (1 - DECAYS[0]) * gradient
+            second[name] = DECAYS[1] * self.second[name] + (1 - DECAYS[1]) * gradient**2
+            mean = first[name] / (1 - DECAYS[0] ** steps)
+            scale = np.sqrt(second[name] / (1 - DECAYS[1] ** steps)) + SMALLEST
+            weights[name] = self.weights[name] - RATE * mean / scale
+        return replace(self, weights=weights, first=first, second=second, steps=steps)
+
+
+class _StreamState(NamedTuple):
+    """What the gate knows of one stream."""
+
+    gate: Gate
+    waiting: Opinions
+    """Opinions on the tokens since the gate's last step, fewer than STRIDE, (n, K) and (n, F)."""
+
+
+class GatedState(NamedTuple):
+    """The state of a gated mixture."""
+
+    members: tuple[Any, ...]
+    streams: tuple[_StreamState, ...]
+
+
+class GatedMixture:
+    """Members that are mixed by a gate; itself a `LanguageModel`, which learns from what it reads."""
+
+    kind = "gated"
+    reads_in_order = True
+
+    def __init__(
+        self, members: Sequence[Member], vocabulary_size: int, name: str, gate: Gate | None = None
+    ) -> None:
+        """
+        Args:
+            members: at least one, over the same ids.
+            vocabulary_size: V.
+            name: for tables and messages.
+            gate: where it begins; None: all experts are trusted alike.
+        """
+        self.members = tuple(members)
+        self.vocabulary_size = vocabulary_size
+        self.name = name
+        experts, signals = sum(m.experts for m in members), sum(m.signals for m in members)
+        self.gate = gate or Gate.new(signals, experts)
+        self._nothing = Opinions(np.zeros((0, experts)), np.zeros((0, signals)))
+
+    def start(self, streams: int) -> GatedState:
+        """The state before the first token, for B streams."""
+        members = tuple(member.start(streams) for member in self.members)
+        return GatedState(members, (_StreamState(self.gate, self._nothing),) * streams)
+
+    def predict(self, state: GatedState) -> Float64Array:
+        """Log-probabilities of the next token, (B, V)."""
+        each = [member.opinions(own) for member, own in zip(self.members, state.members, strict=True)]
+        experts, signals = (np.concatenate(parts, axis=-1) for parts in zip(*each, strict=True))
+        shares = np.stack(
+            [stream.gate.shares(own) for stream, own in zip(state.streams, signals, strict=True)]
+        )
+        mixed: Float64Array = np.log(np.einsum("bvk,bk->bv", experts, shares))
+        return mixed
+
+    def score(self, state: GatedState, ids: IdArray) -> tuple[Float64Array, GatedState]:
+        """Log-probability of each of `ids`, (T, B), and the state after them, which has learned from them."""
+        scored = [member.score(own, ids) for member, own in zip(self.members, state.members, strict=True)]
+        experts, signals = (
+            np.concatenate(parts, axis=-1) for parts in zip(*(each for each, _ in scored), strict=True)
+        )
+        columns = [
+            _learned(stream, Opinions(experts[:, place], signals[:, place]))
+            for place, stream in enumerate(state.streams)
+        ]
+        found = np.stack([probabilities for probabilities, _ in columns], axis=1)
+        after = GatedState(tuple(each for _, each in scored), tuple(stream for _, stream in columns))
+        return np.log(found), after
+
+    def advance(self, state: GatedState, ids: IdArray) -> GatedState:
+        """The state after reading `ids`, (T, B), and learning from them."""
+        return self.score(state, ids)[1]
+
+    def follow(self, state: GatedState, ids: IdArray) -> GatedState:
+        """The state after tokens, (T, B), that are context only: nothing is learned from them."""
+        each = zip(self.members, state.members, strict=True)
+        return state._replace(members=tuple(member.follow(own, ids) for member, own in each))
+
+    @property
+    def format_version(self) -> int:
+        """As `to_tensors`."""
+        raise self._not_saved()
+
+    def describe(self) -> dict[str, Any]:
+        """Its name, and the weights of its gate as `parameters`."""
+        return {
+            "name": self.name,
+            "vocabulary_size": self.vocabulary_size,
+            "parameters": sum(array.size for array in self.gate.weights.values()),
+        }
+
+    def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
+        """
+        Not possible: it is made anew from its members.
+
+        Raises:
+            ModelError: always.
+        """
+        raise self._not_saved()
+
+    def as_network(self) -> None:
+        """None: it is no network, even where a member is."""
+
+    def as_ngrams(self) -> None:
+        """None: it has no tables of n-grams."""
+
+    def _not_saved(self) -> ModelError:
+        return ModelError(f"{self.name} has no file: it is made of other models, which are saved")
+
+    def select(self, state: GatedState, streams: Sequence[int]) -> GatedState:
+        """The state of the listed streams."""
+        each = zip(self.members, state.members, strict=True)
+        members = tuple(member.select(own, streams) for member, own in each)
+        return GatedState(members, tuple(state.streams[stream] for stream in streams))
+
+
+def _learned(stream: _StreamState, opinions: Opinions) -> tuple[Float64Array, _StreamState]:
+    """The mixed probabilities of T tokens that one stream reads, (T,), and what the gate knows after them."""
+    gate, waiting = stream
+    found = []
+    while len(opinions.signals):
+        room = STRIDE - len(waiting.signals)
+        now, opinions = (
+            Opinions(*(part[cut] for part in opinions)) for cut in (slice(room), slice(room, None))
+        )
+        found.append((gate.shares(now.signals) * now.probabilities).sum(axis=-1))
+        waiting = Opinions(*map(np.concatenate, zip(waiting, now, strict=True)))
+        if len(waiting.signals) == STRIDE:
+            gate = gate.learned(waiting.signals, waiting.probabilities)
+            waiting = Opinions(*(part[:0] for part in waiting))
+    return np.concatenate(found) if found else np.zeros(0), _StreamState(gate, waiting)

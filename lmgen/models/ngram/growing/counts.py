@@ -1,0 +1,182 @@
+"""
+How often tokens followed contexts, counted while a text is read.
+
+For each context h and token w there are two counts: c(h w), how often w followed h; and a(h w), after how
+many different tokens h w was seen, the continuation count that lower orders of Kneser-Ney smoothing use. Of
+all tokens that followed h there are kept, for either count, its sum and how many tokens reached 1, 2 and 3:
+that is all that modified Kneser-Ney smoothing needs (smoothing.py).
+
+A block of tokens is counted at once, yet every token sees the counts of all tokens before it and none after:
+occurrences of one key in the block are numbered by a stable sort.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lmgen.arrays import BoolArray, IdArray, Int64Array
+from lmgen.models.ngram.growing.hash_table import HashTable, KeyArray, grown, mixed
+
+PLAIN, CONTINUATION = 0, 1
+KINDS = 2
+
+REACHED = 3
+"""Of a context's followers those are counted that reached a count of 1, 2, ... REACHED."""
+
+STEPS = 5
+"""In all of a table those that reached a count of 1, ... STEPS: discounts need the first four."""
+
+_RADIX = np.uint64(0xD6E8FEB86659FD93)
+_STEPS = np.arange(STEPS)[:, None, None]
+
+
+class Seen(NamedTuple):
+    """The counts of one kind, of F contexts, before each of T tokens or for all that may come next."""
+
+    follower: Int64Array
+    """c or a of context and token, (F, T)."""
+    total: Int64Array
+    """Sum over all tokens that followed the context, (F, T) or (F, 1)."""
+    reached: Int64Array
+    """Followers of the context whose count reached 1 .. REACHED, (REACHED, F, T) or (REACHED, F, 1)."""
+    everywhere: Int64Array
+    """Followers of all contexts of that length that reached 1 .. STEPS, (STEPS, F, T) or (STEPS, F, 1)."""
+
+
+@dataclass(slots=True, eq=False)
+class CountTable:
+    """All counts of a text."""
+
+    reached: Int64Array
+    """For each kind and context, how many followers reached a count of 1 .. STEPS, (KINDS, STEPS, F)."""
+    contexts: HashTable = field(default_factory=HashTable)
+    followers: HashTable = field(default_factory=HashTable)
+    of_context: npt.NDArray[np.int32] = field(
+        default_factory=lambda: np.zeros((1, KINDS, 1 + REACHED), np.int32)
+    )
+    """By row of `contexts`: for each kind the total and the numbers that reached 1 .. REACHED."""
+    of_follower: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((1, KINDS), np.int32))
+    """By row of `followers`: the count of each kind."""
+
+    @classmethod
+    def empty(cls, contexts: int) -> "CountTable":
+        """Of nothing, for F = `contexts` contexts of each token."""
+        return cls(np.zeros((KINDS, STEPS, contexts), np.int64))
+
+
+def follower_keys(contexts: KeyArray, ids: IdArray) -> KeyArray:
+    """The key of each context with a token after it."""
+    return mixed(contexts * _RADIX + ids.astype(np.uint64) + np.uint64(1))
+
+
+def seen_so_far(tables: Sequence[CountTable], contexts: KeyArray, vocabulary_size: int) -> list[Seen]:
+    """
+    The counts of each kind for all V tokens that may come next, summed over tables.
+
+    Args:
+        tables: that of the training text, and that of the text that is read.
+        contexts: the keys of the contexts, (F,).
+        vocabulary_size: V.
+    """
+    keys = follower_keys(contexts[:, None], np.arange(vocabulary_size))
+    follower: Any = sum(table.of_follower[table.followers.find(keys)] for table in tables)
+    of_context: Any = sum(table.of_context[table.contexts.find(contexts)] for table in tables)
+    everywhere: Any = sum(table.reached for table in tables)
+    return [
+        Seen(
+            follower[..., kind],
+            of_context[:, kind, :1],
+            of_context[:, kind, 1:].T[..., None],
+            everywhere[kind, ..., None],
+        )
+        for kind in range(KINDS)
+    ]
+
+
+class Block:
+    """Consecutive tokens of a text with their contexts, to be counted in the last table."""
+
+    def __init__(self, tables: Sequence[CountTable], contexts: KeyArray, ids: IdArray) -> None:
+        """
+        Args:
+            tables: that of the training text, if any, and that of the text that is read.
+            contexts: the keys of the contexts before each token, (F, T).
+            ids: the tokens, (T,).
+        """
+        self._tables = tables
+        self._contexts, self._followers = _Groups(contexts), _Groups(follower_keys(contexts, ids))
+        own = tables[-1]
+        self._context_rows = own.contexts.add(self._contexts.keys)
+        self._follower_rows = own.followers.add(self._followers.keys)
+        own.of_context = grown(own.of_context, len(own.contexts))
+        own.of_follower = grown(own.of_follower, len(own.followers))
+        self._earlier = [
+            (
+                table,
+                table.contexts.find(self._contexts.keys),
+                table.followers.find(self._followers.keys),
+            )
+            for table in tables[:-1]
+        ]
+
+    def count(self, kind: int, counted: BoolArray) -> Seen:
+        """The counts of one kind before each token, while those are added that are `counted`, (F, T)."""
+        own = self._tables[-1]
+        of_follower = own.of_follower[self._follower_rows, kind]
+        of_context = own.of_context[self._context_rows, kind]
+        for table, context_rows, follower_rows in self._earlier:
+            of_follower = of_follower + table.of_follower[follower_rows, kind]
+            of_context = of_context + table.of_context[context_rows, kind]
+        follower = self._followers.at_each(of_follower) + self._followers.earlier(counted)
+        crossed = counted & (follower == _STEPS)  # (STEPS, F, T): reaches 1, 2, ... now
+        added = np.concatenate([counted[None], crossed[:REACHED]])  # (1 + REACHED, F, T)
+        in_context = self._contexts.at_each(of_context.T) + self._contexts.earlier(added)
+        before: Any = sum(table.reached[kind] for table in self._tables)
+        own.of_follower[self._follower_rows, kind] += self._followers.sums(counted)
+        own.of_context[self._context_rows, kind] += self._contexts.sums(added).T
+        own.reached[kind] += crossed.sum(axis=-1)
+        everywhere = before[..., None] + np.cumsum(crossed, axis=-1) - crossed
+        return Seen(follower, in_context[0], in_context[1:], everywhere)
+
+
+class _Groups:
+    """Places of equal keys among keys of one or more dimensions, (...)."""
+
+    def __init__(self, keys: KeyArray) -> None:
+        self._shape = keys.shape
+        flat = keys.ravel()
+        places = np.arange(len(flat), dtype=np.uint64)
+        low = np.uint64((1 << len(flat).bit_length()) - 1)
+        # A key's upper bits and its place in one number: a plain sort is many times faster than a stable one.
+        self._order = (np.sort((flat & ~low) | places) & low).astype(np.int64)
+        ordered = flat[self._order]
+        begins = np.append(True, ordered[1:] != ordered[:-1])[: len(flat)]
+        self._begins = np.flatnonzero(begins)
+        self._numbers = np.cumsum(begins) - 1
+        self.keys = ordered[self._begins]
+        """The distinct keys, (G,)."""
+
+    def at_each(self, values: npt.NDArray[np.int32]) -> Int64Array:
+        """A value of each distinct key, (..., G), at the places that have it, (..., *shape)."""
+        found = np.empty((*values.shape[:-1], len(self._order)), np.int64)
+        found[..., self._order] = values[..., self._numbers]
+        return found.reshape(*values.shape[:-1], *self._shape)
+
+    def earlier(self, values: BoolArray) -> Int64Array:
+        """For each place the sum of `values`, (..., *shape), over earlier places with its key."""
+        ordered = self._ordered(values)
+        sums: Int64Array = np.cumsum(ordered, axis=-1, dtype=np.int64) - ordered
+        found = np.empty_like(sums)
+        found[..., self._order] = sums - sums[..., self._begins][..., self._numbers]
+        return found.reshape(values.shape)
+
+    def sums(self, values: BoolArray) -> Int64Array:
+        """The sum of `values`, (..., *shape), over the places of each distinct key, (..., G)."""
+        return np.add.reduceat(self._ordered(values), self._begins, axis=-1, dtype=np.int64)
+
+    def _ordered(self, values: BoolArray) -> BoolArray:
+        outer = values.shape[: values.ndim - len(self._shape)]
+        return values.reshape(*outer, len(self._order))[..., self._order]

@@ -1,0 +1,218 @@
+"""
+A network that goes on learning while it is used: dynamic evaluation (Krause, Kahembwe, Murray, Renals 2018).
+
+After every k tokens of a text it takes a gradient step on them, so that each is predicted before anything is
+learned from it:
+
+    m  ← d m + (1 - d) g²                                     g the gradient of the mean loss of k tokens
+    θ  ← θ - η g / (√m + ε) + λ (θ_0 - θ)                     θ_0 the trained weights
+
+A state holds the weights as they are at its place in the text. It is never changed in place: a step makes new
+weights, which costs little beside the products.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmgen.arrays import FloatArray, IdArray, Tensors
+from lmgen.errors import NumericalError
+from lmgen.models.adapting import AdaptingConfig
+from lmgen.models.network.layer import NetworkState
+from lmgen.models.network.model import RecurrentModel
+from lmgen.training.network import Network, TorchLanguageModel, detached
+
+SMALLEST = 1e-8
+"""ε, added to the root of the mean squares."""
+
+LARGEST_NORM = 1.0
+"""Gradients of a larger norm are scaled down to it."""
+
+
+class Learned(NamedTuple):
+    """What has been learned up to a place in a text."""
+
+    weights: tuple[Tensor, ...]
+    squares: tuple[Tensor, ...]
+    """Mean squares m of the gradients."""
+    steps: int = 0
+
+
+class AdaptingState(NamedTuple):
+    """The state of an adapting network: B streams that share the weights."""
+
+    learned: Learned
+    begun: Any
+    """What the layers remembered at the last step, and what the output read next."""
+    now: Any
+    """The same after the last token."""
+    waiting: IdArray
+    """Tokens since the last step, (n, B), n < k."""
+
+
+class AdaptingNetwork:
+    """A `LanguageModel` that learns from what it reads."""
+
+    kind = "adapting"
+    reads_in_order = True
+
+    def __init__(self, model: RecurrentModel, config: AdaptingConfig, device: str = "cpu") -> None:
+        """
+        Args:
+            model: the trained network, which stays as it is.
+            config: how fast it learns.
+            device: where it computes.
+        """
+        self.model = model
+        self.config = config
+        network = Network(model.config, model.vocabulary_size, model.parameters).to(device).eval()
+        self._parameters = network.trained_parameters()
+        self._reader = _Reader(network, model.start_token, model.unit_end)
+        weights = tuple(parameter.detach() for parameter in self._parameters)
+        self._trained = Learned(weights, tuple(map(torch.zeros_like, weights)))
+
+    @property
+    def name(self) -> str:
+        """`lstm+adapt`."""
+        return f"{self.model.name}+adapt"
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V."""
+        return self.model.vocabulary_size
+
+    def start(self, streams: int) -> AdaptingState:
+        """The state after the start token, with the trained weights."""
+        self._take(self._trained)
+        now = self._reader.start(streams)
+        return AdaptingState(self._trained, now, now, np.zeros((0, streams), np.int64))
+
+    def predict(self, state: AdaptingState) -> FloatArray:
+        """Log-probabilities of the next token, (B, V)."""
+        self._take(state.learned)
+        return self._reader.predict(state.now)
+
+    def advance(self, state: AdaptingState, ids: IdArray) -> AdaptingState:
+        """The state after reading `ids`, (T, B), and learning from them."""
+        return self.score(state, ids)[1]
+
+    def score(self, state: AdaptingState, ids: IdArray) -> tuple[FloatArray, AdaptingState]:
+        """Log-probability of each of `ids`, (T, B), and the state after them, which has learned from them."""
+        found = [np.zeros((0, ids.shape[1]), np.float32)]
+        while len(ids):
+            room = self.config.every - len(state.waiting)
+            scored, state = self._part(state, ids[:room])
+            found.append(scored)
+            ids = ids[room:]
+        return np.concatenate(found), state
+
+    def follow(self, state: AdaptingState, ids: IdArray) -> AdaptingState:
+        """The state after tokens, (T, B), that are context only: nothing is learned from them."""
+        self._take(state.learned)
+        now = self._reader.advance(state.now, ids)
+        return AdaptingState(state.learned, now, now, state.waiting[:0])
+
+    def select(self, state: AdaptingState, streams: Sequence[int]) -> AdaptingState:
+        """The state of the listed streams, which go on from the same weights."""
+        chosen = list(streams)
+        begun, now = (self._reader.select(each, chosen) for each in (state.begun, state.now))
+        return AdaptingState(state.learned, begun, now, state.waiting[:, chosen])
+
+    @property
+    def format_version(self) -> int:
+        """That of the network as trained."""
+        return self.model.format_version
+
+    def describe(self) -> dict[str, Any]:
+        """What the network as trained says of itself, under its own name."""
+        return {**self.model.describe(), "name": self.name}
+
+    def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
+        """The network as trained."""
+        return self.model.to_tensors()
+
+    def as_network(self) -> RecurrentModel:
+        """The network as trained."""
+        return self.model
+
+    def as_ngrams(self) -> None:
+        """None: it has no tables of n-grams."""
+
+    def _part(self, state: AdaptingState, ids: IdArray) -> tuple[FloatArray, AdaptingState]:
+        """Read tokens up to the next step at most, and take it if it is due."""
+        self._take(state.learned)
+        waiting = np.concatenate([state.waiting, ids])
+        due = len(waiting) == self.config.every
+        if not (due and len(ids) == len(waiting)):
+            scored, now = self._reader.score(state.now, ids)
+            state = state._replace(now=now, waiting=waiting)
+        if due:
+            losses, now, learned = self._learned(state.learned, state.begun, waiting)
+            state = AdaptingState(learned, now, now, waiting[:0])
+            if len(ids) == len(waiting):
+                scored = losses
+        return scored, state
+
+    def _learned(self, learned: Learned, begun: Any, ids: IdArray) -> tuple[FloatArray, Any, Learned]:
+        """Log-probabilities of k tokens, (k, B); the state after them; what was learned from them."""
+        chosen, (layers, unread) = self._reader.differentiable(begun, ids)
+        gradients = list(torch.autograd.grad(-chosen.mean(), self._parameters))
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if not bool(torch.isfinite(norm)):
+            raise NumericalError("the gradient is not finite")
+        scale = min(1.0, LARGEST_NORM / float(norm)) if float(norm) else 1.0
+        after = (detached(layers), unread.detach())
+        return chosen.detach().cpu().numpy(), after, self._stepped(learned, gradients, scale)
+
+    def _stepped(self, learned: Learned, gradients: list[Tensor], scale: float) -> Learned:
+        """Weights after a step; those before stay as they are."""
+        config = self.config
+        with torch.no_grad():
+            gradients = list(torch._foreach_mul(gradients, scale))
+            squares = torch._foreach_mul(learned.squares, config.average)
+            torch._foreach_addcmul_(squares, gradients, gradients, 1 - config.average)
+            steps = learned.steps + 1
+            roots = torch._foreach_sqrt(squares)
+            torch._foreach_div_(roots, (1 - config.average**steps) ** 0.5)
+            torch._foreach_add_(roots, SMALLEST)
+            weights = torch._foreach_addcdiv(learned.weights, gradients, roots, -config.rate)
+            if config.decay:
+                torch._foreach_lerp_(weights, self._trained.weights, config.decay)
+        return Learned(tuple(weights), tuple(squares), steps)
+
+    def _take(self, learned: Learned) -> None:
+        """Let the network compute with these weights."""
+        for parameter, weights in zip(self._parameters, learned.weights, strict=True):
+            parameter.data = weights
+
+
+class _Reader(TorchLanguageModel):
+    """Reads with the weights that the network has at the moment."""
+
+    def differentiable(self, state: Any, ids: IdArray) -> tuple[Tensor, Any]:
+        """Log-probability of each of `ids`, (T, B), and the state after them, as functions of the weights."""
+        before, after = self._read(ids, state)
+        chosen = self.network.predict_only(self._tensor(ids).flatten(), before.flatten(0, 1))
+        return chosen.view(ids.shape), after
+
+    def start(self, streams: int) -> Any:
+        """The state after the start token; no function of the weights."""
+        with torch.no_grad():
+            return super().start(streams)
+
+    def score(self, state: Any, ids: IdArray) -> tuple[FloatArray, Any]:
+        """Log-probability of each of `ids`, (T, B), and the state after them."""
+        with torch.no_grad():
+            chosen, after = self.differentiable(state, ids)
+        return chosen.cpu().numpy(), after
+
+    def advance(self, state: Any, ids: IdArray) -> Any:
+        """The state after reading `ids`, (T, B)."""
+        with torch.no_grad():
+            return super().advance(state, ids)
+
+    def _read_on(self, ids: IdArray, state: NetworkState) -> tuple[Tensor, NetworkState]:
+        return self.network.read(self._tensor(ids), state)

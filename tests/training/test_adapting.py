@@ -1,0 +1,141 @@
+"""A network that learns from what it reads."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lmgen.errors import ConfigError, NumericalError
+from lmgen.models.adapting import AdaptingConfig
+from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.model import RecurrentModel
+from lmgen.settings import from_mapping
+from lmgen.training.adapting import AdaptingNetwork
+from lmgen.training.network import Network, detached
+
+V, START, END = 7, 0, 6
+IDS = np.random.default_rng(1).integers(0, V, 100)
+
+
+def network(unit_end: int | None = None, **settings: object) -> RecurrentModel:
+    config = from_mapping(
+        NetworkConfig, {"hidden_size": 8, "embedding_size": 4, "dropout": 0.3, **settings}, "a test"
+    )
+    return RecurrentModel(config, V, START, initial_parameters(config, V, unknown=None, seed=2), unit_end)
+
+
+def adapting(**settings: object) -> AdaptingNetwork:
+    config = from_mapping(AdaptingConfig, {"every": 8, "rate": 0.05, **settings}, "a test")
+    return AdaptingNetwork(network(), config)
+
+
+def test_without_a_step_it_says_what_the_network_says() -> None:
+    model = adapting(every=1000)
+
+    scored, _ = model.score(model.start(1), IDS[:, None])
+
+    expected, _ = model.model.score(model.model.start(1), IDS[:, None])
+    assert scored == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_step_is_a_scaled_gradient_step_on_the_last_tokens() -> None:
+    model = adapting(every=8, rate=0.05, decay=0.25)
+
+    after = model.advance(model.start(1), IDS[:8, None])
+
+    torch_network = Network(model.model.config, V, model.model.parameters).eval()
+    hidden, state = torch_network.read(torch.tensor([[START]]), torch_network.initial_state(1))
+    later, _ = torch_network.read(torch.from_numpy(IDS[:7, None]), detached(state))
+    chosen = torch_network.predict(torch.cat([hidden.detach(), later]))
+    loss = -chosen[torch.arange(8), 0, torch.from_numpy(IDS[:8])].mean()
+    parameters = torch_network.trained_parameters()
+    gradients = torch.autograd.grad(loss, parameters)
+    norm = torch.cat([each.flatten() for each in gradients]).norm()
+    for weights, parameter, gradient in zip(after.learned.weights, parameters, gradients, strict=True):
+        scaled = gradient * min(1.0, 1 / norm.item())
+        stepped = parameter.detach() - 0.05 * scaled / (scaled.abs() + 1e-8)
+        expected = stepped + 0.25 * (parameter.detach() - stepped)
+        clear = scaled.abs() > 1e-5  # of others the sign may be a matter of rounding
+        assert clear.any()
+        assert torch.allclose(weights[clear], expected[clear], atol=1e-4)
+
+
+@pytest.mark.parametrize("unit_end", [None, END])
+@pytest.mark.parametrize(
+    "settings", [{}, {"cell": "gru", "layers": 2}, {"attention": 3}, {"tied": True}], ids=str
+)
+def test_scores_do_not_depend_on_how_a_text_is_cut(unit_end: int | None, settings: dict[str, object]) -> None:
+    model = AdaptingNetwork(network(unit_end, **settings), AdaptingConfig(every=8, rate=0.02))
+    scored, _ = model.score(model.start(1), IDS[:, None])
+
+    state = model.start(1)
+    for place, token in enumerate(IDS.tolist()):
+        predicted = model.predict(state)
+        assert np.exp(predicted).sum() == pytest.approx(1, abs=1e-5)
+        assert predicted[0, token] == pytest.approx(scored[place, 0], abs=1e-4)
+        state = model.advance(state, np.array([[token]]))
+
+
+def test_the_future_of_a_text_changes_no_score_before_it() -> None:
+    model = adapting()
+    other = IDS.copy()
+    other[50:] = (other[50:] + 1) % V
+
+    scored, _ = model.score(model.start(1), IDS[:, None])
+    changed, _ = model.score(model.start(1), other[:, None])
+
+    assert (scored[:50] == changed[:50]).all()
+
+
+def test_an_older_state_still_says_what_it_said() -> None:
+    model = adapting()
+    state = model.advance(model.start(1), IDS[:20, None])
+    before = model.predict(state)
+
+    model.advance(state, IDS[20:60, None])
+
+    assert (model.predict(state) == before).all()
+
+
+def test_nothing_is_learned_from_tokens_that_are_context_only() -> None:
+    model = adapting()
+    state = model.advance(model.start(1), IDS[:20, None])
+
+    after = model.follow(state, IDS[20:60, None])
+
+    assert after.learned is state.learned
+
+
+def test_it_learns_a_text_that_repeats_itself() -> None:
+    model = adapting(rate=0.01)
+    ids = np.tile([1, 2, 3, 4, 5, 1, 1, 3], 60)
+
+    scored, _ = model.score(model.start(1), ids[:, None])
+
+    assert -scored[-80:].mean() < 0.7 < 1 < -scored[:80].mean()
+
+
+def test_the_trained_network_stays_as_it_is() -> None:
+    model = adapting()
+    before = {name: array.copy() for name, array in model.model.parameters.items()}
+
+    model.advance(model.start(1), IDS[:, None])
+
+    assert all((model.model.parameters[name] == array).all() for name, array in before.items())
+
+
+def test_a_gradient_that_is_not_finite_is_an_error() -> None:
+    model = network()
+    broken = AdaptingNetwork(model, AdaptingConfig(every=8))
+    state = broken.start(1)
+    weights = tuple(torch.full_like(each, torch.nan) for each in state.learned.weights)
+
+    with pytest.raises(NumericalError, match="gradient"):
+        broken.advance(state._replace(learned=state.learned._replace(weights=weights)), IDS[:8, None])
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ConfigError, match="every"):
+        replace(AdaptingConfig(), every=0)

@@ -18,6 +18,8 @@ OFTEN_USED = {
     "train": "out resume preset tokenizer cell layers hidden-size epochs minutes json quiet",
     "perplexity": "by baseline mix format json quiet",
     "ngram": "order arpa out overwrite tokenizer json quiet",
+    "vectors train": "out pairs overwrite method embedding-size window epochs min-count lowercase "
+    "split-punctuation json quiet",
 }
 """The flags of the short page where there is a longer one, in the order of the page."""
 
@@ -123,8 +125,8 @@ def test_the_short_page_has_the_flags_of_daily_use_and_counts_the_others(name: s
     shown, everything = page(*words, "--help"), page(*words, "--help-all")
     assert sorted(listed(everything)) == sorted([*long_flags(command), "--help"])
     assert listed(shown) == listed(everything)[: len(listed(shown))]
-    if words[0] in OFTEN_USED:
-        daily = [f"--{flag}" for flag in OFTEN_USED[words[0]].split()]
+    if name.strip() in OFTEN_USED:
+        daily = [f"--{flag}" for flag in OFTEN_USED[name.strip()].split()]
         assert listed(shown) == [*daily, "--help-all", "--help"]
         rest = len(listed(everything)) - len(listed(shown))
         assert shown.endswith(f"\n--help-all shows {rest} more flags.\n\n")

@@ -47,6 +47,7 @@ RESULTS = (
     "state",
     "cells",
     "using",
+    "attention",
     "startup",
     "ngram",
     "kills",

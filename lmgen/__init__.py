@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Literal
 
-    from lmgen.data.named_corpora import MadeCorpus
+    from lmgen.data.made_corpora import MadeCorpus, TaskDescription
     from lmgen.models.network.recurrent import CellDescription
     from lmgen.runs.events import Event
     from lmgen.runs.listing import RunListing
@@ -53,6 +53,7 @@ __all__ = [
     "ModelError",
     "NumericalError",
     "WriteError",
+    "describe_task",
     "estimate_cost",
     "find_learning_rate",
     "fit_ngram",
@@ -258,28 +259,66 @@ def get_corpus(name: str) -> list[Path]:
 
 
 def make_corpus(
-    name: str, out: str | Path, *, characters: int = 1_000_000, seed: int = 0, overwrite: bool = False
+    name: str,
+    out: str | Path,
+    *,
+    characters: int | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    test: str | Path | None = None,
+    test_count: int | None = None,
+    overwrite: bool = False,
+    **parameters: Any,
 ) -> MadeCorpus:
     """
-    Write a synthetic corpus to a file; the result states the best possible score on it.
+    Write a task, an instance a line, or a synthetic text to a file; the result has the best possible score.
+
+    `lmgen.make_corpus("addition", "add.txt", digits=3, reverse=True, test="test.txt")`
 
     Args:
-        name: name of the corpus, `synthetic-markov` for one.
+        name: name of the corpus, `addition` or `synthetic-markov` for one.
         out: path of the file.
-        characters: its length.
+        characters: length of a synthetic text (default: 1,000,000).
+        count: instances of a task; its default differs from task to task.
         seed: the same one gives the same text.
-        overwrite: replace an existing file.
+        test: a second file, for instances of the task that are distinct and not in the first.
+        test_count: how many; None: a tenth of `count`, or as many as there are.
+        overwrite: replace existing files.
+        parameters: those of the task (`describe_task`).
 
     Raises:
-        CorpusError: the corpus is not synthetic.
-        ModelError: the file exists.
-        WriteError: the file cannot be written.
+        ConfigError: a parameter is unknown or invalid, or does not go with the corpus.
+        CorpusError: the corpus is not one that can be made, or there are too few instances for `test`.
+        ModelError: a file exists.
+        WriteError: a file cannot be written.
     """
     from lmgen.calls import in_python_words
-    from lmgen.data import named_corpora
+    from lmgen.data import made_corpora
 
     with in_python_words():
-        return named_corpora.make_corpus(name, out, characters=characters, seed=seed, overwrite=overwrite)
+        return made_corpora.make_corpus(
+            name,
+            out,
+            characters=characters,
+            count=count,
+            seed=seed,
+            test=test,
+            test_count=test_count,
+            overwrite=overwrite,
+            **parameters,
+        )
+
+
+def describe_task(name: str) -> TaskDescription:
+    """
+    Describe a task: its parameters, the mark between question and answer, its source and its best score.
+
+    Raises:
+        CorpusError: there is no such task.
+    """
+    from lmgen.data import made_corpora
+
+    return made_corpora.describe_task(name)
 
 
 def train(

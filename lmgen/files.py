@@ -49,17 +49,17 @@ def replacing(path: Path) -> Iterator[Path]:
                 temporary.unlink()
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
+def refuse_existing(path: Path, *, overwrite: bool, option: str = "--out") -> None:
     """
-    Check that `--out` can name a new file.
+    Check that `--out`, or another flag, can name a new file.
 
     Raises:
         ModelError: the path is a folder, or a file that exists and may not be overwritten.
     """
     if path.is_dir():
-        raise ModelError(f"{path} is a folder; give --out the name of a file")
+        raise ModelError(f"{path} is a folder; give {option} the name of a file")
     if path.exists() and not overwrite:
-        raise ModelError(f"there is a file {path} already; replace it (--overwrite) or give another --out")
+        raise ModelError(f"there is a file {path} already; replace it (--overwrite) or give another {option}")
 
 
 def write_text(path: Path, text: str) -> None:

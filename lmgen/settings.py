@@ -60,6 +60,7 @@ class Panel(StrEnum):
     REGULARISATION = "Regularisation"
     SCORES = "Scores and baseline"
     RUN = "Start of a run"
+    TASKS = "Parameters of tasks"
     MACHINE = "Output and machine"
 
 

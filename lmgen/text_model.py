@@ -5,7 +5,7 @@ The work is done in models/, evaluation/ and generation/. Each method here is on
 them only when it is called.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
@@ -28,6 +28,9 @@ from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from lmgen.arrays import Float32Array
     from lmgen.evaluation.comparison import By, Score
     from lmgen.evaluation.exporting import ExportedNgrams, ExportedWeights
     from lmgen.evaluation.mixing import FittedWeights
@@ -141,6 +144,39 @@ class TextModel:
             tokenizer = like.tokenizer
         model = untrained_network(config, tokenizer, init=init, init_scale=init_scale, seed=seed)
         return cls(model, tokenizer, Path("untrained"), {}, is_saved=False)
+
+    @property
+    def tensors(self) -> "dict[str, Float32Array]":
+        """
+        Copies of a network's weights by name, such as `layers.0.weight_input`; `lmgen info` lists them.
+
+        Gates are blocks of rows, in the order of the cell's `gates` in models/network/cells.py.
+
+        Raises:
+            ModelError: the model is no network.
+        """
+        from lmgen.inspection.states import network_of
+
+        return {name: array.copy() for name, array in network_of(self.model).parameters.items()}
+
+    def with_tensors(self, tensors: "Mapping[str, ArrayLike]") -> "TextModel":
+        """
+        The network with other weights, such as some chosen by hand; this one stays as it is.
+
+            model.with_tensors({"layers.0.bias": [0.0, 0.5, -1.0]}).next("It was")
+
+        Args:
+            tensors: arrays or nested lists, by the names of `tensors`; weights that are not named are kept.
+
+        Raises:
+            ModelError: the model is no network, or an array has no place in it, another shape or values that
+                are not finite numbers.
+        """
+        from lmgen.inspection.states import network_of
+        from lmgen.models.network.model import with_parameters
+
+        changed = with_parameters(network_of(self.model), tensors)
+        return replace(self, model=changed, training={}, weights="float32", is_saved=False)
 
     @property
     def run(self) -> RunFolder | None:
@@ -605,14 +641,14 @@ class TextModel:
         Raises:
             ConfigError: `to` is something else, or a text is given for an ARPA file.
             CorpusError: the text cannot be read.
-            ModelError: the model has no n-grams, or no weights; it is a mixture that is not saved; the file
-                exists; or a weight is too large for float16.
+            ModelError: the model has no n-grams, or no weights; it is not saved; the file exists; or a weight
+                is too large for float16.
             WriteError: the file cannot be written.
         """
         from lmgen.evaluation.exporting import export_arpa, export_weights, usual_form
 
         if not self.is_saved:
-            raise ModelError("the mixture has no file yet: save it (`save`), then load and export that file")
+            raise ModelError("the model has no file yet: save it (`save`), then load and export that file")
 
         out = Path(path)
         form, why = (to, None) if to else usual_form(self.model, out)

@@ -367,6 +367,49 @@ def test_a_network_in_fewer_bytes_is_scored_on_a_text_of_the_program() -> None:
     assert exported.scores[0].tokens == 54
 
 
+def test_a_network_is_given_weights_by_hand_and_the_one_it_was_made_of_stays(folder: Path) -> None:
+    begun = TextModel.untrained("ab\n", cell="rnn", hidden_size=2, embedding_size=0)
+    before = begun.tensors
+    certain = begun.with_tensors(
+        {"output.weight": np.zeros((4, 2)), "output.bias": [0, 0, 0, 100], "layers.0.bias": [0.5, -0.5]}
+    )
+
+    assert [each.token for each in certain.next("a", top=1)] == ["b"]
+    assert certain.tensors.keys() == before.keys()
+    assert (certain.tensors["layers.0.weight_input"] == before["layers.0.weight_input"]).all()
+    assert all((begun.tensors[name] == array).all() for name, array in before.items())
+    before["output.bias"][:] = 100  # a copy
+    assert not begun.tensors["output.bias"].any()
+    assert "not saved" in repr(certain)
+    assert (certain.save(folder / "made.safetensors").tensors["output.bias"] == [0, 0, 0, 100]).all()
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"output.bais": [0, 0, 0, 0]}, "its tensors output.bais belong to no layer of this network"),
+        ({"output.bias": [0, 0]}, r"its tensor output.bias is float32 \(2,\), but has to be float32 \(4,\)"),
+        ({"output.bias": [0, 0, 0, float("nan")]}, "output.bias holds values that are not finite numbers"),
+        ({"output.bias": [0, [0], 0]}, "the tensor output.bias is no array of numbers"),
+        ({"output.bias": "zero"}, "the tensor output.bias is no array of numbers"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(tensors: dict[str, Any], message: str) -> None:
+    begun = TextModel.untrained("ab\n", cell="rnn", hidden_size=2, embedding_size=0)
+
+    with pytest.raises(ModelError, match=message):
+        begun.with_tensors(tensors)
+
+
+def test_a_model_without_weights_has_no_tensors(folder: Path) -> None:
+    ngram = lmgen.fit_ngram("ab\n" * 50, order=2, out=folder / "ab.safetensors")
+
+    with pytest.raises(ModelError, match="is not a network"):
+        _ = ngram.tensors
+    with pytest.raises(ModelError, match="is not a network"):
+        ngram.with_tensors({})
+
+
 def test_everything_has_a_repr_of_one_short_line(model: TextModel) -> None:
     events: list[Event] = []
     trained = lmgen.train(TEXT * 3, out="run", on_event=events.append, **{**TINY, "learning_rate": "find"})

@@ -25,6 +25,7 @@ from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.ngram import fit_ngram
 from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import Text
+from lmgen.text.tasks import TASKS
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig
@@ -91,9 +92,9 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
     (vectors.export, [Vectors.save, lmgen.load_vectors], {"out": "path"}),
     (runs.runs, [lmgen.list_runs], {"folders": "folder"}),
     (corpus.list_, [lmgen.list_corpora], {}),
-    (corpus.show, [lmgen.read_corpus], {}),
+    (corpus.show, [lmgen.read_corpus], {"parameters": "lmgen.describe_task"}),
     (corpus.get, [lmgen.get_corpus], {}),
-    (corpus.make, [lmgen.make_corpus], {}),
+    (corpus.make, [lmgen.make_corpus, *TASKS.values()], {}),
 ]
 """
 Commands; the functions that do the same from Python, with the settings they take by name; and flags that go
@@ -207,7 +208,7 @@ def test_arguments_that_contradict_each_other_are_refused_before_anything_is_rea
 
 def test_a_mixture_is_saved_and_opened_as_a_model_of_its_own() -> None:
     mixed = lmgen.load("run").mixed()
-    with pytest.raises(ModelError, match="the mixture has no file yet: save it"):
+    with pytest.raises(ModelError, match="the model has no file yet: save it"):
         mixed.export("small.safetensors", to="int8")
     assert mixed.describe()["bytes"] is None
     saved = mixed.save("mixture.safetensors")
@@ -258,9 +259,38 @@ def test_corpora_are_listed_read_and_made() -> None:
     names = [listing.name for listing in lmgen.list_corpora()]
     made = lmgen.make_corpus("synthetic-markov", "markov.txt", characters=1000, seed=3)
 
-    assert {"python-docs", "synthetic-markov", "wikitext-2"} <= set(names)
+    assert {"python-docs", "addition", "synthetic-markov", "wikitext-2"} <= set(names)
     assert len(Path("markov.txt").read_text()) == made.characters == 1000
     assert "".join(lmgen.read_corpus("markov.txt", split="valid")) == Path("markov.txt").read_text()[900:]
     assert lmgen.get_corpus("synthetic-markov") == []
+    assert lmgen.get_corpus("addition") == []
     with pytest.raises(CorpusError, match=r"markov\.txt has no test split"):
         lmgen.read_corpus(Path("markov.txt"), split="test")
+
+
+def test_tasks_are_described_and_made() -> None:
+    copy = lmgen.describe_task("copy")
+    made = lmgen.make_corpus(
+        "copy", "copy.txt", count=20, seed=3, test=Path("test.txt"), test_count=5, length=range(3, 5)
+    )
+    flags = ["--count", "20", "--seed", "3", "--test", "t.txt", "--test-count", "5", "--length", "3-4"]
+    printed = command("corpus", "make", "copy", "--out", "c.txt", *flags, "--json", cwd=Path.cwd())
+
+    assert (copy.mark, [each.name for each in copy.parameters]) == (
+        "=",
+        ["length", "test_length", "letters", "reverse"],
+    )
+    assert json.loads(json.dumps(copy.to_json()))["best"]["nats_per_answer"] == 0
+    assert (made.lines, made.test_lines, made.mark) == (20, 5, "=")
+    assert Path("c.txt").read_bytes() == Path("copy.txt").read_bytes()
+    assert Path("t.txt").read_bytes() == Path("test.txt").read_bytes()
+    assert json.loads(printed.stdout) == {**made.to_json(), "path": "c.txt", "test_path": "t.txt"}
+    with pytest.raises(ConfigError, match=r"copy has no parameter digits; its parameters: length, test_len"):
+        lmgen.make_corpus("copy", "other.txt", digits=3)
+    with pytest.raises(ConfigError, match="letters is '3', but has to be of type int"):
+        lmgen.make_corpus("copy", "other.txt", letters="3")
+    with pytest.raises(ConfigError, match="give count in place of characters"):
+        lmgen.make_corpus("copy", "other.txt", characters=10)
+    with pytest.raises(CorpusError, match="wikitext-2 is no task"):
+        lmgen.describe_task("wikitext-2")
+    assert not Path("other.txt").exists()

@@ -21,17 +21,17 @@ def models(incomplete: str) -> list[str]:
 def corpora(incomplete: str) -> list[str]:
     """Names of all corpora that match the typed prefix."""
     from lmgen.text.built_in import BUILT_IN
+    from lmgen.text.generated import GENERATED
     from lmgen.text.recipes import load_recipes
-    from lmgen.text.synthetic import SYNTHETIC
 
-    return _with_prefix([*BUILT_IN, *SYNTHETIC, *load_recipes()], incomplete)
+    return _with_prefix([*BUILT_IN, *GENERATED, *load_recipes()], incomplete)
 
 
-def synthetic_corpora(incomplete: str) -> list[str]:
+def generated_corpora(incomplete: str) -> list[str]:
     """Names of corpora that `lmgen corpus make` can generate."""
-    from lmgen.text.synthetic import SYNTHETIC
+    from lmgen.text.generated import GENERATED
 
-    return _with_prefix(SYNTHETIC, incomplete)
+    return _with_prefix(GENERATED, incomplete)
 
 
 def corpora_and_files(incomplete: str) -> list[str]:

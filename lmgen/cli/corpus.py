@@ -1,20 +1,26 @@
 """`lmgen corpus`: list, print, download and generate named corpora, which lmgen/text defines."""
 
 import json as json_format
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.downloads import downloads_shown
-from lmgen.cli.flags import option, with_flags
+from lmgen.cli.flags import given, option, settings_as_options, with_flags
 from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.cli.output import TextOutput, json_line, print_result
 from lmgen.cli.pages import Command, CommandGroup
 from lmgen.cli.tables import Column, table
+from lmgen.errors import ConfigError
+from lmgen.settings import flag
+from lmgen.text.tasks import TASKS
+from lmgen.text.tasks.task import Parameter
 
 if TYPE_CHECKING:
+    from lmgen.data.made_corpora import MadeCorpus, TaskDescription
     from lmgen.text.corpora import Listing
 
 corpus = typer.Typer(
@@ -30,6 +36,8 @@ COLUMNS = (
     Column("split"),
     Column("licence"),
 )
+
+PARAMETERS = (Column("flag"), Column("default"), Column("range"), Column("meaning"))
 
 NameArgument = Annotated[
     str,
@@ -81,6 +89,9 @@ def show(
     encoding: Annotated[
         str, option(help="The character encoding of a file or folder.", metavar="NAME")
     ] = "utf-8",
+    parameters: Annotated[
+        bool, option("--parameters", help="Describe a task and list its parameters instead.")
+    ] = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     """
@@ -89,10 +100,17 @@ def show(
     lmgen corpus show wikitext-2 --split test > test.txt
 
     lmgen corpus show talks.csv --field text | head
+
+    lmgen corpus show addition --parameters
     """
     from lmgen.data.named_corpora import corpus_text
 
     with report.reported_errors(), downloads_shown():
+        if parameters:
+            if split or field:
+                raise ConfigError("--parameters describes a task: leave --split and --field out")
+            _show_task(name)
+            return
         chunks = corpus_text(name, split, field=field, encoding=encoding, on_note=report.note)
         with TextOutput() as output:
             for chunk in chunks:
@@ -115,40 +133,124 @@ def get(name: NameArgument, quiet: QuietOption = False) -> None:  # noqa: ARG001
             print_result(f"{sha256_of(path)}  {path}\n")
 
 
+def _merged_helps() -> dict[str, str]:
+    """The help of each parameter, with the tasks that have it and its default in each."""
+    having: dict[str, list[tuple[str, Parameter]]] = {}
+    for name, task in TASKS.items():
+        for parameter in task.parameters():
+            having.setdefault(parameter.name, []).append((name, parameter))
+    return {name: _merged_help(each) for name, each in having.items()}
+
+
+def _merged_help(having: list[tuple[str, Parameter]]) -> str:
+    """`Of copy: letters of the word; of sequence-shift: numbers of the row (default: 1-10, 6).`"""
+    tasks: dict[str, list[str]] = {}
+    for name, parameter in having:
+        tasks.setdefault(parameter.meaning.removesuffix("."), []).append(name)
+    each = (f"of {', '.join(names)}: {text[0].lower()}{text[1:]}" for text, names in tasks.items())
+    text = "; ".join(each).replace("of", "Of", 1)
+    defaults = [str(parameter.default) for _, parameter in having if parameter.default not in (None, False)]
+    shown = ", ".join(defaults[:1] if len(set(defaults)) == 1 else defaults)
+    return f"{text} (default: {shown})." if shown else f"{text}."
+
+
 @corpus.command(cls=Command)
 @with_flags
+@settings_as_options(*TASKS.values(), helps=_merged_helps())
 def make(
     name: Annotated[
         str,
         typer.Argument(
             metavar="NAME",
-            help="A synthetic corpus.",
+            help="A task or a synthetic corpus.",
             show_default=False,
-            autocompletion=completion.synthetic_corpora,
+            autocompletion=completion.generated_corpora,
         ),
     ],
     out: Annotated[Path, option("--out", "-o", help="The file to write.")],
-    characters: Annotated[int, option(help="Length of the text, in characters.", min=1)] = 1_000_000,
+    count: Annotated[
+        int | None, option(help="Instances of a task, one a line.", by_default="that of the task", min=1)
+    ] = None,
+    characters: Annotated[
+        int | None, option(help="Length of a synthetic text.", by_default="1,000,000", min=1)
+    ] = None,
     seed: Annotated[int, option(help="Seed of the random text.")] = 0,
-    overwrite: Annotated[bool, option("--overwrite", help="Replace the file in --out.")] = False,
+    test: Annotated[
+        Path | None, option(help="Another file, for instances that are distinct and not in --out.")
+    ] = None,
+    test_count: Annotated[
+        int | None, option(help="Instances in --test.", by_default="a tenth of --count", min=1)
+    ] = None,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace the files in --out and --test.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback acts
+    **parameters: Any,
 ) -> None:
     """
-    Write a synthetic corpus, and print the best possible score on it.
+    Write a task or a synthetic text, and print the best possible score on it.
+
+    A task has an instance a line. `lmgen corpus show TASK --parameters` describes it; --help-all shows the
+    parameters of all.
+
+    lmgen corpus make addition --digits 3 --count 20000 --out add.txt --test test.txt
 
     lmgen corpus make synthetic-markov --characters 200000 --out markov.txt
     """
-    from lmgen.data.named_corpora import make_corpus
-    from lmgen.text.synthetic import SYNTHETIC
+    from lmgen.data.made_corpora import make_corpus
 
     with report.reported_errors():
-        made = make_corpus(name, out, characters=characters, seed=seed, overwrite=overwrite)
-        if json:
-            print_result(json_format.dumps(made.to_json()) + "\n")
-        else:
-            best = SYNTHETIC[name].best_score()
-            print_result(f"{out}: {characters} characters; the best possible score is {best}\n")
+        made = make_corpus(
+            name,
+            out,
+            characters=characters,
+            count=count,
+            seed=seed,
+            test=test,
+            test_count=test_count,
+            overwrite=overwrite,
+            on_note=report.note,
+            **given(parameters),
+        )
+        print_result(json_format.dumps(made.to_json()) + "\n" if json else _made(made))
+
+
+def _made(made: "MadeCorpus") -> str:
+    """The lines that say what was written."""
+    length = f"{made.characters} characters" if made.lines is None else f"{made.lines} lines"
+    text = f"{made.path}: {length}; the best possible score is {made.best_score()}\n"
+    if made.test_path:
+        text += f"{made.test_path}: {made.test_lines} lines, all different and none in {made.path}\n"
+    return text
+
+
+def _show_task(name: str) -> None:
+    """Print what `--parameters` shows."""
+    from lmgen.data.made_corpora import describe_task
+
+    task = describe_task(name)
+    with TextOutput() as output:
+        for line in _described(task, output.columns):
+            output.write(line)
+
+
+def _described(task: "TaskDescription", columns: int | None) -> Iterator[str]:
+    """The lines on a task: what it is, then a row for each parameter."""
+    yield f"{task.name}: {task.description}\n"
+    yield f"source: {task.source}\n"
+    mark = f"{task.mark} stands before the answer" if task.mark else "none"
+    yield f"mark: {mark}{' (its first place in a line)' if task.mark else ''}\n"
+    yield f"lines: {task.lines}, unless --count says otherwise\n"
+    yield f"best possible score: {task.best}\n"
+    if task.parameters:
+        yield "\n"
+        yield from table(PARAMETERS, map(_parameter_row, task.parameters), columns)
+
+
+def _parameter_row(parameter: Parameter) -> tuple[str, ...]:
+    """The cells of a parameter in the table."""
+    value = parameter.default
+    shown = "-" if value is None else ("off", "on")[value] if isinstance(value, bool) else str(value)
+    return flag(parameter.name), shown, parameter.range, parameter.meaning.removesuffix(".")
 
 
 def _row(listing: "Listing") -> tuple[str, ...]:

@@ -65,6 +65,8 @@ def settings_as_options(
     """
     Replace the `**settings` of a command by a flag for each setting of the configurations.
 
+    Where several configurations have a setting of one name, it gets one flag.
+
     `--batch-size 8` arrives as `settings["batch_size"] == 8`, and a flag that is not given as None; `given`
     removes the latter. Flags of optional numbers accept `none`. The help page shows the configuration's
     default.
@@ -77,7 +79,11 @@ def settings_as_options(
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command)
         own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-        flags = [_flag(config, field, helps or {}) for config in configs for field in fields(config)]
+        named: dict[str, tuple[type, Any]] = {}
+        for config in configs:
+            for field in fields(config):
+                named.setdefault(field.name, (config, field))
+        flags = [_flag(config, field, helps or {}) for config, field in named.values()]
         command.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]
         return command
 

@@ -7,5 +7,5 @@ From a corpus to training batches, with token ids stored on disk in between.
 - preparation.py: splits and encodes a corpus into the token files of a run
 - batches.py: the interface that training reads from; windows.py: cuts a text into batches
 - run_folder.py: paths of a run's files, and finding the newest model
-- named_corpora.py: prints, downloads and generates corpora by name
+- named_corpora.py: prints and downloads corpora by name; made_corpora.py: generates them
 """

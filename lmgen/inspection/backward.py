@@ -1,5 +1,5 @@
 """
-The chain rule through one step of any layer, in double precision.
+The chain rule through one step of any layer but attention (attention.py), in double precision.
 
 A layer's `step` is called once with formulas in place of arrays (autodiff/). Its matrices are stand-ins whose
 products become formulas too, so W v, U h and all that the layer does with them is known:
@@ -10,6 +10,7 @@ Formulas are then computed for given arrays, each once, as far as they are neede
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -33,6 +34,28 @@ State = tuple[Float64Array, ...]
 """The state of a layer, each part (B, size)."""
 
 
+class Taken(Protocol):
+    """A step that a layer has taken, with what the way back needs."""
+
+    output: Float64Array
+    after: State
+
+    def backward(
+        self, output: Float64Array, after: Sequence[Float64Array]
+    ) -> tuple[State, Float64Array, State]:
+        """
+        Take gradients back through the step.
+
+        Args:
+            output: the gradient with respect to the output.
+            after: that with respect to each part of the state after, by way of the steps that follow.
+
+        Returns:
+            The gradients with respect to each part of the state after by all ways, the output's and those
+            within the step included (an LSTM's h' depends on c'); to the input; to the state before.
+        """
+
+
 class LayerStep:
     """One step of a layer, forward and backward."""
 
@@ -50,11 +73,11 @@ class LayerStep:
         self._values = array("values", layer.inputs)
         self._before = tuple(array(f"state_{number}", size) for number, size in enumerate(layer.state_sizes))
         self._matrices = {name: each for name, each in arrays.items() if each.ndim == 2}
+        stand_ins = {name: _Matrix(name, self._matrices) for name in [*self._matrices]}
         vectors = {
             name: array(name, len(each), is_fixed=True) for name, each in arrays.items() if each.ndim == 1
         }
         self._vectors = {formula: arrays[name] for name, formula in vectors.items()}
-        stand_ins = {name: _Matrix(name, len(each)) for name, each in self._matrices.items()}
         try:
             output, after = layer.step({**vectors, **stand_ins}, self._values, self._before)
             self._results = [output, *after]
@@ -122,17 +145,7 @@ class StepTaken:
     def backward(
         self, output: Float64Array, after: Sequence[Float64Array]
     ) -> tuple[State, Float64Array, State]:
-        """
-        Take gradients back through the step.
-
-        Args:
-            output: the gradient with respect to the output.
-            after: that with respect to each part of the state after, by way of the steps that follow.
-
-        Returns:
-            The gradients with respect to each part of the state after by all ways, the output's and those
-            within the step included (an LSTM's h' depends on c'); to the input; to the state before.
-        """
+        """As `Taken.backward` says."""
         forward = dict(self._arrays)
         self._arrays |= dict(zip(self._step.incoming, [output, *after], strict=True))
         whole = tuple(self._gradient(formula) for formula in self._step.results[1:])
@@ -172,15 +185,21 @@ class StepTaken:
 class _Matrix:
     """Stands for a matrix in a layer's step, which multiplies by `values @ matrix.T` (functions.linear)."""
 
-    def __init__(self, name: str, rows: int) -> None:
-        self._name, self._rows = name, rows
+    def __init__(self, name: str, matrices: dict[str, Float64Array]) -> None:
+        """Args: name, and matrices, all there are by name, to which blocks of rows are added."""
+        self._name, self._matrices = name, matrices
 
     @property
     def T(self) -> "_Matrix":  # noqa: N802 - numpy's name
         return self
 
+    def __getitem__(self, rows: slice) -> "_Matrix":
+        block = f"{self._name}[{rows.start}:{rows.stop}]"
+        self._matrices[block] = self._matrices[self._name][rows]
+        return _Matrix(block, self._matrices)
+
     def __rmatmul__(self, values: Formula) -> Formula:
-        return product(self._name, values, self._rows)
+        return product(self._name, values, len(self._matrices[self._name]))
 
 
 def loss_gradient(

@@ -13,7 +13,7 @@ The norm is that of the vector over a layer's units (L2), for one t; what is giv
 spread evenly over the text, which are the streams of one batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,14 @@ import numpy as np
 
 from lmgen.arrays import BoolArray, Float64Array, Int64Array
 from lmgen.errors import ConfigError, CorpusError, NumericalError
-from lmgen.inspection.backward import LayerStep, StepTaken, loss_gradient
+from lmgen.inspection.attention import AttentionStep
+from lmgen.inspection.backward import LayerStep, Taken, loss_gradient
 from lmgen.inspection.texts import spread
+from lmgen.models.network.attention import Attention
 from lmgen.models.network.layer import arrays_of
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.network.recurrent import Recurrent
-from lmgen.models.network.tiles import joined
+from lmgen.models.network.tiles import RecurrentState, joined
 
 LONGEST_DISTANCE = 100
 """K, if no other is given."""
@@ -124,11 +126,15 @@ class _Window:
         """Args: before, the tokens before the window, (W, B)."""
         self._model = model
         self._parameters = _doubled(model.parameters)
-        self._steps = [LayerStep(layer, arrays_of(layer, self._parameters)) for layer in model.layers.hidden]
+        self._steps = [
+            AttentionStep(layer, arrays) if isinstance(layer, Attention) else LayerStep(layer, arrays)
+            for layer in model.layers.hidden
+            for arrays in [arrays_of(layer, self._parameters)]
+        ]
         streams = before.shape[1]
         start = model.start(streams)
-        *self._start, (self._unread_start,) = _rows(joined(start))
-        *self._state, (self._unread,) = _rows(joined(model.advance(start, before)))
+        self._start, self._unread_start = self._rows(start)
+        self._state, self._unread = self._rows(model.advance(start, before))
 
     def norms(self, ids: Int64Array) -> Float64Array:
         """
@@ -156,11 +162,11 @@ class _Window:
             from_output = np.zeros_like(from_output)
         return np.array(found)
 
-    def _step(self, ids: Int64Array) -> tuple[list[StepTaken], BoolArray]:
+    def _step(self, ids: Int64Array) -> tuple[list[Taken], BoolArray]:
         """Read a token; returns what each layer did, and in which streams the unit goes on."""
         embedding = self._model.layers.embedding
         values: Float64Array = embedding.step(self._parameters, ids, ())[0].astype(np.float64)
-        taken = []
+        taken: list[Taken] = []
         for step, before in zip(self._steps, self._state, strict=True):
             taken.append(step.forward(values, before))
             values = taken[-1].output
@@ -173,14 +179,18 @@ class _Window:
         ]
         return taken, goes_on
 
+    def _rows(self, state: RecurrentState) -> tuple[Layers, Float64Array]:
+        """States of the layers, and the input of the output: streams as rows, in double precision."""
+        *layers, (unread,) = joined(state)
+        rows: Layers = [
+            tuple(part.T.astype(np.float64) for part in parts[: len(layer.state_sizes)])
+            for layer, parts in zip(self._model.layers.hidden, layers, strict=True)
+        ]
+        return rows, unread.T.astype(np.float64)
+
 
 def _doubled(parameters: Mapping[str, Any]) -> dict[str, Float64Array]:
     return {name: each.astype(np.float64) for name, each in parameters.items()}
-
-
-def _rows(layers: Sequence[Sequence[Any]]) -> Layers:
-    """States with streams as columns, in double precision and with streams as rows."""
-    return [tuple(part.T.astype(np.float64) for part in layer) for layer in layers]
 
 
 def _chosen(where: BoolArray, values: Float64Array, others: Float64Array | float = 0.0) -> Float64Array:

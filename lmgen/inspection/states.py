@@ -80,13 +80,11 @@ class StateReader:
 
         Raises:
             ConfigError: it lacks a layer, a unit or a name.
-            ModelError: the model is no network.
+            ModelError: the model is no network, or has no recurrent layers.
         """
         self._model = network_of(model)
         selection = selection or Selection()
         layers = [layer for layer in self._model.layers.hidden if isinstance(layer, Recurrent)]
-        if not layers:
-            raise ModelError(f"the network {model} has no recurrent layers, and so no states to look at")
         first, _ = self._model.read(np.array([[self._model.start_token]]), self._model.start(1))
         of_layers = [list(_series(reading)) for reading in first]
         problems = [
@@ -150,16 +148,21 @@ class StateReader:
 
 def network_of(model: LanguageModel) -> RecurrentModel:
     """
-    The network that a model is.
+    The network that a model is, which has recurrent layers.
 
     Raises:
-        ModelError: it is none.
+        ModelError: it is no network, or has none.
     """
     network = model.as_network()
     if network is None:
         raise ModelError(
             f"{model.name} is not a network: it has no states, gates or gradients to look at; name a run or "
             "model file of `lmgen train`"
+        )
+    if not network.config.layers:
+        raise ModelError(
+            f"the network {network} has no recurrent layers, and so no states, gates or gradients to look "
+            "at: train one with --layers 1, or see with `lmgen inspect memory` how much context this one uses"
         )
     return network
 

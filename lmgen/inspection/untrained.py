@@ -32,11 +32,11 @@ def untrained_network(
     """
     problems = []
     if init not in INIT_NAMES:
-        problems.append(f"init is {shown(init)}, but has to be one of {', '.join(INIT_NAMES)}")
+        problems.append(f"--init is {shown(init)}, but has to be one of {', '.join(INIT_NAMES)}")
     if init_scale is not None and not 0 < init_scale <= 1000:
-        problems.append(f"init_scale is {init_scale}, but has to be above 0 and at most 1000")
+        problems.append(f"--init-scale is {init_scale}, but has to be above 0 and at most 1000")
     if seed < 0:
-        problems.append(f"seed is {seed}, but has to be at least 0")
+        problems.append(f"--seed is {seed}, but has to be at least 0")
     if problems:
         raise ConfigError("; ".join(problems))
     V = tokenizer.vocabulary_size

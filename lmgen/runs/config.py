@@ -59,11 +59,11 @@ class RunConfig:
                 "--objective sampled is for the output softmax, and adaptive is fast without: take --output "
                 "softmax, or leave --objective sampled out"
             )
-        widest = max((width for width, _ in self.network.convolutions), default=0)
-        if widest > self.training.window_length:
+        widest, window = self.network.widest_convolution, self.training.window_length
+        if widest > window and self.training.state == "reset":
             raise ConfigError(
-                f"convolution reads {widest:,} tokens, but training reads windows of "
-                f"{self.training.window_length:,}: give a smaller WIDTH or a longer --window-length"
+                f"--convolution reads {widest:,} tokens, but with --state reset none before its window of "
+                f"{window:,}: give a smaller WIDTH, a longer --window-length or --state carry"
             )
         if self.held_out.without_validation and (needing := self.training.needing_validation):
             raise ConfigError(
@@ -71,25 +71,36 @@ class RunConfig:
                 "that out, or give --valid a file or a fraction such as 0.1"
             )
 
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of settings that go together, but not as one may think."""
+        widest, window = self.network.widest_convolution, self.training.window_length
+        if widest <= window:
+            return []
+        return [
+            f"--convolution reads {widest:,} tokens, but gradients flow back through {window:,}: what is "
+            "before a window is read, and its vectors learn nothing from that"
+        ]
+
     def _check_embeddings(self) -> None:
         """Refuse word vectors where there is nothing to start with them."""
         training, problem = self.training, None
         if training.embeddings is not None and self.origin is not None:
-            problem = "embeddings are for new weights, and --from has its own; leave --embeddings out"
+            problem = "--embeddings are for new weights, and --from has its own; leave them out"
         elif training.embeddings is not None and self.tokenizer.tokenizer != "word":
             problem = (
-                f"embeddings are vectors of words, not of {self.tokenizer.tokenizer} tokens: take "
+                f"--embeddings are vectors of words, not of {self.tokenizer.tokenizer} tokens: take "
                 "--tokenizer word, or leave --embeddings out"
             )
         elif training.freeze_embeddings and training.embeddings is None and self.origin is None:
             problem = (
-                "freeze_embeddings keeps vectors that were trained before: give their file (--embeddings "
+                "--freeze-embeddings keeps vectors that were trained before: give their file (--embeddings "
                 "FILE) or a model (--from), or leave --freeze-embeddings out"
             )
         elif self.network.embedding_size == 0 and training.embeddings is not None:
-            problem = "embedding_size 0 has no embedding that could start with --embeddings; leave one out"
+            problem = "--embedding-size 0 has no embedding that could start with --embeddings; leave one out"
         elif self.network.embedding_size == 0 and training.freeze_embeddings:
-            problem = "embedding_size 0 has no embedding to keep as it is; leave --freeze-embeddings out"
+            problem = "--embedding-size 0 has no embedding to keep as it is; leave --freeze-embeddings out"
         if problem:
             raise ConfigError(problem)
 

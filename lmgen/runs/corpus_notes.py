@@ -14,11 +14,12 @@ from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import Origin
 from lmgen.text.corpora import Corpus
 from lmgen.text.encodings import UTF_8
+from lmgen.text.generated import GENERATED
 from lmgen.text.guessing import iconv_name, misread_as
 from lmgen.text.lists import list_in
 from lmgen.text.reading import read_stream
 from lmgen.text.sources import Text, cut, open_text
-from lmgen.text.synthetic import SYNTHETIC
+from lmgen.text.tasks import TASKS
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer
 
@@ -101,7 +102,9 @@ def _unit_notes(corpus: Corpus, config: RunConfig) -> Iterator[str]:
         if count > 1:
             yield (f"{name} has {'more than ' if goes_on else ''}{count:,} records; --unit record {advice}")
         return
-    if corpus.name in SYNTHETIC:
+    if corpus.name in TASKS and not TASKS[corpus.name].is_stream:
+        yield f"{name} has an instance a line; --unit line {advice}"
+    if corpus.name in GENERATED:
         return
     beginning, goes_on = _beginning(text, config)
     found = list_in(beginning[: beginning.rfind("\n") + 1] if goes_on else beginning)

@@ -87,7 +87,7 @@ def with_vector_size(config: RunConfig) -> RunConfig:
     asked = config.asked.get("embedding_size")
     if asked not in (None, NONE, size):
         raise ConfigError(
-            f"embedding_size is {asked}, but the vectors in {config.training.embeddings} have {size} "
+            f"--embedding-size is {asked}, but the vectors in {config.training.embeddings} have {size} "
             "numbers: leave --embedding-size out"
         )
     return replace(config, network=replace(config.network, embedding_size=size))

@@ -84,7 +84,7 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
             notes += held_out_notes(run, prepared.tokenizer, None)
     if training.embeddings is not None:
         notes += keep_vectors(config, run, prepared)
-    return replace(prepared, notes=(*prepared.notes, *notes))
+    return replace(prepared, notes=(*prepared.notes, *notes, *config.notes))
 
 
 def new_trainer(

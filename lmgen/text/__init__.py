@@ -12,6 +12,7 @@ Where text comes from.
 - given.py: texts that a Python program gives in place of files
 - vectors.py: read word vectors of other programs
 - synthetic.py: generated texts whose best possible score is known
+- best.py: the best possible score; tasks/: the same for tasks, an instance a line; generated.py: both by name
 - built_in.py: texts that ship with Python
 - recipes.py: what is known about a published corpus: address, licence, checksums, standard split
 - download.py: download one file completely and verify it

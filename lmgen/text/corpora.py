@@ -1,5 +1,5 @@
 """
-Open corpora by name (built in, synthetic, or described by a recipe), files, folders and standard input.
+Open corpora by name (built in, generated, or described by a recipe), files, folders and standard input.
 """
 
 import difflib
@@ -16,10 +16,12 @@ from lmgen.text.built_in import BUILT_IN
 from lmgen.text.corpus_files import downloadable, fetch, find
 from lmgen.text.counts import TextCounter
 from lmgen.text.encodings import UTF_8
+from lmgen.text.generated import GENERATED
 from lmgen.text.given import given_text, is_placeholder
 from lmgen.text.recipes import Recipe, load_recipes
 from lmgen.text.sources import STANDARD_INPUT, Text, joined, source
 from lmgen.text.synthetic import CHARACTERS, SYNTHETIC
+from lmgen.text.tasks import TASKS
 
 DEFAULT_CORPUS = "python-docs"
 """The corpus to train on when none is named."""
@@ -61,7 +63,7 @@ class Listing:
 
     name: str
     kind: str
-    """`built in`, `synthetic` or `recipe`."""
+    """`built in`, `task`, `synthetic` or `recipe`."""
 
     place: str
     """`here`, `to download`, `by hand`, or `missing` (a built-in corpus that this Python lacks)."""
@@ -123,14 +125,14 @@ def listed_corpora() -> list[Listing]:
     """All named corpora. Reads the built-in ones to determine their length, which depends on the Python."""
     return [
         *(_listed_built_in(name) for name in BUILT_IN),
-        *(_listed_synthetic(name) for name in SYNTHETIC),
+        *(_listed_generated(name) for name in GENERATED),
         *(_listed_recipe(recipe) for recipe in load_recipes().values()),
     ]
 
 
 def unknown_corpus(name: str) -> CorpusError:
     """The error for a name that is neither a corpus nor an existing path; suggests similar names."""
-    known = [*BUILT_IN, *SYNTHETIC, *load_recipes()]
+    known = [*BUILT_IN, *GENERATED, *load_recipes()]
     near = difflib.get_close_matches(name, known, n=2)
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return CorpusError(
@@ -140,7 +142,7 @@ def unknown_corpus(name: str) -> CorpusError:
 
 
 def _open(name: str, field: str | None, errors: str, encoding: str, on_note: Callable[[str], None]) -> Corpus:
-    known = name in BUILT_IN or name in SYNTHETIC
+    known = name in BUILT_IN or name in GENERATED
     recipe = None if known else load_recipes().get(name)
     if name == STANDARD_INPUT or _exists(name):
         text = source(name, field=field, errors=errors, encoding=encoding)
@@ -149,8 +151,8 @@ def _open(name: str, field: str | None, errors: str, encoding: str, on_note: Cal
         return replace(corpus, notes=(*corpus.notes, note)) if known or recipe else corpus
     if name in BUILT_IN:
         return _open_built_in(name)
-    if name in SYNTHETIC:
-        return _open_synthetic(name)
+    if name in GENERATED:
+        return _open_generated(name)
     if recipe:
         return _open_recipe(recipe, errors, on_note)
     raise unknown_corpus(name)
@@ -170,15 +172,15 @@ def _open_built_in(name: str) -> Corpus:
     text = BUILT_IN[name].open()
     if text is None:
         instead = _FALLBACKS[name]
-        corpus = _open_synthetic(instead) if instead in SYNTHETIC else _open_built_in(instead)
+        corpus = _open_generated(instead) if instead in GENERATED else _open_built_in(instead)
         return replace(corpus, notes=(f"this Python came without {name}; using {instead}", *corpus.notes))
     characters, sha256 = _fingerprint(text)
     note = f"{name}: {characters:,} characters, sha256 {sha256[:16]}... (differs by Python version)"
     return Corpus(name=name, train=text, notes=(note,), description=BUILT_IN[name].description)
 
 
-def _open_synthetic(name: str) -> Corpus:
-    corpus = SYNTHETIC[name]
+def _open_generated(name: str) -> Corpus:
+    corpus = GENERATED[name]
     note = f"{name}: the best possible score is {corpus.best_score()}"
     return Corpus(name=name, train=corpus.text(), notes=(note,), description=corpus.description)
 
@@ -247,16 +249,16 @@ def _listed_built_in(name: str) -> Listing:
     )
 
 
-def _listed_synthetic(name: str) -> Listing:
+def _listed_generated(name: str) -> Listing:
     return Listing(
         name=name,
-        kind="synthetic",
+        kind="task" if name in TASKS else "synthetic",
         place="here",
         path=None,
-        characters=CHARACTERS,
+        characters=CHARACTERS if name in SYNTHETIC else None,
         split="",
         licence="public domain",
-        description=SYNTHETIC[name].description,
+        description=GENERATED[name].description,
     )
 
 

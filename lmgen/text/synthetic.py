@@ -12,6 +12,7 @@ from itertools import accumulate
 from math import log
 from random import Random
 
+from lmgen.text.best import shown_score
 from lmgen.text.sources import Text, cut
 
 CHARACTERS = 1_000_000
@@ -38,8 +39,7 @@ class SyntheticCorpus:
 
     def best_score(self) -> str:
         """The best possible score as shown to the user, in nats and bits."""
-        nats = self.best_nats_per_character
-        return f"{nats:.4f} nats per character ({nats / log(2):.4f} bits)"
+        return shown_score(self.best_nats_per_character)
 
     def text(self, characters: int = CHARACTERS, seed: int = 0) -> Text:
         """The first `characters` characters of the text generated from `seed`."""

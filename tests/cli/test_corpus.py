@@ -148,12 +148,146 @@ def test_make_writes_a_text_and_says_its_best_score() -> None:
     }
 
 
+def test_make_writes_a_task_and_a_test_file_that_has_nothing_of_it() -> None:
+    arguments = ("make", "addition", "--digits", "2", "--reverse", "--count", "3000", "--out", "add.txt")
+
+    assert run(*arguments, "--test", "test.txt") == (
+        0,
+        "add.txt: 3000 lines; the best possible score is 0 nats per answer, 8.1887 nats per line, 1.0188 "
+        "nats per character (1.4698 bits)\ntest.txt: 300 lines, all different and none in add.txt\n",
+        "",
+    )
+    lines, held_out = Path("add.txt").read_text().splitlines(), Path("test.txt").read_text().splitlines()
+    assert len(lines) == 3000
+    assert len(set(held_out) - set(lines)) == len(held_out) == 300
+    for question, answer in (line.split("=") for line in [*lines, *held_out]):
+        assert sum(map(int, question.split("+"))) == int(answer[::-1])
+
+    result = json.loads(run(*arguments, "--overwrite", "--json")[1])
+    assert Path("add.txt").read_text().splitlines() == lines  # with a test file or without
+    assert result == {
+        "corpus": "addition",
+        "path": "add.txt",
+        "characters": sum(len(line) + 1 for line in lines),
+        "seed": 0,
+        "best_nats_per_character": pytest.approx(1.0188, abs=1e-4),
+        "lines": 3000,
+        "best_nats_per_line": pytest.approx(8.1887, abs=1e-4),
+        "best_nats_per_answer": 0.0,
+        "mark": "=",
+    }
+
+
+def test_make_says_that_there_are_too_few_instances_for_a_test_file() -> None:
+    anbn = ("make", "anbn", "--out", "n.txt", "--test", "test.txt")
+
+    code, out, err = run(*anbn)
+    assert (code, out) == (1, "")
+    assert err == (
+        "error: no instances of anbn turned up that are not among the 5000 of n.txt, not 500: give a smaller "
+        "--count or --test-count, other parameters, or the test file its own (--test-n)\n"
+    )
+    code, out, err = run(*anbn, "--test-n", "9-12", "--test-count", "3")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: only 2 distinct instances of anbn turned up that are not among the 5000 of")
+    assert list(Path.cwd().iterdir()) == []
+
+    code, out, err = run(*anbn, "--test-n", "9-12")
+    assert (code, err) == (
+        0,
+        "note: test.txt has 2 lines: only 2 distinct instances of anbn turned up that are not among the 5000 "
+        "of n.txt\n",
+    )
+    assert set(Path("test.txt").read_text().split()) == {"a" * n + "b" * n for n in (11, 12)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["sine", "--length", "3", "--digits", "3"],
+            "sine has no parameter --digits, --length; its parameters: --bins, --period, --periods, "
+            "--test-periods, --phases",
+        ),
+        (["copy", "--count", "9" * 30], f"--count is {'9' * 30}, but has to be at most 1000000000000"),
+        (["reber", "--n", "3"], "reber has no parameter --n; its parameters: none"),
+        (["copy", "--length", "0"], "--length is '0', but has to be at least 1"),
+        (["copy", "--length", "4-2", "--letters", "1"], "--letters is 1, but has to be at least 2"),
+        (["copy", "--characters", "9"], "copy is made of instances: give --count in place of --characters"),
+        (
+            ["synthetic-copy", "--count", "9", "--letters", "4"],
+            "synthetic-copy is one text and takes --characters and --seed, not --count, --letters",
+        ),
+        (
+            ["copy", "--test-length", "9", "--test-count", "9"],
+            "--test-length, --test-count goes with --test, which is not given",
+        ),
+        (["copy", "--test", "x.txt"], "--test and --out name the same file; give --test another"),
+    ],
+)
+def test_make_refuses_what_does_not_go_with_a_corpus(arguments: list[str], message: str) -> None:
+    code, out, err = run("make", *arguments, "--out", "x.txt")
+
+    assert (code, out, err) in {(each, "", f"error: {message}\n") for each in (1, 2)}
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_make_replaces_a_test_file_only_if_it_is_told_to() -> None:
+    Path("mine.txt").write_text("mine")
+
+    assert run("make", "copy", "--out", "x.txt", "--test", "mine.txt") == (
+        1,
+        "",
+        "error: there is a file mine.txt already; replace it (--overwrite) or give another --test\n",
+    )
+    assert [path.read_text() for path in Path.cwd().iterdir()] == ["mine"]
+    assert run("make", "copy", "--out", "x.txt", "--test", "mine.txt", "--overwrite")[0] == 0
+
+
+def test_show_describes_a_task() -> None:
+    code, out, err = run("show", "copy", "--parameters")
+
+    assert (code, err) == (0, "")
+    assert out == (
+        "copy: words to be repeated, fbgah=fbgah: the state has to hold all of the question\n"
+        "source: Graves, Wayne and Danihelka 2014, Neural Turing Machines; reversed: Sutskever et al. 2014\n"
+        "mark: = stands before the answer (its first place in a line)\n"
+        "lines: 50000, unless --count says otherwise\n"
+        "best possible score: 0 nats per answer, 13.7395 nats per line, 1.0569 nats per character (1.5248 "
+        "bits)\n"
+        "\n"
+        "flag           default  range                                 meaning\n"
+        "--length       1-10     1 to 100,000, or a span such as 1-10  Letters of the word\n"
+        "--test-length  -        1 to 100,000, or a span such as 1-10  `length` in the test file, if it is "
+        "another\n"
+        "--letters      8        2 to 26                               How many different letters there are\n"
+        "--reverse      off      on or off                             Write the answer backwards\n"
+    )
+    assert run("show", "unicode-names", "--parameters") == (
+        1,
+        "",
+        "error: unicode-names is no task and has no parameters; the tasks are addition, copy, "
+        "sequence-shift, sine, anbn, anbncn, reber, embedded-reber, continual-reber, temporal-order, adding, "
+        "markov, grammar\n",
+    )
+    assert run("show", "copy", "--parameters", "--split", "valid")[0] == 2
+
+
+def test_show_prints_the_default_text_of_a_task() -> None:
+    run("make", "reber", "--out", "reber.txt")
+    code, out, err = run("show", "reber")
+
+    assert (code, out) == (0, Path("reber.txt").read_text())
+    assert err.startswith("note: reber: the best possible score is 4.1589 nats per line")
+
+
 def test_make_of_something_else_names_what_can_be_made() -> None:
     assert run("make", "python-docs", "--out", "x.txt") == (
         1,
         "",
-        "error: python-docs is not synthetic; those that can be made are synthetic-uniform, "
-        "synthetic-markov, synthetic-copy, synthetic-brackets\n",
+        "error: python-docs is not synthetic; those that can be made are addition, copy, sequence-shift, "
+        "sine, anbn, anbncn, reber, embedded-reber, continual-reber, temporal-order, adding, markov, "
+        "grammar, synthetic-uniform, synthetic-markov, synthetic-copy, synthetic-brackets\n",
     )
     assert list(Path.cwd().iterdir()) == []
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.slow  # each test starts a command
 
 TEXT = "".join(np.random.default_rng(2).choice(["one fine day\n", "two\n", "a fine one\n"], 60))
 
+SMALL: dict[str, Any] = dict(hidden_size=8, steps=4, batch_size=4, window_length=8, threads=1)  # noqa: C408
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -28,12 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     package.train(
         folder / "text.txt",
         out=folder / "checkpoints" / "run",
-        hidden_size=8,
         layers=2,
-        steps=4,
-        batch_size=4,
-        window_length=8,
-        threads=1,
+        **SMALL,
     )
     return folder
 
@@ -57,6 +56,11 @@ def is_svg(path: Path) -> bool:
 
 
 RUN = "checkpoints/run"
+
+NOT_RECURRENT = {
+    "a window of tokens": {"layers": 0, "convolution": "3x8"},
+    "dense layers": {"layers": 0, "dense_layers": 1},
+}
 
 
 def test_states_are_a_row_for_each_token_layer_name_and_unit(folder: Path) -> None:
@@ -214,7 +218,7 @@ def test_a_terminal_gets_plots_and_short_tables(folder: Path) -> None:
         (
             ["gradients", "--cell", "rnn", "--init-scale", "0", "text.txt"],
             2,
-            "init_scale is 0.0, but has to be above 0",
+            "--init-scale is 0.0, but has to be above 0",
         ),
         (["memory", RUN, "short.txt"], 1, "the text has 13 tokens, too few for 256 of context"),
         (["memory", RUN, "--contexts", "1,x"], 2, "--contexts is '1,x', but has to be numbers and ranges"),
@@ -248,3 +252,38 @@ def test_a_terminal_gets_plots_and_short_tables(folder: Path) -> None:
 )
 def test_what_cannot_be_done_is_one_line(folder: Path, arguments: list[str], code: int, message: str) -> None:
     assert message in error(*arguments, cwd=folder, code=code)
+
+
+@pytest.mark.parametrize("settings", NOT_RECURRENT.values(), ids=NOT_RECURRENT)
+def test_a_network_without_recurrent_layers_has_a_memory_only(
+    settings: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    package.train(folder / "text.txt", out=tmp_path / "run", **settings, **SMALL)
+    for about in ("states", "gates", "gradients"):
+        message = error(about, str(tmp_path / "run"), "text.txt", cwd=folder, code=1)
+        assert "has no recurrent layers" in message
+        assert "lmgen inspect memory" in message
+
+    rows = tsv("memory", str(tmp_path / "run"), "text.txt", "--contexts", "0,1,8", cwd=folder)
+    assert [row["context"] for row in rows if not row["model"].startswith("ngram")] == ["0", "1", "8"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"convolution": "3x8", "attention": 4, "unit": "line"},
+        {"tokenizer": "word", "output": "adaptive", "cutoffs": "2,3", "attention": 2, "cell": "gru"},
+    ],
+    ids=str,
+)
+def test_layers_around_the_recurrent_ones_are_read_and_followed_through(
+    settings: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    package.train(folder / "text.txt", out=tmp_path / "run", **settings, **SMALL)
+    asked = (str(tmp_path / "run"), "text.txt")
+    gradients = tsv("gradients", *asked, "--distance", "3", cwd=folder)
+
+    assert {row["layer"] for row in gradients} == {"layers.0"}
+    assert all(float(row["norm"]) > 0 for row in gradients)
+    for about in ("states", "gates", "memory"):
+        assert tsv(about, *asked, *(["--contexts", "0,4"] if about == "memory" else []), cwd=folder)

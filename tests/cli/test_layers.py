@@ -182,10 +182,20 @@ def test_one_hot_convolutions_learn_new_characters(folder: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
-        (["--convolution", "9x4"], "longer --window-length"),
-        (["--convolution", "3by4"], "has to be WIDTHxFILTERS"),
+        (["--convolution", "9x4", "--state", "reset"], "a longer --window-length or --state carry"),
+        *(
+            (["--convolution", given], "has to be WIDTHxFILTERS")
+            for given in ("3by4", "3x", "0x5", "3x0", "")
+        ),
         (["--convolution", "3x4", "--convolution-activation", "swish"], "'swish'"),
-        (["--attention", "0"], "attention is 0"),
+        (["--dense-layers", "1", "--dense-activation", "swish"], "'swish'"),
+        (["--attention", "0"], "--attention is 0"),
+        (["--attention", "1001"], "--attention is 1001"),
+        (["--attention", "many"], "'many' is neither a whole number nor none"),
+        (["--attention", "5", "--layers", "0"], "--attention looks back at the states of recurrent layers"),
+        (["--init", "random"], "'random' is not one of 'orthogonal', 'uniform'"),
+        (["--init-scale", "0"], "--init-scale is 0.0"),
+        *((["--clip-value", value], f"--clip-value is {value}") for value in ("0.0", "-1.0", "nan", "inf")),
         (["--layers", "0"], "add --convolution 5x256 or --dense-layers 1"),
         (["--tied", "--embedding-size", "0"], "give another --embedding-size"),
         (["--dense-size", "8"], "add --dense-layers 1"),
@@ -199,3 +209,14 @@ def test_what_does_not_go_together_is_one_line(flags: list[str], problem: str, f
     assert len(result.stderr.splitlines()) == 1
     assert problem in result.stderr
     assert not (folder / "refused").exists()
+
+
+def test_a_convolution_wider_than_the_window_is_noted_where_the_state_is_carried(
+    folder: Path, tmp_path: Path
+) -> None:
+    flags = [each for each in TINY if each != "--quiet"]
+    result = lmgen("train", str(folder / "squares.txt"), *flags, "--convolution", "9x4", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    [note] = [line for line in result.stderr.splitlines() if "--convolution" in line]
+    assert note.startswith("note: --convolution reads 9 tokens, but gradients flow back through 8")

@@ -20,6 +20,7 @@ OFTEN_USED = {
     "ngram": "order arpa out overwrite tokenizer json quiet",
     "vectors train": "out pairs overwrite method embedding-size window epochs min-count lowercase "
     "split-punctuation json quiet",
+    "corpus make": "out count characters seed test test-count overwrite json quiet",
 }
 """The flags of the short page where there is a longer one, in the order of the page."""
 
@@ -159,7 +160,7 @@ def test_the_page_says_what_the_command_says(name: str, command: Any) -> None:
 def test_the_long_page_of_train_has_all_panels_in_order() -> None:
     panels = re.findall(r"^╭─ (.*?) ─", page("train", "--help-all"), flags=re.MULTILINE)
 
-    others = {Panel.NGRAMS, Panel.SCORES}
+    others = {Panel.NGRAMS, Panel.SCORES, Panel.TASKS}
     assert panels == ["Arguments", "Options", *(panel for panel in Panel if panel not in others)]
 
 

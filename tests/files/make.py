@@ -5,7 +5,7 @@ The files beside this script were written by lmgen 0.1.0. They must not be repla
 to read them; when a format changes, files of the new one are added.
 
     network-1-*.safetensors      a network of every cell, every tokenizer and every kind of output
-    network-4-line.safetensors   a network over lines, of texts in a normal form
+    network-4-*.safetensors      networks of later layers, and one over lines, of texts in a normal form
     ngram-1-word.safetensors     an n-gram model that knows where lines begin and end
     ngram-4-sentencepiece.safetensors    one over the tokens of a SentencePiece model made elsewhere
     runs/NAME/half               a run folder whose training was interrupted after its first evaluation
@@ -26,16 +26,28 @@ TRAINING = "--window-length 8 --batch-size 4 --steps 60 --threads 1 --device cpu
 SIZES = "--hidden-size 8 --embedding-size 6 --baseline-order 0"
 RUN_SIZES = "--hidden-size 6 --embedding-size 4 --baseline-order 2 --evaluations 6"
 
+LATER_CELLS = [
+    *("lstm-1997", "lstm-peephole-full", "lstm-coupled", "lstm-coupled-rmsnorm", "gru-reset-before", "dsgu"),
+    *("rnn-leaky-relu", "rnn-elu", "rnn-softplus"),
+]
+
 NETWORKS = {
-    "lstm": "--layers 2",
-    "gru": "--cell gru --layers 3 --residual --vocab-size 20",
-    "rnn": "--cell rnn --tokenizer byte",
-    "rnn-relu": "--cell rnn-relu --tokenizer bpe --vocab-size 300 --learning-rate 0.002",
-    "rnn-sigmoid": "--cell rnn-sigmoid --tokenizer word --min-count 20 --lowercase",
-    "lstm-peephole": "--cell lstm-peephole --tokenizer word --output adaptive --cutoffs 8,16",
-    "lstm-layernorm": "--cell lstm-layernorm --tokenizer word --layers 2 --last-hidden-size 7 --tied",
-    "unigram": "--cell gru --tokenizer unigram --tied --layers 2 --weight-drop 0.2",
+    "1-lstm": "--layers 2",
+    "1-gru": "--cell gru --layers 3 --residual --vocab-size 20",
+    "1-rnn": "--cell rnn --tokenizer byte",
+    "1-rnn-relu": "--cell rnn-relu --tokenizer bpe --vocab-size 300 --learning-rate 0.002",
+    "1-rnn-sigmoid": "--cell rnn-sigmoid --tokenizer word --min-count 20 --lowercase",
+    "1-lstm-peephole": "--cell lstm-peephole --tokenizer word --output adaptive --cutoffs 8,16",
+    "1-lstm-layernorm": "--cell lstm-layernorm --tokenizer word --layers 2 --last-hidden-size 7 --tied",
+    "1-unigram": "--cell gru --tokenizer unigram --tied --layers 2 --weight-drop 0.2",
+    **{f"1-{cell}": f"--cell {cell}" for cell in LATER_CELLS},
+    "4-line": "--unit line --normalize nfc",
+    "4-convolution": "--convolution 3x6,2x5 --convolution-activation elu",
+    "4-window": "--layers 0 --convolution 4x6 --dense-layers 1 --dense-activation softplus",
+    "4-dense": "--layers 0 --dense-layers 2 --dense-size 7 --embedding-size 8",
+    "4-attention": "--attention 4 --cell gru --layers 2",
 }
+"""The flags of each, by the name of its file without `network-`."""
 
 RUNS = {
     "lstm-char": "--precision float64 --vary-window-length --optimizer adamw --dropout 0.2",
@@ -53,9 +65,7 @@ def main(folder: Path) -> None:
         text.write_text(sentences(200), encoding="utf-8")
         for name, flags in NETWORKS.items():
             lmgen(f"train {text.name} --out {name} {TRAINING} {SIZES} {flags}", text.parent)
-            shutil.copy(text.parent / name / "model.safetensors", folder / f"network-1-{name}.safetensors")
-        lmgen(f"train {text.name} --out line {TRAINING} {SIZES} --unit line --normalize nfc", text.parent)
-        shutil.copy(text.parent / "line" / "model.safetensors", folder / "network-4-line.safetensors")
+            shutil.copy(text.parent / name / "model.safetensors", folder / f"network-{name}.safetensors")
         ngram = folder.absolute() / "ngram-1-word.safetensors"
         lmgen(f"ngram {text.name} --tokenizer word --order 3 --out {ngram}", text.parent)
         Path(work, "pieces.model").write_bytes(model("as-llama"))

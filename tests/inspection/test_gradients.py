@@ -99,6 +99,10 @@ def test_every_cell_in_stacked_layers_has_the_gradients_of_torch(cell: str) -> N
         {"tied": True, "embedding_size": 3, "hidden_size": 4},
         {"embedding_size": 0, "hidden_size": 4},
         {"output": "adaptive", "cutoffs": "3,7", "hidden_size": 20},
+        {"convolution": "3x4,2x3", "hidden_size": 4, "convolution_activation": "tanh"},
+        {"attention": 1, "hidden_size": 4},
+        {"attention": 3, "layers": 2, "hidden_size": 4, "dense_layers": 1},
+        {"attention": 20, "hidden_size": 4, "cell": "gru", "convolution": "2x4"},
     ],
     ids=lambda settings: next(iter(settings)),
 )
@@ -201,11 +205,11 @@ def test_the_cell_state_of_an_lstm_with_an_open_forget_gate_keeps_gradients() ->
     assert column(found, "h")[1:].max() == 0  # without recurrent weights nothing reads h but the output
 
 
-def test_no_gradient_crosses_the_end_of_a_unit() -> None:
+@pytest.mark.parametrize("layers", [{}, {"attention": 5}, {"convolution": "5x4"}], ids=str)
+def test_no_gradient_crosses_the_end_of_a_unit(layers: dict[str, Any]) -> None:
     ids = np.array([1, 2, 3, 10, 4, 5, 6, 7])
-    norms = column(
-        gradient_norms(network(unit_end=10, cell="gru", hidden_size=4), ids, distance=6, positions=1)
-    )
+    model = network(unit_end=10, cell="gru", hidden_size=4, **layers)
+    norms = column(gradient_norms(model, ids, distance=6, positions=1))
 
     assert (norms[:3] > 0).all()  # after 6, 5, 4
     assert (norms[3:] == 0).all()

@@ -50,10 +50,18 @@ def test_records_are_told_of(tmp_path: Path) -> None:
     assert not notes(tmp_path, records, name="some.jsonl", unit="document")
 
 
-def test_made_corpora_have_no_such_notes() -> None:
-    config = RunConfig.from_settings({"corpus": ["synthetic-brackets"]}, "here")
+@pytest.mark.parametrize("name", ["synthetic-brackets", "continual-reber"])
+def test_made_corpora_that_are_one_stream_have_no_such_notes(name: str) -> None:
+    config = RunConfig.from_settings({"corpus": [name]}, "here")
 
     assert not corpus_notes(config, open_run_corpus(config, lambda _: None))
+
+
+def test_a_task_is_read_line_by_line() -> None:
+    config = RunConfig.from_settings({"corpus": ["temporal-order"]}, "here")
+    [note] = corpus_notes(config, open_run_corpus(config, lambda _: None))
+
+    assert note.startswith("temporal-order has an instance a line; --unit line makes each a text of its own")
 
 
 @pytest.mark.parametrize(

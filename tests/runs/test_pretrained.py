@@ -304,8 +304,8 @@ def test_a_damaged_copy_is_refused(text: Path, file: Path, tmp_path: Path) -> No
 REFUSED: list[tuple[dict[str, Any], type[LmgenError], str]] = [
     ({"tokenizer": "char"}, ConfigError, "embeddings are vectors of words, not of char tokens: take --token"),
     ({"tokenizer": "bpe"}, ConfigError, "not of bpe tokens"),
-    ({"embedding_size": 0}, ConfigError, "embedding_size 0 has no embedding that could start with"),
-    ({"embedding_size": 7}, ConfigError, "embedding_size is 7, but the vectors in .* have 6 numbers"),
+    ({"embedding_size": 0}, ConfigError, "--embedding-size 0 has no embedding that could start with"),
+    ({"embedding_size": 7}, ConfigError, "--embedding-size is 7, but the vectors in .* have 6 numbers"),
     ({"embeddings": "missing.txt"}, CorpusError, "cannot read missing.txt: No such file"),
     ({"tied": True, "output": "adaptive"}, ConfigError, "tied is for the output softmax"),
 ]
@@ -334,7 +334,7 @@ def test_vectors_of_other_words_are_refused(text: Path, tmp_path: Path) -> None:
 
 
 def test_freezing_needs_vectors(text: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="freeze_embeddings keeps vectors that were trained before"):
+    with pytest.raises(ConfigError, match="--freeze-embeddings keeps vectors that were trained before"):
         events(text, tmp_path / "run", freeze_embeddings=True)
 
 

@@ -10,6 +10,7 @@ The score is the additive one of Bahdanau, Cho and Bengio 2014, whose query here
 the rest is that of Daniluk, Rocktäschel, Welbl and Riedel 2017, equations 2 to 5.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lmgen.models.network.functions import Array, concatenate, linear, ones_like, softmax, stack, tanh
@@ -18,6 +19,12 @@ from lmgen.models.network.layer import Arrays, LayerState, Parameter
 
 NEVER = -1e30
 """Added to the score of a position that does not exist: its share becomes exactly 0."""
+
+
+def contexts(shares: Array, seen: Array) -> Array:
+    """Σ_k a_k h_(t-k) at each of T steps, (T, B, m): from shares, (K, T, B), and states, (K + T, B, m)."""
+    steps = shares.shape[1]
+    return sum(share[..., None] * seen[k : k + steps] for k, share in enumerate(shares))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +70,25 @@ class Attention:
         given, after = self.window(arrays, values[None], state)
         return given[0], after
 
-    def window(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
-        """T steps: (T, B, m) -> (T, B, m), with one product for the keys of all of them."""
+    def window(
+        self,
+        arrays: Arrays,
+        values: Array,
+        state: LayerState,
+        summed: Callable[[Array, Array], Array] = contexts,
+    ) -> tuple[Array, LayerState]:
+        """
+        T steps: (T, B, m) -> (T, B, m), with one product for the keys of all of them.
+
+        `summed` is `contexts`, or a faster way to compute the same.
+        """
         steps, streams = len(values), values.shape[1]
         before = state[0].reshape(streams, self.reach, self.inputs).swapaxes(0, 1)
         seen = concatenate([before, values])  # (K + T, B, m)
         exists = concatenate([state[1].swapaxes(0, 1), ones_like(values[..., 0])])  # (K + T, B)
         shares = self._shares(arrays, values, seen, exists)  # (K, T, B)
-        context = sum(share[..., None] * seen[k : k + steps] for k, share in enumerate(shares))
-        joined = linear(values, arrays["weight_hidden"]) + linear(context, arrays["weight_context"])
+        context = linear(summed(shares, seen), arrays["weight_context"])
+        joined = linear(values, arrays["weight_hidden"]) + context
         memory, marks = seen[steps:].swapaxes(0, 1), exists[steps:].swapaxes(0, 1)
         return tanh(joined + arrays["bias"]), (memory.reshape(streams, -1), marks.reshape(streams, -1))
 

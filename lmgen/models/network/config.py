@@ -189,20 +189,20 @@ class NetworkConfig:
             raise ConfigError("--dense-size is for dense layers: add --dense-layers 1, or leave it out")
         self.given_cutoffs()
         convolutions = self.convolutions
-        if not (self.layers or convolutions or self.dense_layers):
-            raise ConfigError(
-                "layers is 0, which leaves nothing between embedding and output: add --convolution 5x256 or "
-                "--dense-layers 1, or give --layers 1"
-            )
         if self.attention is not None and not self.layers:
             raise ConfigError(
-                "attention looks back at the states of recurrent layers, and layers is 0: leave it out, or "
-                "give --layers 1"
+                "--attention looks back at the states of recurrent layers, and --layers is 0: leave it out, "
+                "or give --layers 1"
+            )
+        if not (self.layers or convolutions or self.dense_layers):
+            raise ConfigError(
+                "--layers is 0, which leaves nothing between embedding and output: add --convolution 5x256 "
+                "or --dense-layers 1, or give --layers 1"
             )
         if not self.layers and (self.last_hidden_size is not None or self.weight_drop):
             raise ConfigError(
-                "last_hidden_size and weight_drop are for recurrent layers, and layers is 0: leave them out, "
-                "or give --layers 1"
+                "--last-hidden-size and --weight-drop are for recurrent layers, and --layers is 0: leave "
+                "them out, or give --layers 1"
             )
 
     @property
@@ -240,11 +240,16 @@ class NetworkConfig:
             numbers = [int(n) if n.isdecimal() and len(n) < 20 else 0 for n in (width, filters)]
             if not (1 <= numbers[0] <= WIDEST_CONVOLUTION and 1 <= numbers[1] <= LARGEST_SIZE):
                 raise ConfigError(
-                    f"convolution is {shown(self.convolution)}, but has to be WIDTHxFILTERS, such as 3x128 "
+                    f"--convolution is {shown(self.convolution)}, but has to be WIDTHxFILTERS, such as 3x128 "
                     f"or 3x128,5x64: widths up to {WIDEST_CONVOLUTION:,}, up to {LARGEST_SIZE:,} filters"
                 )
             found.append((numbers[0], numbers[1]))
         return tuple(found)
+
+    @property
+    def widest_convolution(self) -> int:
+        """The largest number of inputs that a convolution reads; 0 without convolutions."""
+        return max((width for width, _ in self.convolutions), default=0)
 
     @property
     def embedding_width(self) -> int:

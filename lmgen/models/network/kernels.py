@@ -20,19 +20,24 @@ import numpy as np
 
 from lmgen.arrays import Float32Array
 from lmgen.models.network import cells
+from lmgen.models.network.attention import NEVER, Attention
 from lmgen.models.network.cells import Step
 from lmgen.models.network.layer import Layer
 from lmgen.models.network.recurrent import Recurrent
 
 Arrays = Mapping[str, Float32Array]
 ColumnState = tuple[Float32Array, ...]
-"""The parts of a layer's state with a column for each stream, each (size, B)."""
+"""
+The parts of a layer's state with a column for each stream, each (size, B), in the order of the layer; after
+them those that only its kernel keeps (`state_sizes`).
+"""
 
 Workspace = Any
 """A kernel's buffers for B streams; their contents are not kept between steps."""
 
 HALF = np.array(0.5, np.float32)
 ZERO = np.array(0.0, np.float32)
+ONE = np.array(1.0, np.float32)
 
 
 class Kernel(Protocol):
@@ -80,10 +85,23 @@ def kernel(layer: Layer, arrays: Arrays) -> Kernel:
         layer: the layer.
         arrays: parameters of the layer, by their names without its prefix.
     """
+    if isinstance(layer, Attention):
+        return _AttentionKernel(layer, arrays)
     if not isinstance(layer, Recurrent):
         return _StepKernel(layer, arrays)
     found = recurrent_kernel(layer, arrays)
     return _ResidualKernel(found) if layer.residual else found
+
+
+def state_sizes(layer: Layer) -> tuple[int, ...]:
+    """
+    Size of each part of the state that the kernel of a layer takes, per stream; all are 0 at the start.
+
+    They are the layer's, and for attention also the keys W_k h of the K hidden states that it remembers.
+    """
+    if isinstance(layer, Attention):
+        return *layer.state_sizes, layer.reach * layer.inputs
+    return layer.state_sizes
 
 
 def recurrent_kernel(layer: Recurrent, arrays: Arrays) -> ProjectingKernel:
@@ -249,6 +267,52 @@ class _RnnReluKernel(_RnnKernel):
         return h, (h,)
 
 
+class _AttentionKernel:
+    """
+    Kernel of attention, which computes the key of each hidden state once and keeps it.
+
+    The oldest state and key are dropped by copying the others one place up. Writing the newest over the
+    oldest in place would change the state before, which others may still go on from.
+    """
+
+    def __init__(self, layer: Attention, arrays: Arrays) -> None:
+        self._reach, self._size = layer.reach, layer.inputs
+        names = ("weight_query", "weight_hidden", "weight_key")
+        self._products = np.concatenate([arrays[name] for name in names])
+        self._context, self._score = arrays["weight_context"], arrays["score"]
+        self._bias = arrays["bias"][:, None]
+
+    def workspace(self, streams: int) -> Workspace:
+        products = np.empty((3 * self._size, streams), np.float32)
+        rows = np.empty((self._reach, self._size, streams), np.float32)
+        return products, np.split(products, 3), rows, np.ones((1, streams), np.float32)
+
+    def step(
+        self, values: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
+        memory, marks, keys = state
+        products, (query, joined, key), rows, mark = space
+        np.matmul(self._products, values, out=products)
+        np.add(keys.reshape(rows.shape), query, out=rows)
+        np.tanh(rows, out=rows)
+        shares = self._shares(np.matmul(self._score, rows), marks)
+        context = np.einsum("kb,kmb->mb", shares, memory.reshape(rows.shape))
+        y = np.matmul(self._context, context)
+        np.add(y, joined, out=y)
+        np.add(y, self._bias, out=y)
+        np.tanh(y, out=y)
+        return y, (_moved_up(memory, values), _moved_up(marks, mark), _moved_up(keys, key))
+
+    def _shares(self, scores: Float32Array, marks: Float32Array) -> Float32Array:
+        """Compute the softmax of scores, (K, B), over the states that exist; overwrites the scores."""
+        scores += NEVER * (ONE - marks)
+        scores -= scores.max(axis=0)
+        np.exp(scores, out=scores)
+        scores *= marks
+        scores /= np.maximum(scores.sum(axis=0), ONE)  # 0 before any exists, otherwise at least exp(0)
+        return scores
+
+
 class _StepKernel:
     """Kernel of any layer that calls the layer's `step`, with streams transposed to rows."""
 
@@ -264,8 +328,8 @@ class _StepKernel:
         state: ColumnState,
         space: Workspace,  # noqa: ARG002
     ) -> tuple[Float32Array, ColumnState]:
-        given, after = self._layer.step(self._arrays, values.T, _to_rows(state))
-        return np.ascontiguousarray(given.T), _to_columns(after)
+        given, after = self._layer.step(self._arrays, values.T, to_rows(state))
+        return np.ascontiguousarray(given.T), to_columns(after)
 
 
 class _EquationsKernel:
@@ -296,7 +360,7 @@ class _EquationsKernel:
         state: ColumnState,
         space: Workspace,  # noqa: ARG002
     ) -> tuple[Float32Array, ColumnState]:
-        after = _to_columns(self._layer.step_projected(self._arrays, projected.T, _to_rows(state)))
+        after = to_columns(self._layer.step_projected(self._arrays, projected.T, to_rows(state)))
         return after[0], after
 
 
@@ -331,11 +395,16 @@ def _arranged(array: Float32Array, order: Sequence[int], logistic: int) -> Float
     )
 
 
-def _to_rows(state: ColumnState) -> tuple[Float32Array, ...]:
+def _moved_up(rows: Float32Array, newest: Float32Array) -> Float32Array:
+    """Drop as many of the first rows as are put at the end."""
+    return np.concatenate([rows[len(newest) :], newest])
+
+
+def to_rows(state: ColumnState) -> tuple[Float32Array, ...]:
     """Transpose each part of a state, so that streams are rows."""
     return tuple(part.T for part in state)
 
 
-def _to_columns(state: tuple[Float32Array, ...]) -> ColumnState:
+def to_columns(state: tuple[Float32Array, ...]) -> ColumnState:
     """Transpose each part of a state back into contiguous arrays with streams as columns."""
     return tuple(np.ascontiguousarray(part.T) for part in state)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,13 +21,24 @@ from lmgen.arrays import Float32Array, FloatArray, IdArray, in_short
 from lmgen.errors import ModelError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.functions import recorded_gates
-from lmgen.models.network.kernels import Kernel, ProjectingKernel, Workspace, kernel
-from lmgen.models.network.layer import NetworkState, Parameter, arrays_of
+from lmgen.models.network.kernels import (
+    Kernel,
+    ProjectingKernel,
+    Workspace,
+    kernel,
+    state_sizes,
+    to_columns,
+    to_rows,
+)
+from lmgen.models.network.layer import Parameter, arrays_of
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.output_kernels import OutputKernel, output_kernel
 from lmgen.models.network.recurrent import Recurrent
 from lmgen.models.network.tiles import Columns, RecurrentState, joined, split, tiled
 from lmgen.settings import from_mapping, shown, to_mapping
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Parameters = Mapping[str, Float32Array]
 
@@ -127,7 +138,7 @@ class RecurrentModel:
     def start(self, streams: int) -> RecurrentState:
         """State of B streams after the start token."""
         layers = tuple(
-            tuple(np.zeros((size, streams), np.float32) for size in layer.state_sizes)
+            tuple(np.zeros((size, streams), np.float32) for size in state_sizes(layer))
             for layer in self.layers.hidden
         )
         unread = np.zeros((self.layers.output.inputs, streams), np.float32)
@@ -171,31 +182,31 @@ class RecurrentModel:
         """
         Read `ids`, (T, B), and return the states and gates of every recurrent layer at each of them.
 
-        Slower than `advance`, because every layer computes its `step` token by token.
+        Slower than `advance`, because every recurrent layer computes its `step`.
         """
         *layers, (unread,) = joined(state)
-        states: NetworkState = tuple(tuple(part.T for part in layer) for layer in layers)
-        seen: list[list[_Step]] = [[] for _ in states]
+        seen: list[list[_Step]] = [[] for _ in layers]
         embedding = arrays_of(self.layers.embedding, self.parameters)
         arrays = [arrays_of(layer, self.parameters) for layer in self.layers.hidden]
-        values = unread.T
+        spaces = self._spaces.of(self._kernels, ids.shape[1])
         for row in ids:
-            values, _ = self.layers.embedding.step(embedding, row, ())
-            after = []
-            for layer, own, before, steps in zip(self.layers.hidden, arrays, states, seen, strict=True):
-                with recorded_gates() as gates:
-                    values, last = layer.step(own, values, before)
-                steps.append((last, gates))
-                after.append(last)
-            *rest, (values,) = self._begun_anew((*after, (values,)), row, axis=0)
-            states = tuple(rest)
+            values = self.layers.embedding.step(embedding, row, ())[0]
+            for place, layer in enumerate(self.layers.hidden):
+                if isinstance(layer, Recurrent):
+                    with recorded_gates() as gates:
+                        values, after = layer.step(arrays[place], values, to_rows(layers[place]))
+                    seen[place].append((after, gates))
+                    layers[place] = to_columns(after)
+                else:
+                    given, layers[place] = self._kernels[place].step(values.T, layers[place], spaces[place])
+                    values = given.T
+            *layers, (unread,) = self._begun_anew((*layers, (values.T,)), row)
         readings = [
             _reading(layer, steps, ids.shape[1])
             for layer, steps in zip(self.layers.hidden, seen, strict=True)
             if isinstance(layer, Recurrent)
         ]
-        turned = tuple(tuple(np.ascontiguousarray(part.T) for part in layer) for layer in states)
-        return readings, split((*turned, (np.ascontiguousarray(values.T),)), alone=state.alone)
+        return readings, split((*layers, (np.ascontiguousarray(unread),)), alone=state.alone)
 
     def describe(self) -> dict[str, Any]:
         """Settings under `network`, and parameter counts as in `Layers.describe`; JSON values."""
@@ -307,22 +318,12 @@ class RecurrentModel:
             after.append(state)
         return (*after, (values,))
 
-    def _begun_anew(self, layers: Columns, ids: IdArray, axis: int = 1) -> Columns:
-        """
-        Put the streams whose unit ended with the last token back to the start.
-
-        Args:
-            layers: after reading `ids`, (B,).
-            ids: the last tokens.
-            axis: of the streams in each part of a state.
-        """
+    def _begun_anew(self, layers: Columns, ids: IdArray) -> Columns:
+        """Put the streams whose unit ended with the last of the tokens read, (B,), back to the start."""
         if self.unit_end is None or not (ended := ids == self.unit_end).any():
             return layers
         return tuple(
-            tuple(
-                np.where(ended, begun, part) if axis else np.where(ended[:, None], begun.T, part)
-                for begun, part in zip(layer_begun, layer, strict=True)
-            )
+            tuple(np.where(ended, begun, part) for begun, part in zip(layer_begun, layer, strict=True))
             for layer_begun, layer in zip(self._start_columns(len(ids)), layers, strict=True)
         )
 
@@ -362,6 +363,35 @@ class _Workspaces(threading.local):
             self._spaces = [each.workspace(columns) for each in kernels]
             self._columns = columns
         return self._spaces
+
+
+def with_parameters(model: RecurrentModel, changed: "Mapping[str, ArrayLike]") -> RecurrentModel:
+    """
+    The same network with other weights.
+
+    Args:
+        model: stays as it is.
+        changed: arrays or nested lists by name; the others are kept.
+
+    Raises:
+        ModelError: one is unknown, no array of numbers, of the wrong shape, or not finite.
+    """
+    arrays = {}
+    for name, values in changed.items():
+        try:
+            arrays[name] = np.array(values, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"the tensor {name} is no array of numbers: {error}") from error
+    try:
+        return RecurrentModel(
+            model.config,
+            model.vocabulary_size,
+            model.start_token,
+            {**model.parameters, **arrays},
+            model.unit_end,
+        )
+    except ModelError as error:
+        raise ModelError(f"these weights do not fit the network {model}: {error}") from error
 
 
 def _reading(layer: Recurrent, steps: "Sequence[_Step]", streams: int) -> Reading:

@@ -3,7 +3,8 @@ Which way to compute a layer is the fastest: the one place that chooses.
 
 For a recurrent layer on a CPU that is torch's fused kernel for the LSTM alone; all other cells are faster
 traced. Elsewhere it is torch's kernel for a cell that has one. Autograd through the cell's equations does for
-all others, and would for every layer. A layer of another kind computes its `window`.
+all others, and would for every layer. A layer of another kind computes its `window`, attention with its
+contexts as banded products.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ import torch
 from torch import Tensor
 
 from lmgen.models.network import cells
+from lmgen.models.network.attention import Attention
 from lmgen.models.network.cells import Cell, CellState
 from lmgen.models.network.layer import Layer, LayerState
 from lmgen.models.network.recurrent import Recurrent, run_equations
+from lmgen.training.layers.attention import banded_contexts
 from lmgen.training.layers.fused import FUSED
 from lmgen.training.layers.traced import programs_for, run_programs
 
@@ -34,6 +37,8 @@ def run_window(
         state: before the window, each part (B, size).
         passed: the same as `values` before dropout: what a residual connection passes on.
     """
+    if isinstance(layer, Attention):
+        return layer.window(arrays, values, state, banded_contexts)
     if not isinstance(layer, Recurrent):
         return layer.window(arrays, values, state)
     hidden, last = run_recurrent(layer.cell, arrays, values, state)

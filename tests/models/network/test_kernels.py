@@ -9,7 +9,7 @@ from lmgen.models.network.attention import Attention
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.convolution import Convolution
 from lmgen.models.network.dense import Dense
-from lmgen.models.network.kernels import kernel, recurrent_kernel
+from lmgen.models.network.kernels import kernel, recurrent_kernel, state_sizes
 from lmgen.models.network.layer import Layer, arrays_of
 from lmgen.models.network.output import AdaptiveSoftmax, Softmax
 from lmgen.models.network.output_kernels import output_kernel
@@ -36,7 +36,6 @@ def columns(*shape: int, seed: int = 1) -> np.ndarray:
         *(Recurrent(number=1, cell_name=name, inputs=H, outputs=H, residual=True) for name in CELLS),
         Dense(number=0, inputs=E, outputs=H, activation="tanh"),
         Convolution(number=0, width=3, inputs=E, outputs=H, activation="elu"),
-        Attention(inputs=H, reach=3),
     ],
     ids=str,
 )
@@ -54,6 +53,32 @@ def test_a_kernel_computes_what_its_layer_says(layer: Layer, streams: int) -> No
         np.testing.assert_allclose(part.T, right, atol=2e-6)
     for part, kept in zip(state, before, strict=True):
         np.testing.assert_array_equal(part, kept)
+
+
+@pytest.mark.parametrize("streams", [1, 4, 16])
+@pytest.mark.parametrize("reach", [1, 3, 10])
+def test_attention_keeps_the_keys_of_the_states_it_remembers(reach: int, streams: int) -> None:
+    """Step by step from the start of a text as in one window, with the keys after the layer's own state."""
+    layer, steps = Attention(inputs=H, reach=reach), 7
+    arrays, values = random_arrays(layer), columns(steps, H, streams)
+    ready = kernel(layer, arrays)
+    space, given = ready.workspace(streams), []
+    state = tuple(np.zeros((size, streams), np.float32) for size in state_sizes(layer))
+    for step in values:
+        before, kept = state, [part.copy() for part in state]
+        y, state = ready.step(step, state, space)
+        given.append(y)
+        for part, same in zip(before, kept, strict=True):
+            np.testing.assert_array_equal(part, same)
+
+    start = tuple(np.zeros((streams, size), np.float32) for size in layer.state_sizes)
+    expected, after = layer.window(arrays, values.swapaxes(1, 2), start)
+    np.testing.assert_allclose(np.stack(given), expected.swapaxes(1, 2), atol=2e-6)
+    *own, keys = state
+    for part, right in zip(own, after, strict=True):
+        np.testing.assert_array_equal(part, right.T)
+    for key, hidden in zip(np.split(keys, reach), np.split(own[0], reach), strict=True):
+        np.testing.assert_allclose(key, arrays["weight_key"] @ hidden, atol=2e-6)
 
 
 @pytest.mark.parametrize("streams", [1, 4, 16])

@@ -18,7 +18,7 @@ from lmgen.models.network.tiles import joined
 V = 11
 
 
-def random_model(seed: int = 0, **settings: object) -> RecurrentModel:
+def random_model(seed: int = 0, unit_end: int | None = None, **settings: object) -> RecurrentModel:
     """A network with random weights everywhere, biases too, large enough that no part is idle."""
     config = NetworkConfig(**{"hidden_size": 7, "embedding_size": 5, **settings})  # type: ignore[arg-type]
     random = np.random.default_rng(seed)
@@ -26,7 +26,7 @@ def random_model(seed: int = 0, **settings: object) -> RecurrentModel:
         shape.name: random.normal(0, 0.6, shape.shape).astype(np.float32)
         for shape in network_layers(config, V).parameters
     }
-    return RecurrentModel(config, V, 0, parameters)
+    return RecurrentModel(config, V, 0, parameters, unit_end)
 
 
 MODELS: list[dict[str, object]] = [
@@ -212,6 +212,7 @@ SIDE_BY_SIDE: list[dict[str, object]] = [
     {"convolution": "3x33"},
     {"convolution": "3x64,5x40", "layers": 0, "dense_layers": 1},
     {"attention": 3},
+    {"attention": 40, "cell": "gru"},
 ]
 
 
@@ -300,6 +301,19 @@ class TestReading:
 
         assert len(readings) == 2
         np.testing.assert_allclose(model.predict(after), model.predict(expected), atol=1e-5)
+
+    @pytest.mark.parametrize("shape", [{"attention": 3}, {"convolution": "3x5"}], ids=str)
+    def test_layers_that_remember_tokens_go_on_as_in_use(self, shape: dict[str, object]) -> None:
+        """Also where the start, or the end of a unit, lies within what they look back at."""
+        model = random_model(unit_end=1, **shape)  # type: ignore[arg-type]
+        tokens = np.array([[2, 3], [1, 4], [5, 2], [6, 1], [3, 3]])
+        state = model.advance(model.start(2), tokens[:1])
+        _, after = model.read(tokens[1:3], state)
+        _, after = model.read(tokens[3:], after)
+        expected = model.advance(model.start(2), tokens)
+
+        scores, _ = model.score(after, tokens)
+        np.testing.assert_allclose(scores, model.score(expected, tokens)[0], atol=1e-5)
 
     def test_nothing_is_read_of_no_tokens(self) -> None:
         model = random_model()

@@ -102,14 +102,14 @@ class Chart:
             lines += [] if label is None else _name(label, point)
         return "\n".join([*lines, "</svg>", ""])
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """
         Write it to a file, which is replaced if it exists.
 
         Raises:
             WriteError: it cannot be written.
         """
-        write_text(path, self.svg())
+        write_text(Path(path), self.svg())
 
     @property
     def unnamed(self) -> int:

@@ -162,7 +162,7 @@ class Vectors:
         seed: int = 0,
     ) -> "Chart":
         """
-        Words as points of the plane: `vectors.picture(top=200).save(Path("words.svg"))`.
+        Words as points of the plane: `vectors.picture(top=200).save("words.svg")`.
 
         Args:
             words: which ones; None: the first `top`, in most files the most frequent ones.

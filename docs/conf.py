@@ -55,8 +55,9 @@ RESULTS = (
     "defaults",
     "learning-rate",
     "fine-tuning",
+    *sorted(file.stem for file in (ROOT / "benchmarks" / "results").glob("lectures-*.md")),
 )
-"""The files of benchmarks/results, in the order of the page."""
+"""The files of benchmarks/results, in the order of the page; those of the lecture pages come last."""
 
 
 def setup(app: Any) -> None:

@@ -93,6 +93,8 @@ def _network_lines(described: dict[str, Any]) -> Iterator[str]:
     parts = [f"convolution {network['convolution']}"] if "convolution" in network else []
     if network["layers"]:
         parts.append(f"{network['cell']}, {network['layers']} layer(s), hidden H = {network['hidden_size']}")
+    if network["normalization"] != "none":
+        parts.append(f"{network['normalization']} normalisation")
     if "attention" in network:
         parts.append(f"attention over {network['attention']} states")
     if not network["layers"] and network["dense_layers"]:

@@ -37,6 +37,8 @@ def untrained_network(
         problems.append(f"--init-scale is {init_scale}, but has to be above 0 and at most 1000")
     if seed < 0:
         problems.append(f"--seed is {seed}, but has to be at least 0")
+    if config.normalization == "batch":
+        problems.append("--normalization batch takes its statistics from training: leave it out")
     if problems:
         raise ConfigError("; ".join(problems))
     V = tokenizer.vocabulary_size

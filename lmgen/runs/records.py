@@ -94,19 +94,17 @@ class Keeper:
 
     def _take_model(self) -> None:
         """Copy the model as it is now. It holds no times or dates: the same seed gives the same bytes."""
-        network, tokenizer = self._trainer.state.result, self._prepared.tokenizer
-        progress = self._trainer.progress
-        model = RecurrentModel(
-            network.config, tokenizer.vocabulary_size, tokenizer.start, network.arrays(), tokenizer.end
-        )
+        progress, normalization = self._trainer.progress, self._trainer.state.network.config.normalization
+        in_weights = {"normalization": "batch"} if normalization == "batch" else {}
         self._model = (
-            model,
+            self._trainer.model.as_network(),
             {
                 "corpus": self._prepared.corpus,
                 "train_tokens": self._prepared.train.tokens,
                 "steps": progress.step,
                 "epochs": progress.epochs,
                 "valid_nats_per_token": progress.last_nats,
+                **in_weights,
             },
         )
         self._taken_step = progress.step

@@ -5,7 +5,7 @@ How a layer is computed is in layers/, what is dropped in training in optimizati
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,10 @@ from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layer import Layer, NetworkState, arrays_of
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import RecurrentModel
+from lmgen.models.network.normalization import LayerNormalization
 from lmgen.models.network.output import Softmax
 from lmgen.models.network.recurrent import Recurrent
+from lmgen.training.batch_normalization import BatchNormalization
 from lmgen.training.layers import run_window
 from lmgen.training.optimization.regularization import (
     dropout,
@@ -35,7 +37,7 @@ class Network(nn.Module):
 
     Dropout acts on what each hidden layer reads and on what the output reads, at a rate of its own for the
     first layer, the others and the output (Zaremba, Sutskever and Vinyals 2014): never on the recurrent
-    connection.
+    connection, and after layer normalisation instead of before it.
     """
 
     def __init__(
@@ -57,6 +59,10 @@ class Network(nn.Module):
         self.structure = network_layers(config, vocabulary_size)
         for parameter in self.structure.parameters:
             _register(self, parameter.name, parameters[parameter.name])
+        batch = config.normalization == "batch"
+        self.batch_normalization = nn.ModuleList(
+            BatchNormalization(len(parameters[f"{layer.prefix}bias"])) for layer in self._recurrent if batch
+        )
 
     def forward(self, ids: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
         """
@@ -72,14 +78,24 @@ class Network(nn.Module):
         hidden, after = self.read(ids, state)
         return self.predict(self.drop_output(hidden)), after
 
-    def read(self, ids: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
-        """What the output reads at each step, (T, B, n), and the state after the last."""
+    def read(
+        self, ids: Tensor, state: NetworkState, counted: Tensor | None = None
+    ) -> tuple[Tensor, NetworkState]:
+        """
+        What the output reads at each step, (T, B, n), and the state after the last.
+
+        Args:
+            ids: (T, B).
+            state: as for `forward`.
+            counted: the positions that batch normalisation takes its statistics from, (T, B); None: all.
+        """
         named = dict(self.named_parameters())
         values, rate = self._embed(ids, named), self.config.dropout_input
         after = []
         for layer, before in zip(self.structure.hidden, state, strict=True):
-            arrays = self._dropped(layer, arrays_of(layer, named))
-            values, last = run_window(layer, arrays, self._drop(values, rate), before, values)
+            read = values if isinstance(layer, LayerNormalization) else self._drop(values, rate)
+            arrays = self._dropped(layer, self._normalised(layer, arrays_of(layer, named), read, counted))
+            values, last = run_window(layer, arrays, read, before, values)
             rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)
@@ -138,15 +154,28 @@ class Network(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers the weights have, frozen ones among them."""
-        return sum(parameter.numel() for parameter in self.parameters())
+        """How many numbers the weights of the saved model have, frozen ones among them."""
+        return sum(parameter.count for parameter in self.structure.parameters)
 
     def arrays(self) -> dict[str, Float32Array]:
-        """The parameters as numpy arrays, float32, by the names of `Layers.parameters`."""
+        """
+        The parameters as numpy arrays, float32, by the names of `Layers.parameters`.
+
+        Batch normalisation is folded into the weights.
+        """
+        named: dict[str, Tensor] = dict(self.named_parameters())
+        for layer, module in zip(self._recurrent, self.batch_normalization, strict=False):
+            folded = cast(BatchNormalization, module).folded(arrays_of(layer, named))
+            named |= {layer.prefix + name: array for name, array in folded.items()}
         return {
-            name: parameter.detach().cpu().float().numpy().copy()
-            for name, parameter in self.named_parameters()
+            parameter.name: named[parameter.name].detach().cpu().float().numpy().copy()
+            for parameter in self.structure.parameters
         }
+
+    @property
+    def _recurrent(self) -> list[Recurrent]:
+        """The recurrent layers."""
+        return [layer for layer in self.structure.hidden if isinstance(layer, Recurrent)]
 
     def _embed(self, ids: Tensor, named: Mapping[str, Tensor]) -> Tensor:
         """The tokens' vectors, (T, B, E)."""
@@ -167,6 +196,15 @@ class Network(nn.Module):
         if not self.training:
             return values
         return locked_dropout(values, rate) if self.config.variational else dropout(values, rate)
+
+    def _normalised(
+        self, layer: Layer, arrays: Mapping[str, Tensor], values: Tensor, counted: Tensor | None
+    ) -> Mapping[str, Tensor]:
+        """A layer's arrays, batch-normalised by what it reads, (T, B, n), if it is to be."""
+        if not (self.batch_normalization and isinstance(layer, Recurrent)):
+            return arrays
+        normalised: Mapping[str, Tensor] = self.batch_normalization[layer.number](arrays, values, counted)
+        return normalised
 
     def _dropped(self, layer: Layer, arrays: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """A layer's arrays, the recurrent matrices as this window sees them."""
@@ -265,9 +303,8 @@ class TorchLanguageModel:
 
     def as_network(self) -> RecurrentModel:
         """The same network in use, without torch: a copy of the weights as they are now."""
-        return RecurrentModel(
-            self.network.config, self.vocabulary_size, self.start_token, self.network.arrays(), self.unit_end
-        )
+        config, arrays = self.network.config.in_use, self.network.arrays()
+        return RecurrentModel(config, self.vocabulary_size, self.start_token, arrays, self.unit_end)
 
     def as_ngrams(self) -> None:
         """None: it has no tables of n-grams."""

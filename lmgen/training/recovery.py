@@ -66,7 +66,7 @@ def check_weights(network: Network, place: str) -> None:
     Raises:
         NumericalError: a weight is not a finite number.
     """
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
         raise NumericalError(f"the weights are no longer finite numbers {place}")
 
 

@@ -7,7 +7,7 @@ of it gives, bit for bit, what continuing gave when it was taken.
 
 The names of its tensors, which are also those in `last/training.safetensors`:
 
-    parameters.NAME         weights
+    parameters.NAME         weights, and the running statistics of batch normalisation
     optimizer.INDEX.NAME    moments of the parameter with that index
     average.NAME            averaged weights and how many were averaged, once averaging has begun
     carried.LAYER.PART      hidden state
@@ -86,7 +86,7 @@ class TrainingState:
     def tensors(self) -> dict[str, Tensor]:
         """Its tensors by name, shared: those of the network and optimiser change with the next update."""
         tensors: dict[str, Tensor] = {}
-        tensors |= {f"parameters.{name}": value.detach() for name, value in self.network.named_parameters()}
+        tensors |= {f"parameters.{name}": value for name, value in self.network.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {
                 f"optimizer.{index}.{name}": value

@@ -68,13 +68,14 @@ class Learner:
 
     def _forward(self, batch: Batch) -> tuple[Tensor, NetworkState]:
         """What the output layer reads at each step, (T, B, H), and the hidden state after the last."""
-        network = self.state.network
+        network, weights = self.state.network, batch.weights
         network.train()
         inputs = torch.from_numpy(batch.inputs).to(self.state.device)
         begins = batch.begins
         if begins is None:
             begins = np.full(inputs.shape[1], not self.carried)
-        return network.read(inputs, self.state.starting_state(begins))
+        counted = None if weights is None else torch.from_numpy(weights > 0).to(self.state.device)
+        return network.read(inputs, self.state.starting_state(begins), counted)
 
     def _check(self, nats: float, norm: float) -> None:
         """Note the gradient's norm, unless it or the loss shows that training has failed."""

@@ -114,8 +114,15 @@ NEW_LAYERS = [
     ["--layers", "0", "--convolution", "3x10", "--dense-layers", "1", "--state", "reset", "--unit", "line"],
     ["--attention", "5", "--cell", "gru", "--dropout", "0.1", "--state", "carry"],
     ["--attention", "3", "--layers", "2", "--state", "reset", "--unit", "line"],
+    ["--normalization", "layer", "--layers", "2", "--residual", "--dropout", "0.1", "--state", "carry"],
+    ["--normalization", "layer", "--cell", "gru", "--attention", "3", "--state", "reset", "--unit", "line"],
+    ["--normalization", "batch", "--layers", "2", "--residual", "--ema", "0.8", "--state", "carry"],
+    ["--normalization", "batch", "--cell", "gru", "--embedding-size", "0", "--unit", "line"],
 ]
-"""Networks with a convolution before the recurrence, without recurrence, and with attention after it."""
+"""
+Networks with a convolution before the recurrence, without recurrence, with attention after it, and with
+normalisation.
+"""
 
 NEW_NETWORKS = [
     "convolution 3x10,2x8, lstm, 1 layer(s), hidden H = 12",
@@ -123,6 +130,10 @@ NEW_NETWORKS = [
     "convolution 3x10, 1 dense layer(s)",
     "gru, 1 layer(s), hidden H = 12, attention over 5 states",
     "lstm, 2 layer(s), hidden H = 12, attention over 3 states",
+    "lstm, 2 layer(s), hidden H = 12, layer normalisation",
+    "gru, 1 layer(s), hidden H = 12, layer normalisation, attention over 3 states",
+    "lstm, 2 layer(s), hidden H = 12",
+    "gru, 1 layer(s), hidden H = 12",
 ]
 """What `lmgen info` says of them."""
 
@@ -158,6 +169,37 @@ def test_other_layers_train_resume_export_and_write(
         for model in ("whole", "small.safetensors")
     ]
     assert all(result.returncode == 0 and "7 times" in result.stdout for result in sampled)
+
+
+def test_a_batch_normalised_network_is_a_plain_one_once_saved(folder: Path, tmp_path: Path) -> None:
+    text, short = str(folder / "squares.txt"), [*TINY, "--steps", "4"]
+    trained = lmgen("train", text, *TINY, "--normalization", "batch", "--json", "--out", "run", cwd=tmp_path)
+    described = json.loads(lmgen("info", "run", "--json", cwd=tmp_path).stdout)
+    plain = lmgen("train", text, *TINY, "--normalization", "none", "--json", "--out", "plain", cwd=tmp_path)
+    also_described = json.loads(lmgen("info", "plain", "--json", cwd=tmp_path).stdout)
+
+    assert described["network"] == also_described["network"]
+    assert described["layers"] == also_described["layers"]
+    assert json.loads(trained.stdout)["parameters"] == json.loads(plain.stdout)["parameters"]
+    assert (described["training"]["normalization"], "normalization" in also_described["training"]) == (
+        "batch",
+        False,
+    )
+    assert "normalization batch" in lmgen("info", "run", cwd=tmp_path).stdout
+
+    scored = json.loads(lmgen("perplexity", "run", "--json", cwd=tmp_path).stdout)
+    metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    best = min(line["valid_nats_per_token"] for line in metrics)
+    assert scored["nats_per_token"] == pytest.approx(best, rel=1e-5)
+
+    tuned = lmgen("train", text, *short, "--from", "run", "--out", "tuned", cwd=tmp_path)
+    assert tuned.returncode == 0, tuned.stderr
+    refused = lmgen(
+        *("train", text, *short, "--from", "run", "--normalization", "batch", "--out", "refused"),
+        cwd=tmp_path,
+    )
+    assert refused.returncode == 2
+    assert "--normalization is 'batch', but run/model.safetensors has 'none'" in refused.stderr
 
 
 def test_one_hot_convolutions_learn_new_characters(folder: Path, tmp_path: Path) -> None:
@@ -196,6 +238,9 @@ def test_one_hot_convolutions_learn_new_characters(folder: Path, tmp_path: Path)
         (["--init", "random"], "'random' is not one of 'orthogonal', 'uniform'"),
         (["--init-scale", "0"], "--init-scale is 0.0"),
         *((["--clip-value", value], f"--clip-value is {value}") for value in ("0.0", "-1.0", "nan", "inf")),
+        (["--normalization", "layer", "--layers", "0", "--dense-layers", "1"], "is of recurrent layers"),
+        (["--normalization", "weight"], "'weight'"),
+        (["--normalization", "batch", "--cell", "lstm-layernorm"], "normalises its input products itself"),
         (["--layers", "0"], "add --convolution 5x256 or --dense-layers 1"),
         (["--tied", "--embedding-size", "0"], "give another --embedding-size"),
         (["--dense-size", "8"], "add --dense-layers 1"),

@@ -24,8 +24,16 @@ NOT_AT_ALL: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e-30}
 """Updates that change nothing: what is left is the forward pass."""
 
 
-def trainer(cell: str = "lstm", streams: int = 1, dropout: float = 0.0, **settings: Any) -> Trainer:
-    network = NetworkConfig(cell=cell, hidden_size=8, embedding_size=4, layers=2, dropout=dropout)
+def trainer(
+    cell: str = "lstm",
+    streams: int = 1,
+    dropout: float = 0.0,
+    normalization: str = "none",
+    **settings: Any,
+) -> Trainer:
+    network = NetworkConfig(
+        cell=cell, hidden_size=8, embedding_size=4, layers=2, dropout=dropout, normalization=normalization
+    )
     config = TrainingConfig(**{"batch_size": streams, "window_length": 16, "epochs": 1.0, **settings})
     windows = Windows(
         ids=IDS,

@@ -49,6 +49,10 @@ SHAPES: list[dict[str, Any]] = [
     {"attention": 1},
     {"attention": 3, "cell": "gru", "layers": 2, "dense_layers": 1, "convolution": "2x5"},
     {"attention": 20, "last_hidden_size": 5, "layers": 2, "tied": True},
+    {"normalization": "layer"},
+    {"normalization": "layer", "cell": "gru", "layers": 3, "residual": True, "attention": 3},
+    {"normalization": "layer", "embedding_size": 0, "convolution": "3x5", "dense_layers": 1},
+    {"normalization": "layer", "layers": 2, "last_hidden_size": 5, "tied": True, "embedding_size": 9},
     {"layers": 0, "dense_layers": 1},
     {"layers": 0, "dense_layers": 2, "embedding_size": 0},
 ]
@@ -86,6 +90,7 @@ def test_torch_and_numpy_agree(shape: dict[str, Any], streams: int) -> None:
         {"convolution": "3x4", "convolution_activation": "softplus", "layers": 0, "embedding_size": 0},
         {"attention": 1},
         {"attention": 3},
+        {"normalization": "layer"},
     ],
     ids=str,
 )
@@ -121,6 +126,7 @@ def test_gradients_match_finite_differences(shape: dict[str, Any]) -> None:
         {"convolution": "3x5,2x4", "layers": 0},
         {"attention": 3},
         {"attention": 40, "cell": "gru"},
+        {"normalization": "layer"},
     ],
     ids=str,
 )

@@ -46,8 +46,8 @@ class ListedBatches:
         return 1.0
 
 
-def trainer(batches: Batches, **settings: Any) -> Trainer:
-    shape = NetworkConfig(hidden_size=8, embedding_size=4, layers=2)
+def trainer(batches: Batches, normalization: str = "none", **settings: Any) -> Trainer:
+    shape = NetworkConfig(hidden_size=8, embedding_size=4, layers=2, normalization=normalization)
     torch.manual_seed(0)
     network = Network(shape, V, initial_parameters(shape, V, None, 0)).double()
     return Trainer(network, batches, IDS[:50], TrainingConfig(**{"steps": 12, "evaluations": 3, **settings}))
@@ -80,6 +80,7 @@ UNSCORED = Batch(random_batch(4, 9).inputs, random_batch(4, 9).targets, np.zeros
         {"optimizer": "adamw-adagrad", "ema": 0.9},
         {"objective": "sampled", "samples": 4},
         {"activation_penalty": 2.0, "slowness_penalty": 1.0},
+        {"normalization": "batch"},
     ],
 )
 def test_padding_that_is_not_scored_changes_no_weight(settings: dict[str, Any]) -> None:
@@ -91,9 +92,9 @@ def test_padding_that_is_not_scored_changes_no_weight(settings: dict[str, Any]) 
         torch.manual_seed(1)
         events.append(list(training.run()))
 
-    theirs = dict(second.state.network.named_parameters())
-    for name, parameter in first.state.network.named_parameters():
-        torch.testing.assert_close(theirs[name], parameter, rtol=1e-9, atol=1e-12)
+    theirs = second.state.network.state_dict()
+    for name, tensor in first.state.network.state_dict().items():
+        torch.testing.assert_close(theirs[name], tensor, rtol=1e-9, atol=1e-12)
     for one, other in zip(*events, strict=True):
         if isinstance(one, Evaluated):
             assert isinstance(other, Evaluated)
@@ -132,10 +133,11 @@ def test_a_batch_without_a_scored_position_changes_nothing_but_the_carried_state
     assert expected.isfinite().all()
 
 
-def test_batches_without_a_scored_position_are_no_updates() -> None:
+@pytest.mark.parametrize("normalization", ["none", "batch"])
+def test_batches_without_a_scored_position_are_no_updates(normalization: str) -> None:
     plain = [random_batch(5, seed) for seed in range(4)]
     mixed = [UNSCORED, plain[0], plain[1], UNSCORED, UNSCORED, plain[2], plain[3], UNSCORED]
-    first, second = (trainer(ListedBatches(each)) for each in (plain, mixed))
+    first, second = (trainer(ListedBatches(each), normalization) for each in (plain, mixed))
     kinds = [[type(event) for event in training.run()] for training in (first, second)]
 
     assert kinds[0] == kinds[1]

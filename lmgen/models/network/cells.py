@@ -90,6 +90,9 @@ class Cell:
     bias: Mapping[str, float] = field(default_factory=dict)
     """Initial value of b for individual gates; 0 for the rest."""
 
+    normalises: bool = False
+    """Whether its equations normalise W v, and so use b apart from it."""
+
     @property
     def recurrent(self) -> Mapping[str, Matrix]:
         """The recurrent matrices by name, with the default filled in."""
@@ -370,7 +373,9 @@ CELLS = {
     "rnn-softplus": Cell(step=rnn_softplus, **_VANILLA),
     "lstm-1997": Cell(step=lstm_1997, gates=("input", "candidate", "output"), states=("h", "c")),
     "lstm-coupled": Cell(step=lstm_coupled, **_COUPLED),
-    "lstm-coupled-rmsnorm": Cell(step=lstm_coupled_rmsnorm, vectors={"gain": Vector(3, 1.0)}, **_COUPLED),
+    "lstm-coupled-rmsnorm": Cell(
+        step=lstm_coupled_rmsnorm, normalises=True, vectors={"gain": Vector(3, 1.0)}, **_COUPLED
+    ),
     "lstm-peephole-full": Cell(
         step=lstm_peephole_full,
         matrices={
@@ -399,6 +404,7 @@ CELLS = {
     ),
     "lstm-layernorm": Cell(
         step=lstm_layernorm,
+        normalises=True,
         vectors={
             "gain_input": Vector(4, 1.0),
             "gain_recurrent": Vector(4, 1.0),

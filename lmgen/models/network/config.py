@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lmgen.errors import ConfigError
-from lmgen.models.network.cells import CELLS
+from lmgen.models.network.cells import CELLS, cell_named
 from lmgen.models.network.functions import ACTIVATIONS
 from lmgen.settings import Panel, check, setting, shown
 
 OUTPUT_NAMES = ("softmax", "adaptive")
+
+NORMALIZATIONS = ("none", "layer", "batch")
 
 MOST_LAYERS = 1_000
 """Limit on the number of layers, to reject typing errors and damaged files."""
@@ -80,6 +82,12 @@ class NetworkConfig:
     )
     convolution_activation: str = setting("relu", "The activation of convolutions.", choices=ACTIVATIONS)
     residual: bool = setting(False, "Add each layer's input to its output, from the second layer on.")
+    normalization: str = setting(
+        "none",
+        "How recurrent layers are normalised: layer scales what each of them gives out, step by step; batch "
+        "scales input products over a batch while training, and a saved model has that in its weights.",
+        choices=NORMALIZATIONS,
+    )
     attention: int | None = setting(
         None,
         "Additive attention of the last recurrent layer over its last K hidden states.",
@@ -199,6 +207,16 @@ class NetworkConfig:
                 "--layers is 0, which leaves nothing between embedding and output: add --convolution 5x256 "
                 "or --dense-layers 1, or give --layers 1"
             )
+        if self.normalization != "none" and not self.layers:
+            raise ConfigError(
+                f"normalization {self.normalization} is of recurrent layers, and layers is 0: leave it out, "
+                "or give --layers 1"
+            )
+        if self.normalization == "batch" and cell_named(self.cell).normalises:
+            raise ConfigError(
+                f"the cell {self.cell} normalises its input products itself: leave --normalization batch "
+                "out, or take another --cell"
+            )
         if not self.layers and (self.last_hidden_size is not None or self.weight_drop):
             raise ConfigError(
                 "--last-hidden-size and --weight-drop are for recurrent layers, and --layers is 0: leave "
@@ -213,6 +231,8 @@ class NetworkConfig:
             parts.append(f"{self.cell} {self.layers} x {self.hidden_size}")
         elif self.dense_layers:
             parts.append(f"dense {self.dense_layers} x {self.dense_sizes[0]}")
+        if self.normalization != "none":
+            parts.append(f"{self.normalization} normalisation")
         if self.attention is not None:
             parts.append(f"attention {self.attention}")
         return ", ".join(parts)
@@ -287,6 +307,11 @@ class NetworkConfig:
     def dropout_before_output(self) -> float:
         """Dropout rate before the output layer, with the default filled in."""
         return self.dropout if self.dropout_output is None else self.dropout_output
+
+    @property
+    def in_use(self) -> "NetworkConfig":
+        """The settings of the model that is saved, which has batch normalisation in its weights."""
+        return replace(self, normalization="none") if self.normalization == "batch" else self
 
     def resolved(self, vocabulary_size: int) -> "NetworkConfig":
         """

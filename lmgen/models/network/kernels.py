@@ -21,8 +21,9 @@ import numpy as np
 from lmgen.arrays import Float32Array
 from lmgen.models.network import cells
 from lmgen.models.network.attention import NEVER, Attention
-from lmgen.models.network.cells import Step
+from lmgen.models.network.cells import EPSILON, Step
 from lmgen.models.network.layer import Layer
+from lmgen.models.network.normalization import LayerNormalization
 from lmgen.models.network.recurrent import Recurrent
 
 Arrays = Mapping[str, Float32Array]
@@ -87,6 +88,8 @@ def kernel(layer: Layer, arrays: Arrays) -> Kernel:
     """
     if isinstance(layer, Attention):
         return _AttentionKernel(layer, arrays)
+    if isinstance(layer, LayerNormalization):
+        return _LayerNormalizationKernel(arrays)
     if not isinstance(layer, Recurrent):
         return _StepKernel(layer, arrays)
     found = recurrent_kernel(layer, arrays)
@@ -311,6 +314,27 @@ class _AttentionKernel:
         scores *= marks
         scores /= np.maximum(scores.sum(axis=0), ONE)  # 0 before any exists, otherwise at least exp(0)
         return scores
+
+
+class _LayerNormalizationKernel:
+    """Kernel of layer normalisation, with means over the rows of each column."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        self._gain, self._bias = arrays["gain"][:, None], arrays["bias"][:, None]
+        self._share = np.float32(1 / len(self._gain))
+
+    def workspace(self, streams: int) -> Workspace:
+        return np.empty((len(self._gain), streams), np.float32)
+
+    def step(
+        self, values: Float32Array, state: ColumnState, space: Workspace
+    ) -> tuple[Float32Array, ColumnState]:
+        centred = np.subtract(values, np.add.reduce(values) * self._share)
+        np.square(centred, out=space)
+        variance = np.add.reduce(space) * self._share
+        np.divide(self._gain, np.sqrt(variance + np.float32(EPSILON)), out=space)
+        np.multiply(centred, space, out=centred)
+        return np.add(centred, self._bias, out=centred), state
 
 
 class _StepKernel:

@@ -4,8 +4,8 @@ Build the list of layers of a network from its settings.
     ids ──► embedding ──► convolutions ──► recurrent 0 ──► ... ──► recurrent L-1 ──► dense ... ──► output
              (V -> E)       (E -> F)         (F -> H)                (H -> H)        (H -> D)      (-> V)
 
-Attention, if there is any, stands between recurrent and dense layers. There may be none of convolutions,
-recurrent layers or dense layers, but not none of all three.
+Layer normalisation, if there is any, follows each recurrent layer, and attention the last of these. There may
+be none of convolutions, recurrent layers or dense layers, but not none of all three.
 
 To add a kind of layer, write a file like dense.py and add it to `network_layers`.
 """
@@ -21,6 +21,7 @@ from lmgen.models.network.convolution import Convolution
 from lmgen.models.network.dense import Dense
 from lmgen.models.network.embedding import Embedding, OneHot
 from lmgen.models.network.layer import Layer, Parameter
+from lmgen.models.network.normalization import LayerNormalization
 from lmgen.models.network.output import AdaptiveSoftmax, Output, Softmax
 from lmgen.models.network.recurrent import recurrent_layers
 
@@ -31,7 +32,8 @@ class Layers:
 
     embedding: Embedding | OneHot
     hidden: tuple[Layer, ...]
-    """The layers between embedding and output: convolutions, recurrent layers, attention, dense ones."""
+    """The layers between embedding and output: convolutions, recurrent layers and their normalisation,
+    attention, dense ones."""
     output: Output
 
     def __iter__(self) -> Iterator[Layer]:
@@ -106,6 +108,8 @@ def _hidden(config: NetworkConfig, inputs: int) -> Iterator[Layer]:
     for layer in recurrent_layers(config.cell, inputs, config.layer_sizes, residual=config.residual):
         yield layer
         inputs = layer.outputs
+        if config.normalization == "layer":
+            yield LayerNormalization(number=layer.number, inputs=inputs)
     if config.attention is not None:
         yield Attention(inputs=inputs, reach=config.attention)
     for number, size in enumerate(config.dense_sizes):

@@ -48,8 +48,8 @@ PROJECTED_FLOATS = 4_000_000
 SINCE_VERSION_3 = ("dense_layers", "dense_size", "dense_activation")
 """Settings of format 3, omitted from files without dense layers so that older versions can read these."""
 
-SINCE_VERSION_4 = ("convolution", "convolution_activation", "attention")
-"""Settings of format 4, omitted from files without convolutions and attention for the same reason."""
+SINCE_VERSION_4 = ("convolution", "convolution_activation", "normalization", "attention")
+"""Settings of format 4, omitted from files of networks that have none of these, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,8 @@ class RecurrentModel:
         for name, token in (("start", start_token), ("end", unit_end)):
             if token is not None and not 0 <= token < vocabulary_size:
                 raise ModelError(f"the {name} token {token} is not one of the {vocabulary_size} ids")
+        if config.normalization == "batch":
+            raise ModelError("its normalization is batch, which a model in use has in its weights")
         self.layers = network_layers(config, vocabulary_size)
         _check_parameters(parameters, self.layers.parameters)
         self.config = config.resolved(vocabulary_size)
@@ -266,7 +268,9 @@ class RecurrentModel:
 
     @property
     def _has_parts_of_version_4(self) -> bool:
-        return self.config.convolution is not None or self.config.attention is not None
+        config = self.config
+        parts = config.convolution is not None or config.attention is not None
+        return parts or config.normalization != "none"
 
     @cached_property
     def _kernels(self) -> list[Kernel]:

@@ -3,19 +3,21 @@ Which way to compute a layer is the fastest: the one place that chooses.
 
 For a recurrent layer on a CPU that is torch's fused kernel for the LSTM alone; all other cells are faster
 traced. Elsewhere it is torch's kernel for a cell that has one. Autograd through the cell's equations does for
-all others, and would for every layer. A layer of another kind computes its `window`, attention with its
-contexts as banded products.
+all others, and would for every layer. Torch's kernel of layer normalisation is faster than its equation. A
+layer of another kind computes its `window`, attention with its contexts as banded products.
 """
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lmgen.models.network import cells
 from lmgen.models.network.attention import Attention
-from lmgen.models.network.cells import Cell, CellState
+from lmgen.models.network.cells import EPSILON, Cell, CellState
 from lmgen.models.network.layer import Layer, LayerState
+from lmgen.models.network.normalization import LayerNormalization
 from lmgen.models.network.recurrent import Recurrent, run_equations
 from lmgen.training.layers.attention import banded_contexts
 from lmgen.training.layers.fused import FUSED
@@ -39,6 +41,10 @@ def run_window(
     """
     if isinstance(layer, Attention):
         return layer.window(arrays, values, state, banded_contexts)
+    if isinstance(layer, LayerNormalization):
+        return functional.layer_norm(
+            values, values.shape[-1:], arrays["gain"], arrays["bias"], EPSILON
+        ), state
     if not isinstance(layer, Recurrent):
         return layer.window(arrays, values, state)
     hidden, last = run_recurrent(layer.cell, arrays, values, state)

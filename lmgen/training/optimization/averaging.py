@@ -10,16 +10,20 @@ With a constant learning rate the weights end up wandering around a minimum; the
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from lmgen.training.network import Network
+if TYPE_CHECKING:
+    from lmgen.training.network import Network
 
 
-def begin_average(network: Network, decay: float | None) -> AveragedModel:
+def begin_average(network: "Network", decay: float | None) -> AveragedModel:
     """
     Start an average with the network's present weights; `update_parameters(network)` adds later ones.
+
+    The running statistics of batch normalisation are averaged like weights.
 
     Args:
         network: left as it is. The average is a network of its own, `module`.
@@ -35,7 +39,7 @@ def begin_average(network: Network, decay: float | None) -> AveragedModel:
         for average, weight in zip(averages, weights, strict=True):
             average.lerp_(weight, share)
 
-    average = AveragedModel(network, multi_avg_fn=move)
+    average = AveragedModel(network, multi_avg_fn=move, use_buffers=True)
     average.update_parameters(network)
     return average
 
@@ -68,7 +72,7 @@ def average_tensors(average: AveragedModel | None) -> dict[str, Tensor]:
 
 
 def restored_average(
-    tensors: Mapping[str, Tensor], network: Network, decay: float | None
+    tensors: Mapping[str, Tensor], network: "Network", decay: float | None
 ) -> AveragedModel | None:
     """
     Rebuild an average from its tensors.

@@ -95,7 +95,13 @@ def test_an_unknown_one_hot_token_adds_nothing(shape: dict[str, object]) -> None
 
 @pytest.mark.parametrize(
     ("shape", "version"),
-    [({"convolution": "3x5"}, 4), ({"layers": 0, "dense_layers": 1}, 4), ({"dense_layers": 1}, 3), ({}, 1)],
+    [
+        ({"convolution": "3x5"}, 4),
+        ({"normalization": "layer"}, 4),
+        ({"layers": 0, "dense_layers": 1}, 4),
+        ({"dense_layers": 1}, 3),
+        ({}, 1),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("weights", ["float32", "float16", "int8"])
@@ -109,7 +115,9 @@ def test_a_file_says_what_can_read_it(
 
     assert isinstance(loaded, RecurrentModel)
     assert loaded.format_version == model.format_version == version
-    assert ("convolution" in model.to_tensors()[0]["network"]) == ("convolution" in shape)
+    network = model.to_tensors()[0]["network"]
+    assert ("convolution" in network) == ("convolution" in shape)
+    assert ("normalization" in network) == (not shape.keys().isdisjoint({"convolution", "normalization"}))
     assert loaded.config == model.config
     ids = np.arange(8)[:, None]
     tolerance = {"float32": 0, "float16": 1e-2, "int8": 0.1}[weights]

@@ -11,6 +11,7 @@ from lmgen.models.network.convolution import Convolution
 from lmgen.models.network.dense import Dense
 from lmgen.models.network.kernels import kernel, recurrent_kernel, state_sizes
 from lmgen.models.network.layer import Layer, arrays_of
+from lmgen.models.network.normalization import LayerNormalization
 from lmgen.models.network.output import AdaptiveSoftmax, Softmax
 from lmgen.models.network.output_kernels import output_kernel
 from lmgen.models.network.recurrent import Recurrent
@@ -36,6 +37,7 @@ def columns(*shape: int, seed: int = 1) -> np.ndarray:
         *(Recurrent(number=1, cell_name=name, inputs=H, outputs=H, residual=True) for name in CELLS),
         Dense(number=0, inputs=E, outputs=H, activation="tanh"),
         Convolution(number=0, width=3, inputs=E, outputs=H, activation="elu"),
+        LayerNormalization(number=0, inputs=H),
     ],
     ids=str,
 )

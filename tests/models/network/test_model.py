@@ -41,6 +41,7 @@ MODELS: list[dict[str, object]] = [
     {"convolution": "3x6", "layers": 0},
     {"layers": 0, "dense_layers": 1},
     {"attention": 4, "layers": 2, "dense_layers": 1},
+    {"normalization": "layer", "layers": 3, "residual": True},
 ]
 
 
@@ -213,6 +214,7 @@ SIDE_BY_SIDE: list[dict[str, object]] = [
     {"convolution": "3x64,5x40", "layers": 0, "dense_layers": 1},
     {"attention": 3},
     {"attention": 40, "cell": "gru"},
+    {"normalization": "layer", "layers": 2},
 ]
 
 
@@ -357,12 +359,15 @@ def test_the_weights_of_an_unknown_one_hot_token_start_from_zero() -> None:
 
 
 def test_parameters_are_listed_layer_by_layer_and_add_up() -> None:
-    model = random_model(layers=2, dense_layers=1, dense_size=3, convolution="3x4,2x5", attention=3)
+    model = random_model(
+        layers=2, dense_layers=1, dense_size=3, convolution="3x4,2x5", attention=3, normalization="layer"
+    )
     described = model.layers.describe()
     names = [layer["name"] for layer in described["subtotals"]]
 
     convolutions = ["convolution.0", "convolution.1"]
-    assert names == ["embedding", *convolutions, "layers.0", "layers.1", "attention", "dense.0", "output"]
+    recurrent = ["layers.0", "normalization.0", "layers.1", "normalization.1"]
+    assert names == ["embedding", *convolutions, *recurrent, "attention", "dense.0", "output"]
     assert [described["subtotals"][place]["formula"] for place in (1, 2)] == ["3nm + m", "2nm + m"]
     for layer in described["subtotals"]:
         own = [array["parameters"] for array in described["layers"] if array["layer"] == layer["name"]]
@@ -388,6 +393,11 @@ def test_parameters_are_listed_layer_by_layer_and_add_up() -> None:
         ({"attention": 0}, "attention is 0"),
         ({"attention": 1001}, "attention is 1001"),
         ({"attention": 3, "layers": 0, "dense_layers": 1}, "attention looks back"),
+        ({"normalization": "layer", "layers": 0, "dense_layers": 1}, "is of recurrent layers"),
+        ({"normalization": "weight"}, "normalization is 'weight'"),
+        ({"normalization": "batch", "layers": 0, "dense_layers": 1}, "is of recurrent layers"),
+        ({"normalization": "batch", "cell": "lstm-layernorm"}, "normalises its input products itself"),
+        ({"normalization": "batch", "cell": "lstm-coupled-rmsnorm"}, "take another --cell"),
         ({"layers": 0}, "add --convolution 5x256 or --dense-layers 1"),
         ({"layers": 0, "dense_layers": 1, "weight_drop": 0.5}, "are for recurrent layers"),
     ],

@@ -43,6 +43,7 @@ RESULTS = (
     "minute",
     "presets",
     "words",
+    "vectors",
     "units",
     "state",
     "cells",

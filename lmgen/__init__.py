@@ -18,7 +18,15 @@ Functions import their modules when called, so that `import lmgen` is fast.
 
 from __future__ import annotations
 
-from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, NumericalError, WriteError
+from lmgen.errors import (
+    ConfigError,
+    CorpusError,
+    LmgenError,
+    MissingExtraError,
+    ModelError,
+    NumericalError,
+    WriteError,
+)
 
 TYPE_CHECKING = False  # type checkers treat it as True; importing `typing` for it would be slow
 if TYPE_CHECKING:
@@ -36,11 +44,13 @@ if TYPE_CHECKING:
     from lmgen.text.sources import Text
     from lmgen.text_model import TextModel
     from lmgen.training.events import CostMeasured, RangeTest
+    from lmgen.vectors.table import Vectors
 
 __all__ = [
     "ConfigError",
     "CorpusError",
     "LmgenError",
+    "MissingExtraError",
     "ModelError",
     "NumericalError",
     "WriteError",
@@ -54,6 +64,7 @@ __all__ = [
     "list_runs",
     "load",
     "load_labels",
+    "load_vectors",
     "make_corpus",
     "read_arpa",
     "read_corpus",
@@ -61,6 +72,7 @@ __all__ = [
     "resume_labels",
     "train",
     "train_labels",
+    "train_vectors",
 ]
 
 ARGUMENTS = frozenset(
@@ -593,6 +605,83 @@ def _check_kind(name: str, predicts_labels: bool, *, with_labels: bool) -> None:
         raise ConfigError(f"the run predicts tokens, not labels: `lmgen.{name}` gives a language model")
 
 
+def load_vectors(path: str | Path | None = None) -> Vectors:
+    """
+    Open word vectors: a file in a format of word2vec, GloVe or fastText, or the embedding of a model.
+
+    Args:
+        path: the file of vectors, a run folder or a model file; None: the newest model under `checkpoints/`.
+
+    Raises:
+        CorpusError: the file is cut off, or no file of word vectors.
+        ModelError: there is none, or the model has no embedding.
+    """
+    from pathlib import Path
+
+    from lmgen.calls import in_python_words
+    from lmgen.vectors.models import open_vectors
+
+    with in_python_words():
+        return open_vectors(None if path is None else Path(path))
+
+
+def train_vectors(
+    *corpus: str | PathLike[str] | Text,
+    texts: Iterable[str] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> Vectors:
+    """
+    Train word vectors with negative sampling, by gensim (`pip install "lmgen[vectors]"`).
+
+        lmgen.train_vectors("book.txt", lowercase=True).near("king - man + woman")
+
+    Args:
+        corpus: as in `train`; its own validation and test texts are left out.
+        texts: as in `train`.
+        on_note: callback for the notes that `lmgen vectors train` prints.
+        settings: flags of `lmgen vectors train --help` as keywords: `method="cbow", window=10`.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+        CorpusError: the corpus cannot be read or is too short.
+        MissingExtraError: gensim is not installed.
+    """
+    from lmgen.calls import in_python_words
+    from lmgen.vectors import training
+
+    with in_python_words():
+        kept: dict[str, Text] = {}
+        names = _named(corpus, texts, kept)
+        return training.train_vectors(names, texts=kept, on_note=on_note or _ignore, **settings).vectors
+
+
+def _named(corpus: tuple[Any, ...], texts: Any, kept: dict[str, Text]) -> list[str]:
+    """
+    Names of files and corpora, and of texts that were given, which are added to `kept` by their names.
+
+    Raises:
+        ConfigError, CorpusError: a text is something else, or empty.
+    """
+    from lmgen.text.given import opened, texts_of
+
+    names = [_name(opened(text, "the corpus"), kept) for text in corpus]
+    if texts is not None:
+        names.append(_name(texts_of(texts, "texts"), kept))
+    return names
+
+
+def _name(text: Text | str, kept: dict[str, Text]) -> str:
+    """A name as it is; a text is added to `kept` by the name that this returns."""
+    from lmgen.text.given import placeholder
+
+    if isinstance(text, str):
+        return text
+    name = placeholder(len(kept) + 1)
+    kept[name] = text
+    return name
+
+
 def _given(
     corpus: tuple[Any, ...],
     texts: Any,
@@ -609,16 +698,7 @@ def _given(
 
     from lmgen.runs.config import setting_names, with_state
     from lmgen.settings import of_python, refuse_unknown
-    from lmgen.text.given import opened, placeholder, texts_of
-
-    kept: dict[str, Text] = {}
-
-    def named(text: Text | str) -> str:
-        if isinstance(text, str):
-            return text
-        name = placeholder(len(kept) + 1)
-        kept[name] = text
-        return name
+    from lmgen.text.given import opened, texts_of
 
     known = (setting_names() | ARGUMENTS) - {"from"}  # from_model, as `from` is a word of Python's own
     refuse_unknown(settings, known, "", "see `lmgen train --help`")
@@ -630,19 +710,17 @@ def _given(
         given["from"] = fspath(from_model)
     by_name = given.pop("corpus", ())
     corpus = (*corpus, *(by_name if isinstance(by_name, list | tuple) else [by_name]))
-    names = [named(opened(text, "the corpus")) for text in corpus]
-    if texts is not None:
-        names.append(named(texts_of(texts, "texts")))
-    if names:
+    kept: dict[str, Text] = {}
+    if names := _named(corpus, texts, kept):
         given["corpus"] = names
     for part in {"valid", "test"} & given.keys():
         value = of_python(settings[part])
         if value is None or type(value) in (int, float):
             continue
         if isinstance(value, str | bytes | PathLike) or not hasattr(value, "__iter__"):
-            given[part] = named(opened(value, part))
+            given[part] = _name(opened(value, part), kept)
         else:
-            given[part] = named(texts_of(value, part))
+            given[part] = _name(texts_of(value, part), kept)
     return given, kept
 
 

@@ -4,6 +4,7 @@ Errors that the user can fix. Any other exception is a bug and keeps its traceba
     LmgenError            the user sees only its message: what went wrong, where, and what to do
     ├── ConfigError       a setting is unknown, out of range, or conflicts with another (exit code 2)
     ├── CorpusError       a text is missing, empty, too short or in an unexpected format
+    ├── MissingExtraError a package is not installed that only some commands need
     ├── ModelError        a model or run is missing, damaged, of the wrong kind, or would be overwritten
     ├── NumericalError    a loss, weight or probability is NaN or infinite
     └── WriteError        a file cannot be written: disk full, permission denied
@@ -32,6 +33,10 @@ class CorpusError(LmgenError):
 
 class ModelError(LmgenError):
     """A model or run folder cannot be read or written, or does not fit the request."""
+
+
+class MissingExtraError(LmgenError):
+    """A package is missing that only some commands need; the message has the command that installs it."""
 
 
 class NumericalError(LmgenError):

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from lmgen.inspection.texts import Block
     from lmgen.models.ngram.model import NgramModel
     from lmgen.text.units import Unit
+    from lmgen.vectors.table import Vectors
 
 
 class Compared(TypedDict, total=False):
@@ -917,6 +918,17 @@ class TextModel:
         written = list(tokens)
         pieces = bool(written) and isinstance(written[0], str)
         return "".join(text_of_tokens(self.tokenizer, [f"{token} " for token in written], pieces=pieces))
+
+    def vectors(self) -> "Vectors":
+        """
+        The embedding of the network as word vectors: `model.vectors().near("king - man + woman")`.
+
+        Raises:
+            ModelError: the model has no embedding.
+        """
+        from lmgen.vectors.models import vectors_of
+
+        return vectors_of(self.model, self.tokenizer, str(self.run.folder if self.run else self.path))
 
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""

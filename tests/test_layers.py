@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "lmgen"
 
 ORDER = [
     "errors",
+    "extras",
     "arrays",
     "files",
     "settings",
@@ -22,6 +23,7 @@ ORDER = [
     "evaluation",
     "generation",
     "inspection",
+    "vectors",
     "text_model",
     "label_model",
     "training",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lmgen
-from lmgen.cli import answers, corpus, export, info, label, ngram, perplexity, runs, sample, tokenize
+from lmgen.cli import answers, corpus, export, info, label, ngram, perplexity, runs, sample, tokenize, vectors
 from lmgen.cli import inspect as inspected
 from lmgen.cli.next import next_
 from lmgen.data.config import HeldOutConfig
@@ -30,6 +30,8 @@ from lmgen.text.tasks import TASKS
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.vectors.config import VectorConfig
+from lmgen.vectors.table import Vectors
 from tests.cli.tiny_model import save_bigram_model
 from tests.process import lmgen as command
 
@@ -86,6 +88,15 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
         [LabelModel.label_text, LabelModel.compare],
         {"arguments": "text", "labelled": "LabelModel.score"},
     ),
+    (
+        vectors.train,
+        [lmgen.train_vectors, Vectors.save, ReadingConfig, VectorConfig],
+        {"out": "path", "pairs": "lmgen.vectors.pairs.skip_gram_pairs"},
+    ),
+    (vectors.near, [Vectors.near], {"arguments": "expression"}),
+    (vectors.analogies, [Vectors.analogies], {"arguments": "questions"}),
+    (vectors.plot, [Vectors.picture], {"out": "Chart.save", "overwrite": "Chart.save"}),
+    (vectors.export, [Vectors.save, lmgen.load_vectors], {"out": "path"}),
     (runs.runs, [lmgen.list_runs], {"folders": "folder"}),
     (corpus.list_, [lmgen.list_corpora], {}),
     (corpus.show, [lmgen.read_corpus], {"parameters": "lmgen.describe_task"}),

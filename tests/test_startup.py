@@ -17,7 +17,7 @@ from tests.process import COMMAND, ENVIRONMENT, run_command
 
 pytestmark = pytest.mark.slow  # each test starts a command
 
-ALL = {"torch", "numpy", "rich", "pydantic", "sentencepiece", "pooch", "zstandard"}
+ALL = {"torch", "numpy", "rich", "pydantic", "sentencepiece", "pooch", "zstandard", "gensim", "sklearn"}
 """What takes long to import."""
 
 
@@ -48,6 +48,8 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
         (["tokenize", "MODEL"], {"numpy"}),
         (["inspect", "states", "MODEL", "-"], {"numpy"}),
         (["inspect", "gradients", "MODEL", "-", "--distance", "0"], {"numpy"}),
+        (["vectors", "near", "MODEL", "a"], {"numpy"}),
+        (["vectors", "train", "--pairs", "a b"], {"numpy"}),
         (["corpus", "make", "synthetic-copy", "--characters", "9", "--out", "OUT"], set()),
     ],
 )

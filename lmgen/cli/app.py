@@ -59,6 +59,10 @@ COMMANDS = {
         "inspect:inspect",
         "Look inside a model: its states and gates, how far gradients reach, how much context it uses.",
     ),
+    "vectors": (
+        "vectors:vectors",
+        "Word vectors: train them, find the words near a word, ask analogies, draw and export them.",
+    ),
     "runs": (
         "runs:runs",
         "List runs with corpus, size, steps, loss and age, the newest first; or say how two runs differ.",

@@ -12,6 +12,7 @@ from math import ceil, floor, isfinite, log10
 from pathlib import Path
 
 from lmgen.files import write_text
+from lmgen.inspection.labels import SIZE, Label, placed
 
 WIDTH, HEIGHT = 760, 440
 LEFT, RIGHT, TOP, BOTTOM = 78, 24, 44, 56
@@ -25,19 +26,27 @@ DASHES = ("", "7 3", "2 3", "9 3 2 3")
 
 MOST_TICKS = 8
 
-STYLE = """
-svg { color: #24292f }
-.back { fill: #ffffff }
-text { fill: currentColor; font-family: sans-serif; font-size: 13px }
-.title { font-size: 15px; font-weight: bold }
-.axis { stroke: currentColor; fill: none }
-.grid { stroke: currentColor; opacity: 0.15 }
-.line { fill: none; stroke-width: 2; stroke-linejoin: round }
-.point { opacity: 0.7 }
-@media (prefers-color-scheme: dark) {
-svg { color: #d7dde3 }
-.back { fill: #16191d }
-}
+RADIUS = 3.5
+"""Of a point."""
+
+NAMED_RADIUS = 2.5
+"""Of a point with its name beside it."""
+
+STYLE = f"""
+svg {{ color: #24292f }}
+.back {{ fill: #ffffff }}
+text {{ fill: currentColor; font-family: sans-serif; font-size: 13px }}
+.title {{ font-size: 15px; font-weight: bold }}
+.axis {{ stroke: currentColor; fill: none }}
+.grid {{ stroke: currentColor; opacity: 0.15 }}
+.line {{ fill: none; stroke-width: 2; stroke-linejoin: round }}
+.point {{ opacity: 0.7 }}
+.name {{ font-size: {SIZE}px }}
+.lead {{ stroke: currentColor; opacity: 0.4; fill: none }}
+@media (prefers-color-scheme: dark) {{
+svg {{ color: #d7dde3 }}
+.back {{ fill: #16191d }}
+}}
 """
 
 
@@ -46,8 +55,11 @@ class Series:
     """One line, or one set of points."""
 
     label: str
+    """In the legend; empty where there is to be none."""
     xs: Sequence[float]
     ys: Sequence[float]
+    names: Sequence[str] = ()
+    """Of points drawn apart: what each is called, written beside it where there is room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +86,7 @@ class Chart:
 
     def svg(self) -> str:
         """The chart as an SVG document."""
-        shown = [p for each in self.series for p in zip(each.xs, each.ys, strict=True) if self._shows(*p)]
-        x = _Scale(self.x, [across for across, _ in shown], LEFT, self._right)
-        y = _Scale(self.y, [up for _, up in shown], HEIGHT - BOTTOM, TOP)
+        x, y = self._scales()
         lines = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
             f"<title>{_text(self.title)}</title>",
@@ -88,22 +98,49 @@ class Chart:
         for number, each in enumerate(self.series):
             lines += self._drawn(number, each, x, y)
         lines += self._legend()
+        for point, label in self._labels():
+            lines += [] if label is None else _name(label, point)
         return "\n".join([*lines, "</svg>", ""])
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """
         Write it to a file, which is replaced if it exists.
 
         Raises:
             WriteError: it cannot be written.
         """
-        write_text(path, self.svg())
+        write_text(Path(path), self.svg())
+
+    @property
+    def unnamed(self) -> int:
+        """Points without room for their names."""
+        return sum(label is None for _, label in self._labels())
 
     @property
     def _right(self) -> float:
         """Where the plot area ends and the legend begins."""
         widest = max((len(each.label) for each in self.series), default=0)
-        return WIDTH - RIGHT - min(SAMPLE + LETTER * widest, WIDTH / 3)
+        return WIDTH - RIGHT - (min(SAMPLE + LETTER * widest, WIDTH / 3) if widest else 0)
+
+    def _scales(self) -> tuple["_Scale", "_Scale"]:
+        """Of both axes, over the points of all series."""
+        shown = [p for each in self.series for p in zip(each.xs, each.ys, strict=True) if self._shows(*p)]
+        x = _Scale(self.x, [across for across, _ in shown], LEFT, self._right)
+        y = _Scale(self.y, [up for _, up in shown], HEIGHT - BOTTOM, TOP)
+        return x, y
+
+    def _labels(self) -> list[tuple[tuple[float, float], Label | None]]:
+        """The place of each point that has a name, and its name's; None where there is no room."""
+        x, y = self._scales()
+        named = [
+            (name, (x(across), y(up)))
+            for each in self.series
+            for name, across, up in zip(each.names, each.xs, each.ys, strict=False)
+            if self._shows(across, up)
+        ]
+        points = [point for _, point in named]
+        area = (LEFT, TOP, self._right, HEIGHT - BOTTOM)
+        return list(zip(points, placed([name for name, _ in named], points, area, RADIUS), strict=True))
 
     def _shows(self, x: float, y: float) -> bool:
         """Whether a point has a place."""
@@ -137,11 +174,11 @@ class Chart:
             elif pieces[-1]:
                 pieces.append([])  # a gap, where there is no number or a zero on a logarithmic scale
         if self.as_points:
+            radius = NAMED_RADIUS if series.names else RADIUS
             yield f'<g class="point" fill="{colour}">{title}'
-            for piece in pieces:
-                for place in piece:
-                    across, down = place.split()
-                    yield f'<circle cx="{across}" cy="{down}" r="3.5"/>'
+            for place in (place for piece in pieces for place in piece):
+                across, down = place.split()
+                yield f'<circle cx="{across}" cy="{down}" r="{radius}"/>'
             yield "</g>"
             return
         path = "".join("M" + "L".join(piece) for piece in pieces if piece)
@@ -152,6 +189,8 @@ class Chart:
     def _legend(self) -> Iterator[str]:
         left = self._right + 16
         for number, each in enumerate(self.series):
+            if not each.label:
+                continue
             colour = COLOURS[number % len(COLOURS)]
             y = TOP + 14 + 18 * number
             if self.as_points:
@@ -194,6 +233,15 @@ def _round_step(least: float) -> float:
     """The smallest of 1, 2, 5, 10, 20, 50 and so on that is not below `least`."""
     power = 10.0 ** floor(log10(least))
     return float(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9)))
+
+
+def _name(label: Label, point: tuple[float, float]) -> Iterator[str]:
+    """A name, and a line from its point where it stands apart."""
+    left, top, right, bottom = label.box
+    if not label.is_beside:
+        x, y = min(max(point[0], left), right), min(max(point[1], top), bottom)
+        yield f'<path class="lead" d="M{point[0]:.1f} {point[1]:.1f}L{x:.1f} {y:.1f}"/>'
+    yield f'<text class="name" x="{left:.1f}" y="{bottom - 4:.1f}">{_text(label.name)}</text>'
 
 
 def _number(value: float) -> str:

@@ -26,9 +26,9 @@ from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.models.model_file import load_tensors, save_tensors
 from lmgen.runs.config import RunConfig
 from lmgen.settings import NONE
-from lmgen.text.vectors import read_vectors, vector_size
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.words import GLUE
+from lmgen.vectors.reading import read_vectors, vector_size
 
 EXAMPLES = 8
 """Maximum number of words without a vector that the note lists."""

@@ -16,9 +16,11 @@ ALL = list(commands())
 
 OFTEN_USED = {
     "train": "out resume preset tokenizer cell layers hidden-size epochs minutes json quiet",
-    "perplexity": "by baseline mix format json quiet",
+    "perplexity": "by baseline mix adapt format json quiet",
     "answers": "after choices baseline format json quiet",
     "ngram": "order arpa out overwrite tokenizer json quiet",
+    "vectors train": "out pairs overwrite method embedding-size window epochs min-count lowercase "
+    "split-punctuation json quiet",
     "corpus make": "out count characters seed test test-count overwrite json quiet",
 }
 """The flags of the short page where there is a longer one, in the order of the page."""

@@ -1,6 +1,7 @@
 """Labelled texts as arrays, and batches of them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_labels_are_in_the_order_of_their_frequency_and_two_at_least() -> None:
 
 
 def batches(targets: list[int], ids: list[int], **settings: int) -> UnitBatches:
-    shape = {"streams": 2, "length": 4, "seed": 1, **settings}
+    shape: dict[str, Any] = {"streams": 2, "length": 4, "seed": 1, **settings}
     return UnitBatches(
         ids=np.array(ids, np.uint8),
         targets=np.array(targets, np.uint8),

@@ -30,6 +30,9 @@ SETS_UP = ("make ", "python3 -m venv", "ruff ", "lmgen --install-completion")
 RUNS = {"checkpoints/book": "book.txt", "checkpoints/names": "names.txt --unit line"}
 """Runs that a page uses although another makes them, and what each is trained on."""
 
+EXTRAS = {"lmgen vectors train": "gensim", "train_vectors(": "gensim", "lmgen vectors plot": "sklearn"}
+"""What a page runs that needs a package of the extra `vectors`."""
+
 LINES = [f"worker {n % 7} finished job {n * n} after {n % 60} seconds\n" for n in range(400)]
 
 END_OF_BLOCK = "-- end of a block --"
@@ -114,6 +117,8 @@ def test_a_page_runs_from_top_to_bottom_and_shows_what_is_printed(
     folder = tmp_path / "page"
     of_page = [block for block in blocks(page) if not block.code.startswith(SETS_UP)]
     code = "\n".join(block.code for block in of_page)
+    for package in {package for use, package in EXTRAS.items() if use in code}:
+        pytest.importorskip(package, reason="the extra `vectors` is not installed")
     shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("checkpoints"))
     for run_folder in RUNS:
         if run_folder in code and f"--out {run_folder}" not in code:

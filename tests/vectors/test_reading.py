@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from lmgen.arrays import Float32Array
 from lmgen.errors import CorpusError
-from lmgen.text import vectors
-from lmgen.text.vectors import WordVectors, read_vectors, vector_size
+from lmgen.vectors import reading
+from lmgen.vectors.reading import WordVectors, read_vectors, vector_size
 
 Vectors = dict[str, Float32Array]
 
@@ -280,7 +280,7 @@ def test_memory_does_not_grow_with_the_file(make: Callable[[Vectors], bytes], tm
 def test_a_line_without_an_end_is_not_read_into_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(reading, "LONGEST_LINE", 1000)
     path = written(tmp_path, b"1 2\nthe 1 2\nof " + b"1" * 2_000_000)
     with pytest.raises(CorpusError, match="line 3 is longer than 1,000 bytes"):
         read(path, {"the"})

@@ -1,12 +1,12 @@
 """
-Read word vectors made elsewhere: word2vec (text and binary), GloVe, and fastText's `.vec`.
+Read files of word vectors: word2vec (text and binary), GloVe, and fastText's `.vec`.
 
     word2vec, fastText   a header, `WORDS NUMBERS`, then a line a word: `the 0.418 0.2497 -0.4124`
     word2vec, binary     the same header, then each word, a blank, and its numbers as float32
     GloVe                lines without a header; a word may have blanks in it (`. . . 0.418 0.2497`)
 
-A file is read once, from its start to its end, and only the vectors of wanted words are kept: memory grows
-with these, whatever the file's size and whatever its header says. Each entry's length is checked, but the
+A file is read once, from its start to its end. Where only some words are wanted, memory grows with these,
+whatever the file's size and whatever its header says. Each entry's length is checked, but the
 numbers only of those that are kept.
 """
 
@@ -81,14 +81,21 @@ def vector_size(path: Path) -> int:
     return _Layout.of(_Stream(path)).size
 
 
-def read_vectors(path: Path, wanted: Collection[str], size: int, *, any_case: bool = False) -> WordVectors:
+def has_binary_name(path: Path) -> bool:
+    """Whether a file's name says that it is binary: `vectors.bin`, `vectors.bin.gz`."""
+    return _BINARY_NAME.search(path.name) is not None
+
+
+def read_vectors(
+    path: Path, wanted: Collection[str] | None = None, size: int | None = None, *, any_case: bool = False
+) -> WordVectors:
     """
     Read the vectors of some words.
 
     Args:
         path: the file; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed.
-        wanted: the words, a set.
-        size: the numbers that each vector has to have.
+        wanted: the words, a set; None: all of the file, in its order.
+        size: the numbers that each vector has to have; None: any.
         any_case: also find wanted words that are the lower case of the file's words.
 
     Raises:
@@ -96,7 +103,7 @@ def read_vectors(path: Path, wanted: Collection[str], size: int, *, any_case: bo
     """
     stream = _Stream(path)
     layout = _Layout.of(stream)
-    if layout.size != size:
+    if size is not None and layout.size != size:
         raise CorpusError(f"{path} has vectors of {layout.size} numbers, but {size} are needed")
     exact: dict[str, Float32Array] = {}
     other_case: dict[str, Float32Array] = {}
@@ -107,7 +114,7 @@ def read_vectors(path: Path, wanted: Collection[str], size: int, *, any_case: bo
         except UnicodeDecodeError:
             passed_over.add_not_utf8(number)
             continue
-        if word in wanted:
+        if wanted is None or word in wanted:
             if word in exact:
                 passed_over.add_repeated(word, number)
             else:
@@ -380,7 +387,7 @@ def _is_binary(path: Path, sample: bytes) -> bool:
     _, blank, rest = sample.partition(b" ")
     if not blank or _NUMBERS.match(rest):
         return False
-    if _BINARY_NAME.search(path.name) or _CONTROL.search(rest):
+    if has_binary_name(path) or _CONTROL.search(rest):
         return True
     try:
         codecs.getincrementaldecoder("utf-8")().decode(rest)

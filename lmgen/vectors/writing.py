@@ -1,0 +1,41 @@
+"""
+Write files of word vectors, in the formats of word2vec that reading.py reads.
+
+Text has each number with as many digits as bring back the same float32. White space in a word, which neither
+format can hold, becomes `_`, as word2vec spells phrases.
+"""
+
+import gzip
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+from lmgen.arrays import Float32Array
+from lmgen.files import replacing
+from lmgen.vectors.reading import has_binary_name
+
+
+def write_vectors(path: Path, words: Sequence[str], matrix: Float32Array) -> None:
+    """
+    Write the vectors of some words; the same ones always give the same bytes.
+
+    Args:
+        path: replaced if it exists; `.bin` is binary, `.gz` compressed.
+        words: in the order of the file.
+        matrix: their vectors, (V, E).
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    binary = has_binary_name(path)
+    with replacing(path) as temporary, ExitStack() as stack:
+        file: IO[bytes] = stack.enter_context(temporary.open("wb"))
+        if path.suffix.lower() == ".gz":
+            compressed: Any = gzip.GzipFile("", "wb", 6, file, mtime=0)
+            file = stack.enter_context(compressed)
+        file.write(f"{matrix.shape[0]} {matrix.shape[1]}\n".encode())
+        for word, vector in zip(words, matrix, strict=True):
+            spelling = "_".join(word.split()).encode("utf-8", "backslashreplace") + b" "
+            numbers = vector.astype("<f4").tobytes() if binary else " ".join(map(str, vector)).encode()
+            file.write(spelling + numbers + b"\n")

@@ -19,7 +19,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from math import log
 from pathlib import Path
@@ -63,9 +63,9 @@ class Part:
     characters: int
     bytes: int
     words: int
-    answer_tokens: int | None = None
+    answer_tokens: int | None = field(default=None, repr=False)
     """Tokens of answers, which alone are scored; None: all tokens are."""
-    answer_characters: int | None = None
+    answer_characters: int | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         counts = self.to_json().values()
@@ -86,7 +86,12 @@ class Part:
 
     def to_json(self) -> dict[str, int]:
         """What prepared.json keeps: nothing about answers where there are none."""
-        return {name: count for name, count in asdict(self).items() if count is not None}
+        counts = asdict(self)
+        return {
+            name: count
+            for name, count in counts.items()
+            if count is not None or name not in ("answer_tokens", "answer_characters")
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,7 @@ RESULTS = (
     "learning-rate",
     "fine-tuning",
     "labels",
+    "normalization",
     *sorted(file.stem for file in (ROOT / "benchmarks" / "results").glob("lectures-*.md")),
 )
 """The files of benchmarks/results, in the order of the page; those of the lecture pages come last."""

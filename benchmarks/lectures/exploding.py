@@ -3,7 +3,7 @@ Exploding gradients: how they grow with distance in untrained networks, and trai
 
     python -m benchmarks.lectures.exploding tiny-shakespeare --steps 1000 --seeds 3
 
-The first table is `lmgen inspect gradients --cell ... --init-scale ...`, the second reads metrics.jsonl.
+The first table is `lmgen inspect gradients --cell ... --init-scale ...`, the others read metrics.jsonl.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,13 @@ from lmgen.text_model import TextModel
 DISTANCES = (1, 5, 10, 20, 50, 100)
 
 SCALE = 1.7
-"""Of the recurrent matrix of the networks that are trained."""
+"""Of the recurrent matrix of the network that is trained."""
+
+OTHERS = ("rnn-relu, scale 1", "rnn, scale 4")
+"""Networks in which clipping decides less, trained with the highest of the learning rates."""
+
+OUTCOME = ("clipping", "first norm", "median norm", "rollbacks", "broken off", "loss")
+"""Columns of the tables of training."""
 
 STARTS: dict[str, dict[str, Any]] = {
     "rnn, scale 0.5": {"cell": "rnn", "init_scale": 0.5},
@@ -67,9 +73,17 @@ def main() -> None:
             f"validation loss in nats per character: {page.averaged}. A run is "
             f"broken off at its third rollback."
         )
+        start = STARTS[f"rnn-relu, scale {SCALE:g}"]
         page.table(
-            ("learning rate", "clipping", "first norm", "median norm", "rollbacks", "broken off", "loss"),
-            training_rows(page),
+            ("learning rate", *OUTCOME),
+            ((f"{rate:g}", *row) for rate in given.rates for row in training_rows(page, start, rate)),
+        )
+        page.heading("Other networks")
+        fastest = max(given.rates)
+        page.say(f"The same with a learning rate of {fastest:g}.")
+        page.table(
+            ("network", *OUTCOME),
+            ((name, *row) for name in OTHERS for row in training_rows(page, STARTS[name], fastest)),
         )
 
 
@@ -91,28 +105,26 @@ def untrained_rows(page: Measurement) -> Iterator[tuple[str, ...]]:
     page.picture("lectures-exploding", gradients_chart(shown))
 
 
-def training_rows(page: Measurement) -> Iterator[tuple[str, ...]]:
-    """A row for each learning rate and way to clip."""
-    for rate in page.given.rates:
-        for name, clipping in CLIPPINGS.items():
-            runs = [
-                page.train(
-                    f"{rate:g}-{list(CLIPPINGS).index(name)}-{seed}",
-                    cell="rnn-relu",
-                    init_scale=SCALE,
-                    hidden_size=page.given.hidden_size,
-                    steps=page.given.steps,
-                    optimizer="sgd",
-                    warmup=0.0,
-                    learning_rate=rate,
-                    evaluations=EVALUATIONS,
-                    evaluation_tokens=10_000,
-                    seed=seed,
-                    **clipping,
-                )
-                for seed in page.seeds
-            ]
-            yield f"{rate:g}", name, *outcome(runs)
+def training_rows(page: Measurement, start: dict[str, Any], rate: float) -> Iterator[tuple[str, ...]]:
+    """A row for each way to clip."""
+    for name, clipping in CLIPPINGS.items():
+        runs = [
+            page.train(
+                f"{'-'.join(map(str, start.values()))}-{rate:g}-{list(CLIPPINGS).index(name)}-{seed}",
+                **start,
+                hidden_size=page.given.hidden_size,
+                steps=page.given.steps,
+                optimizer="sgd",
+                warmup=0.0,
+                learning_rate=rate,
+                evaluations=EVALUATIONS,
+                evaluation_tokens=10_000,
+                seed=seed,
+                **clipping,
+            )
+            for seed in page.seeds
+        ]
+        yield name, *outcome(runs)
 
 
 def outcome(runs: Sequence[Trained]) -> tuple[str, ...]:

@@ -17,6 +17,14 @@ from lmgen.training.config import TrainingConfig
 FINE_TUNING_RATE = 0.5
 """Fine-tuning starts at this share of the default learning rates: benchmarks/results/fine-tuning.md."""
 
+ACTS_ON = {
+    "cell": "recurrent layers (--layers 1)",
+    "dense_activation": "dense layers (--dense-layers 1)",
+    "convolution_activation": "convolutions (--convolution WIDTHxFILTERS)",
+    "samples": "--objective sampled",
+}
+"""Settings that have a default in any case, and what they are of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
@@ -95,14 +103,25 @@ class RunConfig:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of settings that go together, but not as one may think."""
-        widest, window = self.network.widest_convolution, self.training.window_length
-        if widest <= window:
-            return []
-        return [
-            f"--convolution reads {widest:,} tokens, but gradients flow back through {window:,}: what is "
-            "before a window is read, and its vectors learn nothing from that"
+        """What a user should know of settings that do nothing here, or other than one may think."""
+        network, window = self.network, self.training.window_length
+        acts = {
+            "cell": network.layers > 0,
+            "dense_activation": network.dense_layers > 0,
+            "convolution_activation": network.convolution is not None,
+            "samples": self.training.objective == "sampled",
+        }
+        found = [
+            f"--{name.replace('_', '-')} changes nothing without {ACTS_ON[name]}"
+            for name, acting in acts.items()
+            if name in self.asked and not acting
         ]
+        if network.widest_convolution > window:
+            found.append(
+                f"--convolution reads {network.widest_convolution:,} tokens, but gradients flow back through "
+                f"{window:,}: what is before a window is read, and its vectors learn nothing from that"
+            )
+        return found
 
     def _check_embeddings(self) -> None:
         """Refuse word vectors where there is nothing to start with them."""

@@ -28,12 +28,7 @@ DECAY = 0.9
 """Share of the moving averages that stays at each batch, after the first."""
 
 INITIAL_GAIN = 1.0
-"""
-The gain before training.
-
-From 0.3, an LSTM of 128 units learned to depend on a state carried through all of training, and
-predicted badly from a new one.
-"""
+"""The gain before training: each input product then has variance 1 over the batch."""
 
 
 class BatchNormalization(nn.Module):

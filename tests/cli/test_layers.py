@@ -265,3 +265,24 @@ def test_a_convolution_wider_than_the_window_is_noted_where_the_state_is_carried
     assert result.returncode == 0, result.stderr
     [note] = [line for line in result.stderr.splitlines() if "--convolution" in line]
     assert note.startswith("note: --convolution reads 9 tokens, but gradients flow back through 8")
+
+
+@pytest.mark.parametrize(
+    ("flags", "ignored"),
+    [
+        (["--dense-activation", "tanh"], "--dense-activation"),
+        (["--convolution-activation", "relu"], "--convolution-activation"),
+        (["--layers", "0", "--dense-layers", "1", "--cell", "gru"], "--cell"),
+        (["--samples", "5"], "--samples"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_setting_without_anything_to_act_on_is_noted(
+    flags: list[str], ignored: str, folder: Path, tmp_path: Path
+) -> None:
+    quick = [each for each in TINY if each != "--quiet"]
+    result = lmgen("train", str(folder / "squares.txt"), *quick, *flags, "--steps", "1", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    [note] = [line for line in result.stderr.splitlines() if "changes nothing" in line]
+    assert note.startswith(f"note: {ignored} changes nothing without ")

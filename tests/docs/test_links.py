@@ -1,4 +1,4 @@
-"""Every relative link of README, CHANGELOG, SECURITY and docs/ leads to a file, and to a heading in it."""
+"""Links of README, CHANGELOG, SECURITY and docs/ lead to files and headings, and every page is listed."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,9 @@ import pytest
 from tests.docs.pages import PAGES, ROOT, name_of, prose
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+TREE = re.compile(r"^```{toctree}\n((?::[^\n]*\n)*)(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A list of pages in the order of the site: its options, and a page a line."""
 
 
 def anchors(page: Path) -> set[str]:
@@ -52,3 +55,17 @@ def test_dead_links_are_found(tmp_path: Path) -> None:
     )
 
     assert dead_links(page) == ["missing.md", "other.md#nothing", "#nowhere"]
+
+
+def listed(page: Path) -> list[str]:
+    """The pages that a page lists, by name: those of a pattern would come in the order of the alphabet."""
+    trees = TREE.findall(page.read_text(encoding="utf-8"))
+    assert not [options for options, _ in trees if ":glob:" in options]
+    return [name_of(page.parent / f"{name}.md") for _, names in trees for name in names.split()]
+
+
+def test_every_page_of_the_site_is_listed_once() -> None:
+    site = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
+    names = [name for page in site for name in listed(page)]
+
+    assert sorted(["docs/index.md", *names]) == sorted(map(name_of, site))

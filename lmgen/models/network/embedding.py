@@ -43,10 +43,9 @@ class Embedding:
         The table, (V, m).
 
         Initialized from a normal distribution. A standard deviation of 1 lets the gates distinguish tokens
-        from the first step on (with 0.1, the loss after three epochs of tinyshakespeare is 0.04 nats worse).
-        It is 1 / sqrt(m) for tied weights, and from LARGE_VOCABULARY tokens on: most tokens are rare there,
-        and their few updates must overcome the initial noise (a third of an epoch of WikiText-2 ends 0.2 nats
-        better).
+        from the first step on (benchmarks/results/defaults.md compares it with 0.1). It is 1 / sqrt(m) for
+        tied weights, and from LARGE_VOCABULARY tokens on: most tokens are rare there, and their few updates
+        must overcome the initial noise.
         """
         small = self.tied or self.inputs >= LARGE_VOCABULARY
         start = normal(self.outputs**-0.5 if small else 1.0)

@@ -7,36 +7,16 @@ from pathlib import Path
 import pytest
 
 from lmgen.label_model import LabelModel
-from lmgen.models.model_file import save_model
-from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.initialization import initial_parameters
-from lmgen.models.network.labelling import Labelling
-from lmgen.models.network.labels import LabelNetwork
-from lmgen.text.config import ReadingConfig
-from lmgen.tokenizers.config import TokenizerConfig
-from lmgen.tokenizers.registry import train_tokenizer
+from tests.cli.tiny_model import save_label_model
 from tests.process import COMMAND, ENVIRONMENT, lmgen
 
 pytestmark = pytest.mark.slow
 
 
-def save(path: Path, pool: str | None) -> Path:
-    """A network with random weights for the characters of a text."""
-    tokenizer = train_tokenizer(
-        lambda: ["a fine day\nno\n"], TokenizerConfig(), ReadingConfig(unit="line", normalize="nfc")
-    )
-    config, V = NetworkConfig(hidden_size=5, embedding_size=3), tokenizer.vocabulary_size
-    assert tokenizer.end is not None
-    labelling = Labelling(labels=2, unit_end=tokenizer.end, bidirectional=True, pool=pool)
-    parameters = initial_parameters(config, V, tokenizer.unknown, seed=0, labelling=labelling)
-    save_model(path, LabelNetwork(config, V, labelling, ("yes", "no"), parameters), tokenizer)
-    return path
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save(tmp_path / "lines.safetensors", "last")
-    save(tmp_path / "words.safetensors", None)
+    save_label_model(tmp_path / "lines.safetensors", "last")
+    save_label_model(tmp_path / "words.safetensors", None)
     (tmp_path / "texts.txt").write_text("a fine day\n\nno\tday\n")
     (tmp_path / "lines.tsv").write_text("a fine day\tyes\nno\tno\nno\tmaybe\n")
     (tmp_path / "words.txt").write_text("a/yes fine/no\n\nno/no\n")

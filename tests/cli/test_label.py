@@ -101,13 +101,12 @@ def test_labels_come_while_the_text_is_written(folder: Path) -> None:
                 (["sample"], []),
                 (["perplexity"], ["texts.txt"]),
                 (["next"], ["a"]),
-                (["tokenize"], []),
                 (["inspect", "memory"], ["texts.txt"]),
                 (["inspect", "gradients"], ["texts.txt"]),
                 (["export"], ["--out", "new.safetensors"]),
-                (["train", "texts.txt", "--from"], []),
             )
         ),
+        (["train", "texts.txt", "--from", "lines.safetensors"], 1, "labels texts, and --from goes on from"),
     ],
 )
 def test_errors_are_one_line(arguments: list[str], code: int, message: str, folder: Path) -> None:
@@ -128,3 +127,12 @@ def test_info_tells_labels_and_parameters(folder: Path) -> None:
     assert "network    bidirectional lstm, 1 layer(s), hidden H = 5, last pooling\n" in shown
     assert described["labels"] == ["yes", "no"]
     assert described["parameters"] == sum(layer["parameters"] for layer in described["layers"])
+
+
+def test_its_tokens_and_its_embedding_are_as_those_of_a_language_model(folder: Path) -> None:
+    ids = lmgen("tokenize", "lines.safetensors", cwd=folder, text="a fine day\n").stdout
+    near = lmgen("vectors", "near", "lines.safetensors", "y", "--json", cwd=folder)
+
+    assert lmgen("detokenize", "lines.safetensors", cwd=folder, text=ids).stdout == "a fine day\n"
+    assert (near.returncode, near.stderr) == (0, "")
+    assert json.loads(near.stdout)["near"]

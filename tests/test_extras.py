@@ -1,5 +1,8 @@
 """Packages that only some commands need."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from lmgen.errors import MissingExtraError
@@ -24,3 +27,15 @@ def test_a_missing_package_is_an_error_that_says_how_to_install_it(monkeypatch: 
 def test_a_package_that_is_there_but_broken_keeps_its_traceback() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         needed("json.no_such_module", "vectors").x  # noqa: B018
+
+
+def test_the_extra_all_is_every_extra_of_users() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    [everything] = extras["all"]
+
+    assert everything.startswith("lmgen[")
+    assert set(everything.removeprefix("lmgen[").removesuffix("]").split(",")) == extras.keys() - {
+        "all",
+        "dev",
+    }

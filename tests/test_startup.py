@@ -12,13 +12,18 @@ import numpy as np
 import pytest
 
 from lmgen.tokenizers.characters import CharacterTokenizer
-from tests.cli.tiny_model import save_bigram_model
+from tests.cli.tiny_model import save_bigram_model, save_label_model
 from tests.process import COMMAND, ENVIRONMENT, run_command
 
 pytestmark = pytest.mark.slow  # each test starts a command
 
 ALL = {"torch", "numpy", "rich", "pydantic", "sentencepiece", "pooch", "zstandard", "gensim", "sklearn"}
 """What takes long to import."""
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_label_model(tmp_path_factory.mktemp("labels") / "labels.safetensors", "last")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +47,8 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
         (["sample", "MODEL", "--num", "2", "--json", "--length", "5", "--stop", "ab"], {"numpy"}),
         (["perplexity", "MODEL", "-"], {"numpy"}),
         (["answers", "MODEL", "-", "--after", "a"], {"numpy"}),
+        (["label", "LABELS", "-"], {"numpy"}),
+        (["label", "LABELS", "LABELLED", "--labelled", "--json"], {"numpy"}),
         (["perplexity", "MODEL", "-", "--by", "line", "--format", "json"], {"numpy"}),
         (["next", "MODEL", "ab", "--top", "2"], {"numpy"}),
         (["info", "MODEL"], {"numpy"}),
@@ -49,12 +56,14 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
         (["inspect", "states", "MODEL", "-"], {"numpy"}),
         (["inspect", "gradients", "MODEL", "-", "--distance", "0"], {"numpy"}),
         (["vectors", "near", "MODEL", "a"], {"numpy"}),
+        (["vectors", "analogies", "MODEL", "QUESTIONS"], {"numpy"}),
+        (["vectors", "export", "MODEL", "--out", "OUT"], {"numpy"}),
         (["vectors", "train", "--pairs", "a b"], {"numpy"}),
         (["corpus", "make", "synthetic-copy", "--characters", "9", "--out", "OUT"], set()),
     ],
 )
 def test_a_command_imports_only_what_it_needs(
-    arguments: list[str], needed: set[str], model: Path, tmp_path: Path
+    arguments: list[str], needed: set[str], model: Path, labels: Path, tmp_path: Path
 ) -> None:
     code = (
         "import json, sys\n"
@@ -62,7 +71,15 @@ def test_a_command_imports_only_what_it_needs(
         "try:\n    main()\n"
         "finally:\n    print(json.dumps(list(sys.modules)), file=sys.stderr)\n"
     )
-    paths = {"MODEL": str(model), "OUT": str(tmp_path / "out")}
+    (tmp_path / "labelled").write_text("ab\tno\n")
+    (tmp_path / "questions").write_text("a b a b\n")
+    paths = {
+        "MODEL": str(model),
+        "LABELS": str(labels),
+        "LABELLED": str(tmp_path / "labelled"),
+        "QUESTIONS": str(tmp_path / "questions"),
+        "OUT": str(tmp_path / "out"),
+    }
     result = python(code, *(paths.get(word, word) for word in arguments), cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr

@@ -12,7 +12,7 @@ from lmgen.cli.options import JsonOption, QuietOption, file_name, model_and_text
 from lmgen.cli.output import TextOutput, json_line, visible
 from lmgen.cli.tables import Column, table
 from lmgen.errors import ConfigError
-from lmgen.settings import Panel
+from lmgen.settings import Panel, shown
 
 if TYPE_CHECKING:
     from lmgen.generation.answers import Accuracy, AnswerResults
@@ -150,7 +150,7 @@ def _tables(results: "AnswerResults") -> Iterator[str]:
     often = round(results.majority_accuracy * results.instances)
     rows.append(("majority", f"{results.instances:,}", f"{often:,}", f"{results.majority_accuracy:.2%}"))
     yield from table((Column("model"), *COUNTS), rows)
-    yield f"\nmajority: always {results.majority_answer!r}\n\n"
+    yield f"\nmajority: always {shown(results.majority_answer)}\n\n"
     yield from _broken_down("length", {_range(*each): of for each, of in _lengths(results).items()})
     if results.by_label:
         yield "\n"

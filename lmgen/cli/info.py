@@ -3,11 +3,10 @@
 import json as json_format
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 from lmgen.cli.flags import option
-from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_labels, open_model
+from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_any
 from lmgen.cli.output import json_line, print_result, visible
 from lmgen.cli.report import reported_errors
 from lmgen.cli.tables import Column, table
@@ -40,19 +39,9 @@ def info(
                 raise ConfigError(f"--cells is about all cells there are: leave {model} out")
             print_result("".join(_cells(as_json=json)))
             return
-        described = _described(model)
+        described = open_any(model).describe()
         lines = [json_format.dumps(described)] if json else list(_lines(described))
         print_result("\n".join(lines) + "\n")
-
-
-def _described(path: Path | None) -> dict[str, Any]:
-    """What a model is, one that labels texts or a language model."""
-    from lmgen.data.run_folder import find_model
-    from lmgen.models.model_file import has_labels
-
-    if has_labels(find_model(path)):
-        return open_labels(path).describe()
-    return open_model(path, threads=False).describe()
 
 
 def _cells(*, as_json: bool) -> Iterator[str]:

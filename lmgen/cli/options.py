@@ -87,6 +87,19 @@ def open_labels(path: Path | None) -> "LabelModel":
     return opened
 
 
+def open_any(path: Path | None) -> "TextModel | LabelModel":
+    """
+    Open the MODEL argument of a command for language models and those that label texts.
+
+    Raises:
+        ModelError: there is no model, or it cannot be read.
+    """
+    from lmgen.data.run_folder import find_model
+    from lmgen.models.model_file import has_labels
+
+    return open_labels(path) if has_labels(find_model(path)) else open_model(path, threads=False)
+
+
 def _note_newest(path: Path) -> None:
     """Say on stderr which model is used where none was given."""
     from lmgen.data.run_folder import named_by

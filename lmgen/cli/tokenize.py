@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from lmgen.cli import report
 from lmgen.cli.flags import option
-from lmgen.cli.options import ModelArgument, QuietOption, open_model
+from lmgen.cli.options import ModelArgument, QuietOption, open_any
 from lmgen.cli.output import TextOutput
 from lmgen.errors import ConfigError
 
@@ -64,7 +64,7 @@ def detokenize(
 def _tokenizer(model: Path | None, name: Literal["byte"] | None) -> "Tokenizer":
     """The model's tokenizer, or the one that --tokenizer names."""
     if name is None:
-        return open_model(model).tokenizer
+        return open_any(model).tokenizer
     if model is not None:
         raise ConfigError(f"{model} has a tokenizer of its own; give a model or --tokenizer, not both")
     from lmgen.tokenizers.bytes import ByteTokenizer

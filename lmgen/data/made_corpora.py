@@ -8,7 +8,7 @@ from typing import Any
 
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.files import refuse_existing, replacing
-from lmgen.settings import LARGEST_COUNT, flag, names_of, shown, whole_number
+from lmgen.settings import LARGEST_COUNT, did_you_mean, flag, likeliest, names_of, shown, whole_number
 from lmgen.text.best import BestScore, shown_score
 from lmgen.text.generated import GENERATED
 from lmgen.text.synthetic import CHARACTERS, SYNTHETIC, SyntheticCorpus
@@ -126,7 +126,10 @@ def make_corpus(
         WriteError: a file cannot be written.
     """
     if name not in GENERATED:
-        raise CorpusError(f"{name} is not synthetic; those that can be made are {', '.join(GENERATED)}")
+        raise CorpusError(
+            f"{name} is not synthetic{did_you_mean(likeliest(name, GENERATED))}; those that can be made are "
+            f"{', '.join(GENERATED)}"
+        )
     if name in SYNTHETIC:
         given = {"count": count, "test": test, "test_count": test_count, **parameters}
         if others := [flag(each) for each, value in given.items() if value is not None]:

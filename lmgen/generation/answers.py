@@ -4,7 +4,8 @@ How often a model answers right: `lmgen answers`.
 Each line (or record) of a text is a question, a mark and the right answer. The model reads the line up to its
 first mark and goes on with the likeliest token each time until the line ends; or it chooses, among given
 answers, the one of highest probability, the end of the line included. An answer is right if it is the
-expected one, character by character; a model of words, which keeps no white space, has to give its words.
+expected one, character by character, or is so as the tokenizer spells both: in lower case if it reads
+texts so, and word by word if it keeps no white space.
 """
 
 from collections import Counter
@@ -15,13 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError, CorpusError
+from lmgen.evaluation.fit import misfit
 from lmgen.evaluation.scoring import score_each
 from lmgen.evaluation.tables import html_table
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.sampler import complete
 from lmgen.models.base import LanguageModel
-from lmgen.text.reading import read_alike
+from lmgen.settings import shown
+from lmgen.text.reading import read_alike, read_text
 from lmgen.text.sources import Text
 from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.base import Tokenizer
@@ -186,20 +190,32 @@ def answer_lines(
         CorpusError: no line has the mark.
         NumericalError: a probability is NaN.
     """
-    mark = tokenizer.reading.answers_after if after is None else after
+    if after == "":
+        raise ConfigError("--after needs a mark of at least one character, such as =")
+    mark = after or tokenizer.reading.answers_after
     if not mark:
         raise ConfigError(
             "the model was not trained with --answers-after, so say what is between a question and its "
             "answer: --after MARK, such as --after ="
         )
     if len(set(choices)) < len(choices):
-        raise ConfigError(f"choices has an answer twice: {', '.join(choices)}; give each once")
+        raise ConfigError(f"--choices has an answer twice: {', '.join(choices)}; give each once")
     unit: Unit = "record" if tokenizer.unit == "record" else "line"
     questions = _questions(read_alike(text, tokenizer.reading), unit, mark, on_note)
     writer = _Writer(tokenizer, unit)
+    found = misfit(model, tokenizer, "".join(f"{prompt}{expected}\n" for _, prompt, expected in questions))
+    if found is not None:
+        on_note(f"{text.name}: {'; '.join(filter(None, [found.problem, found.instead]))}")
     if choices:
-        strange = sum(each not in choices for _, _, each in questions)
-        if strange:
+        choices = [read_text(choice, tokenizer.reading) for choice in choices]
+        if alike := writer.alike(choices):
+            on_note(
+                f"the choices {shown(alike[0])} and {shown(alike[1])} are the same to the model, which reads "
+                "what it does not know as unknown: it takes the first"
+            )
+        counts = Counter(expected for _, _, expected in questions)
+        is_choice = {each: any(writer.is_same(choice, each) for choice in choices) for each in counts}
+        if strange := sum(count for each, count in counts.items() if not is_choice[each]):
             on_note(f"{strange:,} of {len(questions):,} right answers are not among the choices")
 
     def answered(by: LanguageModel) -> tuple[Answer, ...]:
@@ -211,7 +227,7 @@ def answer_lines(
                 prompt=prompt,
                 expected=expected,
                 answer=answer,
-                correct=writer.written(answer) == writer.written(expected),
+                correct=writer.is_same(answer, expected),
             )
             for (line, prompt, expected), answer in zip(questions, given, strict=True)
         )
@@ -279,12 +295,29 @@ class _Writer:
         """The tokens of an answer."""
         return len(self.tokenizer.encode(self._mark + answer))
 
-    def written(self, answer: str) -> str:
-        """An answer as it is compared: by a model of words with the white space that it writes."""
-        if not self.tokenizer.reads_lines:
-            return answer
-        ids = self.tokenizer.encode(self._mark + answer)
-        return self.tokenizer.decode(ids).removeprefix(self._mark).strip()
+    def is_same(self, answer: str, expected: str) -> bool:
+        """Whether two answers are the same, or spelled the same by the tokenizer without unknown tokens."""
+        if answer == expected:
+            return True
+        whole = self._mark + expected
+        ids = self.tokenizer.encode(whole)
+        if self.tokenizer.unknown_among(whole, ids).any():
+            return False
+        return self._spelled(self.tokenizer.encode(self._mark + answer)) == self._spelled(ids)
+
+    def alike(self, choices: Sequence[str]) -> tuple[str, str] | None:
+        """Two choices that have the same tokens; None if there are none."""
+        seen: dict[bytes, str] = {}
+        for choice in choices:
+            before = seen.setdefault(self.tokenizer.encode(self._mark + choice).tobytes(), choice)
+            if before is not choice:
+                return before, choice
+        return None
+
+    def _spelled(self, ids: IdArray) -> str:
+        """The text of tokens; where they are words, without the white space that is put around them."""
+        text = self.tokenizer.decode(ids)
+        return text.strip() if self.tokenizer.reads_lines else text
 
     @property
     def _mark(self) -> str:

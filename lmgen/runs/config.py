@@ -88,12 +88,12 @@ class RunConfig:
             return
         self.labelling.check_network(self.network)
         problem = None
-        if self.reading.unit != "line":
+        if self.origin is not None:
+            problem = "--labels is for new weights, and --from has those of a language model: leave one out"
+        elif self.reading.unit != "line":
             problem = f"--labels reads each line as a text of its own: leave --unit {self.reading.unit} out"
         elif self.reading.answers_after is not None:
             problem = "--answers-after is for language models, and --labels predicts labels: leave one out"
-        elif self.origin is not None:
-            problem = "--labels is for new weights, and --from has those of a language model: leave one out"
         elif self.training.objective == "sampled":
             problem = "--objective sampled is for tokens, and labels are few: leave it out"
         elif self.training.baseline_order:

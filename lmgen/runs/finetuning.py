@@ -21,7 +21,7 @@ import numpy as np
 from lmgen.arrays import Float32Array
 from lmgen.data.run_folder import RunFolder, find_model
 from lmgen.errors import ConfigError, ModelError
-from lmgen.models.model_file import load_model
+from lmgen.models.model_file import has_labels, load_model
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import RecurrentModel
@@ -95,9 +95,13 @@ def open_origin(name: str) -> Origin:
     Open the model that is to be fine-tuned.
 
     Raises:
-        ModelError: there is none, it is damaged, or it is no network.
+        ModelError: there is none, it is damaged, or it is no network that predicts tokens.
     """
     path = find_model(Path(name))
+    if has_labels(path):
+        raise ModelError(
+            f"{path} labels texts, and --from goes on from a language model: train anew, without --from"
+        )
     saved = load_model(path)
     network = saved.model.as_network()
     if network is None:

@@ -53,6 +53,14 @@ def test_a_table_has_the_model_beside_the_majority_by_length_and_by_answer(folde
     )
 
 
+def test_a_long_majority_answer_is_cut(folder: Path) -> None:
+    lines = lmgen("answers", "n.safetensors", "-", cwd=folder, text=f"1={'2' * 5000}\n").stdout.splitlines()
+    [majority] = [line for line in lines if line.startswith("majority: always")]
+
+    assert majority.startswith("majority: always '222")
+    assert len(majority) < 200
+
+
 def test_tsv_has_a_line_for_each_answer(folder: Path) -> None:
     shown = lmgen("answers", "n.safetensors", "test.txt", "--format", "tsv", cwd=folder).stdout
 
@@ -127,7 +135,8 @@ def test_perplexity_says_that_answers_alone_are_scored(folder: Path) -> None:
         (["answers", "n.safetensors", "test.txt", "--after", "%"], "no line of test.txt has '%' in it"),
         (["answers", "n.safetensors", "test.txt", "sums.txt"], "give one FILE at a time"),
         (["answers", "n.safetensors", "test.txt", "--choices", "a,,b"], "a text of no characters"),
-        (["answers", "n.safetensors", "test.txt", "--choices", "a,a"], "twice"),
+        (["answers", "n.safetensors", "test.txt", "--choices", "a,a"], "--choices has an answer twice"),
+        (["answers", "n.safetensors", "test.txt", "--after", ""], "--after needs a mark"),
         (["answers", "n.safetensors", "missing.txt"], "missing.txt"),
         (["answers", "n.safetensors"], "name a text"),
     ],

@@ -281,6 +281,13 @@ def test_show_prints_the_default_text_of_a_task() -> None:
     assert err.startswith("note: reber: the best possible score is 4.1589 nats per line")
 
 
+def test_make_of_a_misspelt_task_says_which_may_be_meant() -> None:
+    code, out, err = run("make", "adition", "--out", "x.txt")
+
+    assert (code, out) == (1, "")
+    assert err.startswith("error: adition is not synthetic (did you mean addition?); those that can be made")
+
+
 def test_make_of_something_else_names_what_can_be_made() -> None:
     assert run("make", "python-docs", "--out", "x.txt") == (
         1,

@@ -7,36 +7,16 @@ from pathlib import Path
 import pytest
 
 from lmgen.label_model import LabelModel
-from lmgen.models.model_file import save_model
-from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.initialization import initial_parameters
-from lmgen.models.network.labelling import Labelling
-from lmgen.models.network.labels import LabelNetwork
-from lmgen.text.config import ReadingConfig
-from lmgen.tokenizers.config import TokenizerConfig
-from lmgen.tokenizers.registry import train_tokenizer
+from tests.cli.tiny_model import save_label_model
 from tests.process import COMMAND, ENVIRONMENT, lmgen
 
 pytestmark = pytest.mark.slow
 
 
-def save(path: Path, pool: str | None) -> Path:
-    """A network with random weights for the characters of a text."""
-    tokenizer = train_tokenizer(
-        lambda: ["a fine day\nno\n"], TokenizerConfig(), ReadingConfig(unit="line", normalize="nfc")
-    )
-    config, V = NetworkConfig(hidden_size=5, embedding_size=3), tokenizer.vocabulary_size
-    assert tokenizer.end is not None
-    labelling = Labelling(labels=2, unit_end=tokenizer.end, bidirectional=True, pool=pool)
-    parameters = initial_parameters(config, V, tokenizer.unknown, seed=0, labelling=labelling)
-    save_model(path, LabelNetwork(config, V, labelling, ("yes", "no"), parameters), tokenizer)
-    return path
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save(tmp_path / "lines.safetensors", "last")
-    save(tmp_path / "words.safetensors", None)
+    save_label_model(tmp_path / "lines.safetensors", "last")
+    save_label_model(tmp_path / "words.safetensors", None)
     (tmp_path / "texts.txt").write_text("a fine day\n\nno\tday\n")
     (tmp_path / "lines.tsv").write_text("a fine day\tyes\nno\tno\nno\tmaybe\n")
     (tmp_path / "words.txt").write_text("a/yes fine/no\n\nno/no\n")
@@ -121,13 +101,12 @@ def test_labels_come_while_the_text_is_written(folder: Path) -> None:
                 (["sample"], []),
                 (["perplexity"], ["texts.txt"]),
                 (["next"], ["a"]),
-                (["tokenize"], []),
                 (["inspect", "memory"], ["texts.txt"]),
                 (["inspect", "gradients"], ["texts.txt"]),
                 (["export"], ["--out", "new.safetensors"]),
-                (["train", "texts.txt", "--from"], []),
             )
         ),
+        (["train", "texts.txt", "--from", "lines.safetensors"], 1, "labels texts, and --from goes on from"),
     ],
 )
 def test_errors_are_one_line(arguments: list[str], code: int, message: str, folder: Path) -> None:
@@ -148,3 +127,12 @@ def test_info_tells_labels_and_parameters(folder: Path) -> None:
     assert "network    bidirectional lstm, 1 layer(s), hidden H = 5, last pooling\n" in shown
     assert described["labels"] == ["yes", "no"]
     assert described["parameters"] == sum(layer["parameters"] for layer in described["layers"])
+
+
+def test_its_tokens_and_its_embedding_are_as_those_of_a_language_model(folder: Path) -> None:
+    ids = lmgen("tokenize", "lines.safetensors", cwd=folder, text="a fine day\n").stdout
+    near = lmgen("vectors", "near", "lines.safetensors", "y", "--json", cwd=folder)
+
+    assert lmgen("detokenize", "lines.safetensors", cwd=folder, text=ids).stdout == "a fine day\n"
+    assert (near.returncode, near.stderr) == (0, "")
+    assert json.loads(near.stdout)["near"]

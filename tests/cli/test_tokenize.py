@@ -29,7 +29,7 @@ class Opened:
 def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Tokenizer:
     """A trained tokenizer of the name that the test gives, behind whatever MODEL is asked for."""
     tokenizer = train_tokenizer(lambda: [TRAINING_TEXT], TokenizerConfig(tokenizer=request.param))
-    monkeypatch.setattr(module, "open_model", lambda _: Opened(tokenizer))
+    monkeypatch.setattr(module, "open_any", lambda _: Opened(tokenizer))
     return tokenizer
 
 

@@ -6,8 +6,14 @@ import numpy as np
 
 from lmgen.models.model_file import save_model
 from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.labelling import Labelling
+from lmgen.models.network.labels import LabelNetwork
 from lmgen.models.network.model import RecurrentModel
+from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.registry import train_tokenizer
 
 
 def save_bigram_model(path: Path, tokenizer: Tokenizer, log_weights: np.ndarray) -> Path:
@@ -40,3 +46,16 @@ def chain(tokenizer: Tokenizer, text: str) -> np.ndarray:
     scores = np.zeros((tokenizer.vocabulary_size, tokenizer.vocabulary_size))
     scores[ids, np.roll(ids, -1)] = 30
     return scores
+
+
+def save_label_model(path: Path, pool: str | None) -> Path:
+    """Write a network with random weights that labels texts, or words without `pool`, by yes and no."""
+    tokenizer = train_tokenizer(
+        lambda: ["a fine day\nno\n"], TokenizerConfig(), ReadingConfig(unit="line", normalize="nfc")
+    )
+    config, V = NetworkConfig(hidden_size=5, embedding_size=3), tokenizer.vocabulary_size
+    assert tokenizer.end is not None
+    labelling = Labelling(labels=2, unit_end=tokenizer.end, bidirectional=True, pool=pool)
+    parameters = initial_parameters(config, V, tokenizer.unknown, seed=0, labelling=labelling)
+    save_model(path, LabelNetwork(config, V, labelling, ("yes", "no"), parameters), tokenizer)
+    return path

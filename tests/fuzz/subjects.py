@@ -22,6 +22,7 @@ from lmgen.data.preparation import load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens, write_tokens
 from lmgen.evaluation.mixing import fitted_weights
+from lmgen.label_model import LabelModel
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.models.model_file import load_model, save_model
@@ -42,6 +43,7 @@ from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.imported import SentencePieceTokenizer
 from lmgen.tokenizers.registry import train_tokenizer
 from lmgen.tokenizers.sentencepiece_model import BPE, UNIGRAM, Piece, model_of, read_pieces, read_settings
+from tests.cli.tiny_model import save_label_model
 from tests.fakes import uniform_model
 from tests.fuzz.mutations import ANY_BYTES, JSON, TEXT, Mutate, Mutation
 from tests.fuzz.tensor_files import TENSOR_FILE, exchanged, file_of, header_of, parts_of
@@ -66,7 +68,7 @@ class Subject:
 
 def subjects(folder: Path) -> list[Subject]:
     """All of them; they are made in the folder."""
-    models = [*_networks(folder), *_ngrams(folder), _mixture(folder)]
+    models = [*_networks(folder), *_ngrams(folder), _mixture(folder), *_label_networks(folder)]
     others = [model.data for model in models]
 
     def exchange(data: bytes, random: Random) -> Mutation:
@@ -116,6 +118,12 @@ def _networks(folder: Path) -> Iterator[Subject]:
         )
 
 
+def _label_networks(folder: Path) -> Iterator[Subject]:
+    for pool in ("max", None):
+        path = save_label_model(folder / f"labels-{pool}.safetensors", pool)
+        yield Subject(f"labels {pool}", path.suffix, path.read_bytes(), TENSOR_FILE, use_labels)
+
+
 def _ngrams(folder: Path) -> Iterator[Subject]:
     for tokenizer, order in [(_tokenizer("char"), 3), (_tokenizer("word"), 4), (_tokenizer("byte"), 1)]:
         path = folder / f"{tokenizer.name}.safetensors"
@@ -144,6 +152,18 @@ def use_model(path: Path) -> None:
     """Load a model; what loads has to have the right shapes and give probabilities."""
     saved = load_model(path)
     use(TextModel(saved.model, saved.tokenizer, path, dict(saved.training), saved.weights))
+
+
+def use_labels(path: Path) -> None:
+    """Load a model that labels; what loads describes itself and gives each text, or word, a probability."""
+    model = LabelModel.load(path)
+    json.dumps(model.describe())
+    repr(model)
+    texts = ["a fine day", "no", "猫 " * 9]
+    found = list(model.label(texts))
+    assert [len(each) for each in found] == ([3, 1, 9] if model.model.of == "word" else [1, 1, 1])
+    assert all(label.label in model.labels for each in found for label in each)
+    assert model.score("a/yes fine/no\n" if model.model.of == "word" else "no\tno\n").instances
 
 
 def use(opened: TextModel) -> None:

@@ -22,11 +22,18 @@ KINDS = ("char", "byte", "word", "bpe", "unigram")
 
 
 def learned(
-    kind: str = "char", *, mark: str | None = " = ", unit: str = "line", text: str = TEXT
+    kind: str = "char",
+    *,
+    mark: str | None = " = ",
+    unit: str = "line",
+    text: str = TEXT,
+    lowercase: bool = False,
+    **ways: str,
 ) -> tuple[LanguageModel, Tokenizer]:
     """An n-gram model of an order at which it knows the lines by heart."""
-    reading = ReadingConfig(unit=unit, answers_after=mark)
-    tokenizer = train_tokenizer(lambda: [text], TokenizerConfig(tokenizer=kind), reading)
+    reading = ReadingConfig(unit=unit, answers_after=mark, **ways)
+    config = TokenizerConfig(tokenizer=kind, lowercase=lowercase)
+    tokenizer = train_tokenizer(lambda: [text], config, reading)
     ids = np.concatenate(list(tokenizer.encode_stream([text])))
     V = tokenizer.vocabulary_size
     return NgramModel.fit(ids, order=9, vocabulary_size=V, sentence_end=tokenizer.sentence_end), tokenizer
@@ -102,6 +109,42 @@ def test_white_space_does_not_count_in_a_model_of_words() -> None:
     model, tokenizer = learned("word", mark="=")
 
     assert answered(model, tokenizer, "one  cat   =  eine   Katze \n").exact == 1
+
+
+@pytest.mark.parametrize("kind", ["char", "word"])
+def test_case_does_not_count_in_a_model_of_lower_case(kind: str) -> None:
+    model, tokenizer = learned(kind, lowercase=True)
+    notes: list[str] = []
+
+    assert answered(model, tokenizer).accuracy == 1.0
+    choices = ["Der Hund", "Eine Katze"]
+    assert answered(model, tokenizer, choices=choices, on_note=notes.append).exact == 2
+    assert notes == ["2 of 4 right answers are not among the choices"]
+
+
+@pytest.mark.parametrize("kind", ["char", "word"])
+def test_answers_that_the_model_cannot_tell_apart_are_not_the_same(kind: str) -> None:
+    notes: list[str] = []
+    choices = ["猫", "狗"]
+    results = answered(*learned(kind), "one cat = 狗\n", choices=choices, on_note=notes.append)
+
+    assert [(each.answer, each.correct) for each in results.answers] == [("猫", False)]
+    assert any("'猫' and '狗' are the same to the model" in note for note in notes)
+
+
+def test_choices_are_read_as_texts_are() -> None:
+    model, tokenizer = learned(text="a = café\nb = cafe\n", normalize="nfc")
+
+    assert answered(model, tokenizer, "a = café\n", choices=["cafe", "cafe\u0301"]).accuracy == 1.0
+
+
+def test_answers_in_other_line_ends_are_noted() -> None:
+    notes: list[str] = []
+    results = answered(*learned(), TEXT.replace("\n", "\r\n"), on_note=notes.append)
+
+    assert results.exact == 0
+    assert len(notes) == 1
+    assert r"\n in place of \r\n" in notes[0]
 
 
 def test_lines_without_a_mark_are_left_out_and_counted() -> None:

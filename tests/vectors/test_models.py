@@ -7,6 +7,7 @@ import pytest
 
 import lmgen
 from lmgen.errors import ModelError
+from lmgen.models.model_file import load_labels
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
 from lmgen.models.network.model import RecurrentModel
@@ -14,7 +15,7 @@ from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.words import WordTokenizer
 from lmgen.vectors.models import vectors_of
-from tests.cli.tiny_model import save_bigram_model
+from tests.cli.tiny_model import save_bigram_model, save_label_model
 
 
 def network(tokenizer: Tokenizer, embedding_size: int = 4) -> RecurrentModel:
@@ -57,3 +58,13 @@ def test_models_without_an_embedding_are_refused(tmp_path: Path) -> None:
     lmgen.fit_ngram(tmp_path / "text.txt", order=2, out=tmp_path / "n.safetensors")
     with pytest.raises(ModelError, match=r"n\.safetensors \(ngram-2\) has no word vectors: name a network"):
         lmgen.load_vectors(tmp_path / "n.safetensors")
+
+
+def test_a_model_that_labels_texts_has_an_embedding_too(tmp_path: Path) -> None:
+    path = save_label_model(tmp_path / "labels.safetensors", "last")
+    saved = load_labels(path)
+    [letter] = saved.tokenizer.encode("y")
+
+    np.testing.assert_array_equal(
+        lmgen.load_vectors(path)["y"], saved.model.parameters["embedding"][letter], strict=True
+    )

@@ -6,8 +6,8 @@ What networks reach on the tasks of `lmgen corpus make`, beside what is to be re
     python benchmarks/tasks.py --quick --out results.md     # a few updates of small networks: does it run?
 
 Each network is trained on a file of the task and asked about a test file, of which no line is in the first.
-All seeds are shown, then their median, and how much of the training text was read in how much time. The table
-is also written to benchmarks/results/tasks.md.
+All seeds are shown, then their median, and how often the training text was read in how much time. The table
+is also written to benchmarks/results/tasks.md; the text before it and rows of tasks that are not named stay.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import re
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-
-import torch
 
 import lmgen
 from lmgen.data.made_corpora import MadeCorpus
@@ -30,20 +30,32 @@ from lmgen.text_model import TextModel
 
 RESULTS = Path(__file__).parent / "results" / "tasks.md"
 
+HEADING = """\
+| task | network | measure | seed by seed | median | epochs | seconds |
+| --- | --- | --- | --- | ---: | ---: | ---: |"""
+
 Score = Callable[[TextModel, MadeCorpus], float]
 """What a model reaches on the test file of a task."""
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What is asked of a network."""
+
+    goal: str
+    """What it is and what is to be reached."""
+    score: Score
+    form: str = ".1%"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A network that is trained on a task, and what is asked of it."""
+    """A network that is trained on a task, and what is asked of it; each measure is a line of the table."""
 
     task: str
     network: str
     """In words; what is not said is as `lmgen train` does it."""
-    goal: str
-    score: Score
-    form: str = ".1%"
+    measures: tuple[Measure, ...]
     corpus: str
     parameters: dict[str, Any]
     """Arguments of `lmgen.make_corpus`."""
@@ -55,7 +67,8 @@ class Row:
 class Result:
     """What a network reached with a seed."""
 
-    score: float
+    scores: tuple[float, ...]
+    """One for each measure."""
     epochs: float
     seconds: float
 
@@ -123,25 +136,21 @@ def test_file(made: MadeCorpus) -> Path:
 
 
 ANSWERS = {"unit": "line", "answers_after": "="}
-SUMS = {"digits": 3, "reverse": True, "count": 50_000}
-STREAM = {"strings": 1000, "count": 10, "test_count": 1}
+SUMS = {"digits": 3, "reverse": True}
 
 ROWS = [
     Row(
         task="addition",
-        network="lstm, 5 minutes, no other setting",
-        goal=">= 99% exact",
-        score=exact,
-        form=".2%",
+        network="lstm 256, no other setting, 50,000 sums",
+        measures=(Measure("exact answers >= 99%", exact, ".2%"),),
         corpus="addition",
-        parameters=SUMS,
+        parameters={**SUMS, "count": 50_000},
         settings=ANSWERS,
     ),
     Row(
         task="embedded-reber",
-        network="lstm 64, 4,800 sequences",
-        goal="100% of last symbols",
-        score=exact,
+        network="lstm 64, 4,800 sequences, once",
+        measures=(Measure("last symbols right, all", exact),),
         corpus="embedded-reber",
         parameters={"count": 4_800, "test_count": 256},
         settings={"unit": "line", "valid": 0, "epochs": 1.0, "hidden_size": 64, "batch_size": 1},
@@ -149,20 +158,18 @@ ROWS = [
     *(
         Row(
             task="continual-reber",
-            network=f"{cell} 32, {gate} forget gate, 10,000 strings, 20 times",
-            goal=goal,
-            score=long_range,
+            network=f"{cell} 32, {words} forget gate, 10,000 strings",
+            measures=(Measure(f"long-range symbols right, published {published}", long_range),),
             corpus="continual-reber",
-            parameters=STREAM,
-            settings={"cell": cell, "hidden_size": 32, "epochs": 20.0, "valid": 0},
+            parameters={"strings": 1000, "count": 10, "test_count": 1},
+            settings={"cell": cell, "hidden_size": 32, "epochs": 10.0, "valid": 0},
         )
-        for cell, gate, goal in (("lstm", "with", "99.7% published"), ("lstm-1997", "no", "55% published"))
+        for cell, words, published in (("lstm", "with a", "99.7%"), ("lstm-1997", "without", "55%"))
     ),
     Row(
         task="temporal-order",
-        network="lstm-1997 64, three symbols, 6,400 sequences",
-        goal=">= 99% of classes",
-        score=exact,
+        network="lstm-1997 64, three symbols, 6,400 sequences, once",
+        measures=(Measure("classes right >= 99%", exact),),
         corpus="temporal-order",
         parameters={"symbols": 3, "count": 6_400, "test_count": 500},
         settings={
@@ -171,16 +178,15 @@ ROWS = [
             "hidden_size": 64,
             "window_length": 128,
             "batch_size": 8,
+            "learning_rate": 0.002,
             "epochs": 1.0,
             "valid": 0,
         },
     ),
     Row(
         task="anbncn",
-        network="lstm-1997 32, n up to 10",
-        goal="n >= 29",
-        score=largest_count,
-        form=".0f",
+        network="lstm-1997 32, n = 1 to 10",
+        measures=(Measure("all right up to n >= 29", largest_count, ".0f"),),
         corpus="anbncn",
         parameters={"n": "1-10", "test_n": "11-100", "test_count": 90, "count": 5_000},
         settings={
@@ -194,40 +200,53 @@ ROWS = [
     *(
         Row(
             task="copy",
-            network=f"lstm 128{words}, {length} letters",
-            goal="",
-            score=exact,
+            network=f"lstm 128, {f'attention {length + 1}' if attends else 'no attention'}, {length} letters",
+            measures=(Measure("words copied", exact),),
             corpus="copy",
             parameters={"length": str(length), "count": 20_000, "test_count": 500},
             settings={
                 **ANSWERS,
                 "hidden_size": 128,
-                "steps": 1500,
-                **({"attention": length + 1} if words else {}),
+                "steps": 1000,
+                "attention": length + 1 if attends else None,
             },
         )
         for length in (10, 20, 40)
-        for words in ("", " with attention")
+        for attends in (False, True)
     ),
     Row(
         task="sine",
-        network="lstm 64",
-        goal="< 0.01",
-        score=continuation_error,
-        form=".4f",
+        network="lstm 64, lines of 12 periods",
+        measures=(Measure("squared error of ten periods < 0.01", continuation_error, ".4f"),),
         corpus="sine",
         parameters={"periods": 12, "count": 400, "test_count": 40},
-        settings={"unit": "line", "hidden_size": 64, "epochs": 10.0},
+        settings={"unit": "line", "hidden_size": 64, "epochs": 6.0},
     ),
     Row(
         task="markov",
-        network="lstm 128",
-        goal="<= 0.5% above entropy",
-        score=above_entropy,
-        form=".2%",
+        network="lstm 128, a million letters, 3 times",
+        measures=(Measure("nats above the entropy <= 0.5%", above_entropy, ".2%"),),
         corpus="markov",
-        parameters={"count": 10_000, "test_count": 5_000},
-        settings={"unit": "line", "hidden_size": 128, "epochs": 3.0},
+        parameters={"length": "10000", "count": 100, "test_count": 50},
+        settings={"hidden_size": 128, "epochs": 3.0},
+    ),
+    *(
+        Row(
+            task="windows",
+            network=f"lstm 128, 20,000 sums, {words}",
+            measures=(
+                Measure("exact answers", exact),
+                Measure("nats per character", nats_per_character, ".4f"),
+            ),
+            corpus="addition",
+            parameters={**SUMS, "count": 20_000},
+            settings={"hidden_size": 128, "epochs": 5.0, **settings},
+        )
+        for words, settings in (
+            ("line by line", {"unit": "line"}),
+            ("windows, stateful", {"state": "carry"}),
+            ("windows, stateless", {"state": "reset"}),
+        )
     ),
 ]
 
@@ -246,30 +265,42 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.tasks) - set(names):
         parser.error(f"no task {', '.join(sorted(unknown))}: take some of {', '.join(names)}")
-    lines = []
-    for line in page(arguments, [row for row in ROWS if row.task in (arguments.tasks or names)]):
-        print(line, flush=True)
-        lines.append(line)
-    arguments.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    introduction, known = read_results(arguments.out)
+    print(HEADING)
+    for task in arguments.tasks or names:
+        known[task] = []
+        for line in measured_rows(task, arguments):
+            print(line, flush=True)
+            known[task].append(line)
+        table = [HEADING, *chain.from_iterable(known[name] for name in names)]
+        arguments.out.write_text(introduction + "\n".join(table) + "\n", encoding="utf-8")
 
 
-def page(given: argparse.Namespace, rows: list[Row]) -> Iterator[str]:
-    """The lines of the results, as they come."""
-    yield "# Tasks\n"
-    yield f"{platform.machine()}, {given.threads} threads, torch {torch.__version__}"
-    yield ""
-    yield "| task | network | goal | seeds | median | epochs | seconds |"
-    yield "| --- | --- | --- | --- | ---: | ---: | ---: |"
-    for row in rows:
+def read_results(file: Path) -> tuple[str, dict[str, list[str]]]:
+    """What stands before the table of a file, and the rows of each task, to measure one task at a time."""
+    introduction, table = f"# Tasks\n\n{platform.machine()}, torch {version('torch')}\n\n", ""
+    if file.exists():
+        introduction, _, table = file.read_text(encoding="utf-8").partition(HEADING)
+    lines = table.splitlines()
+    rows = {row.task: [line for line in lines if line.startswith(f"| {row.task} |")] for row in ROWS}
+    return introduction, rows
+
+
+def measured_rows(task: str, given: argparse.Namespace) -> Iterator[str]:
+    """The rows of the table for a task, as they come."""
+    for row in ROWS:
+        if row.task != task:
+            continue
         results = [measured(row, seed, given) for seed in range(given.seeds)]
-        shown = [format(result.score, row.form) for result in results]
-        middle = format(statistics.median(result.score for result in results), row.form)
         epochs = statistics.median(result.epochs for result in results)
         seconds = statistics.median(result.seconds for result in results)
-        yield (
-            f"| {row.task} | {row.network} | {row.goal} | {', '.join(shown)} | {middle} "
-            f"| {epochs:.1f} | {seconds:.0f} |"
-        )
+        for place, measure in enumerate(row.measures):
+            scores = [result.scores[place] for result in results]
+            shown = ", ".join(format(score, measure.form) for score in scores)
+            yield (
+                f"| {row.task} | {row.network} | {measure.goal} | {shown} "
+                f"| {format(statistics.median(scores), measure.form)} | {epochs:.1f} | {seconds:.0f} |"
+            )
 
 
 def measured(row: Row, seed: int, given: argparse.Namespace) -> Result:
@@ -281,7 +312,7 @@ def measured(row: Row, seed: int, given: argparse.Namespace) -> Result:
     if given.quick:
         settings = {name: value for name, value in settings.items() if name not in ("epochs", "minutes")}
         settings |= {"hidden_size": 8, "steps": 2, "evaluations": 1}
-        parameters |= {"count": 5 if row.corpus == "continual-reber" else 500}
+        parameters |= {"count": min(row.parameters["count"], 500), "test_count": 10}
     with TemporaryDirectory() as name:
         folder = Path(name)
         made = lmgen.make_corpus(
@@ -290,7 +321,8 @@ def measured(row: Row, seed: int, given: argparse.Namespace) -> Result:
         model = lmgen.train(folder / "train.txt", out=folder / "run", seed=seed, **settings)
         metrics = (folder / "run" / "metrics.jsonl").read_text(encoding="utf-8")
         last = json.loads(metrics.splitlines()[-1])
-        return Result(row.score(model, made), last["epoch"], last["seconds"])
+        scores = tuple(measure.score(model, made) for measure in row.measures)
+        return Result(scores, last["epoch"], last["seconds"])
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ RESULTS = (
     "words",
     "vectors",
     "units",
+    "tasks",
     "state",
     "cells",
     "using",

@@ -45,6 +45,7 @@ RESULTS = (
     "words",
     "vectors",
     "units",
+    "compression",
     "state",
     "cells",
     "using",

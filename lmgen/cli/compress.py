@@ -123,7 +123,7 @@ def _progress() -> "Iterator[OnCoding | None]":
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         tasks: dict[str, TaskID] = {}
 
-        def show(coding: CodingProgress) -> None:
+        def show(coding: "CodingProgress") -> None:
             if coding.phase not in tasks:
                 tasks[coding.phase] = progress.add_task(coding.phase, total=1.0, bits="")
             bits, unit = coding.bits_per_character, "character"

@@ -78,7 +78,7 @@ def train(run_folder: str, prepared: Path) -> None:
 def quickly(code: str) -> str:
     """The same with small budgets."""
     code = re.sub(r"--minutes (\d+)", r"--steps 2\1", code)
-    code = re.sub(r"(--preset \w+)", r"\1 --steps 2", code)
+    code = re.sub(r"(lmgen train .*--preset \w+)", r"\1 --steps 2", code)
     return re.sub(r"minutes=\w+", "steps=20", code)
 
 

@@ -50,7 +50,7 @@ PRESETS = (
         2,
         "the same with a network",
         order=7,
-        network=NetworkSize(hidden=192, embedding=64, rate=2e-3, every=16),
+        network=NetworkSize(hidden=192, embedding=64, rate=4e-3, every=16),
     ),
 )
 

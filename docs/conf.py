@@ -46,6 +46,7 @@ RESULTS = (
     "vectors",
     "units",
     "tasks",
+    "compression",
     "state",
     "cells",
     "using",

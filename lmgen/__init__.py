@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Literal
 
+    from lmgen.compression.files import Compressed, OnCoding
     from lmgen.data.made_corpora import MadeCorpus, TaskDescription
     from lmgen.label_model import LabelModel
     from lmgen.models.network.recurrent import CellDescription
@@ -54,6 +55,8 @@ __all__ = [
     "ModelError",
     "NumericalError",
     "WriteError",
+    "compress",
+    "decompress",
     "describe_task",
     "estimate_cost",
     "find_learning_rate",
@@ -221,6 +224,94 @@ def read_arpa(
         file = None if out is None else Path(out)
         read = convert_arpa(Path(path), file, tokenizer=tokenizer, blank=blank, overwrite=overwrite)
         return TextModel.load(read.model)
+
+
+def compress(
+    file: str | PathLike[str],
+    model: str | PathLike[str] | None = None,
+    *,
+    out: str | PathLike[str],
+    preset: Literal["quick", "good"] | None = None,
+    overwrite: bool = False,
+    on_progress: OnCoding | None = None,
+) -> Compressed:
+    """
+    Compress a file by arithmetic coding with the probabilities of a model.
+
+    The archive is decompressed and compared with the file before it gets its name.
+
+    Args:
+        file: path of the file.
+        model: a run folder or model file, which decompressing needs again; None: a model is made while the
+            file is read, and once more when it is decompressed.
+        out: path of the archive.
+        preset: without a model, how much work each byte takes: `quick`, counts of contexts; `good`, a
+            network, too, which imports torch. None: `good`.
+        overwrite: replace an existing file.
+        on_progress: called after each step.
+
+    Raises:
+        ConfigError: the preset is unknown, or given with a model.
+        CorpusError: the file cannot be read, or would not come back from the model's tokens as it is.
+        MissingExtraError: the extra `compress` is not installed.
+        ModelError: there is no such model, or `out` exists.
+        WriteError: the archive cannot be written.
+    """
+    from pathlib import Path
+
+    from lmgen.calls import in_python_words
+    from lmgen.compression import files
+
+    with in_python_words():
+        return files.compress(
+            Path(file),
+            None if model is None else Path(model),
+            Path(out),
+            preset=preset,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
+
+
+def decompress(
+    file: str | PathLike[str],
+    *,
+    out: str | PathLike[str],
+    model: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    on_progress: OnCoding | None = None,
+) -> Compressed:
+    """
+    Write the file that `compress` made an archive of, byte for byte.
+
+    Args:
+        file: path of the archive.
+        out: path of the file.
+        model: where the model is now that the archive was made with; None: where it was then, from here or
+            from the archive's folder.
+        overwrite: replace an existing file.
+        on_progress: called after each step.
+
+    Raises:
+        ConfigError: a model is given for an archive that was made without one.
+        CorpusError: the file is no archive, is damaged, or comes from a machine that computes in another way.
+        MissingExtraError: the extra `compress` is not installed.
+        ModelError: the model is not there or is another one, or `out` exists.
+        WriteError: the file cannot be written.
+    """
+    from pathlib import Path
+
+    from lmgen.calls import in_python_words
+    from lmgen.compression import files
+
+    with in_python_words():
+        return files.decompress(
+            Path(file),
+            Path(out),
+            model=None if model is None else Path(model),
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
 
 
 def list_corpora() -> list[Listing]:

@@ -24,6 +24,7 @@ ORDER = [
     "generation",
     "inspection",
     "vectors",
+    "compression",
     "text_model",
     "label_model",
     "training",

@@ -10,7 +10,20 @@ import numpy as np
 import pytest
 
 import lmgen
-from lmgen.cli import answers, corpus, export, info, label, ngram, perplexity, runs, sample, tokenize, vectors
+from lmgen.cli import (
+    answers,
+    compress,
+    corpus,
+    export,
+    info,
+    label,
+    ngram,
+    perplexity,
+    runs,
+    sample,
+    tokenize,
+    vectors,
+)
 from lmgen.cli import inspect as inspected
 from lmgen.cli.next import next_
 from lmgen.data.config import HeldOutConfig
@@ -83,6 +96,8 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
         {"arguments": "text", "svg": "gradients_chart"},
     ),
     (inspected.memory, [TextModel.memory], {"arguments": "text", "svg": "memory_chart"}),
+    (compress.compress, [lmgen.compress], {}),
+    (compress.decompress, [lmgen.decompress], {}),
     (
         label.label,
         [LabelModel.label_text, LabelModel.compare],

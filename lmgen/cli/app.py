@@ -43,6 +43,15 @@ COMMANDS = {
         "Write an n-gram model as an ARPA file, which KenLM, SRILM and IRSTLM read; or a network in a "
         "smaller file.",
     ),
+    "compress": (
+        "compress:compress",
+        "Compress a file by arithmetic coding with the probabilities of a model; `lmgen decompress` gives it "
+        "back.",
+    ),
+    "decompress": (
+        "compress:decompress",
+        "Write the file that `lmgen compress` made an archive of, byte for byte.",
+    ),
     "tokenize": (
         "tokenize:tokenize",
         "Turn text on stdin into a model's token ids, a line for each line.",

@@ -30,7 +30,12 @@ SETS_UP = ("make ", "python3 -m venv", "ruff ", "lmgen --install-completion")
 RUNS = {"checkpoints/book": "book.txt", "checkpoints/names": "names.txt --unit line"}
 """Runs that a page uses although another makes them, and what each is trained on."""
 
-EXTRAS = {"lmgen vectors train": "gensim", "train_vectors(": "gensim", "lmgen vectors plot": "sklearn"}
+EXTRAS = {
+    "lmgen vectors train": "gensim",
+    "train_vectors(": "gensim",
+    "lmgen vectors plot": "sklearn",
+    "lmgen compress": "constriction",
+}
 """What a page runs that needs a package of the extra `vectors`."""
 
 LINES = [f"worker {n % 7} finished job {n * n} after {n % 60} seconds\n" for n in range(400)]
@@ -73,7 +78,7 @@ def train(run_folder: str, prepared: Path) -> None:
 def quickly(code: str) -> str:
     """The same with small budgets."""
     code = re.sub(r"--minutes (\d+)", r"--steps 2\1", code)
-    code = re.sub(r"(--preset \w+)", r"\1 --steps 2", code)
+    code = re.sub(r"(lmgen train .*--preset \w+)", r"\1 --steps 2", code)
     return re.sub(r"minutes=\w+", "steps=20", code)
 
 

@@ -93,6 +93,33 @@ class Contexts:
                 found[self.order + number] = last
         return mixed(found * _RADIX + self._offsets[:, None]), Place(recent, words)
 
+    def keys_side_by_side(self, recent: Int64Array, words: KeyArray) -> KeyArray:
+        """
+        Keys of the contexts of S streams, (F, S), as `keys` gives them for each alone.
+
+        Args:
+            recent: the last N - 1 tokens of each stream, the last one first, (N - 1, S); NOTHING for none.
+            words: the word so far and the two before it, (3, S); 0 for none.
+        """
+        found = np.full((self.count, recent.shape[1]), _RADIX)
+        for n in range(1, self.order):
+            found[n] = mixed(found[n - 1] * _RADIX + recent[n - 1].astype(np.uint64))
+        if self.words is not None:
+            last = recent[0].astype(np.uint64)
+            for number, word in enumerate(words):
+                last = mixed(last * _RADIX + word)
+                found[self.order + number] = last
+        return mixed(found * _RADIX + self._offsets[:, None])
+
+    def words_after(self, words: KeyArray, ids: IdArray) -> KeyArray:
+        """The word so far and the two before it of S streams, (3, S), after a token of each, (S,)."""
+        if self.words is None:
+            return words
+        ends = self.words.resets[ids]
+        words = np.where(ends & (words[0] != 0), np.roll(words, 1, axis=0), words)
+        words[0] = np.where(ends, np.uint64(0), words[0] * _RADIX) + self.words.values[ids]
+        return words
+
     def _known(self, seen: Int64Array) -> Int64Array:
         """How many tokens back a context may go at each place of a text that begins anywhere, (len + 1,)."""
         ends = (seen == NOTHING) | (seen == (NOTHING if self.sentence_end is None else self.sentence_end))

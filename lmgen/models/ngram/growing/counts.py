@@ -34,7 +34,11 @@ _STEPS = np.arange(STEPS)[:, None, None]
 
 
 class Seen(NamedTuple):
-    """The counts of one kind, of F contexts, before each of T tokens or for all that may come next."""
+    """
+    The counts of one kind, of F contexts, before each of T tokens or for all that may come next.
+
+    The latter may be of S streams side by side: (F, S, V) stands for (F, T), and (F, S, 1) for (F, 1).
+    """
 
     follower: Int64Array
     """c or a of context and token, (F, T)."""
@@ -78,19 +82,19 @@ def seen_so_far(tables: Sequence[CountTable], contexts: KeyArray, vocabulary_siz
 
     Args:
         tables: that of the training text, and that of the text that is read.
-        contexts: the keys of the contexts, (F,).
+        contexts: the keys of the contexts, (F,), or of those of S streams, (F, S).
         vocabulary_size: V.
     """
-    keys = follower_keys(contexts[:, None], np.arange(vocabulary_size))
+    keys = follower_keys(contexts[..., None], np.arange(vocabulary_size))
     follower: Any = sum(table.of_follower[table.followers.find(keys)] for table in tables)
     of_context: Any = sum(table.of_context[table.contexts.find(contexts)] for table in tables)
     everywhere: Any = sum(table.reached for table in tables)
     return [
         Seen(
             follower[..., kind],
-            of_context[:, kind, :1],
-            of_context[:, kind, 1:].T[..., None],
-            everywhere[kind, ..., None],
+            of_context[..., kind, :1],
+            np.moveaxis(of_context[..., kind, 1:], -1, 0)[..., None],
+            everywhere[kind].reshape(STEPS, -1, *(1,) * contexts.ndim),
         )
         for kind in range(KINDS)
     ]

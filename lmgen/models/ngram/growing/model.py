@@ -20,6 +20,7 @@ import numpy as np
 from lmgen.arrays import IdArray
 from lmgen.models.ngram.growing.contexts import Contexts, Place
 from lmgen.models.ngram.growing.counts import CONTINUATION, PLAIN, Block, CountTable, Seen, seen_so_far
+from lmgen.models.ngram.growing.hash_table import KeyArray
 from lmgen.models.ngram.growing.smoothing import smoothed
 from lmgen.models.opinions import Opinions
 
@@ -81,7 +82,7 @@ class GrowingCounts:
     @property
     def experts(self) -> int:
         """K: opinions on each token."""
-        return self.contexts.count - self._shortest
+        return self.contexts.count - shortest_of(self.contexts.order)
 
     @property
     def signals(self) -> int:
@@ -123,10 +124,6 @@ class GrowingCounts:
         """The state after reading `ids`, (T, B)."""
         return tuple(self._after(stream, column) for stream, column in zip(state, ids.T, strict=True))
 
-    @property
-    def _shortest(self) -> int:
-        return min(SHORTEST, self.contexts.order - 1)
-
     def _nothing(self) -> _Counted:
         return _Counted(CountTable.empty(self.contexts.count))
 
@@ -144,44 +141,27 @@ class GrowingCounts:
             _, stream = self._read(stream, block)
         return stream
 
-    def _read(self, stream: StreamState, block: IdArray) -> tuple["_Both", StreamState]:
+    def _read(self, stream: StreamState, block: IdArray) -> tuple["Both", StreamState]:
         """Count the tokens of a block, (T,)."""
         stream = self._current(stream)
-        counted = stream.counted
+        own = stream.counted
         keys, place = self.contexts.keys(stream.place, block)
-        counting = Block((*self._training, counted.table), keys[:, :-1], block)
-        plain = counting.count(PLAIN, np.ones((self.contexts.count, len(block)), np.bool_))
-        novel = np.zeros_like(plain.follower, np.bool_)
-        order = self.contexts.order
-        novel[: order - 1] = plain.follower[1:order] == 0  # of the context that is one token longer
-        continuation = counting.count(CONTINUATION, novel)
-        counted.blocks.append(block)
-        counted.tokens += len(block)
-        return _Both(plain, continuation), StreamState(counted, counted.tokens, place)
+        tables = (*self._training, own.table)
+        seen = counted(tables, keys[:, :-1], block, self.contexts.order)
+        own.blocks.append(block)
+        own.tokens += len(block)
+        return seen, StreamState(own, own.tokens, place)
 
     def _opinions_on_all(self, stream: StreamState) -> Opinions:
         """On all V tokens, (V, K), and signals (F,)."""
         keys, _ = self.contexts.keys(stream.place, np.zeros(0, np.int64))
         seen = seen_so_far((*self._training, stream.counted.table), keys[:, 0], self.vocabulary_size)
-        opinions = self._opinions(_Both(seen[PLAIN], seen[CONTINUATION]))
+        opinions = self._opinions(Both(seen[PLAIN], seen[CONTINUATION]))
         return Opinions(opinions.probabilities, opinions.signals[0])
 
-    def _opinions(self, seen: "_Both") -> Opinions:
-        """Of T tokens, (T, K), with signals (T, F) or (1, F): lengths first, then words."""
-        plain, continuation = smoothed(seen.plain), smoothed(seen.continuation)
-        shortest, order = self._shortest, self.contexts.order
-        lower = np.full(plain.own.shape[1], 1 / self.vocabulary_size)
-        found = []
-        for n in range(order):
-            if n >= shortest:
-                found.append(plain.own[n] + plain.left[n] * lower)
-            lower = continuation.own[n] + continuation.left[n] * lower
-        over = found[min(WORDS_OVER, order - 1) - shortest]
-        for n in range(order, self.contexts.count):
-            over = plain.own[n] + plain.left[n] * over
-            found.append(over)
-        often = np.log1p(seen.plain.total[shortest:]) / FAMILIAR
-        return Opinions(np.stack(found, axis=-1), often.T)
+    def _opinions(self, seen: "Both") -> Opinions:
+        """Of T tokens, (T, K), with signals (T, F) or (1, F)."""
+        return opinions_of(seen, self.contexts.order, self.vocabulary_size)
 
 
 def _blocks(ids: IdArray) -> Iterator[IdArray]:
@@ -189,8 +169,52 @@ def _blocks(ids: IdArray) -> Iterator[IdArray]:
     return (np.array(ids[first : first + BLOCK], np.int64) for first in range(0, len(ids), BLOCK))
 
 
-class _Both(NamedTuple):
+class Both(NamedTuple):
     """Counts of both kinds."""
 
     plain: Seen
     continuation: Seen
+
+
+def counted(tables: Sequence[CountTable], keys: KeyArray, ids: IdArray, order: int) -> Both:
+    """
+    Count tokens, (T,), in the last table; what was counted before each.
+
+    Args:
+        tables: those of training texts, and that of the text that is read.
+        keys: of the contexts before each token, (F, T).
+        ids: the tokens.
+        order: N; contexts of N lengths come first.
+    """
+    counting = Block(tables, keys, ids)
+    plain = counting.count(PLAIN, np.ones(keys.shape, np.bool_))
+    novel = np.zeros_like(plain.follower, np.bool_)
+    novel[: order - 1] = plain.follower[1:order] == 0  # of the context that is one token longer
+    return Both(plain, counting.count(CONTINUATION, novel))
+
+
+def opinions_of(seen: Both, order: int, vocabulary_size: int) -> Opinions:
+    """
+    Opinions on T tokens, (T, K), with signals (T, F) or (1, F): lengths first, then words.
+
+    Of S streams side by side (S, V, K), with signals (S, 1, F).
+    """
+    plain, continuation = smoothed(seen.plain), smoothed(seen.continuation)
+    shortest = shortest_of(order)
+    lower = np.full(plain.own.shape[1:], 1 / vocabulary_size)
+    found = []
+    for n in range(order):
+        if n >= shortest:
+            found.append(plain.own[n] + plain.left[n] * lower)
+        lower = continuation.own[n] + continuation.left[n] * lower
+    over = found[min(WORDS_OVER, order - 1) - shortest]
+    for n in range(order, len(plain.own)):
+        over = plain.own[n] + plain.left[n] * over
+        found.append(over)
+    often = np.log1p(seen.plain.total[shortest:]) / FAMILIAR
+    return Opinions(np.stack(found, axis=-1), np.moveaxis(often, 0, -1))
+
+
+def shortest_of(order: int) -> int:
+    """Length of the shortest context with an opinion of its own."""
+    return min(SHORTEST, order - 1)

@@ -1,0 +1,1 @@
+"""Files made smaller by a model's probabilities, exactly as many bytes as these promise, and back."""

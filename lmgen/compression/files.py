@@ -1,0 +1,265 @@
+"""Files compressed and decompressed: `lmgen compress` and `lmgen decompress`."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lmgen.arrays import IdArray
+from lmgen.compression import coder
+from lmgen.compression.archive import Archive, FromNothing, ModelReference, read_archive
+from lmgen.compression.coder import OnProgress, Progress
+from lmgen.compression.presets import DEFAULT_PRESET, preset_named, preset_numbered
+from lmgen.compression.with_model import ModelPredictor, bytes_of, streams_for, tokens_of
+from lmgen.data.run_folder import find_model
+from lmgen.errors import ConfigError, CorpusError, ModelError
+from lmgen.files import refuse_existing, replacing
+from lmgen.models.model_file import load_model
+
+Phase = Literal["compressing", "checking", "decompressing"]
+
+
+@dataclass(frozen=True, slots=True)
+class CodingProgress:
+    """How far compressing or decompressing is."""
+
+    phase: Phase
+    share: float
+    """Of the text, above 0 and up to 1."""
+    bits_per_byte: float
+    """So far."""
+    bits_per_character: float | None
+    """So far; None for a text that is not UTF-8, or not known yet."""
+
+
+OnCoding = Callable[[CodingProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """Sizes of a text and its archive."""
+
+    out: str
+    """The file that was written."""
+    bytes: int
+    """Of the text."""
+    archive_bytes: int
+    characters: int | None
+    """Of the text; None if it is not UTF-8."""
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Bits of the archive for each byte of the text; None for an empty text."""
+        return self.archive_bytes * 8 / self.bytes if self.bytes else None
+
+    @property
+    def bits_per_character(self) -> float | None:
+        """Bits of the archive for each character; None if the text has none or is not UTF-8."""
+        return self.archive_bytes * 8 / self.characters if self.characters else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As `lmgen compress --json` prints it."""
+        return {
+            "out": self.out,
+            "bytes": self.bytes,
+            "archive_bytes": self.archive_bytes,
+            "characters": self.characters,
+            "bits_per_byte": self.bits_per_byte,
+            "bits_per_character": self.bits_per_character,
+        }
+
+
+def compress(
+    path: Path,
+    model: Path | None,
+    out: Path,
+    *,
+    preset: str | None = None,
+    overwrite: bool = False,
+    on_progress: OnCoding | None = None,
+) -> Compressed:
+    """
+    Compress a file; the archive is decompressed and compared before it gets its name.
+
+    Args:
+        path: the file.
+        model: a run folder or model file, which decompressing needs again; None: a model is made while the
+            file is read, here and when it is decompressed.
+        out: the archive to write.
+        preset: how much work goes into a model from nothing; None: DEFAULT_PRESET.
+        overwrite: replace an existing file.
+        on_progress: called after each step.
+
+    Raises:
+        ConfigError: there is no such preset, or a preset and a model.
+        CorpusError: the file cannot be read, or would not come back from the model's tokens.
+        MissingExtraError: a package that this needs is not installed.
+        ModelError: there is no such model, or `out` exists.
+        WriteError: the archive cannot be written.
+    """
+    if model is not None and preset is not None:
+        raise ConfigError("--preset is for compressing without a model; leave one of them out")
+    chosen = preset_named(preset or DEFAULT_PRESET)
+    refuse_existing(out, overwrite=overwrite)
+    content = _content(path)
+    characters = _characters(content)
+    if model is None:
+        alphabet: IdArray
+        symbols: IdArray
+        alphabet, symbols = np.unique(_numbers(content), return_inverse=True)
+        by: ModelReference | FromNothing = FromNothing(chosen.number, alphabet)
+        streams = chosen.streams_for(len(symbols))
+    else:
+        file = find_model(model)
+        by = ModelReference(_sha256(file.read_bytes()), str(model))
+        symbols = tokens_of(content, load_model(file).tokenizer, str(path))
+        streams = streams_for(len(symbols))
+    archive = Archive(len(content), _sha256(content), len(symbols), streams, by, b"")
+    coding = _Coding(archive, model)
+    archive = replace(
+        archive, coded=coding.written(symbols, _told(on_progress, "compressing", archive, characters))
+    )
+    if coding.read(archive, _told(on_progress, "checking", archive, characters)) != content:
+        raise CorpusError(
+            f"{path} did not come back as it was: this machine computes in another way each time; "
+            "nothing was written"
+        )
+    whole = archive.to_bytes()
+    with replacing(out) as temporary:
+        temporary.write_bytes(whole)
+    return Compressed(str(out), len(content), len(whole), characters)
+
+
+def decompress(
+    path: Path,
+    out: Path,
+    *,
+    model: Path | None = None,
+    overwrite: bool = False,
+    on_progress: OnCoding | None = None,
+) -> Compressed:
+    """
+    Write the file that an archive was made of.
+
+    Args:
+        path: the archive.
+        out: the file to write.
+        model: where the archive's model is now; None: where it was, from here or from the archive's folder.
+        overwrite: replace an existing file.
+        on_progress: called after each step.
+
+    Raises:
+        ConfigError: a model is given for an archive that needs none.
+        CorpusError: the archive cannot be read, is damaged, or computed elsewhere in another way.
+        MissingExtraError: a package that this needs is not installed.
+        ModelError: the model is not there or is another one, or `out` exists.
+        WriteError: the file cannot be written.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    archive = read_archive(path)
+    if isinstance(archive.predicted_by, ModelReference):
+        model = _found_model(archive.predicted_by, path, model)
+    elif model is not None:
+        raise ConfigError(f"{path} was compressed without a model; leave --model out")
+    content = _Coding(archive, model).read(archive, _told(on_progress, "decompressing", archive))
+    if len(content) != archive.length or _sha256(content) != archive.sha256:
+        raise coder.other_arithmetic()
+    with replacing(out) as temporary:
+        temporary.write_bytes(content)
+    return Compressed(str(out), len(content), len(archive.to_bytes()), _characters(content))
+
+
+class _Coding:
+    """The model of an archive, from which its text is coded as often as asked."""
+
+    def __init__(self, archive: Archive, model: Path | None) -> None:
+        self._archive = archive
+        self._saved = None if model is None else load_model(find_model(model))
+
+    def written(self, symbols: IdArray, on_progress: OnProgress) -> bytes:
+        predictor = self._predictor()
+        with coder.one_thread():
+            return coder.written(symbols, predictor, self._archive.streams, on_progress)
+
+    def read(self, archive: Archive, on_progress: OnProgress) -> bytes:
+        predictor = self._predictor()
+        with coder.one_thread():
+            symbols = coder.read(archive.coded, archive.symbols, predictor, archive.streams, on_progress)
+        if self._saved is not None:
+            return bytes_of(symbols, self._saved.tokenizer, archive.length)
+        assert isinstance(archive.predicted_by, FromNothing)
+        return archive.predicted_by.alphabet[symbols].astype(np.uint8).tobytes()
+
+    def _predictor(self) -> coder.Predictor:
+        by, streams = self._archive.predicted_by, self._archive.streams
+        if self._saved is not None:
+            return ModelPredictor(self._saved.model, streams)
+        assert isinstance(by, FromNothing)
+        return preset_numbered(by.preset).predictor(by.alphabet, streams)
+
+
+def _found_model(reference: ModelReference, archive: Path, given: Path | None) -> Path:
+    """
+    The model of an archive, if it is the same still.
+
+    Raises:
+        ModelError: it is not there, or is another.
+    """
+    named = Path(reference.name)
+    places = [given] if given is not None else [named, archive.parent / named]
+    there = [file for place in places if (file := _file(place)) is not None]
+    for file in there:
+        if _sha256(file.read_bytes()) == reference.sha256:
+            return file
+    what = f"{there[0]} is another one" if there else f"there is none at {places[0]}"
+    raise ModelError(
+        f"{archive} was compressed with the model {reference.name} of SHA-256 {reference.sha256.hex()}, and "
+        f"{what}; say where it is with --model"
+    )
+
+
+def _file(model: Path) -> Path | None:
+    try:
+        return find_model(model)
+    except ModelError:
+        return None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"cannot read {path}: {error.strerror}; name a file") from error
+
+
+def _numbers(content: bytes) -> IdArray:
+    return np.frombuffer(content, np.uint8).astype(np.int64)
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _characters(content: bytes) -> int | None:
+    try:
+        return len(content.decode())
+    except UnicodeDecodeError:
+        return None
+
+
+def _told(
+    on_progress: OnCoding | None, phase: Phase, archive: Archive, characters: int | None = None
+) -> OnProgress:
+    """Pass the coder's progress on, in bytes and characters of the text."""
+    if on_progress is None:
+        return lambda _: None
+
+    def tell(coded: Progress) -> None:
+        share = coded.done / coded.total
+        per_character = coded.bits / (share * characters) if characters else None
+        on_progress(CodingProgress(phase, share, coded.bits / (share * archive.length), per_character))
+
+    return tell

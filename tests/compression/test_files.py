@@ -1,0 +1,183 @@
+"""Files compressed and decompressed."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import lmgen
+from lmgen.compression.archive import MAGIC, read_archive
+from lmgen.compression.files import CodingProgress, compress
+from lmgen.errors import ConfigError, CorpusError, ModelError, WriteError
+from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.bytes import ByteTokenizer
+from lmgen.tokenizers.characters import CharacterTokenizer
+from tests.cli.tiny_model import save_bigram_model
+
+pytest.importorskip("constriction", reason="the extra `compress` is not installed")
+
+TEXT = "".join(f"worker {n % 7} finished job {n * n} after {n % 60} seconds\n" for n in range(40))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text(TEXT)
+    return tmp_path
+
+
+def model(name: str, tokenizer: Tokenizer) -> Path:
+    V = tokenizer.vocabulary_size
+    return save_bigram_model(Path(name), tokenizer, np.random.default_rng(0).normal(size=(V, V)))
+
+
+def characters() -> Path:
+    return model("char.safetensors", CharacterTokenizer("".join(sorted(set(TEXT)))))
+
+
+@given(content=st.binary(max_size=200))
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("with_model", [False, True])
+def test_any_bytes_come_back(content: bytes, with_model: bool) -> None:
+    Path("file").write_bytes(content)
+    of_bytes = model("byte.safetensors", ByteTokenizer()) if with_model else None
+
+    done = lmgen.compress(
+        "file", of_bytes, out="archive", preset=None if with_model else "quick", overwrite=True
+    )
+    lmgen.decompress("archive", out="back", overwrite=True)
+
+    assert Path("back").read_bytes() == content
+    assert (done.bytes, done.archive_bytes) == (len(content), Path("archive").stat().st_size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["quick", "good", None])
+def test_a_text_gets_smaller_and_comes_back(preset: str | None) -> None:
+    phases: list[CodingProgress] = []
+
+    done = compress(Path("text.txt"), None, Path("archive"), preset=preset, on_progress=phases.append)
+    back = lmgen.decompress("archive", out="back.txt")
+
+    assert Path("back.txt").read_text() == TEXT
+    assert done.archive_bytes < len(TEXT) / 3
+    assert done.bits_per_character == done.archive_bytes * 8 / len(TEXT)
+    assert back.bits_per_byte == done.bits_per_byte
+    assert list(dict.fromkeys(each.phase for each in phases)) == ["compressing", "checking"]
+    assert phases[-1].share == 1
+
+
+def test_with_a_model_a_text_comes_back_by_its_tokens() -> None:
+    lmgen.compress("text.txt", characters(), out="archive")
+    lmgen.decompress("archive", out="back.txt")
+    assert Path("back.txt").read_text() == TEXT
+
+    Path("elsewhere").mkdir()
+    Path("char.safetensors").rename("elsewhere/moved.safetensors")
+    with pytest.raises(ModelError, match=r"the model char\.safetensors of SHA-256 .*there is none at"):
+        lmgen.decompress("archive", out="again.txt")
+    lmgen.decompress("archive", out="again.txt", model="elsewhere/moved.safetensors")
+    assert Path("again.txt").read_text() == TEXT
+
+    other = model("char.safetensors", CharacterTokenizer("ab"))
+    with pytest.raises(ModelError, match=r"char\.safetensors is another one; say where it is with model"):
+        lmgen.decompress("archive", out="third.txt", model=other)
+    assert not Path("third.txt").exists()
+
+
+def test_a_model_is_found_beside_its_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    lmgen.compress("text.txt", characters(), out="archive")
+    Path("below").mkdir()
+    monkeypatch.chdir("below")
+
+    lmgen.decompress("../archive", out="back.txt")
+
+    assert Path("back.txt").read_text() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"worker 1 \xe2\x82\xac\n", "they have no '€' as at character 10; compress it without a model"),
+        (b"worker 1\r\n", r"they have no '\\r' as at character 9"),
+        (b"worker \xff\n", "byte 7 of other.txt is not UTF-8"),
+    ],
+)
+def test_what_would_not_come_back_from_tokens_is_refused(content: bytes, message: str) -> None:
+    Path("other.txt").write_bytes(content)
+
+    with pytest.raises(CorpusError, match=message):
+        lmgen.compress("other.txt", characters(), out="archive")
+    assert not Path("archive").exists()
+
+
+@pytest.fixture
+def archive() -> bytes:
+    lmgen.compress("text.txt", characters(), out="archive")
+    return Path("archive").read_bytes()
+
+
+def test_no_altered_archive_gives_a_text(archive: bytes) -> None:
+    random = np.random.default_rng(0)
+    altered = [archive[:length] for length in (0, 5, 30, 70, len(archive) - 4, len(archive) - 1)]
+    altered += [
+        archive[:place] + bytes([archive[place] ^ 0x10]) + archive[place + 1 :]
+        for place in random.integers(len(archive), size=40).tolist()
+    ]
+    for number, content in enumerate(altered):
+        Path("altered").write_bytes(content)
+        with pytest.raises(CorpusError, match=r"is no archive|cut off or damaged|of version"):
+            lmgen.decompress("altered", out="back.txt")
+        assert not Path("back.txt").exists(), number
+
+
+def test_an_archive_altered_on_purpose_gives_no_wrong_text(archive: bytes) -> None:
+    """With a check sum that is right: as a machine would meet it that computes in another way."""
+    for place in (12, 30, len(archive) - 40):
+        body = bytearray(archive[:-4])
+        body[place] ^= 1
+        Path("altered").write_bytes(bytes(body) + struct.pack("<I", zlib.crc32(body)))
+        with pytest.raises(CorpusError, match="not those that the archive was written with"):
+            lmgen.decompress("altered", out="back.txt")
+        assert not Path("back.txt").exists()
+
+
+def test_a_newer_archive_says_so(archive: bytes) -> None:
+    Path("newer").write_bytes(MAGIC + b"\x09" + archive[len(MAGIC) + 1 :])
+
+    with pytest.raises(CorpusError, match="of version 9, known here is 1: upgrade lmgen"):
+        lmgen.decompress("newer", out="back.txt")
+
+
+def test_what_is_wrong_is_said_before_the_work() -> None:
+    Path("there").write_text("x")
+    with pytest.raises(ConfigError, match="preset is for compressing without a model"):
+        lmgen.compress("text.txt", characters(), out="archive", preset="quick")
+    with pytest.raises(ConfigError, match=r"'goood', but has to be one of quick, good \(did you mean good"):
+        lmgen.compress("text.txt", out="archive", preset="goood")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="there is a file there already"):
+        lmgen.compress("text.txt", out="there")
+    with pytest.raises(CorpusError, match=r"cannot read gone\.txt"):
+        lmgen.compress("gone.txt", out="archive")
+    with pytest.raises(ModelError, match="there is no model gone"):
+        lmgen.compress("text.txt", "gone", out="archive")
+    with pytest.raises(CorpusError, match=r"text\.txt is no archive"):
+        lmgen.decompress("text.txt", out="back.txt")
+    assert {path.name for path in Path().iterdir()} == {"text.txt", "there", "char.safetensors"}
+
+
+def test_a_model_is_refused_where_none_was_used() -> None:
+    lmgen.compress("text.txt", out="archive", preset="quick")
+
+    assert read_archive(Path("archive")).streams > 1
+    with pytest.raises(ConfigError, match="was compressed without a model; leave model out"):
+        lmgen.decompress("archive", out="back.txt", model=characters())
+
+
+def test_a_folder_that_cannot_be_written_leaves_nothing() -> None:
+    with pytest.raises(WriteError, match="cannot write"):
+        lmgen.compress("text.txt", characters(), out="/dev/full/archive")

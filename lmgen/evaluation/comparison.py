@@ -176,7 +176,8 @@ class Comparison:
                     f"--mix by {by} needs a TEXT: the weights were fitted on {text.name} itself"
                 )
             members, weights = self._mixed
-            models.append(MixtureModel([models[place] for place in members], weights.whole))
+            mixture = MixtureModel([models[place] for place in members], weights.whole)
+            models.insert(self._fixed, mixture)  # behind those that it mixes, before those that adapt
 
         def note_at_once() -> None:
             if not (fit.misfit and fit.misfit.problem):  # else with the unknown tokens of the whole text
@@ -239,7 +240,10 @@ class Comparison:
         baseline = next((each for each in baselines if each is not None), None)
         found = adapting_models(self._model, baseline, self._tokenizer, self._run, config, mix=mix)
         if not found:
-            raise ModelError(f"{self._path} cannot adapt: it is no network, and holds no counts")
+            raise ModelError(
+                f"{self._path} cannot adapt: it is no network, and what grows are the counts of the training "
+                "text in a run folder; name a run"
+            )
         return found
 
     def _wants_baseline(self, wanted: bool | None, order: int | None) -> bool:

@@ -41,5 +41,5 @@ def adapting_config(adapt: bool, **given: float | None) -> AdaptingConfig | None
     chosen = {name: value for name, value in given.items() if value is not None}
     if not adapt and chosen:
         flags = ", ".join(f"--adapt-{name}" for name in chosen)
-        raise ConfigError(f"{flags} are for models that adapt: add --adapt, or leave them out")
+        raise ConfigError(f"only models that adapt have a use for {flags}: add --adapt, or leave it out")
     return AdaptingConfig(**chosen) if adapt else None  # type: ignore[arg-type]

@@ -99,6 +99,16 @@ class LanguageModel(Protocol):
         """The model as tables of n-grams, which an ARPA file can hold; None for a model that has none."""
 
 
+class LearningModel(LanguageModel, Protocol):
+    """A model that goes on learning from what it reads; its states hold what was learned."""
+
+    def restart(self, state: State) -> State:
+        """The state of the same streams before the first token of other texts, with all that was learned."""
+
+    def follow(self, state: State, ids: IdArray) -> State:
+        """The state after tokens, (T, B), that are context only: nothing is learned from them."""
+
+
 def nats_of(log_probabilities: FloatArray) -> Float64Array:
     """
     Negative log-probabilities, in double precision.

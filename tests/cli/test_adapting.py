@@ -122,6 +122,65 @@ def test_steps_are_as_they_are_asked_for(folder: Path) -> None:
     assert still[3] == chosen[3]  # counts have no steps
 
 
+def nats(found: list[dict[str, Any]]) -> dict[str, float]:
+    """The nats of each model, summed over its rows."""
+    sums: dict[str, float] = {}
+    for row in found:
+        sums[row["model"]] = sums.get(row["model"], 0.0) + row["nats"]
+    return sums
+
+
+@pytest.mark.parametrize("by", ["line", "record"])
+def test_what_was_learned_is_kept_from_line_to_line_if_asked_for(by: str, folder: Path) -> None:
+    alone = rows("lines", "other.txt", "--by", by, "--mix", cwd=folder)
+    across = rows("lines", "other.txt", "--by", by, "--mix", "--adapt-across", cwd=folder)
+
+    (folder / "twice.txt").write_text(
+        2 * "".join((folder / "other.txt").read_text()[3:].splitlines(True)[5:9])
+    )
+    same = rows("lines", "twice.txt", "--by", by, "--mix", cwd=folder)
+    half = len(same) // 2
+    assert [row["nats"] for row in same[:half]] == [row["nats"] for row in same[half:]] or by == "record"
+    for fixed in ("lstm", "ngram-3", "mixture"):
+        assert nats(alone)[fixed] == nats(across)[fixed]
+    for learning in [*ADAPTING, "mixture+adapt"]:
+        assert nats(across)[learning] < nats(alone)[learning] or by == "record"  # one record
+
+
+def test_what_was_learned_is_kept_from_text_to_text_if_asked_for(folder: Path) -> None:
+    texts = ["chars", "other.txt", "other.txt", "--mix"]
+    apart, across = rows(*texts, cwd=folder), rows(*texts, "--adapt-across", cwd=folder)
+
+    assert apart[:6] == apart[6:]
+    assert across[:6] == apart[:6]
+    for before, after in zip(across[3:6], across[9:], strict=True):
+        assert after["nats"] < before["nats"]
+
+
+def test_how_to_adapt_is_found_on_the_validation_text_and_kept(folder: Path) -> None:
+    library.train(
+        folder / "squares.txt", out=folder / "valid", valid=folder / "squares.txt", **{**TINY, "steps": 60}
+    )
+    kept = folder / "valid" / "adapting.json"
+    flags = ["valid", "other.txt", "--adapt", "--json"]
+
+    rows("valid", "--mix", cwd=folder)
+    assert not kept.exists()  # nothing may be learned from the text that is scored
+    first = lmgen("perplexity", *flags, "--mix", cwd=folder)
+    assert (
+        "learning on valid/data/valid.txt how to adapt, which is kept in valid/adapting.json" in first.stderr
+    )
+    found = json.loads(kept.read_text())["found"]
+    [rate] = [each["rate"] for each in found.values() if "rate" in each]
+    again = lmgen("perplexity", *flags, "--mix", cwd=folder)
+    assert again.stdout == first.stdout
+    assert "learning on" not in again.stderr
+    alone = rows("valid", "other.txt", cwd=folder)
+    assert alone[2]["nats"] == rows("valid", "other.txt", "--adapt-rate", str(rate), cwd=folder)[2]["nats"]
+    kept.write_text("{}")
+    assert lmgen("perplexity", *flags, "--mix", cwd=folder).stdout == first.stdout
+
+
 def test_a_run_without_a_baseline_adapts_its_network_alone(folder: Path) -> None:
     assert [row["model"] for row in rows("alone", "other.txt", cwd=folder)] == ["lstm", "lstm+adapt"]
 
@@ -151,6 +210,7 @@ def test_the_model_file_stays_as_it_is(folder: Path) -> None:
             2,
             "only models that adapt have a use for --adapt-rate: add --adapt",
         ),
+        (["chars", "--adapt-across"], 2, "only models that adapt have a use for --adapt-across"),
         (["chars", "--adapt", "--adapt-every", "0"], 2, "--adapt-every"),
         (["chars", "--adapt", "--adapt-decay", "2"], 2, "--adapt-decay"),
         (["chars", "--adapt", "--orders", "1-3"], 2, "models that do not adapt: leave --adapt out"),

@@ -243,6 +243,51 @@ class TextModel:
         weights = weights_of(self.path, self.model, baseline, Answers.of(self.tokenizer)).whole
         return replace(self, model=MixtureModel([self.model, baseline], weights), is_saved=False)
 
+    @python_call
+    def adapting(
+        self,
+        *,
+        mix: bool = False,
+        adapt_rate: float | None = None,
+        adapt_every: int | None = None,
+        adapt_decay: float | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "TextModel":
+        """
+        This network as a model that learns from what it reads: a text to complete, or to go on after.
+
+            model.adapting().sample("To be", learn_from_itself=True)
+
+        Args:
+            mix: mix it with the n-gram counts of its run, which grow.
+            adapt_rate: as in `perplexity`, as the two after it.
+            adapt_every: as there.
+            adapt_decay: as there.
+            on_note: called with what a user should know.
+
+        Raises:
+            ModelError: it is no network, or its run has no baseline to mix it with.
+        """
+        from lmgen.evaluation.adapting import AdaptingModels
+        from lmgen.inspection.states import network_of
+        from lmgen.models.adapting import adapting
+
+        network_of(self.model)
+        chosen = adapting(True, rate=adapt_rate, every=adapt_every, decay=adapt_decay)
+        assert chosen is not None
+        baseline = self.baseline() if mix else None
+        models = AdaptingModels(
+            self.model,
+            baseline,
+            self.tokenizer,
+            self.run if self.is_saved else None,
+            chosen,
+            mix=mix,
+            in_step=False,
+            on_note=on_note,
+        )
+        return replace(self, model=models.for_text(validation=False)[-1], is_saved=False)
+
     @overload
     def sample(
         self,

@@ -49,8 +49,8 @@ class LanguageModel(Protocol):
         """
         Whether a text has to be read as one stream, from its first token to its last.
 
-        True for a model that adapts while it reads: it needs the whole text before a token, not only the last
-        few hundred tokens. A text is otherwise read faster in parallel pieces.
+        True for a model that adapts while it reads, a `LearningModel`: it needs the whole text before a
+        token, not only the last few hundred tokens. A text is otherwise read faster in parallel pieces.
         """
 
     @property

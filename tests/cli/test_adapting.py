@@ -181,6 +181,42 @@ def test_how_to_adapt_is_found_on_the_validation_text_and_kept(folder: Path) -> 
     assert lmgen("perplexity", *flags, "--mix", cwd=folder).stdout == first.stdout
 
 
+@pytest.mark.parametrize("flags", [[], ["--mix"], ["--num", "2"], ["--learn-from-itself"]], ids=str)
+def test_a_prompt_is_learned_from_before_it_is_completed(flags: list[str], folder: Path) -> None:
+    prompt = ["--prompt", TEXT[:400], "--length", "40", "--seed", "1", "--json", "--quiet", *flags]
+
+    adapted, again, fixed = (
+        lmgen("sample", "chars", *prompt, *adapt, cwd=folder)
+        for adapt in (["--adapt"], ["--adapt"], [] if "--learn-from-itself" not in flags else ["--mix"])
+    )
+
+    assert adapted.returncode == 0, adapted.stderr
+    assert adapted.stdout == again.stdout
+    assert adapted.stdout.strip()
+    assert fixed.stdout != adapted.stdout
+
+
+def test_the_next_token_is_predicted_from_what_the_text_taught(folder: Path) -> None:
+    text = "is is is is is is is is is is is is is is is is is is is is is is i"
+
+    adapted, fixed = (
+        json.loads(lmgen("next", "chars", text, "--of", "s", "--json", "--quiet", *adapt, cwd=folder).stdout)
+        for adapt in (["--adapt"], [])
+    )
+
+    assert adapted["next"][0]["probability"] != fixed["next"][0]["probability"]
+
+
+def test_only_a_network_learns_from_a_prompt(folder: Path) -> None:
+    result = lmgen("sample", "ngram.safetensors", "--adapt", "--quiet", cwd=folder)
+
+    assert result.returncode == 1
+    assert "network" in result.stderr
+    result = lmgen("sample", "chars", "--learn-from-itself", "--quiet", cwd=folder)
+    assert result.returncode == 2
+    assert "--learn-from-itself goes with --adapt" in result.stderr
+
+
 def test_a_run_without_a_baseline_adapts_its_network_alone(folder: Path) -> None:
     assert [row["model"] for row in rows("alone", "other.txt", cwd=folder)] == ["lstm", "lstm+adapt"]
 

@@ -64,6 +64,7 @@ class Compared(TypedDict, total=False):
     adapt_rate: float | None
     adapt_every: int | None
     adapt_decay: float | None
+    adapt_across: bool
     exact: bool
     field: str | None
     encoding: str | None
@@ -241,6 +242,51 @@ class TextModel:
         baseline = self.baseline()
         weights = weights_of(self.path, self.model, baseline, Answers.of(self.tokenizer)).whole
         return replace(self, model=MixtureModel([self.model, baseline], weights), is_saved=False)
+
+    @python_call
+    def adapting(
+        self,
+        *,
+        mix: bool = False,
+        adapt_rate: float | None = None,
+        adapt_every: int | None = None,
+        adapt_decay: float | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "TextModel":
+        """
+        This network as a model that learns from what it reads: a text to complete, or to go on after.
+
+            model.adapting().sample("To be", learn_from_itself=True)
+
+        Args:
+            mix: mix it with the n-gram counts of its run, which grow.
+            adapt_rate: as in `perplexity`, as the two after it.
+            adapt_every: as there.
+            adapt_decay: as there.
+            on_note: called with what a user should know.
+
+        Raises:
+            ModelError: it is no network, or its run has no baseline to mix it with.
+        """
+        from lmgen.evaluation.adapting import AdaptingModels
+        from lmgen.inspection.states import network_of
+        from lmgen.models.adapting import adapting
+
+        network_of(self.model)
+        chosen = adapting(True, rate=adapt_rate, every=adapt_every, decay=adapt_decay)
+        assert chosen is not None
+        baseline = self.baseline() if mix else None
+        models = AdaptingModels(
+            self.model,
+            baseline,
+            self.tokenizer,
+            self.run if self.is_saved else None,
+            chosen,
+            mix=mix,
+            in_step=False,
+            on_note=on_note,
+        )
+        return replace(self, model=models.for_text(validation=False)[-1], is_saved=False)
 
     @overload
     def sample(
@@ -470,6 +516,7 @@ class TextModel:
         adapt_rate: float | None = None,
         adapt_every: int | None = None,
         adapt_decay: float | None = None,
+        adapt_across: bool = False,
         exact: bool = False,
         field: str | None = None,
         encoding: str | None = None,
@@ -500,9 +547,12 @@ class TextModel:
             mix: add the mixture of model and baseline, weighted on the run's validation text.
             adapt: also the same models learning from a text as they read it, each token scored before it is
                 learned from: results `lstm+adapt`, `ngram-7+adapt`, with `mix` `mixture+adapt`.
-            adapt_rate: size of a network's steps. None, here and below: a value that suits most texts.
-            adapt_every: tokens that a step learns from.
+            adapt_rate: size of a network's steps. None: the best on the run's validation text, or one that
+                suits most texts where that is scored, or absent.
+            adapt_every: tokens that a step learns from. None, here and below: a value that suits most texts.
             adapt_decay: share of the way back to the trained weights after each step.
+            adapt_across: keep what was learned from text to text, line to line, record to record; otherwise
+                each begins with the model as trained.
             exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as
                 parallel streams that each warm up on the tokens before them.
             field: the field that holds the text in JSON Lines, JSON, CSV and TSV; standard input is JSON
@@ -518,7 +568,7 @@ class TextModel:
             ModelError: a baseline was asked for, but there is none.
         """
         from lmgen.evaluation.comparison import Comparison
-        from lmgen.models.adapting import adapting_config
+        from lmgen.models.adapting import adapting
 
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
         opened = self.texts(*texts, field=field, encoding=encoding, reading=reading, on_note=on_note)
@@ -533,7 +583,7 @@ class TextModel:
             order=order,
             orders=orders,
             mix=mix,
-            adapt=adapting_config(adapt, rate=adapt_rate, every=adapt_every, decay=adapt_decay),
+            adapt=adapting(adapt, rate=adapt_rate, every=adapt_every, decay=adapt_decay, across=adapt_across),
             exact=exact,
             on_note=on_note,
         )

@@ -92,6 +92,12 @@ class CountingModel(FakeModel):
             state = self.advance(state, row[None])
         return scored, state
 
+    def restart(self, state: FloatArray) -> FloatArray:
+        return state
+
+    def follow(self, state: FloatArray, ids: IdArray) -> FloatArray:
+        return state
+
     def select(self, state: FloatArray, streams: Sequence[int]) -> FloatArray:
         return state[list(streams)]
 

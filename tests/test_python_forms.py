@@ -60,14 +60,20 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
     (perplexity.perplexity, [TextModel.perplexity], {}),
     (answers.answers, [TextModel.answers], {}),
     (export.export, [TextModel.export], {"out": "path"}),
-    (next_, [TextModel.next], {"arguments": "text"}),
+    (next_, [TextModel.next], {"arguments": "text", "adapt": "TextModel.adapting"}),
     (info.info, [TextModel.describe], {"cells": "lmgen.list_cells"}),
     (tokenize.tokenize, [TextModel.tokenize], {"pieces": "TextModel.pieces", "tokenizer": "ByteTokenizer()"}),
     (tokenize.detokenize, [TextModel.detokenize], {"pieces": "tokens", "tokenizer": "ByteTokenizer()"}),
     (
         sample.sample,
         [TextModel.sample, TextModel.complete, SamplingConfig],
-        {"mixed": "TextModel.mixed", "no_echo": "echo", "prompt_file": "prompts", "text": "prompt"},
+        {
+            "mixed": "TextModel.mixed",
+            "adapt": "TextModel.adapting",
+            "no_echo": "echo",
+            "prompt_file": "prompts",
+            "text": "prompt",
+        },
     ),
     (
         ngram.ngram,

@@ -46,6 +46,9 @@ def next_(
     relative: Annotated[
         bool, option("--relative", help="Divide the probabilities of --of by their sum.")
     ] = False,
+    adapt: Annotated[
+        bool, option("--adapt", help="Learn from the text before saying what comes next.")
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
@@ -70,6 +73,8 @@ def next_(
         if relative and not wanted:
             raise ConfigError("--relative goes with --of; leave it out, or name continuations")
         opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
+        if adapt:
+            opened = opened.adapting(on_note=report.note)
         note_unknown(opened, text, *wanted, finished=bool(wanted))
         if wanted:
             found: Sequence[NextToken | Continuation] = opened.next(text, of=wanted, relative=relative)

@@ -105,7 +105,10 @@ def perplexity(
     adapt_rate: Annotated[
         float | None,
         option(
-            help="With --adapt, the size of a network's steps.", by_default="3e-4", panel=Panel.SCORES, min=0
+            help="With --adapt, the size of a network's steps.",
+            by_default="the best on the run's validation text; 3e-4 where that is scored, or absent",
+            panel=Panel.SCORES,
+            min=0,
         ),
     ] = None,
     adapt_every: Annotated[
@@ -127,6 +130,15 @@ def perplexity(
             max=1,
         ),
     ] = None,
+    adapt_across: Annotated[
+        bool,
+        option(
+            "--adapt-across",
+            help="With --adapt, keep what was learned from line to line, record to record and text to text; "
+            "otherwise each begins with the model as trained.",
+            panel=Panel.SCORES,
+        ),
+    ] = False,
     exact: Annotated[
         bool,
         option(
@@ -205,6 +217,7 @@ def perplexity(
             adapt_rate=adapt_rate,
             adapt_every=adapt_every,
             adapt_decay=adapt_decay,
+            adapt_across=adapt_across,
             exact=exact,
             on_note=report.note,
         )

@@ -40,6 +40,12 @@ def sample(
     mixed: Annotated[
         bool, option("--mix", help="Mix the model with the n-gram baseline of its run.")
     ] = False,
+    adapt: Annotated[
+        bool,
+        option(
+            "--adapt", help="Learn from the prompt before completing it; with --mix the n-gram counts, too."
+        ),
+    ] = False,
     no_echo: Annotated[bool, option("--no-echo", help="Leave the prompt out of the output.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
@@ -49,9 +55,7 @@ def sample(
     Complete a text with a model.
 
     The text streams out as it grows; with --num or --lines each completion ends in a line end.
-
     A model of lines or records (--unit) ends a text by itself; with --length 0 it goes on with the next one.
-
     A prompt from stdin or a file ends before its last line end.
 
     Tokens are drawn by the model's p as the controls leave it; they apply in the order listed, top-k first.
@@ -65,10 +69,15 @@ def sample(
 
         options = {**given(settings), "stop": stop or []}
         single = not (lines or json or num > 1)
-        _check(SamplingConfig(**given(settings)), (text, prompt, prompt_file), stop or [], single=single)
+        config = SamplingConfig(**given(settings))
+        _check(config, (text, prompt, prompt_file), stop or [], single=single)
+        if config.learn_from_itself and not adapt:
+            raise ConfigError("--learn-from-itself goes with --adapt; add it, or leave the flag out")
         prompt = text if prompt is None else prompt
         opened = open_model(model, for_texts="a text to complete goes with --prompt")
-        if mixed:
+        if adapt:
+            opened = opened.adapting(mix=mixed, on_note=report.note)
+        elif mixed:
             opened = opened.mixed()
         groups = noting_unknown(opened, prompts(prompt, prompt_file, lines=lines))
         if single:

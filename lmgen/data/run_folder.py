@@ -46,6 +46,11 @@ class RunFolder:
         return self.folder / "mixture.json"
 
     @property
+    def adapting(self) -> Path:
+        """How the model adapts best, as found on the validation text (evaluation/learning_to_adapt.py)."""
+        return self.folder / "adapting.json"
+
+    @property
     def config(self) -> Path:
         """The settings as requested, and all others as derived from them."""
         return self.folder / "config.toml"

@@ -23,7 +23,7 @@ from lmgen.data.answers import Answers
 from lmgen.data.run_folder import run_of
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import ConfigError, ModelError
-from lmgen.evaluation.adapting import adapting_models
+from lmgen.evaluation.adapting import AdaptingModels
 from lmgen.evaluation.baseline import baseline_of
 from lmgen.evaluation.fit import FitCheck
 from lmgen.evaluation.mixing import FittedWeights, Mixture, weights_of
@@ -33,7 +33,7 @@ from lmgen.evaluation.row_makers import RowKind, RowScore
 from lmgen.evaluation.rows import BlankWith
 from lmgen.evaluation.units import UnknownTokens
 from lmgen.evaluation.words import unigram_bits
-from lmgen.models.adapting import AdaptingConfig
+from lmgen.models.adapting import Adapting
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.settings import shown
@@ -66,7 +66,7 @@ class Comparison:
         order: int | None = None,
         orders: Iterable[int] = (),
         mix: bool = False,
-        adapt: AdaptingConfig | None = None,
+        adapt: Adapting | None = None,
         exact: bool = False,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -89,7 +89,7 @@ class Comparison:
                 validation text. Where that text itself is scored, each half gets the weights fitted on the
                 other.
             adapt: add the same models learning from a text as they read it, and with `mix` their mixture;
-                how fast networks learn. None: no model learns.
+                how they learn. None: no model learns.
             exact: read a text as one stream, and score it as it arrives (scoring.py).
             on_note: called with what a reader of the scores should know, a sentence each.
 
@@ -112,9 +112,7 @@ class Comparison:
         if not asked and self._wants_baseline(True if mix else baseline, order):
             self._models.append(self._baseline(order))
         self._mixed = self._mix(place=len(asked)) if mix else None
-        self._fixed = len(self._models)
-        if adapt is not None:
-            self._models += self._adapting(adapt, mix=mix)
+        self._adapting = None if adapt is None else self._that_adapt(adapt, mix=mix)
 
     def scores(self, texts: Iterable[Text]) -> Iterator[Score]:
         """
@@ -140,7 +138,7 @@ class Comparison:
         fit = FitCheck(self._model, self._tokenizer, self._unit, encoding=text.encoding)
         chunks = fit.passing(self._chunks(text))
         scores = compare_models(
-            self._models,
+            [*self._models, *self._learning(text)],
             self._tokenizer,
             chunks,
             text.name,
@@ -155,7 +153,7 @@ class Comparison:
         else:
             self._note_misfit(text, fit)
         if mixture:  # behind those that it mixes, before those that adapt
-            scores.insert(self._fixed, scores.pop())
+            scores.insert(len(self._models), scores.pop())
         if not self._counted:
             yield from scores
             return
@@ -177,6 +175,7 @@ class Comparison:
                 )
             members, weights = self._mixed
             models.append(MixtureModel([models[place] for place in members], weights.whole))
+        models += self._learning(text)
 
         def note_at_once() -> None:
             if not (fit.misfit and fit.misfit.problem):  # else with the unknown tokens of the whole text
@@ -228,7 +227,7 @@ class Comparison:
     def _baseline(self, order: int | None) -> LanguageModel:
         return baseline_of(self._path, self._tokenizer, order)
 
-    def _adapting(self, config: AdaptingConfig, *, mix: bool) -> list[LanguageModel]:
+    def _that_adapt(self, adapting: Adapting, *, mix: bool) -> AdaptingModels:
         """
         Models that begin from the others and learn from a text.
 
@@ -236,11 +235,26 @@ class Comparison:
             ModelError: none of them can.
         """
         baselines = [each.as_ngrams() for each in self._models if each is not self._model]
-        baseline = next((each for each in baselines if each is not None), None)
-        found = adapting_models(self._model, baseline, self._tokenizer, self._run, config, mix=mix)
+        found = AdaptingModels(
+            self._model,
+            next((each for each in baselines if each is not None), None),
+            self._tokenizer,
+            self._run,
+            adapting,
+            mix=mix,
+            in_step=self._by == "document",
+            on_note=self._on_note,
+        )
         if not found:
-            raise ModelError(f"{self._path} cannot adapt: it is no network, and holds no counts")
+            raise ModelError(
+                f"{self._path} cannot adapt: it is no network, and what grows are the counts of the training "
+                "text in a run folder; name a run"
+            )
         return found
+
+    def _learning(self, text: Text) -> list[LanguageModel]:
+        """The models that learn from a text."""
+        return self._adapting.for_text(validation=self._is_validation(text)) if self._adapting else []
 
     def _wants_baseline(self, wanted: bool | None, order: int | None) -> bool:
         """

@@ -24,7 +24,7 @@ mean over a text changes by far less than 0.1% (a one-layer LSTM and a GRU on ti
 0.001%). At L = 4,096 the warm-up adds a sixteenth to the recurrent work and nothing to the output layer's.
 
 A model that adapts while it reads (`LanguageModel.reads_in_order`) is given one stream, which carries its
-state from segment to segment.
+state from segment to segment; and one text after the other, where others are scored side by side.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -176,13 +176,14 @@ def measure_each(
         texts: the ids of each, (N,).
         exact: read each as one stream, however long it is.
         measure: what to work out from all V probabilities of a token, as in `score_ids`.
-        marked: which tokens of each text to measure, (N,); None: all. In a long text all are.
+        marked: which tokens of each text to measure, (N,); None: all. In a long text, and for a model that
+            reads in order, all are.
 
     Returns:
         For each of `texts` the same as `score_ids` gives for it alone.
     """
     scores: dict[int, ScoredBlock] = {}
-    long = [number for number, ids in enumerate(texts) if not _fits_one_stream(ids)]
+    long = [n for n, ids in enumerate(texts) if model.reads_in_order or not _fits_one_stream(ids)]
     for number in long:
         scores[number] = joined(list(score_ids(model, texts[number], exact=exact, measure=measure)))
     short = sorted(set(range(len(texts))) - set(long), key=lambda number: len(texts[number]), reverse=True)

@@ -10,6 +10,7 @@ from lmgen.arrays import Float64Array, IdArray
 from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.filters import NO_TOKEN
 from lmgen.generation.prompts import BLOCK_STEPS, read
+from lmgen.generation.still import writing
 from lmgen.generation.ways import NO_PROBABILITIES, Ways, find_ways
 from lmgen.models.base import LanguageModel, State, nats_of
 from lmgen.settings import shown
@@ -58,6 +59,7 @@ def next_tokens(model: LanguageModel, tokenizer: Tokenizer, text: str, top: int 
     """
     edge = tokenizer.edge(text)
     state = read(model, model.start(1), edge.ids[:, None])
+    model = writing(model)
     if edge.rest is not None:
         return _after_ways(model, tokenizer, state, find_ways(model, state, edge.rest))[:top]
     nats = _checked(nats_of(model.predict(state)[0]))

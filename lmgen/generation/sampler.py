@@ -20,6 +20,7 @@ from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import NO_TOKEN, NOTHING_TO_DRAW, RECENT_TOKENS, candidates
 from lmgen.generation.prompts import Prompt, read
+from lmgen.generation.still import writing
 from lmgen.generation.ways import Ways
 from lmgen.models.base import LanguageModel, State
 from lmgen.settings import shown
@@ -76,7 +77,8 @@ def complete(
     sampler = _Sampler(model, tokenizer, config, _checked(stop), lines, _seed(config), config.plain)
     remaining = iter(prompts)
     number = first
-    while group := list(islice(remaining, max(1, STREAMS // num))):
+    most = 1 if model.reads_in_order else max(1, STREAMS // num)  # no prompt teaches it for another
+    while group := list(islice(remaining, most)):
         alone = number == 0 and len(group) * num == 1 and not lines  # with `lines`, more calls may follow
         yield from sampler.group(group, num, number, alone=alone)
         number += len(group) * num
@@ -185,7 +187,8 @@ class _Sampler:
         block = np.stack([prompt.edge.ids[:common] for prompt in opened], axis=1)  # (T, B)
         state = self.model.start(1 if alone else max(len(prompts), 2))
         state = read(self.model, self.model.select(state, range(len(prompts))), block)
-        for copies in _batches(num):  # several batches only for a single prompt
+        learning = self.model.reads_in_order and self.config.learn_from_itself
+        for copies in _batches(num, 1 if learning else STREAMS):  # several only for a single prompt
             rows = [row for row in range(len(prompts)) for _ in copies]
             streams = [
                 self.continuation(prompt, first + row * num + copy)
@@ -214,6 +217,7 @@ class _Sampler:
         """Draw one token per stream and yield, until all streams have ended; drop each as it ends."""
         live = list(streams)
         reading = True
+        writer = writing(self.model, learn_from_itself=self.config.learn_from_itself)
         while live:
             if reading:
                 if common := min(len(stream.unread) for stream in live):
@@ -221,7 +225,7 @@ class _Sampler:
                     state = read(self.model, state, block)
                 for row, stream in enumerate(live):
                     if stream.is_open and not len(stream.unread):
-                        ways = stream.prompt.ways_after(self.model, state, row)
+                        ways = stream.prompt.ways_after(writer, state, row)
                         stream.go(ways, self._choose(ways, stream))
                 reading = any(len(stream.unread) for stream in live)
             ids = self._next_ids(state, live) if reading else self._extend(self.model.predict(state), live)
@@ -231,7 +235,7 @@ class _Sampler:
                 live, ids = [live[row] for row in kept], ids[kept]
                 state = self.model.select(state, kept)
             if live:
-                state = self.model.advance(state, ids[None])
+                state = writer.advance(state, ids[None])
 
     def _next_ids(self, state: State, live: Sequence[Continuation]) -> IdArray:
         """The next token of each stream, (B,): the next to be read if there is one, else drawn."""
@@ -311,6 +315,6 @@ def _seed(config: SamplingConfig) -> int:
     return new_seed() if config.seed is None else config.seed
 
 
-def _batches(num: int) -> list[range]:
-    """Split 0 .. num - 1 into ranges of at most `STREAMS`."""
-    return [range(first, min(first + STREAMS, num)) for first in range(0, num, STREAMS)]
+def _batches(num: int, most: int) -> list[range]:
+    """Split 0 .. num - 1 into ranges of at most `most`."""
+    return [range(first, min(first + most, num)) for first in range(0, num, most)]

@@ -27,19 +27,34 @@ class AdaptingConfig:
         check(self)
 
 
-def adapting_config(adapt: bool, **given: float | None) -> AdaptingConfig | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapting:
+    """How models are to adapt."""
+
+    config: AdaptingConfig
+    rate_is_given: bool = False
+    """Whether the rate is to stay as it is, not to be replaced by what a run's validation text tells."""
+    across: bool = False
+    """Whether what was learned in one text, line or record is kept in the next."""
+
+
+def adapting(adapt: bool, *, across: bool = False, **given: float | None) -> Adapting | None:
     """
-    The settings of a network that adapts; None if it does not.
+    How models are to adapt; None if they are not.
 
     Args:
-        adapt: whether it does.
-        given: settings by name; None for the default.
+        adapt: whether they do.
+        across: as in `Adapting`.
+        given: settings of AdaptingConfig by name; None for the default.
 
     Raises:
-        ConfigError: a value is out of range, or is given although the network does not adapt.
+        ConfigError: a value is out of range, or is given although the models do not adapt.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    if not adapt and chosen:
-        flags = ", ".join(f"--adapt-{name}" for name in chosen)
-        raise ConfigError(f"{flags} are for models that adapt: add --adapt, or leave them out")
-    return AdaptingConfig(**chosen) if adapt else None  # type: ignore[arg-type]
+    if not adapt and (chosen or across):
+        flags = ", ".join(f"--adapt-{name}" for name in [*chosen, *["across"] * across])
+        raise ConfigError(f"only models that adapt have a use for {flags}: add --adapt, or leave it out")
+    if not adapt:
+        return None
+    config = AdaptingConfig(**chosen)  # type: ignore[arg-type]
+    return Adapting(config=config, rate_is_given="rate" in chosen, across=across)

@@ -49,8 +49,8 @@ class LanguageModel(Protocol):
         """
         Whether a text has to be read as one stream, from its first token to its last.
 
-        True for a model that adapts while it reads: it needs the whole text before a token, not only the last
-        few hundred tokens. A text is otherwise read faster in parallel pieces.
+        True for a model that adapts while it reads, a `LearningModel`: it needs the whole text before a
+        token, not only the last few hundred tokens. A text is otherwise read faster in parallel pieces.
         """
 
     @property
@@ -97,6 +97,16 @@ class LanguageModel(Protocol):
 
     def as_ngrams(self) -> "NgramModel | None":
         """The model as tables of n-grams, which an ARPA file can hold; None for a model that has none."""
+
+
+class LearningModel(LanguageModel, Protocol):
+    """A model that goes on learning from what it reads; its states hold what was learned."""
+
+    def restart(self, state: State) -> State:
+        """The state of the same streams before the first token of other texts, with all that was learned."""
+
+    def follow(self, state: State, ids: IdArray) -> State:
+        """The state after tokens, (T, B), that are context only: nothing is learned from them."""
 
 
 def nats_of(log_probabilities: FloatArray) -> Float64Array:

@@ -4,8 +4,9 @@ A mixture whose weights depend on the context and learn online.
     P(v | context) = Σ_k w_k(s) p_k(v | context)          w(s) = softmax(B tanh(A s + a) + C s + b)
 
 The p_k are the opinions of the members' experts. The signals s tell how far to trust each: how often its
-context was seen. After every STRIDE tokens of a stream the gate takes a step of Adam (Kingma and Ba 2015) on
-their log-likelihood, so a token is predicted before anything is learned from it. Weights that are a function
+context was seen, and how well it predicted the last few tokens. After every STRIDE tokens of a stream the
+gate takes a step of Adam (Kingma and Ba 2015) on their log-likelihood, so a token is predicted before
+anything is learned from it. Weights that are a function
 of what is seen are as old as "mixtures of experts" (Jacobs, Jordan, Nowlan and Hinton 1991); that a gate
 learns from every symbol is what strong compressors do (Mattern 2012; Knoll and de Freitas 2012).
 """
@@ -22,6 +23,9 @@ from lmgen.models.opinions import Member, Opinions
 
 STRIDE = 32
 """Tokens of a stream between two steps."""
+
+LATELY = 0.5
+"""Decay of the moving average of how well each expert predicted; with it a mean of about two tokens."""
 
 UNITS = 32
 RATE = 2e-3
@@ -41,6 +45,35 @@ class Gate:
     second: dict[str, Float64Array]
     steps: int = 0
 
+    def with_experts(self, more: int, bias: float) -> "Gate":
+        """
+        The same for a mixture with more experts, which come before those that it has.
+
+        Args:
+            more: how many; the gate gets a signal of how well each predicted lately, too.
+            bias: of theirs, beside those of the others as they are.
+        """
+        lately = len(self.weights["direct"]) - len(self.weights["bias"])  # where those signals begin
+
+        def widened(arrays: Weights, bias: float) -> dict[str, Float64Array]:
+            rows = {
+                name: np.insert(arrays[name], [lately] * more, 0.0, axis=0) for name in ("hidden", "direct")
+            }
+            return {
+                "hidden": rows["hidden"],
+                "hidden_bias": arrays["hidden_bias"],
+                "output": np.insert(arrays["output"], [0] * more, 0.0, axis=1),
+                "direct": np.insert(rows["direct"], [0] * more, 0.0, axis=1),
+                "bias": np.insert(arrays["bias"], [0] * more, bias),
+            }
+
+        return replace(
+            self,
+            weights=widened(self.weights, bias),
+            first=widened(self.first, 0.0),
+            second=widened(self.second, 0.0),
+        )
+
     @classmethod
     def new(cls, signals: int, experts: int, seed: int = 0) -> "Gate":
         """A gate that trusts all experts alike."""
@@ -54,6 +87,34 @@ class Gate:
         }
         nothing = {name: np.zeros_like(each) for name, each in weights.items()}
         return cls(weights, nothing, dict(nothing))
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        parts = {"weights": self.weights, "first": self.first, "second": self.second}
+        arrays = {part: {name: each.tolist() for name, each in own.items()} for part, own in parts.items()}
+        return {**arrays, "steps": self.steps}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], like: "Gate") -> "Gate":
+        """
+        What `to_json` gave.
+
+        Raises:
+            ValueError: it is something else, or of other shapes than the gate `like`.
+        """
+        try:
+            weights, first, second = (
+                {name: np.array(values[part][name], np.float64) for name in like.weights}
+                for part in ("weights", "first", "second")
+            )
+            gate = cls(weights, first, second, int(values["steps"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError("these are not the values of a gate") from error
+        for part in (gate.weights, gate.first, gate.second):
+            for name, each in like.weights.items():
+                if part[name].shape != each.shape or not np.isfinite(part[name]).all():
+                    raise ValueError(f"{name} of a gate has another shape, or is not finite")
+        return gate
 
     def shares(self, signals: Float64Array) -> Float64Array:
         """The weight of each expert: (..., F) -> (..., K)."""
@@ -108,7 +169,9 @@ class _StreamState(NamedTuple):
 
     gate: Gate
     waiting: Opinions
-    """Opinions on the tokens since the gate's last step, fewer than STRIDE, (n, K) and (n, F)."""
+    """Opinions on the tokens since the gate's last step, fewer than STRIDE, (n, K) and (n, F + K)."""
+    lately: Float64Array
+    """How well each expert predicted the last few tokens, (K,): signals beside the members' F."""
 
 
 class GatedState(NamedTuple):
@@ -138,20 +201,32 @@ class GatedMixture:
         self.vocabulary_size = vocabulary_size
         self.name = name
         experts, signals = sum(m.experts for m in members), sum(m.signals for m in members)
-        self.gate = gate or Gate.new(signals, experts)
-        self._nothing = Opinions(np.zeros((0, experts)), np.zeros((0, signals)))
+        self.gate = gate or Gate.new(signals + experts, experts)
+        nothing = Opinions(np.zeros((0, experts)), np.zeros((0, signals + experts)))
+        self._begun = _StreamState(self.gate, nothing, np.zeros(experts))
 
     def start(self, streams: int) -> GatedState:
         """The state before the first token, for B streams."""
         members = tuple(member.start(streams) for member in self.members)
-        return GatedState(members, (_StreamState(self.gate, self._nothing),) * streams)
+        return GatedState(members, (self._begun,) * streams)
+
+    def restart(self, state: GatedState) -> GatedState:
+        """The state before the first token of other texts, with all that was learned."""
+        count = len(state.streams)
+        each = zip(self.members, state.members, strict=True)
+        members = tuple(member.restart(own, count) for member, own in each)
+        fresh = np.zeros_like(self._begun.lately)
+        return GatedState(members, tuple(stream._replace(lately=fresh) for stream in state.streams))
 
     def predict(self, state: GatedState) -> Float64Array:
         """Log-probabilities of the next token, (B, V)."""
         each = [member.opinions(own) for member, own in zip(self.members, state.members, strict=True)]
         experts, signals = (np.concatenate(parts, axis=-1) for parts in zip(*each, strict=True))
         shares = np.stack(
-            [stream.gate.shares(own) for stream, own in zip(state.streams, signals, strict=True)]
+            [
+                stream.gate.shares(np.concatenate([own, stream.lately]))
+                for stream, own in zip(state.streams, signals, strict=True)
+            ]
         )
         mixed: Float64Array = np.log(np.einsum("bvk,bk->bv", experts, shares))
         return mixed
@@ -219,16 +294,37 @@ class GatedMixture:
 
 def _learned(stream: _StreamState, opinions: Opinions) -> tuple[Float64Array, _StreamState]:
     """The mixed probabilities of T tokens that one stream reads, (T,), and what the gate knows after them."""
-    gate, waiting = stream
+    gate, waiting, lately = stream
     found = []
     while len(opinions.signals):
         room = STRIDE - len(waiting.signals)
         now, opinions = (
             Opinions(*(part[cut] for part in opinions)) for cut in (slice(room), slice(room, None))
         )
+        each = lately_right(now.probabilities, lately)
+        lately = each[-1]
+        now = now._replace(signals=np.concatenate([now.signals, each[:-1]], axis=-1))
         found.append((gate.shares(now.signals) * now.probabilities).sum(axis=-1))
         waiting = Opinions(*map(np.concatenate, zip(waiting, now, strict=True)))
         if len(waiting.signals) == STRIDE:
             gate = gate.learned(waiting.signals, waiting.probabilities)
             waiting = Opinions(*(part[:0] for part in waiting))
-    return np.concatenate(found) if found else np.zeros(0), _StreamState(gate, waiting)
+    return np.concatenate(found) if found else np.zeros(0), _StreamState(gate, waiting, lately)
+
+
+def lately_right(probabilities: Float64Array, before: Float64Array) -> Float64Array:
+    """
+    How well each expert predicted the last few tokens: the moving average of log p less the experts' mean.
+
+    Args:
+        probabilities: of T tokens under K experts, (T, K).
+        before: what it was before them, (K,).
+
+    Returns:
+        Before each token and after the last, (T + 1, K).
+    """
+    nats = np.log(np.maximum(probabilities, SMALLEST))
+    found = np.concatenate([before[None], (1 - LATELY) * (nats - nats.mean(axis=-1, keepdims=True))])
+    for place in range(1, len(found)):
+        found[place] += LATELY * found[place - 1]
+    return found

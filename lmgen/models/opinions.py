@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lmgen.arrays import Float64Array, IdArray
-from lmgen.models.base import LanguageModel, State
+from lmgen.models.base import LanguageModel, LearningModel, State
 
 
 class Opinions(NamedTuple):
@@ -37,6 +37,9 @@ class Member(Protocol):
     def start(self, streams: int) -> Any:
         """The state before the first token of a text, for B streams."""
 
+    def restart(self, state: Any, streams: int) -> Any:
+        """The state of the same streams before the first token of other texts, with all that was learned."""
+
     def opinions(self, state: Any) -> Opinions:
         """On all tokens that may come next: (B, V, K), with signals (B, F)."""
 
@@ -51,7 +54,7 @@ class Member(Protocol):
 
 
 class OneExpert:
-    """A language model as a member."""
+    """A language model that stays as it is, as a member."""
 
     experts, signals = 1, 0
 
@@ -61,6 +64,10 @@ class OneExpert:
     def start(self, streams: int) -> State:
         """The model's."""
         return self.model.start(streams)
+
+    def restart(self, state: State, streams: int) -> State:  # noqa: ARG002 - it has learned nothing
+        """The same as `start`."""
+        return self.start(streams)
 
     def opinions(self, state: State) -> Opinions:
         """The model's probabilities, (B, V, 1)."""
@@ -79,3 +86,19 @@ class OneExpert:
     def select(self, state: State, streams: Sequence[int]) -> State:
         """The model's."""
         return self.model.select(state, streams)
+
+
+class OneLearner(OneExpert):
+    """A language model that learns from what it reads, as a member."""
+
+    def __init__(self, model: LearningModel) -> None:
+        super().__init__(model)
+        self._learning = model
+
+    def restart(self, state: State, streams: int) -> State:  # noqa: ARG002 - the state knows
+        """The model's."""
+        return self._learning.restart(state)
+
+    def follow(self, state: State, ids: IdArray) -> State:
+        """The model's."""
+        return self._learning.follow(state, ids)

@@ -11,7 +11,7 @@ A state holds the weights as they are at its place in the text. It is never chan
 weights, which costs little beside the products.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from lmgen.arrays import FloatArray, IdArray, Tensors
-from lmgen.errors import NumericalError
 from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.network.layer import NetworkState
 from lmgen.models.network.model import RecurrentModel
@@ -30,6 +29,10 @@ SMALLEST = 1e-8
 
 LARGEST_NORM = 1.0
 """Gradients of a larger norm are scaled down to it."""
+
+
+LARGEST_WEIGHT = 1e3
+"""No trained weight comes near it; where one does all the same, twice the largest."""
 
 
 class Learned(NamedTuple):
@@ -59,12 +62,19 @@ class AdaptingNetwork:
     kind = "adapting"
     reads_in_order = True
 
-    def __init__(self, model: RecurrentModel, config: AdaptingConfig, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        model: RecurrentModel,
+        config: AdaptingConfig,
+        device: str = "cpu",
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """
         Args:
             model: the trained network, which stays as it is.
             config: how fast it learns.
             device: where it computes.
+            on_note: told the first time that a step went wrong.
         """
         self.model = model
         self.config = config
@@ -73,6 +83,9 @@ class AdaptingNetwork:
         self._reader = _Reader(network, model.start_token, model.unit_end)
         weights = tuple(parameter.detach() for parameter in self._parameters)
         self._trained = Learned(weights, tuple(map(torch.zeros_like, weights)))
+        self._limit = max(LARGEST_WEIGHT, 2 * max(float(each.abs().max()) for each in weights))
+        self._on_note = on_note
+        self._has_noted = False
 
     @property
     def name(self) -> str:
@@ -89,6 +102,17 @@ class AdaptingNetwork:
         self._take(self._trained)
         now = self._reader.start(streams)
         return AdaptingState(self._trained, now, now, np.zeros((0, streams), np.int64))
+
+    def restart(self, state: AdaptingState) -> AdaptingState:
+        """The state before the first token of other texts; what is still waiting is learned from now."""
+        learned = state.learned
+        if len(state.waiting):
+            self._take(learned)
+            learned = self._learned(learned, state.begun, state.waiting)[2]
+        self._take(learned)
+        streams = state.waiting.shape[1]
+        now = self._reader.start(streams)
+        return AdaptingState(learned, now, now, np.zeros((0, streams), np.int64))
 
     def predict(self, state: AdaptingState) -> FloatArray:
         """Log-probabilities of the next token, (B, V)."""
@@ -161,11 +185,26 @@ class AdaptingNetwork:
         chosen, (layers, unread) = self._reader.differentiable(begun, ids)
         gradients = list(torch.autograd.grad(-chosen.mean(), self._parameters))
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        if not bool(torch.isfinite(norm)):
-            raise NumericalError("the gradient is not finite")
         scale = min(1.0, LARGEST_NORM / float(norm)) if float(norm) else 1.0
         after = (detached(layers), unread.detach())
-        return chosen.detach().cpu().numpy(), after, self._stepped(learned, gradients, scale)
+        stepped = self._stepped(learned, gradients, scale)
+        largest = torch.stack(torch._foreach_norm(stepped.weights, torch.inf)).max()
+        if not bool(largest <= self._limit):  # NaN is not
+            stepped = self._rolled_back()
+            after = self._reader.start(ids.shape[1])
+            after = self._reader.advance(after, ids)
+        return chosen.detach().cpu().numpy(), after, stepped
+
+    def _rolled_back(self) -> Learned:
+        """What is known without having learned anything."""
+        if not self._has_noted:
+            self._has_noted = True
+            self._on_note(
+                f"{self.name}: steps of rate {self.config.rate:g} led to weights that are too large or not "
+                "finite, so it went back to the trained ones; give a smaller --adapt-rate"
+            )
+        self._take(self._trained)
+        return self._trained
 
     def _stepped(self, learned: Learned, gradients: list[Tensor], scale: float) -> Learned:
         """Weights after a step; those before stay as they are."""

@@ -1,7 +1,9 @@
+import json
+
 import numpy as np
 import pytest
 
-from lmgen.models.gated import STRIDE, Gate, GatedMixture
+from lmgen.models.gated import LATELY, STRIDE, Gate, GatedMixture, lately_right
 from lmgen.models.ngram.growing.contexts import Contexts
 from lmgen.models.ngram.growing.model import GrowingCounts
 from lmgen.models.ngram.model import NgramModel
@@ -81,7 +83,7 @@ def test_nothing_is_learned_from_context_only() -> None:
 
     after = model.follow(state, IDS[300:400, None])
 
-    assert after.streams == state.streams
+    assert after.streams is state.streams
 
 
 def test_streams_are_told_apart() -> None:
@@ -92,3 +94,54 @@ def test_streams_are_told_apart() -> None:
     alone = model.advance(model.start(1), IDS[300:400, None])
 
     assert model.predict(second) == pytest.approx(model.predict(alone), abs=1e-9)
+
+
+def test_how_well_experts_predicted_lately_is_a_moving_average() -> None:
+    probabilities = np.array([[0.5, 0.1], [0.2, 0.2], [0.1, 0.9]])
+
+    found = lately_right(probabilities, np.zeros(2))
+
+    expected = np.zeros(2)
+    for row, before in zip(probabilities, found, strict=False):
+        assert before == pytest.approx(expected)
+        expected = LATELY * expected + (1 - LATELY) * (np.log(row) - np.log(row).mean())
+    assert found[-1] == pytest.approx(expected)
+    assert (found[1:] == lately_right(probabilities[1:], found[1])[:]).all()
+
+
+def test_a_gate_with_more_experts_weighs_those_that_it_has_as_before() -> None:
+    random = np.random.default_rng(0)
+    gate = Gate.new(3 + 2, 2)
+    gate = gate.learned(random.random((50, 5)), random.random((50, 2)))
+    signals = random.random(5)
+
+    wider = gate.with_experts(2, bias=1.0)
+
+    shares = wider.shares(np.insert(signals, [3, 3], random.random(2)))
+    assert shares[2:] / shares[2:].sum() == pytest.approx(gate.shares(signals))
+    assert shares[0] == shares[1]
+
+
+def test_a_gate_is_kept_as_json() -> None:
+    gate = Gate.new(3, 2).learned(np.ones((5, 3)), np.full((5, 2), 0.5))
+
+    again = Gate.from_json(json.loads(json.dumps(gate.to_json())), like=Gate.new(3, 2))
+
+    assert again.steps == 1
+    assert all((again.weights[name] == each).all() for name, each in gate.weights.items())
+    for damaged in ({}, {**gate.to_json(), "weights": {}}, {**gate.to_json(), "steps": None}):
+        with pytest.raises(ValueError, match="gate"):
+            Gate.from_json(damaged, like=gate)
+    with pytest.raises(ValueError, match="another shape"):
+        Gate.from_json(gate.to_json(), like=Gate.new(3, 4))
+
+
+def test_another_text_begins_with_what_was_learned() -> None:
+    model = mixture()
+    state = model.advance(model.start(1), IDS[200:400, None])
+
+    again = model.restart(state)
+
+    assert again.streams[0].gate is state.streams[0].gate
+    fresh, knowing = (model.score(start, IDS[200:400, None])[0].mean() for start in (model.start(1), again))
+    assert knowing > fresh + 0.2  # it has read this text before

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmgen.errors import ConfigError, NumericalError
+from lmgen.errors import ConfigError
 from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
@@ -108,6 +108,19 @@ def test_nothing_is_learned_from_tokens_that_are_context_only() -> None:
     assert after.learned is state.learned
 
 
+def test_another_text_begins_with_what_was_learned() -> None:
+    model = adapting(every=8)
+    state = model.advance(model.start(1), IDS[:20, None])
+
+    again = model.restart(state)
+
+    assert again.learned.steps == 3  # of the four tokens that were waiting, too
+    assert len(again.waiting) == 0
+    fresh = model.start(1)
+    assert (model.predict(again) != model.predict(fresh)).any()
+    assert model.restart(fresh).learned is fresh.learned
+
+
 def test_it_learns_a_text_that_repeats_itself() -> None:
     model = adapting(rate=0.01)
     ids = np.tile([1, 2, 3, 4, 5, 1, 1, 3], 60)
@@ -126,14 +139,33 @@ def test_the_trained_network_stays_as_it_is() -> None:
     assert all((model.model.parameters[name] == array).all() for name, array in before.items())
 
 
-def test_a_gradient_that_is_not_finite_is_an_error() -> None:
-    model = network()
-    broken = AdaptingNetwork(model, AdaptingConfig(every=8))
-    state = broken.start(1)
-    weights = tuple(torch.full_like(each, torch.nan) for each in state.learned.weights)
+@pytest.mark.parametrize("value", [torch.nan, 2000.0])
+def test_weights_that_are_too_large_or_not_finite_are_rolled_back(value: float) -> None:
+    notes: list[str] = []
+    model = AdaptingNetwork(network(), AdaptingConfig(every=8), on_note=notes.append)
+    state = model.start(1)
+    weights = tuple(torch.full_like(each, value) for each in state.learned.weights)
 
-    with pytest.raises(NumericalError, match="gradient"):
-        broken.advance(state._replace(learned=state.learned._replace(weights=weights)), IDS[:8, None])
+    after = model.advance(state._replace(learned=state.learned._replace(weights=weights)), IDS[:8, None])
+    model.advance(after._replace(learned=after.learned._replace(weights=weights)), IDS[8:16, None])
+
+    assert after.learned is state.learned
+    assert notes == [
+        "lstm+adapt: steps of rate 0.0003 led to weights that are too large or not finite, so it went back "
+        "to the trained ones; give a smaller --adapt-rate"
+    ]
+    trained = model.model.advance(model.model.start(1), IDS[:8, None])
+    assert model.predict(after) == pytest.approx(model.model.predict(trained), abs=1e-5)
+
+
+def test_steps_that_are_far_too_large_leave_finite_scores() -> None:
+    notes: list[str] = []
+    model = AdaptingNetwork(network(), AdaptingConfig(every=8, rate=500.0), on_note=notes.append)
+
+    scored, _ = model.score(model.start(1), IDS[:, None])
+
+    assert np.isfinite(scored).all()
+    assert len(notes) == 1
 
 
 def test_settings_are_checked() -> None:

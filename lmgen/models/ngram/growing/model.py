@@ -116,6 +116,10 @@ class GrowingCounts:
         columns = zip(state, ids.T, strict=True)
         return tuple(replace(each, place=self.contexts.keys(each.place, own)[1]) for each, own in columns)
 
+    def restart(self, state: Sequence[StreamState], streams: int) -> tuple[StreamState, ...]:  # noqa: ARG002
+        """The state before the first token of other texts, with what was counted so far."""
+        return tuple(replace(each, place=self.contexts.start()) for each in state)
+
     def select(self, state: Sequence[StreamState], streams: Sequence[int]) -> tuple[StreamState, ...]:
         """The state of the listed streams, in that order; one may be listed twice."""
         return tuple(state[stream] for stream in streams)

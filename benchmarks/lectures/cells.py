@@ -39,8 +39,10 @@ def rows(page: Measurement) -> Iterator[tuple[str, str, str, str]]:
             )
             for seed in page.seeds
         ]
-        updates = median(run.steps for run in runs)
-        yield cell, f"{runs[0].parameters:,}", f"{updates:,.0f}", spread([run.nats for run in runs])
+        updates = f"{median(run.steps for run in runs):,.0f}"
+        if any(run.ended_early for run in runs):
+            updates += ", broke down"
+        yield cell, f"{runs[0].parameters:,}", updates, spread([run.nats for run in runs])
 
 
 if __name__ == "__main__":

@@ -8,11 +8,19 @@ import typer
 from lmgen.cli import completion, report
 from lmgen.cli.flags import option
 from lmgen.cli.listed import listed_texts
-from lmgen.cli.options import JsonOption, QuietOption, file_name, model_and_texts, open_model
+from lmgen.cli.options import (
+    EncodingOption,
+    FieldOption,
+    JsonOption,
+    QuietOption,
+    file_name,
+    model_and_texts,
+    open_model,
+)
 from lmgen.cli.output import TextOutput, json_line, visible
 from lmgen.cli.tables import Column, table
 from lmgen.errors import ConfigError
-from lmgen.settings import Panel, shown
+from lmgen.settings import shown
 
 if TYPE_CHECKING:
     from lmgen.generation.answers import Accuracy, AnswerResults
@@ -78,25 +86,8 @@ def answers(
         ),
     ] = None,
     json: JsonOption = False,
-    field: Annotated[
-        str | None,
-        option(
-            help="The field that holds the text in CSV, TSV, JSON and JSON Lines; stdin is JSON Lines if it "
-            "is given.",
-            by_default="text",
-            panel=Panel.TEXT,
-            metavar="NAME",
-        ),
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        option(
-            help="The character encoding of the file.",
-            by_default="that of the model's training text",
-            panel=Panel.TEXT,
-            metavar="NAME",
-        ),
-    ] = None,
+    field: FieldOption = None,
+    encoding: EncodingOption = None,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """

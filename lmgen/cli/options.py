@@ -1,4 +1,4 @@
-"""Shared by commands: the MODEL argument, `--quiet` and `--json`, opening a model."""
+"""Shared by commands: the MODEL argument, flags for output and for reading texts, opening a model."""
 
 from itertools import takewhile
 from pathlib import Path
@@ -11,6 +11,7 @@ from lmgen.cli.flags import option
 from lmgen.cli.output import visible
 from lmgen.cli.threads import use_one_thread
 from lmgen.errors import ConfigError, ModelError
+from lmgen.settings import Panel
 
 if TYPE_CHECKING:
     from lmgen.label_model import LabelModel
@@ -36,6 +37,25 @@ QuietOption = Annotated[
     bool, option("--quiet", "-q", help="No progress and no notes on stderr.", callback=_be_quiet)
 ]
 JsonOption = Annotated[bool, option("--json", help="Print JSON on stdout.")]
+FieldOption = Annotated[
+    str | None,
+    option(
+        help="The field that holds the text in CSV, TSV, JSON and JSON Lines; stdin is JSON Lines if it is "
+        "given.",
+        by_default="text",
+        panel=Panel.TEXT,
+        metavar="NAME",
+    ),
+]
+EncodingOption = Annotated[
+    str | None,
+    option(
+        help="The character encoding of the texts.",
+        by_default="that of the model's training text",
+        panel=Panel.TEXT,
+        metavar="NAME",
+    ),
+]
 
 
 def file_name(name: str) -> str | Path:

@@ -8,7 +8,15 @@ import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.flags import option
-from lmgen.cli.options import JsonOption, QuietOption, file_name, model_and_texts, open_model
+from lmgen.cli.options import (
+    EncodingOption,
+    FieldOption,
+    JsonOption,
+    QuietOption,
+    file_name,
+    model_and_texts,
+    open_model,
+)
 from lmgen.cli.output import flushing
 from lmgen.cli.scores import By, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError
@@ -152,25 +160,8 @@ def perplexity(
         Format | None, option("--format", help="How results are printed.", by_default="table")
     ] = None,
     json: JsonOption = False,
-    field: Annotated[
-        str | None,
-        option(
-            help="The field that holds the text in CSV, TSV, JSON and JSON Lines; stdin is JSON Lines if it "
-            "is given.",
-            by_default="text",
-            panel=Panel.TEXT,
-            metavar="NAME",
-        ),
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        option(
-            help="The character encoding of the texts.",
-            by_default="that of the model's training text",
-            panel=Panel.TEXT,
-            metavar="NAME",
-        ),
-    ] = None,
+    field: FieldOption = None,
+    encoding: EncodingOption = None,
     newlines: Annotated[
         Literal["keep", "lf"],
         option(help=r"With lf, the line ends \r\n and \r of the texts are read as \n.", panel=Panel.TEXT),

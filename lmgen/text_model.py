@@ -117,6 +117,7 @@ class TextModel:
         like: "TextModel | None" = None,
         init: str = "orthogonal",
         init_scale: float | None = None,
+        init_memory: int | None = None,
         seed: int = 0,
         **network: Any,
     ) -> "TextModel":
@@ -128,6 +129,7 @@ class TextModel:
             like: take the tokenizer of this model instead.
             init: how the matrices of recurrent layers start: `orthogonal` or `uniform`.
             init_scale: factor on orthogonal matrices (1), or the range of uniform ones (0.08).
+            init_memory: up to how many tokens the gates remember at first; None: as the cell says.
             seed: of the random weights.
             network: settings of its shape, such as `cell`, `hidden_size` and `layers`.
 
@@ -149,7 +151,9 @@ class TextModel:
             tokenizer = train_tokenizer(opened.chunks, TokenizerConfig(tokenizer="char"))
         else:
             tokenizer = like.tokenizer
-        model = untrained_network(config, tokenizer, init=init, init_scale=init_scale, seed=seed)
+        model = untrained_network(
+            config, tokenizer, init=init, init_scale=init_scale, init_memory=init_memory, seed=seed
+        )
         return cls(model, tokenizer, Path("untrained"), {}, is_saved=False)
 
     @property

@@ -217,6 +217,13 @@ def gradients(
             by_default="1, or 0.08",
         ),
     ] = None,
+    init_memory: Annotated[
+        int | None,
+        option(
+            help="Of --cell: up to how many tokens the gates of units remember.",
+            by_default="as the cell says",
+        ),
+    ] = None,
     seed: Annotated[int | None, option(help="Of --cell: seed of the random weights.", by_default="0")] = None,
     distance: Annotated[int, option(help="The largest distance, in tokens.", min=0)] = 100,
     positions: Annotated[
@@ -243,6 +250,7 @@ def gradients(
             "embedding_size": embedding_size,
             "init": init,
             "init_scale": init_scale,
+            "init_memory": init_memory,
             "seed": seed,
         }
         given = {name: value for name, value in shape.items() if value is not None}

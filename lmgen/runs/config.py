@@ -65,6 +65,8 @@ class RunConfig:
             )
         self._check_embeddings()
         self._check_labels()
+        if self.training.init_memory is not None:
+            self.network.check_memory()
         if self.network.output == "adaptive" and self.training.objective == "sampled":
             raise ConfigError(
                 "--objective sampled is for the output softmax, and adaptive is fast without: take --output "
@@ -186,7 +188,10 @@ class RunConfig:
             names = {field.name for field in fields(part)}
             chosen = {key: rest.pop(key) for key in list(rest) if key in names}
             parts[name] = from_mapping(part, chosen, where)
-        if origin is not None and {"init", "init_scale"} & (values if asked is None else asked).keys():
+        if (
+            origin is not None
+            and {"init", "init_scale", "init_memory"} & (values if asked is None else asked).keys()
+        ):
             raise ConfigError(f"{where}: --init is for new weights, and --from has its own; leave it out")
         asked = spelled(values if asked is None else asked)
         return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, asked=asked, **parts)

@@ -214,6 +214,22 @@ ROWS = [
         for length in (10, 20, 40)
         for attends in (False, True)
     ),
+    *(
+        Row(
+            task="copy",
+            network=f"lstm 128, {'attention 41' if attends else 'no attention'}, 1 to 20 letters",
+            measures=(Measure("words of 21 to 40 letters copied", exact),),
+            corpus="copy",
+            parameters={"length": "1-20", "test_length": "21-40", "count": 20_000, "test_count": 500},
+            settings={
+                **ANSWERS,
+                "hidden_size": 128,
+                "steps": 1000,
+                "attention": 41 if attends else None,
+            },
+        )
+        for attends in (False, True)
+    ),
     Row(
         task="sine",
         network="lstm 64, lines of 12 periods",

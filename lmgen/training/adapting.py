@@ -61,6 +61,7 @@ class AdaptingNetwork:
 
     kind = "adapting"
     reads_in_order = True
+    resets_at = None
 
     def __init__(
         self,

@@ -271,6 +271,11 @@ class TorchLanguageModel:
         """The cell's name; without recurrent layers `convolution` or `dense`."""
         return self.network.config.name
 
+    @property
+    def resets_at(self) -> int | None:
+        """The token that ends a text."""
+        return self.unit_end
+
     def start(self, streams: int) -> Any:
         """The state after the start token."""
         ids = np.full((1, streams), self.start_token)

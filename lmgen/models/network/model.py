@@ -135,6 +135,11 @@ class RecurrentModel:
         recurrent = all(isinstance(layer, Recurrent) for layer in self.layers.hidden)
         return 1 if recurrent and self.layers.embedding.parameters else 3
 
+    @property
+    def resets_at(self) -> int | None:
+        """The token that ends a text."""
+        return self.unit_end
+
     def start(self, streams: int) -> RecurrentState:
         """State of B streams after the start token."""
         layers = tuple(

@@ -49,6 +49,7 @@ class NgramModel:
 
     kind = "ngram"
     reads_in_order = False
+    resets_at = None
 
     @classmethod
     def fit(

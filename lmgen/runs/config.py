@@ -26,6 +26,10 @@ ACTS_ON = {
 """Settings that have a default in any case, and what they are of."""
 
 
+NEW_WEIGHTS = ("init", "init_scale", "init_memory")
+"""Settings of how weights start."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """Every setting of a run, and which of them were asked for."""
@@ -188,11 +192,12 @@ class RunConfig:
             names = {field.name for field in fields(part)}
             chosen = {key: rest.pop(key) for key in list(rest) if key in names}
             parts[name] = from_mapping(part, chosen, where)
-        if (
-            origin is not None
-            and {"init", "init_scale", "init_memory"} & (values if asked is None else asked).keys()
-        ):
-            raise ConfigError(f"{where}: --init is for new weights, and --from has its own; leave it out")
+        given = (values if asked is None else asked).keys()
+        starts = [f"--{name.replace('_', '-')}" for name in NEW_WEIGHTS if name in given]
+        if origin is not None and starts:
+            raise ConfigError(
+                f"{where}: {starts[0]} is for new weights, and --from has its own; leave it out"
+            )
         asked = spelled(values if asked is None else asked)
         return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, asked=asked, **parts)
 

@@ -71,3 +71,10 @@ def test_with_a_memory_each_unit_forgets_after_a_number_of_tokens_of_its_own(cel
 def test_a_memory_needs_gates_that_keep(network: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         RunConfig.from_settings({**network, "init_memory": 100}, "test")
+
+
+@pytest.mark.parametrize(("name", "value"), [("init", "uniform"), ("init_scale", 2.0), ("init_memory", 100)])
+def test_weights_that_are_there_have_no_start(name: str, value: Any) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(ConfigError, match=f"{flag} is for new weights"):
+        RunConfig.from_settings({"from": "demo", name: value}, "the command line")

@@ -262,7 +262,7 @@ ROWS = [
             ),
             corpus="addition",
             parameters={**SUMS, "count": 20_000},
-            settings={"hidden_size": 128, "epochs": 5.0, **settings},
+            settings={"hidden_size": 128, "epochs": 15.0, **settings},
         )
         for words, settings in (
             ("line by line", {"unit": "line"}),

@@ -17,7 +17,7 @@ from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.files import refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
-from lmgen.models.model_file import SavedModel, load_model, save_model
+from lmgen.models.model_file import SavedModel, described, load_model, save_model
 from lmgen.settings import names_of, refuse_unknown, shown, whole_number
 from lmgen.text.config import ReadingConfig
 from lmgen.text.encodings import UTF_8
@@ -773,15 +773,14 @@ class TextModel:
         if form == "arpa" and text is not None:
             raise ConfigError("--text goes with --to float16 or int8; leave it out, or give --to")
         refuse_existing(out, overwrite=overwrite)
-        saved = SavedModel(self.model, self.tokenizer, self.training, self.weights)
         exported: ExportedNgrams | ExportedWeights
         if form == "arpa":
-            exported = export_arpa(saved, self.path, out)
+            exported = export_arpa(self._saved, self.path, out)
         else:
             if text is None and self.run is not None:
                 text = self.run.held_out_text
             opened = None if text is None else self._opened(text_or_path(text, "text"), None, None, on_note)
-            exported = export_weights(saved, self.path, out, form, opened, on_note)
+            exported = export_weights(self._saved, self.path, out, form, opened, on_note)
         if why:
             on_note(why)
         return exported
@@ -986,15 +985,12 @@ class TextModel:
 
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""
-        return {
-            "model": str(self.path),
-            "bytes": self.path.stat().st_size if self.is_saved else None,
-            "tokenizer": self.tokenizer.name,
-            "reading": self.tokenizer.reading.to_json(),
-            "weights": self.weights,
-            **self.model.describe(),
-            "training": self.training,
-        }
+        return described(self._saved, self.path, is_saved=self.is_saved)
+
+    @property
+    def _saved(self) -> SavedModel[LanguageModel]:
+        """What its file holds."""
+        return SavedModel(self.model, self.tokenizer, self.training, self.weights)
 
 
 def _sampling(settings: dict[str, Any], *arguments: str) -> SamplingConfig:

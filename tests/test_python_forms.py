@@ -59,7 +59,7 @@ OPENING = {"model"}
 FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]] = [
     (perplexity.perplexity, [TextModel.perplexity], {}),
     (answers.answers, [TextModel.answers], {}),
-    (export.export, [TextModel.export], {"out": "path"}),
+    (export.export, [TextModel.export, LabelModel.export], {"out": "path"}),
     (next_, [TextModel.next], {"arguments": "text", "adapt": "TextModel.adapting"}),
     (info.info, [TextModel.describe], {"cells": "lmgen.list_cells"}),
     (tokenize.tokenize, [TextModel.tokenize], {"pieces": "TextModel.pieces", "tokenizer": "ByteTokenizer()"}),

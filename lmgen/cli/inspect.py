@@ -13,6 +13,7 @@ from lmgen.cli.options import (
     JsonOption,
     QuietOption,
     file_name,
+    file_to_write,
     models_and_text,
     open_model,
 )
@@ -70,7 +71,9 @@ UnitOption = Annotated[
     Unit | None,
     option(help="What is read afresh.", by_default="what is one text for the model"),
 ]
-SvgOption = Annotated[Path | None, option(metavar="FILE", help="Also draw a picture, as SVG.")]
+SvgOption = Annotated[
+    Path | None, option(metavar="FILE", help="Also draw a picture, as SVG.", callback=file_to_write)
+]
 
 
 @inspect.command(cls=Command)
@@ -90,6 +93,7 @@ def states(
         option(
             metavar="FILE",
             help="Write arrays for numpy.load to this file, in the place of rows: tokens by units.",
+            callback=file_to_write,
         ),
     ] = None,
     svg: SvgOption = None,

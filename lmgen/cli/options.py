@@ -58,6 +58,17 @@ EncodingOption = Annotated[
 ]
 
 
+def file_to_write(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+    """Refuse `-` as the name of a file that a flag says to write."""
+    from lmgen.files import refuse_stdout
+    from lmgen.settings import flag
+
+    with report.reported_errors():
+        if path is not None:
+            refuse_stdout(path, flag(parameter.name or "out"))
+    return path
+
+
 def file_name(name: str) -> str | Path:
     """A name as it is given at the shell, where it is never a text itself, even with a line end in it."""
     from lmgen.text.given import is_text
@@ -107,9 +118,13 @@ def open_labels(path: Path | None) -> "LabelModel":
     return opened
 
 
-def open_any(path: Path | None) -> "TextModel | LabelModel":
+def open_any(path: Path | None, *, threads: bool = False) -> "TextModel | LabelModel":
     """
     Open the MODEL argument of a command for language models and those that label texts.
+
+    Args:
+        path: MODEL; None: the newest run or model file.
+        threads: as in `open_model`.
 
     Raises:
         ModelError: there is no model, or it cannot be read.
@@ -117,7 +132,7 @@ def open_any(path: Path | None) -> "TextModel | LabelModel":
     from lmgen.data.run_folder import find_model
     from lmgen.models.model_file import has_labels
 
-    return open_labels(path) if has_labels(find_model(path)) else open_model(path, threads=False)
+    return open_labels(path) if has_labels(find_model(path)) else open_model(path, threads=threads)
 
 
 def _note_newest(path: Path) -> None:
@@ -129,16 +144,16 @@ def _note_newest(path: Path) -> None:
 
 
 def is_model(argument: str) -> bool:
-    """Whether an argument is a .safetensors file or a run folder, even one without a model yet."""
-    from lmgen.data.run_folder import MODEL_SUFFIX, RunFolder
+    """Whether an argument is a model file or a run folder, even one without a model yet."""
+    from lmgen.data.run_folder import RunFolder, is_model_file
 
     run = RunFolder(Path(argument))
-    return argument.endswith(MODEL_SUFFIX) or exists(run.model) or exists(run.prepared)
+    return is_model_file(run.folder) or exists(run.model) or exists(run.prepared)
 
 
 def model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
     """
-    Tell MODEL from TEXT: MODEL is the first argument if it is a run folder or a .safetensors file.
+    Tell MODEL from TEXT: MODEL is the first argument if it is a run folder or a model file.
 
     Raises:
         ModelError: the first argument is neither a model nor a text.

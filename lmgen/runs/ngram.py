@@ -12,6 +12,7 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder, ngram_file
 from lmgen.data.token_file import read_tokens
+from lmgen.errors import ConfigError
 from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.files import refuse_existing
@@ -188,6 +189,11 @@ def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus
         tabs=config.labelling.labels,
         on_note=on_note,
     )
+    if config.labelling.labels and reading.field is not None and corpus.train.records is None:
+        raise ConfigError(
+            f"--field names the text of records, and {corpus.name} is read as lines, each with its label "
+            "(--labels): leave --field out"
+        )
     valid, test = config.held_out.valid, config.held_out.test
     return replace(
         corpus,

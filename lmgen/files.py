@@ -65,9 +65,14 @@ def refuse_stdout(path: Path, option: str = "--out") -> None:
         )
 
 
-def refuse_existing(path: Path, *, overwrite: bool, option: str = "--out") -> None:
+def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out") -> None:
     """
     Check that `--out`, or another flag, can name a new file.
+
+    Args:
+        path: the file.
+        overwrite: whether it may exist; None: it may not, and there is no flag that says otherwise.
+        option: the flag.
 
     Raises:
         ModelError: it is `-`, a folder, or a file that exists and may not be overwritten.
@@ -76,7 +81,8 @@ def refuse_existing(path: Path, *, overwrite: bool, option: str = "--out") -> No
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give {option} the name of a file")
     if path.exists() and not overwrite:
-        raise ModelError(f"there is a file {path} already; replace it (--overwrite) or give another {option}")
+        advice = "" if overwrite is None else "replace it (--overwrite) or "
+        raise ModelError(f"there is a file {path} already; {advice}give another {option}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -36,6 +36,13 @@ def _be_quiet(quiet: bool) -> bool:
 QuietOption = Annotated[
     bool, option("--quiet", "-q", help="No progress and no notes on stderr.", callback=_be_quiet)
 ]
+CacheOption = Annotated[
+    bool,
+    option(
+        "--cache",
+        help="Make words that came after similar places likelier, by a cache.",
+    ),
+]
 JsonOption = Annotated[bool, option("--json", help="Print JSON on stdout.")]
 FieldOption = Annotated[
     str | None,

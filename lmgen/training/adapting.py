@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from lmgen.arrays import FloatArray, IdArray, Tensors
+from lmgen.errors import ModelError
 from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.network.layer import NetworkState
-from lmgen.models.network.model import RecurrentModel
+from lmgen.models.network.model import RecurrentModel, with_parameters
 from lmgen.training.network import Network, TorchLanguageModel, detached
 
 SMALLEST = 1e-8
@@ -81,6 +82,7 @@ class AdaptingNetwork:
         self.config = config
         network = Network(model.config, model.vocabulary_size, model.parameters).to(device).eval()
         self._parameters = network.trained_parameters()
+        self._names = [name for name, each in network.named_parameters() if each.requires_grad]
         self._reader = _Reader(network, model.start_token, model.unit_end)
         weights = tuple(parameter.detach() for parameter in self._parameters)
         self._trained = Learned(weights, tuple(map(torch.zeros_like, weights)))
@@ -146,18 +148,29 @@ class AdaptingNetwork:
         begun, now = (self._reader.select(each, chosen) for each in (state.begun, state.now))
         return AdaptingState(state.learned, begun, now, state.waiting[:, chosen])
 
+    def adapted(self, state: AdaptingState) -> RecurrentModel:
+        """The network with all that was learned; what is still waiting is learned from now."""
+        weights = self.restart(state).learned.weights
+        arrays = [each.cpu().numpy() for each in weights]
+        return with_parameters(self.model, dict(zip(self._names, arrays, strict=True)))
+
     @property
     def format_version(self) -> int:
-        """That of the network as trained."""
-        return self.model.format_version
+        """As `to_tensors`."""
+        raise self._not_saved()
 
     def describe(self) -> dict[str, Any]:
         """What the network as trained says of itself, under its own name."""
         return {**self.model.describe(), "name": self.name}
 
     def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
-        """The network as trained."""
-        return self.model.to_tensors()
+        """
+        Not possible: each state has weights of its own, which `adapted` gives as a network.
+
+        Raises:
+            ModelError: always.
+        """
+        raise self._not_saved()
 
     def as_network(self) -> RecurrentModel:
         """The network as trained."""
@@ -165,6 +178,11 @@ class AdaptingNetwork:
 
     def as_ngrams(self) -> None:
         """None: it has no tables of n-grams."""
+
+    def _not_saved(self) -> ModelError:
+        return ModelError(
+            f"{self.name} has no file: --save-adapted writes the network with what it has learned"
+        )
 
     def _part(self, state: AdaptingState, ids: IdArray) -> tuple[FloatArray, AdaptingState]:
         """Read tokens up to the next step at most, and take it if it is due."""

@@ -65,7 +65,7 @@ class AdaptingModels:
             model: the model in question.
             baseline: the n-gram model beside it; None if there is none.
             tokenizer: the model's.
-            run: whose training text the counts begin from.
+            run: whose training text the counts begin from, if the baseline does not keep its own.
             adapting: how they learn and what they have a cache of.
             mix: whether to mix them, too.
             in_step: whether all of them score the same texts in the same pieces, and do nothing else.
@@ -73,14 +73,14 @@ class AdaptingModels:
         """
         self._model, self._tokenizer, self._run, self._adapting = model, tokenizer, run, adapting
         self._network = model.as_network()
-        self._baseline = baseline.name if baseline is not None and run is not None else ""
+        training = _training_tokens(baseline, run)
+        self._baseline = baseline.name if baseline is not None and training is not None else ""
         self._mix = mix
         self._in_step = in_step
         self._on_note = on_note
         self._counts: GrowingCounts | None = None
         self._gate: Gate | None = None
-        if baseline is not None and run is not None and adapting.config is not None:
-            training = read_tokens(run.train_tokens, tokenizer.vocabulary_size)
+        if baseline is not None and training is not None and adapting.config is not None:
             if len(training) > MOST_COUNTED:
                 on_note(
                     f"the counts of {self._baseline} do not grow: that takes too much memory for more than "
@@ -233,6 +233,13 @@ class _Members(NamedTuple):
 
 def _itself(model: Any) -> Any:
     return model
+
+
+def _training_tokens(baseline: NgramModel | None, run: RunFolder | None) -> IdArray | None:
+    """What an n-gram model was fitted on, (N,); None where that is not known."""
+    if baseline is None or baseline.training is not None or run is None:
+        return None if baseline is None else baseline.training
+    return read_tokens(run.train_tokens, baseline.vocabulary_size)
 
 
 def adapting_network(

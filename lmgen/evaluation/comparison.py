@@ -268,6 +268,7 @@ class Comparison:
             ModelError: none of them can.
         """
         baselines = [each.as_ngrams() for each in self._models if each is not self._model]
+        baselines.append(self._model.as_ngrams())
         found = AdaptingModels(
             self._model,
             next((each for each in baselines if each is not None), None),
@@ -282,8 +283,8 @@ class Comparison:
             raise ModelError(f"{self._path} has no use for a cache, which a network has; name a run")
         if not found:
             raise ModelError(
-                f"{self._path} cannot adapt: it is no network, and what grows are the counts of the training "
-                "text in a run folder; name a run"
+                f"{self._path} cannot adapt: it is no network, and holds no training tokens whose counts "
+                "could grow; fit it with `lmgen ngram --keep-tokens`, or name a run"
             )
         return found
 

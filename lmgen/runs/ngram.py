@@ -7,6 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from lmgen.data.answers import Answers
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import Prepared, prepare
@@ -67,6 +69,7 @@ def fit_ngram(
     out: Path | None = None,
     *,
     prune: Sequence[int] = (),
+    keep_tokens: bool = False,
     texts: Mapping[str, Text] = MappingProxyType({}),
     overwrite: bool = False,
     on_note: Callable[[str], None] = lambda _: None,
@@ -82,6 +85,7 @@ def fit_ngram(
         order: tokens of an n-gram, 1 to 100.
         out: the model file; None: `checkpoints/CORPUS-ngram.safetensors`.
         prune: for each order, leave out n-grams that occur at most this often; see `kneser_ney.estimate`.
+        keep_tokens: keep the training tokens in the file, so that its counts can grow.
         texts: the texts that some names of files stand for (text/given.py).
         overwrite: replace a file that is there.
         on_note: called with notes for the user, such as that a download begins.
@@ -109,6 +113,8 @@ def fit_ngram(
         model = fit_on_run(run, prepared.tokenizer, order, prune)
         nats = _valid_nats(run, prepared, model)
         misfits = held_out_notes(run, prepared.tokenizer, model)
+        if keep_tokens:
+            model = replace(model, training=np.array(read_tokens(run.train_tokens, model.vocabulary_size)))
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
     return FittedNgram(
         model=str(out),

@@ -388,6 +388,18 @@ def test_a_model_file_alone_adapts(folder: Path, tmp_path: Path) -> None:
     assert [row["model"] for row in found] == ["lstm", "lstm+adapt"]
 
 
+def test_counts_of_an_ngram_file_that_keeps_its_tokens_grow_as_those_of_a_run(folder: Path) -> None:
+    given = ["--order", "3", "--valid", "0.1", "--keep-tokens", "--out", "kept.safetensors", "--overwrite"]
+    assert lmgen("ngram", "squares.txt", *given, "--quiet", cwd=folder).returncode == 0
+
+    found = rows("kept.safetensors", "other.txt", cwd=folder)
+
+    assert [row["model"] for row in found] == ["ngram-3", "ngram-3+adapt"]
+    of_run = rows("chars", "other.txt", cwd=folder)
+    assert [row["nats"] for row in found] == [row["nats"] for row in of_run if "ngram" in row["model"]]
+    assert (folder / "kept.safetensors").stat().st_size > (folder / "ngram.safetensors").stat().st_size
+
+
 def test_the_model_file_stays_as_it_is(folder: Path) -> None:
     before = (folder / "chars" / "model.safetensors").read_bytes()
 

@@ -1,7 +1,7 @@
 """
 How small lmgen makes a text from nothing, beside xz, bzip2 and PPMd.
 
-    python benchmarks/compression.py [FILE] [--bytes N] [--presets quick,good]
+    python -m benchmarks.compression [FILE] [--bytes N] [--presets quick,good]
 
 FILE (../shared/data/tinyshakespeare.txt) is cut to its first N bytes. PPMd needs the package pyppmd. Every
 archive of lmgen is decompressed and compared, as `lmgen compress` does; `seconds` is one thread's time for
@@ -9,26 +9,21 @@ coding alone, and decompressing takes it once more.
 """
 
 import argparse
-import bz2
-import importlib.util
-import lzma
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import lmgen
+from benchmarks.compressors import COMPRESSORS
 from lmgen.compression.files import CodingProgress
 from lmgen.compression.presets import PRESETS
 
 TEXT = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
-
-PPMD_ORDER, PPMD_MEMORY = 6, 1 << 26
 
 
 def main() -> None:
@@ -42,18 +37,15 @@ def main() -> None:
     content = arguments.file.read_bytes()[: arguments.bytes]
     print(f"{arguments.file.name}, {len(content):,} bytes\n")
     print("| compressor | bytes | bits/byte | CPU seconds | wall seconds |\n| --- | --- | --- | --- | --- |")
-    row("xz -9e", content, lambda: len(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)))
-    row("bzip2 -9", content, lambda: len(bz2.compress(content, 9)))
-    if importlib.util.find_spec("pyppmd"):
-        encoder = import_module("pyppmd").Ppmd7Encoder(PPMD_ORDER, PPMD_MEMORY)
-        row(f"PPMd, order {PPMD_ORDER}", content, lambda: len(encoder.encode(content) + encoder.flush()))
+    for name, size in COMPRESSORS.items():
+        row(name, content, size)
     for preset in arguments.presets.split(","):
         lmgen_row(preset, content)
 
 
-def row(name: str, content: bytes, size: Callable[[], int]) -> None:
+def row(name: str, content: bytes, size: Callable[[bytes], int]) -> None:
     cpu, wall = time.process_time(), time.perf_counter()
-    found = size()
+    found = size(content)
     show(name, content, found, time.process_time() - cpu, time.perf_counter() - wall)
 
 

@@ -86,9 +86,14 @@ def main() -> None:
 
 def lmgen(command: str, *arguments: Any) -> dict[str, Any]:
     """The last thing that a command says."""
+    return lmgen_rows(command, *arguments)[-1]
+
+
+def lmgen_rows(command: str, *arguments: Any) -> list[dict[str, Any]]:
+    """All JSON objects that a command prints."""
     line = [sys.executable, "-m", "lmgen", command, *map(str, arguments), "--json", "--quiet"]
     result = subprocess.run(line, capture_output=True, text=True, check=True)
-    return json.loads(result.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+    return [json.loads(row) for row in result.stdout.splitlines()]
 
 
 def plain_loop(folder: Path, seconds: float) -> Reached:

@@ -239,13 +239,14 @@ def compress(
     """
     Compress a file by arithmetic coding with the probabilities of a model.
 
-    The archive is decompressed and compared with the file before it gets its name.
+    The archive is decompressed and compared with the file before it gets its name. One that no model of its
+    own makes smaller, like random bytes, is stored as it is.
 
     Args:
-        file: path of the file.
+        file: path of the file; `-` is standard input.
         model: a run folder or model file, which decompressing needs again; None: a model is made while the
             file is read, and once more when it is decompressed.
-        out: path of the archive.
+        out: path of the archive; `-` is standard output.
         preset: without a model, how much work each byte takes: `quick`, counts of contexts; `good`, a
             network, too, which imports torch. None: `good`.
         overwrite: replace an existing file.
@@ -286,8 +287,8 @@ def decompress(
     Write the file that `compress` made an archive of, byte for byte.
 
     Args:
-        file: path of the archive.
-        out: path of the file.
+        file: path of the archive; `-` is standard input.
+        out: path of the file; `-` is standard output.
         model: where the model is now that the archive was made with; None: where it was then, from here or
             from the archive's folder.
         overwrite: replace an existing file.

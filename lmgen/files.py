@@ -85,6 +85,20 @@ def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out"
         raise ModelError(f"there is a file {path} already; {advice}give another {option}")
 
 
+def refuse_unwritable(path: Path) -> None:
+    """
+    Check, before long work, that a file can be made at a path; a disk may still be full at its end.
+
+    Raises:
+        WriteError: the folder that it, or its folder, would be made in cannot be written to.
+    """
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if not folder.is_dir():
+        raise unwritable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if not os.access(folder, os.W_OK):
+        raise unwritable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a small UTF-8 file atomically."""
     with replacing(path) as temporary:

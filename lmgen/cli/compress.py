@@ -12,14 +12,14 @@ from lmgen.cli import completion, report
 from lmgen.cli.flags import option
 from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.cli.output import json_line, print_result
+from lmgen.errors import ConfigError
 
 if TYPE_CHECKING:
     from lmgen.compression.files import CodingProgress, Compressed, OnCoding
 
 
 def compress(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to compress.")],
-    out: Annotated[Path, option("--out", "-o", help="The archive to write.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to compress; - is standard input.")],
     model: Annotated[
         Path | None,
         typer.Argument(
@@ -28,6 +28,12 @@ def compress(
             "made while FILE is read, and once more when it is decompressed).",
             show_default=False,
             autocompletion=completion.models,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        option(
+            "--out", "-o", help="The archive to write; - is standard output.", by_default="- if FILE is -"
         ),
     ] = None,
     preset: Annotated[
@@ -51,20 +57,31 @@ def compress(
     lmgen compress book.txt --out book.lmgen
 
     lmgen compress other.txt checkpoints/book --out other.lmgen
+
+    cat book.txt | lmgen compress - > book.lmgen
     """
     with report.reported_errors():
         from lmgen.compression import files
 
+        out = _destination(file, out, json=json)
         with _progress() as on_progress:
             done = files.compress(
                 file, model, out, preset=preset, overwrite=overwrite, on_progress=on_progress
             )
-        _report(done, f"{file}: {done.bytes:,} -> {done.archive_bytes:,} bytes", json=json)
+        sizes = f"{_named(file)}: {done.bytes:,} -> {done.archive_bytes:,} bytes"
+        _report(done, sizes, json=json)
+        if done.stored:
+            report.note("no smaller archive was found, so it holds the file as it is")
 
 
 def decompress(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An archive of `lmgen compress`.")],
-    out: Annotated[Path, option("--out", "-o", help="The file to write.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An archive of `lmgen compress`; - is standard input.")
+    ],
+    out: Annotated[
+        Path | None,
+        option("--out", "-o", help="The file to write; - is standard output.", by_default="- if FILE is -"),
+    ] = None,
     model: Annotated[
         Path | None,
         option(
@@ -82,13 +99,37 @@ def decompress(
     Write the file that `lmgen compress` made an archive of, byte for byte.
 
     lmgen decompress book.lmgen --out book.txt
+
+    lmgen decompress - < book.lmgen | less
     """
     with report.reported_errors():
         from lmgen.compression import files
 
+        out = _destination(file, out, json=json)
         with _progress() as on_progress:
             done = files.decompress(file, out, model=model, overwrite=overwrite, on_progress=on_progress)
-        _report(done, f"{file}: {done.archive_bytes:,} -> {done.bytes:,} bytes", json=json)
+        _report(done, f"{_named(file)}: {done.archive_bytes:,} -> {done.bytes:,} bytes", json=json)
+
+
+def _destination(file: Path, out: Path | None, *, json: bool) -> Path:
+    """
+    Where to write.
+
+    Raises:
+        ConfigError: neither `--out` nor FILE says it, or JSON is to go there, too.
+    """
+    found = file if out is None and str(file) == "-" else out
+    if found is None:
+        raise ConfigError("name the file to write with --out (- is standard output)")
+    if json and str(found) == "-":
+        raise ConfigError(
+            "--json is printed on standard output, where the result goes; name a file with --out"
+        )
+    return found
+
+
+def _named(file: Path) -> str:
+    return "standard input" if str(file) == "-" else str(file)
 
 
 def _report(done: "Compressed", sizes: str, *, json: bool) -> None:

@@ -1,6 +1,9 @@
 """Files compressed and decompressed: `lmgen compress` and `lmgen decompress`."""
 
+import bz2
 import hashlib
+import lzma
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,16 +13,22 @@ import numpy as np
 
 from lmgen.arrays import IdArray
 from lmgen.compression import coder
-from lmgen.compression.archive import Archive, FromNothing, ModelReference, read_archive
+from lmgen.compression.archive import Archive, FromNothing, ModelReference, Stored, read_archive
 from lmgen.compression.coder import OnProgress, Progress
-from lmgen.compression.presets import DEFAULT_PRESET, preset_named, preset_numbered
+from lmgen.compression.presets import DEFAULT_PRESET, Preset, preset_named, preset_numbered
 from lmgen.compression.with_model import ModelPredictor, bytes_of, streams_for, tokens_of
 from lmgen.data.run_folder import find_model
-from lmgen.errors import ConfigError, CorpusError, ModelError
-from lmgen.files import refuse_existing, replacing
+from lmgen.errors import ConfigError, CorpusError, ModelError, WriteError
+from lmgen.files import refuse_existing, refuse_unwritable, replacing
 from lmgen.models.model_file import load_model
 
 Phase = Literal["compressing", "checking", "decompressing"]
+
+STANDARD_STREAM = "-"
+"""Stands for standard input or output in place of a path."""
+
+TRIED_BYTES = 4096
+"""Shorter files are compressed to see whether they get smaller; longer ones if bzip2 or xz can do it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,8 @@ class Compressed:
     archive_bytes: int
     characters: int | None
     """Of the text; None if it is not UTF-8."""
+    stored: bool
+    """Whether the archive holds the text as it is, since no model makes it smaller."""
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -69,6 +80,7 @@ class Compressed:
             "characters": self.characters,
             "bits_per_byte": self.bits_per_byte,
             "bits_per_character": self.bits_per_character,
+            "stored": self.stored,
         }
 
 
@@ -84,11 +96,14 @@ def compress(
     """
     Compress a file; the archive is decompressed and compared before it gets its name.
 
+    A file that gets no smaller without a model is stored as it is; with one, its size is what the model makes
+    of it.
+
     Args:
-        path: the file.
+        path: the file; `-` is standard input.
         model: a run folder or model file, which decompressing needs again; None: a model is made while the
             file is read, here and when it is decompressed.
-        out: the archive to write.
+        out: the archive to write; `-` is standard output.
         preset: how much work goes into a model from nothing; None: DEFAULT_PRESET.
         overwrite: replace an existing file.
         on_progress: called after each step.
@@ -103,34 +118,15 @@ def compress(
     if model is not None and preset is not None:
         raise ConfigError("--preset is for compressing without a model; leave one of them out")
     chosen = preset_named(preset or DEFAULT_PRESET)
-    refuse_existing(out, overwrite=overwrite)
+    _refuse(out, overwrite=overwrite)
     content = _content(path)
-    characters = _characters(content)
-    if model is None:
-        alphabet: IdArray
-        symbols: IdArray
-        alphabet, symbols = np.unique(_numbers(content), return_inverse=True)
-        by: ModelReference | FromNothing = FromNothing(chosen.number, alphabet)
-        streams = chosen.streams_for(len(symbols))
-    else:
-        file = find_model(model)
-        by = ModelReference(_sha256(file.read_bytes()), str(model))
-        symbols = tokens_of(content, load_model(file).tokenizer, str(path))
-        streams = streams_for(len(symbols))
-    archive = Archive(len(content), _sha256(content), len(symbols), streams, by, b"")
-    coding = _Coding(archive, model)
-    archive = replace(
-        archive, coded=coding.written(symbols, _told(on_progress, "compressing", archive, characters))
-    )
-    if coding.read(archive, _told(on_progress, "checking", archive, characters)) != content:
-        raise CorpusError(
-            f"{path} did not come back as it was: this machine computes in another way each time; "
-            "nothing was written"
-        )
-    whole = archive.to_bytes()
-    with replacing(out) as temporary:
-        temporary.write_bytes(whole)
-    return Compressed(str(out), len(content), len(whole), characters)
+    archive = stored = Archive.stored(content, _sha256(content))
+    if model is not None or not _incompressible(content):
+        archive = _coded(content, path, model, chosen, on_progress)
+    if model is None and len(archive.to_bytes()) >= len(stored.to_bytes()):
+        archive = stored
+    _write(out, archive.to_bytes())
+    return _compressed(out, content, archive)
 
 
 def decompress(
@@ -145,8 +141,8 @@ def decompress(
     Write the file that an archive was made of.
 
     Args:
-        path: the archive.
-        out: the file to write.
+        path: the archive; `-` is standard input.
+        out: the file to write; `-` is standard output.
         model: where the archive's model is now; None: where it was, from here or from the archive's folder.
         overwrite: replace an existing file.
         on_progress: called after each step.
@@ -158,18 +154,49 @@ def decompress(
         ModelError: the model is not there or is another one, or `out` exists.
         WriteError: the file cannot be written.
     """
-    refuse_existing(out, overwrite=overwrite)
-    archive = read_archive(path)
-    if isinstance(archive.predicted_by, ModelReference):
-        model = _found_model(archive.predicted_by, path, model)
+    _refuse(out, overwrite=overwrite)
+    archive = read_archive(_content(path), path)
+    by = archive.predicted_by
+    if isinstance(by, ModelReference):
+        model = _found_model(by, path, model)
     elif model is not None:
         raise ConfigError(f"{path} was compressed without a model; leave --model out")
-    content = _Coding(archive, model).read(archive, _told(on_progress, "decompressing", archive))
+    content = archive.coded
+    if not isinstance(by, Stored):
+        content = _Coding(archive, model).read(archive, _told(on_progress, "decompressing", archive))
     if len(content) != archive.length or _sha256(content) != archive.sha256:
         raise coder.other_arithmetic()
-    with replacing(out) as temporary:
-        temporary.write_bytes(content)
-    return Compressed(str(out), len(content), len(archive.to_bytes()), _characters(content))
+    _write(out, content)
+    return _compressed(out, content, archive)
+
+
+def _coded(
+    content: bytes, path: Path, model: Path | None, preset: Preset, on_progress: OnCoding | None
+) -> Archive:
+    """The archive of a text that a model predicts, after it has been decompressed and compared."""
+    if model is None:
+        alphabet: IdArray
+        symbols: IdArray
+        alphabet, symbols = np.unique(_numbers(content), return_inverse=True)
+        by: ModelReference | FromNothing = FromNothing(preset.number, alphabet)
+        streams = preset.streams_for(len(symbols))
+    else:
+        file = find_model(model)
+        by = ModelReference(_sha256(file.read_bytes()), str(model))
+        symbols = tokens_of(content, load_model(file).tokenizer, str(path))
+        streams = streams_for(len(symbols))
+    archive = Archive(len(content), _sha256(content), len(symbols), streams, by, b"")
+    characters = _characters(content)
+    coding = _Coding(archive, model)
+    archive = replace(
+        archive, coded=coding.written(symbols, _told(on_progress, "compressing", archive, characters))
+    )
+    if coding.read(archive, _told(on_progress, "checking", archive, characters)) != content:
+        raise CorpusError(
+            f"{path} did not come back as it was: this machine computes in another way each time; "
+            "nothing was written"
+        )
+    return archive
 
 
 class _Coding:
@@ -228,11 +255,51 @@ def _file(model: Path) -> Path | None:
         return None
 
 
+def _incompressible(content: bytes) -> bool:
+    """Whether a file is like random bytes, which takes far less time to find out than coding it."""
+    size = len(content)
+    return size >= TRIED_BYTES and len(bz2.compress(content)) >= size and len(lzma.compress(content)) >= size
+
+
+def _refuse(out: Path, *, overwrite: bool) -> None:
+    """
+    Check before all the work that something can be written.
+
+    Raises:
+        ModelError: there is a file already.
+        WriteError: nothing can be written there.
+    """
+    if str(out) == STANDARD_STREAM:
+        if sys.stdout.isatty():
+            raise WriteError("this is not for a terminal; name a file (--out) or redirect standard output")
+        return
+    refuse_existing(out, overwrite=overwrite)
+    refuse_unwritable(out)
+
+
 def _content(path: Path) -> bytes:
+    if str(path) == STANDARD_STREAM:
+        if sys.stdin is None:
+            raise CorpusError("standard input is closed; pipe a file in, or name one")
+        return sys.stdin.buffer.read()
     try:
         return path.read_bytes()
     except OSError as error:
         raise CorpusError(f"cannot read {path}: {error.strerror}; name a file") from error
+
+
+def _write(out: Path, content: bytes) -> None:
+    if str(out) == STANDARD_STREAM:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    with replacing(out) as temporary:
+        temporary.write_bytes(content)
+
+
+def _compressed(out: Path, content: bytes, archive: Archive) -> Compressed:
+    stored = isinstance(archive.predicted_by, Stored)
+    return Compressed(str(out), len(content), len(archive.to_bytes()), _characters(content), stored)
 
 
 def _numbers(content: bytes) -> IdArray:

@@ -163,6 +163,7 @@ class CachedNetwork:
 
     kind = "cached"
     reads_in_order = True
+    resets_at = None
 
     def __init__(self, both: NetworkAndCache) -> None:
         """The weight λ of the cache is the `share` of its configuration."""

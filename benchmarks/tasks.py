@@ -166,22 +166,25 @@ ROWS = [
         )
         for cell, words, published in (("lstm", "with a", "99.7%"), ("lstm-1997", "without", "55%"))
     ),
-    Row(
-        task="temporal-order",
-        network="lstm-1997 64, three symbols, 6,400 sequences, once",
-        measures=(Measure("classes right >= 99%", exact),),
-        corpus="temporal-order",
-        parameters={"symbols": 3, "count": 6_400, "test_count": 500},
-        settings={
-            **ANSWERS,
-            "cell": "lstm-1997",
-            "hidden_size": 64,
-            "window_length": 128,
-            "batch_size": 8,
-            "learning_rate": 0.002,
-            "epochs": 1.0,
-            "valid": 0,
-        },
+    *(
+        Row(
+            task="temporal-order",
+            network=f"lstm 128, {words}, three symbols, 6,400 sequences, once",
+            measures=(Measure("classes right >= 99%", exact),),
+            corpus="temporal-order",
+            parameters={"symbols": 3, "count": 6_400, "test_count": 500},
+            settings={
+                **ANSWERS,
+                "hidden_size": 128,
+                "init_memory": memory,
+                "window_length": 128,
+                "batch_size": 8,
+                "learning_rate": 0.003,
+                "epochs": 1.0,
+                "valid": 0,
+            },
+        )
+        for memory, words in ((110, "--init-memory 110"), (None, "usual forget gates"))
     ),
     Row(
         task="anbncn",
@@ -212,6 +215,22 @@ ROWS = [
             },
         )
         for length in (10, 20, 40)
+        for attends in (False, True)
+    ),
+    *(
+        Row(
+            task="copy",
+            network=f"lstm 128, {'attention 41' if attends else 'no attention'}, 1 to 20 letters",
+            measures=(Measure("words of 21 to 40 letters copied", exact),),
+            corpus="copy",
+            parameters={"length": "1-20", "test_length": "21-40", "count": 20_000, "test_count": 500},
+            settings={
+                **ANSWERS,
+                "hidden_size": 128,
+                "steps": 1000,
+                "attention": 41 if attends else None,
+            },
+        )
         for attends in (False, True)
     ),
     Row(
@@ -246,7 +265,7 @@ ROWS = [
             ),
             corpus="addition",
             parameters={**SUMS, "count": 20_000},
-            settings={"hidden_size": 128, "epochs": 5.0, **settings},
+            settings={"hidden_size": 128, "epochs": 15.0, **settings},
         )
         for words, settings in (
             ("line by line", {"unit": "line"}),

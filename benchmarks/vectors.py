@@ -75,6 +75,7 @@ def table(corpus: str, epochs: Sequence[int], seeds: range, arguments: argparse.
     own = text[: min(arguments.characters or cut, cut)]
     words = {"lowercase": True, "min_count": arguments.min_count}
     rows: dict[str, list[list[float]]] = {}
+    deviations: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = {part: folder / f"{part}.txt" for part in ("all", "own", "valid")}
@@ -89,12 +90,17 @@ def table(corpus: str, epochs: Sequence[int], seeds: range, arguments: argparse.
                     settings |= {"embeddings": folder / "vectors.bin", "freeze_embeddings": frozen}
                 reached = perplexities(paths, folder / "run", arguments.size, epochs, settings)
                 rows.setdefault(start + ", frozen" * frozen, []).append(reached)
+                if vectors is not None:
+                    deviations.setdefault(start, []).append(float(vectors.matrix.std()))
     heading = [f"after {each} epoch{'s' * (each > 1)}" for each in epochs]
     return [
         f"\n## {Path(corpus).name}, {len(own):,} of {cut:,} characters\n",
         f"| embedding starts | {' | '.join(heading)} |",
         f"| --- |{' ---: |' * len(epochs)}",
         *(f"| {row} | {' | '.join(map(spread, zip(*found, strict=True)))} |" for row, found in rows.items()),
+        "\nStandard deviation of the numbers of vectors, before training: "
+        + ", ".join(f"{start} {median(found):.2f}" for start, found in deviations.items())
+        + ".",
     ]
 
 

@@ -90,6 +90,7 @@ ARGUMENTS = frozenset(
         "config",
         "order",
         "prune",
+        "keep_tokens",
     }
     | {"stateful", "stateless"}
 )

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from lmgen.errors import ModelError, WriteError
 
+STDOUT = "-"
+"""What stands for stdout where a file to write is named."""
+
 CHECKED_BYTES = 1 << 20
 """Block size for reading a file to compute its checksum."""
 
@@ -49,17 +52,37 @@ def replacing(path: Path) -> Iterator[Path]:
                 temporary.unlink()
 
 
-def refuse_existing(path: Path, *, overwrite: bool, option: str = "--out") -> None:
+def refuse_stdout(path: Path, option: str = "--out") -> None:
+    """
+    Check that `--out`, or another flag, is not `-`, which would be stdout.
+
+    Raises:
+        ModelError: it is.
+    """
+    if str(path) == STDOUT:
+        raise ModelError(
+            f"{option} - would be stdout, and only a file can be written: give {option} its name"
+        )
+
+
+def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out") -> None:
     """
     Check that `--out`, or another flag, can name a new file.
 
+    Args:
+        path: the file.
+        overwrite: whether it may exist; None: it may not, and there is no flag that says otherwise.
+        option: the flag.
+
     Raises:
-        ModelError: the path is a folder, or a file that exists and may not be overwritten.
+        ModelError: it is `-`, a folder, or a file that exists and may not be overwritten.
     """
+    refuse_stdout(path, option)
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give {option} the name of a file")
     if path.exists() and not overwrite:
-        raise ModelError(f"there is a file {path} already; replace it (--overwrite) or give another {option}")
+        advice = "" if overwrite is None else "replace it (--overwrite) or "
+        raise ModelError(f"there is a file {path} already; {advice}give another {option}")
 
 
 def refuse_unwritable(path: Path) -> None:

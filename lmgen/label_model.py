@@ -5,27 +5,29 @@ It is no language model: it reads a text to its end before it says anything, and
 itself. The work is done in models/ and evaluation/; each method here imports it when it is called.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from lmgen.calls import python_call
 from lmgen.data.run_folder import RunFolder, find_model, run_of
-from lmgen.errors import ConfigError, CorpusError
-from lmgen.models.model_file import load_labels
+from lmgen.errors import ConfigError, CorpusError, ModelError
+from lmgen.files import refuse_existing
+from lmgen.models.model_file import SavedModel, described, load_labels
 from lmgen.models.network.labels import LabelNetwork
 from lmgen.settings import shown
 from lmgen.text.config import LABEL_FORMATS, LabelFormat
 from lmgen.text.given import each_text
 from lmgen.text.given import opened as text_or_path
-from lmgen.text.labels import instances, labelled, line_groups
+from lmgen.text.labels import instances, labelled, line_groups, looks_labelled
 from lmgen.text.reading import read_alike, read_text
 from lmgen.text.sources import Text, open_text
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
+    from lmgen.evaluation.exporting import ExportedLabels
     from lmgen.evaluation.labels import Label, LabelScores
 
 T = TypeVar("T")
@@ -91,13 +93,20 @@ class LabelModel:
         return self._labelled(each_text(texts, "texts"))
 
     @python_call
-    def label_text(self, text: str | Path | Text, *, encoding: str | None = None) -> "Iterator[list[Label]]":
+    def label_text(
+        self,
+        text: str | Path | Text,
+        *,
+        encoding: str | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "Iterator[list[Label]]":
         """
         Label every line of a text as it comes; a blank one has no labels.
 
         Args:
             text: a path, `-` for stdin, or a text with a line end in it.
             encoding: the character encoding of a file; None: that of the training text.
+            on_note: called with a note if the text plainly has labels already, which are read as text.
 
         Raises:
             CorpusError: the text cannot be read.
@@ -105,7 +114,12 @@ class LabelModel:
         opened = self._opened(text, encoding)
 
         def labels() -> "Iterator[list[Label]]":
-            for lines in line_groups(opened.chunks()):
+            for number, lines in enumerate(line_groups(opened.chunks())):
+                if number == 0 and looks_labelled(lines, self.labels):
+                    on_note(
+                        f"{opened.name} has labels already, which are read as part of its texts: --labelled "
+                        "says how many of them the model gets right"
+                    )
                 found = self._labelled(line for line in lines if line.strip())
                 yield from (next(found) if line.strip() else [] for line in lines)
 
@@ -179,17 +193,60 @@ class LabelModel:
         return label_scores(((right, found.label) for _, found, right in compared), self.labels)
 
     @python_call
+    def export(
+        self,
+        path: str | Path,
+        *,
+        to: Literal["arpa", "float16", "int8"] | None = None,
+        text: str | Path | Text | None = None,
+        overwrite: bool = False,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "ExportedLabels":
+        """
+        Write the model with its weights in fewer bytes; the file is a model like any other.
+
+        Args:
+            path: the file to write.
+            to: 2 bytes for each weight (`float16`), or 1 (`int8`); None: `int8`. `arpa` is for n-grams.
+            text: a labelled text, to count the right labels before and after. None: the run's held-out text,
+                if there is one.
+            overwrite: replace an existing file.
+            on_note: called with what was chosen for `to`.
+
+        Raises:
+            ConfigError: `to` is something else.
+            CorpusError: the text cannot be read, or is labelled otherwise than the training text.
+            ModelError: `to` is `arpa`; the file exists; or a weight is too large for float16.
+            WriteError: the file cannot be written.
+        """
+        from lmgen.evaluation.exporting import ARPA_SUFFIXES, ExportedLabels, store_weights
+
+        if to == "arpa" or (to is None and str(path).lower().endswith(ARPA_SUFFIXES)):
+            raise ModelError(
+                f"{self.path} labels texts and has no n-grams to write to an ARPA file; --to float16 or int8 "
+                "makes its file smaller"
+            )
+        out = Path(path)
+        refuse_existing(out, overwrite=overwrite)
+        before = None
+        if text is not None or (self.run is not None and self.run.held_out_text is not None):
+            before = self.score(text)
+        written = store_weights(self._saved, self.path, out, to or "int8")
+        after = None if before is None else replace(self, model=load_labels(out).model).score(text)
+        if to is None:
+            on_note("written with int8 weights (--to float16 keeps more of each)")
+        scores = None if before is None or after is None else (before, after)
+        return ExportedLabels(**asdict(written), scores=scores)
+
+    @python_call
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""
-        return {
-            "model": str(self.path),
-            "bytes": self.path.stat().st_size,
-            "tokenizer": self.tokenizer.name,
-            "reading": self.tokenizer.reading.to_json(),
-            "weights": self.weights,
-            **self.model.describe(),
-            "training": self.training,
-        }
+        return described(self._saved, self.path)
+
+    @property
+    def _saved(self) -> SavedModel[LabelNetwork]:
+        """What its file holds."""
+        return SavedModel(self.model, self.tokenizer, self.training, self.weights)
 
     def _labelled(self, texts: Iterable[str]) -> "Iterator[list[Label]]":
         from lmgen.evaluation.labels import predicted_labels

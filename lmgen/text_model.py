@@ -6,7 +6,7 @@ them only when it is called.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
@@ -17,7 +17,7 @@ from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.files import refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.base import LanguageModel
-from lmgen.models.model_file import SavedModel, load_model, save_model
+from lmgen.models.model_file import SavedModel, described, load_model, save_model
 from lmgen.settings import names_of, refuse_unknown, shown, whole_number
 from lmgen.text.config import ReadingConfig
 from lmgen.text.encodings import UTF_8
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from lmgen.inspection.memory import ContextLoss
     from lmgen.inspection.states import Pool, ReadBlock, TextVector
     from lmgen.inspection.texts import Block
+    from lmgen.models.network.model import RecurrentModel
     from lmgen.models.ngram.model import NgramModel
     from lmgen.text.units import Unit
     from lmgen.vectors.table import Vectors
@@ -65,6 +66,11 @@ class Compared(TypedDict, total=False):
     adapt_every: int | None
     adapt_decay: float | None
     adapt_across: bool
+    cache: bool
+    cache_size: int | None
+    cache_sharpness: float | None
+    cache_share: float | None
+    save_adapted: str | Path | None
     exact: bool
     field: str | None
     encoding: str | None
@@ -90,6 +96,9 @@ class TextModel:
 
     is_saved: bool = True
     """Whether `path` holds this model; a mixture made in memory has no file until `save` writes one."""
+
+    adapted: "Callable[[], RecurrentModel] | None" = field(default=None, compare=False)
+    """Gives the network with what it learned from the last text; None: the model does not adapt."""
 
     def __repr__(self) -> str:
         """`<TextModel lstm 2 x 512, char, V = 65, checkpoints/book>`."""
@@ -117,6 +126,7 @@ class TextModel:
         like: "TextModel | None" = None,
         init: str = "orthogonal",
         init_scale: float | None = None,
+        init_memory: int | None = None,
         seed: int = 0,
         **network: Any,
     ) -> "TextModel":
@@ -128,6 +138,7 @@ class TextModel:
             like: take the tokenizer of this model instead.
             init: how the matrices of recurrent layers start: `orthogonal` or `uniform`.
             init_scale: factor on orthogonal matrices (1), or the range of uniform ones (0.08).
+            init_memory: up to how many tokens the gates remember at first; None: as the cell says.
             seed: of the random weights.
             network: settings of its shape, such as `cell`, `hidden_size` and `layers`.
 
@@ -149,7 +160,9 @@ class TextModel:
             tokenizer = train_tokenizer(opened.chunks, TokenizerConfig(tokenizer="char"))
         else:
             tokenizer = like.tokenizer
-        model = untrained_network(config, tokenizer, init=init, init_scale=init_scale, seed=seed)
+        model = untrained_network(
+            config, tokenizer, init=init, init_scale=init_scale, init_memory=init_memory, seed=seed
+        )
         return cls(model, tokenizer, Path("untrained"), {}, is_saved=False)
 
     @property
@@ -247,25 +260,37 @@ class TextModel:
     def adapting(
         self,
         *,
+        adapt: bool = True,
         mix: bool = False,
         adapt_rate: float | None = None,
         adapt_every: int | None = None,
         adapt_decay: float | None = None,
+        cache: bool = False,
+        cache_size: int | None = None,
+        cache_sharpness: float | None = None,
+        cache_share: float | None = None,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> "TextModel":
         """
         This network as a model that learns from what it reads: a text to complete, or to go on after.
 
             model.adapting().sample("To be", learn_from_itself=True)
+            model.adapting(adapt=False, cache=True).next("To be or not to")
 
         Args:
-            mix: mix it with the n-gram counts of its run, which grow.
-            adapt_rate: as in `perplexity`, as the two after it.
+            adapt: take gradient steps; False: with a cache only.
+            mix: mix it with the n-gram counts of its run, which grow if it adapts.
+            adapt_rate: as in `perplexity`, as those after it.
             adapt_every: as there.
             adapt_decay: as there.
+            cache: give it a cache of what it reads, as there.
+            cache_size: as there.
+            cache_sharpness: as there.
+            cache_share: as there.
             on_note: called with what a user should know.
 
         Raises:
+            ConfigError: neither `adapt` nor `cache` is true.
             ModelError: it is no network, or its run has no baseline to mix it with.
         """
         from lmgen.evaluation.adapting import AdaptingModels
@@ -273,8 +298,18 @@ class TextModel:
         from lmgen.models.adapting import adapting
 
         network_of(self.model)
-        chosen = adapting(True, rate=adapt_rate, every=adapt_every, decay=adapt_decay)
-        assert chosen is not None
+        chosen = adapting(
+            adapt,
+            cache,
+            adapt_rate=adapt_rate,
+            adapt_every=adapt_every,
+            adapt_decay=adapt_decay,
+            cache_size=cache_size,
+            cache_sharpness=cache_sharpness,
+            cache_share=cache_share,
+        )
+        if chosen is None:
+            raise ConfigError("adapt=False leaves only a cache to learn with: give cache=True")
         baseline = self.baseline() if mix else None
         models = AdaptingModels(
             self.model,
@@ -286,7 +321,30 @@ class TextModel:
             in_step=False,
             on_note=on_note,
         )
-        return replace(self, model=models.for_text(validation=False)[-1], is_saved=False)
+        model = models.for_text(validation=False)[-1]
+        return replace(self, model=model, is_saved=False, adapted=models.adapted_network if adapt else None)
+
+    def save_adapted(self, path: str | Path) -> "TextModel":
+        """
+        Save the network with what it learned from the last text, and open that.
+
+            model = lmgen.load("checkpoints/book").adapting()
+            model.sample(letters)
+            model.save_adapted("letters.safetensors")
+
+        Args:
+            path: the file.
+
+        Raises:
+            ModelError: the model does not adapt, or has read nothing; or the file exists.
+            WriteError: the file cannot be written.
+        """
+        if self.adapted is None:
+            raise ModelError("this model learns nothing from what it reads: `adapting` gives one that does")
+        out = Path(path)
+        refuse_existing(out, overwrite=None, option="path")
+        save_model(out, self.adapted(), self.tokenizer, {**self.training, "adapted_to": "a prompt"})
+        return TextModel.load(out)
 
     @overload
     def sample(
@@ -517,6 +575,11 @@ class TextModel:
         adapt_every: int | None = None,
         adapt_decay: float | None = None,
         adapt_across: bool = False,
+        cache: bool = False,
+        cache_size: int | None = None,
+        cache_sharpness: float | None = None,
+        cache_share: float | None = None,
+        save_adapted: str | Path | None = None,
         exact: bool = False,
         field: str | None = None,
         encoding: str | None = None,
@@ -551,8 +614,16 @@ class TextModel:
                 suits most texts where that is scored, or absent.
             adapt_every: tokens that a step learns from. None, here and below: a value that suits most texts.
             adapt_decay: share of the way back to the trained weights after each step.
-            adapt_across: keep what was learned from text to text, line to line, record to record; otherwise
-                each begins with the model as trained.
+            adapt_across: keep what was learned, and the cache, from text to text, line to line, record to
+                record; otherwise each begins with the model as trained.
+            cache: also the network with a cache of what it read (models/cache.py): results `lstm+cache`, with
+                `mix` `mixture+cache`, with `adapt` `lstm+adapt+cache`.
+            cache_size: tokens in the cache. None: 2,000.
+            cache_sharpness: how much likelier a more similar place makes its token, θ. None, here and below:
+                the best on the run's validation text, or one that suits most texts.
+            cache_share: weight of the cache beside the network, λ.
+            save_adapted: with `adapt`, write the network with what it learned to this new file, a model like
+                any other, when all texts are scored.
             exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as
                 parallel streams that each warm up on the tokens before them.
             field: the field that holds the text in JSON Lines, JSON, CSV and TSV; standard input is JSON
@@ -565,7 +636,7 @@ class TextModel:
         Raises:
             ConfigError: the arguments contradict each other.
             CorpusError: a text cannot be read, or is empty.
-            ModelError: a baseline was asked for, but there is none.
+            ModelError: a baseline was asked for, but there is none; or the file to save exists.
         """
         from lmgen.evaluation.comparison import Comparison
         from lmgen.models.adapting import adapting
@@ -583,11 +654,32 @@ class TextModel:
             order=order,
             orders=orders,
             mix=mix,
-            adapt=adapting(adapt, rate=adapt_rate, every=adapt_every, decay=adapt_decay, across=adapt_across),
+            adapt=adapting(
+                adapt,
+                cache,
+                across=adapt_across,
+                adapt_rate=adapt_rate,
+                adapt_every=adapt_every,
+                adapt_decay=adapt_decay,
+                cache_size=cache_size,
+                cache_sharpness=cache_sharpness,
+                cache_share=cache_share,
+            ),
             exact=exact,
             on_note=on_note,
         )
-        return comparison.scores(opened)
+        if save_adapted is None:
+            return comparison.scores(opened)
+        comparison.refuse_many_adapted(opened)
+        out = Path(save_adapted)
+        refuse_existing(out, overwrite=None, option="--save-adapted")
+
+        def saving() -> "Iterator[Score]":
+            yield from comparison.scores(opened)
+            training = {**self.training, "adapted_to": ", ".join(text.name for text in opened)}
+            save_model(out, comparison.adapted_network(), self.tokenizer, training)
+
+        return saving()
 
     @python_call
     def answers(
@@ -769,15 +861,14 @@ class TextModel:
         if form == "arpa" and text is not None:
             raise ConfigError("--text goes with --to float16 or int8; leave it out, or give --to")
         refuse_existing(out, overwrite=overwrite)
-        saved = SavedModel(self.model, self.tokenizer, self.training, self.weights)
         exported: ExportedNgrams | ExportedWeights
         if form == "arpa":
-            exported = export_arpa(saved, self.path, out)
+            exported = export_arpa(self._saved, self.path, out)
         else:
             if text is None and self.run is not None:
                 text = self.run.held_out_text
             opened = None if text is None else self._opened(text_or_path(text, "text"), None, None, on_note)
-            exported = export_weights(saved, self.path, out, form, opened, on_note)
+            exported = export_weights(self._saved, self.path, out, form, opened, on_note)
         if why:
             on_note(why)
         return exported
@@ -982,15 +1073,24 @@ class TextModel:
 
     def describe(self) -> dict[str, Any]:
         """What the model is, as JSON values: what `lmgen info --json` prints."""
-        return {
-            "model": str(self.path),
-            "bytes": self.path.stat().st_size if self.is_saved else None,
-            "tokenizer": self.tokenizer.name,
-            "reading": self.tokenizer.reading.to_json(),
-            "weights": self.weights,
-            **self.model.describe(),
-            "training": self.training,
-        }
+        adapting = self._known_of_adapting()
+        return described(self._saved, self.path, is_saved=self.is_saved) | (
+            {"adapting": adapting} if adapting else {}
+        )
+
+    @property
+    def _saved(self) -> SavedModel[LanguageModel]:
+        """What its file holds."""
+        return SavedModel(self.model, self.tokenizer, self.training, self.weights)
+
+    def _known_of_adapting(self) -> list[dict[str, Any]]:
+        """What was found of how this run's network adapts; nothing for any other model."""
+        run = self.run
+        if not self.is_saved or run is None or self.path != run.model or not run.adapting.exists():
+            return []
+        from lmgen.evaluation.learning_to_adapt import described_adapting
+
+        return described_adapting(run)
 
 
 def _sampling(settings: dict[str, Any], *arguments: str) -> SamplingConfig:

@@ -14,6 +14,7 @@ class FakeModel:
 
     kind = "fake"
     reads_in_order = False
+    resets_at = None
     format_version = 1
 
     def describe(self) -> dict[str, Any]:

@@ -66,3 +66,19 @@ def test_only_training_imports_torch() -> None:
     importing = {room(path) for path in SOURCES if any(m.split(".")[0] == "torch" for m in imports(path))}
 
     assert importing == {"training"}
+
+
+@pytest.mark.parametrize("folder", ["text", "vectors"])
+def test_no_two_files_import_each_other(folder: str) -> None:
+    """Not even inside functions or for annotations."""
+    imported = {
+        f"lmgen.{folder}.{path.stem}": {module.rpartition(".")[0] for module in imports(path)}
+        for path in (PACKAGE / folder).glob("*.py")
+    }
+
+    assert not [
+        (one, other)
+        for one, others in imported.items()
+        for other in others
+        if one != other and one in imported.get(other, ())
+    ]

@@ -59,8 +59,12 @@ OPENING = {"model"}
 FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]] = [
     (perplexity.perplexity, [TextModel.perplexity], {}),
     (answers.answers, [TextModel.answers], {}),
-    (export.export, [TextModel.export], {"out": "path"}),
-    (next_, [TextModel.next], {"arguments": "text", "adapt": "TextModel.adapting"}),
+    (export.export, [TextModel.export, LabelModel.export], {"out": "path"}),
+    (
+        next_,
+        [TextModel.next],
+        {"arguments": "text", "adapt": "TextModel.adapting", "cache": "TextModel.adapting"},
+    ),
     (info.info, [TextModel.describe], {"cells": "lmgen.list_cells"}),
     (tokenize.tokenize, [TextModel.tokenize], {"pieces": "TextModel.pieces", "tokenizer": "ByteTokenizer()"}),
     (tokenize.detokenize, [TextModel.detokenize], {"pieces": "tokens", "tokenizer": "ByteTokenizer()"}),
@@ -70,6 +74,8 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
         {
             "mixed": "TextModel.mixed",
             "adapt": "TextModel.adapting",
+            "cache": "TextModel.adapting",
+            "save_adapted": "TextModel.save_adapted",
             "no_echo": "echo",
             "prompt_file": "prompts",
             "text": "prompt",

@@ -25,6 +25,12 @@ DISTANCES = (1, 5, 10, 20, 50, 100)
 
 CONTEXTS = (1, 2, 5, 10, 20, 50, 100, 200)
 
+MEMORY = 100
+LONG_MEMORY = f"untrained, --init-memory {MEMORY}"
+
+STAGES = ("untrained", LONG_MEMORY, "trained")
+"""What gradients are taken of, in the order of the table."""
+
 READ = 20_000
 """Characters of held-out text in which a readable unit is looked for."""
 
@@ -35,7 +41,8 @@ class Network:
 
     cell: str
     seed: int
-    untrained: TextModel
+    untrained: dict[str, TextModel]
+    """By how it starts."""
     run: Trained
 
 
@@ -62,7 +69,13 @@ def network(page: Measurement, cell: str, seed: int) -> Network:
         f"{cell}-{seed}", cell=cell, hidden_size=size, minutes=page.given.seconds / 60, seed=seed
     )
     text = next(iter(run.model.texts()))
-    untrained = TextModel.untrained(text, like=run.model, cell=cell, hidden_size=size, seed=seed)
+    starts = {"untrained": None} if cell == "rnn" else {"untrained": None, LONG_MEMORY: MEMORY}
+    untrained = {
+        name: TextModel.untrained(
+            text, like=run.model, cell=cell, hidden_size=size, seed=seed, init_memory=memory
+        )
+        for name, memory in starts.items()
+    }
     return Network(cell, seed, untrained, run)
 
 
@@ -71,7 +84,7 @@ def report_gradients(page: Measurement, networks: Sequence[Network]) -> None:
     found: list[tuple[str, int, GradientNorm]] = []
     for each in networks:
         text = next(iter(each.run.model.texts()))
-        for name, model in (("untrained", each.untrained), ("trained", each.run.model)):
+        for name, model in (each.untrained | {"trained": each.run.model}).items():
             found += [(name, each.seed, norm) for norm in model.gradients(text, distance=max(DISTANCES))]
     page.heading("How far back gradients reach")
     page.say("Norm of d loss(t) / d h(t-k), and with an LSTM also of d loss(t) / d c(t-k), by distance k.")
@@ -82,7 +95,7 @@ def report_gradients(page: Measurement, networks: Sequence[Network]) -> None:
 def gradient_rows(found: Sequence[tuple[str, int, GradientNorm]]) -> Iterator[tuple[str, ...]]:
     """A row for each cell, part of the state, and for untrained and trained networks."""
     lines = dict.fromkeys((norm.cell, norm.state, name) for name, _, norm in found)
-    for cell, state, trained in sorted(lines, key=lambda line: line[2], reverse=True):
+    for cell, state, trained in sorted(lines, key=lambda line: STAGES.index(line[2])):
         norms = [at for name, _, at in found if (at.cell, at.state, name) == (cell, state, trained)]
         yield (
             f"{cell} {state}, {trained}",

@@ -15,6 +15,7 @@ from lmgen.cli.output import TextOutput, json_line, print_result
 from lmgen.cli.pages import Command, CommandGroup
 from lmgen.cli.tables import Column, table
 from lmgen.errors import ConfigError
+from lmgen.files import STDOUT
 from lmgen.settings import flag
 from lmgen.text.tasks import TASKS
 from lmgen.text.tasks.task import Parameter
@@ -167,7 +168,7 @@ def make(
             autocompletion=completion.generated_corpora,
         ),
     ],
-    out: Annotated[Path, option("--out", "-o", help="The file to write.")],
+    out: Annotated[Path, option("--out", "-o", help="The file to write, - for stdout.")],
     count: Annotated[
         int | None, option(help="Instances of a task, one a line.", by_default="that of the task", min=1)
     ] = None,
@@ -199,6 +200,9 @@ def make(
     from lmgen.data.made_corpora import make_corpus
 
     with report.reported_errors():
+        piped = str(out) == STDOUT
+        if piped and json:
+            raise ConfigError("--json prints on stdout, where --out - writes the text; leave one of them out")
         made = make_corpus(
             name,
             out,
@@ -211,16 +215,26 @@ def make(
             on_note=report.note,
             **given(parameters),
         )
-        print_result(json_format.dumps(made.to_json()) + "\n" if json else _made(made))
+        if json:
+            print_result(json_format.dumps(made.to_json()) + "\n")
+        elif piped:
+            for line in _made(made):
+                report.note(line)
+        else:
+            print_result("".join(f"{line}\n" for line in _made(made)))
 
 
-def _made(made: "MadeCorpus") -> str:
+def _made(made: "MadeCorpus") -> Iterator[str]:
     """The lines that say what was written."""
     length = f"{made.characters} characters" if made.lines is None else f"{made.lines} lines"
-    text = f"{made.path}: {length}; the best possible score is {made.best_score()}\n"
-    if made.test_path:
-        text += f"{made.test_path}: {made.test_lines} lines, all different and none in {made.path}\n"
-    return text
+    path = "stdout" if made.path == STDOUT else made.path
+    yield f"{path}: {length}; the best possible score is {made.best_score()}"
+    if not made.test_path:
+        return
+    best = made.test_best_score()
+    score = f"unknown, since lines were left out that {path} has or that came again" if best is None else best
+    yield f"{made.test_path}: {made.test_lines} lines, all different and none in {path}"
+    yield f"{made.test_path}: the best possible score is {score}"
 
 
 def _show_task(name: str) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from lmgen.cli.flags import option
-from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, file_name, open_model
+from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, file_name, open_any
 from lmgen.cli.output import print_result, visible
 from lmgen.cli.report import note, reported_errors
 from lmgen.files import refuse_existing
 
 if TYPE_CHECKING:
-    from lmgen.evaluation.exporting import ExportedNgrams, ExportedWeights
+    from lmgen.evaluation.exporting import ExportedLabels, ExportedNgrams, ExportedWeights
 
 
 def export(
@@ -42,31 +42,54 @@ def export(
     """
     Write an n-gram model as an ARPA file, which KenLM, SRILM and IRSTLM read; or a network in a smaller file.
 
+    A network that labels texts is scored on a labelled text.
+
     lmgen export book-6.safetensors --out book-6.arpa.gz
 
     lmgen export checkpoints/book --to int8 --out book-int8.safetensors
     """
     with reported_errors():
+        from lmgen.evaluation.exporting import ExportedLabels, ExportedNgrams
+
         refuse_existing(out, overwrite=overwrite)
-        opened = open_model(model)
-        exported = opened.export(out, to=to, text=text and file_name(text), overwrite=overwrite, on_note=note)
+        opened = open_any(model, threads=True)
+        exported = opened.export(
+            out,
+            to=to,
+            text=text and file_name(text),
+            overwrite=overwrite,
+            on_note=note,
+        )
         result = exported.to_json()
-        if exported.to != "arpa" and "text" not in result:
-            note("to see what the smaller weights cost, name a text: --text FILE")
+        if not isinstance(exported, ExportedNgrams) and exported.scores is None:
+            labelled = "labelled " if isinstance(exported, ExportedLabels) else ""
+            note(f"to see what the smaller weights cost, name a {labelled}text: --text FILE")
         lines = [json_format.dumps(result)] if json else _lines(exported, opened.weights)
         print_result("\n".join(lines) + "\n")
 
 
-def _lines(exported: "ExportedNgrams | ExportedWeights", weights: str) -> list[str]:
+def _lines(exported: "ExportedNgrams | ExportedLabels | ExportedWeights", weights: str) -> list[str]:
     """Describe the exported file; `weights` is the storage type of the original."""
-    from lmgen.evaluation.exporting import ExportedNgrams
+    from lmgen.evaluation.exporting import ExportedLabels, ExportedNgrams
 
     out = exported.out
     if isinstance(exported, ExportedNgrams):
         return [f"{out}: {len(exported.ngrams)}-gram, {sum(exported.ngrams):,} n-grams"]
     sizes = f"{exported.bytes_before:,} -> {exported.bytes_after:,} (a ratio of {exported.ratio:.2f})"
     lines = [f"{out}: weights {weights} -> {exported.to}", f"bytes               {sizes}"]
-    return [*lines, _change_line(exported)] if exported.scores else lines
+    if not exported.scores:
+        return lines
+    change = _right_line(exported) if isinstance(exported, ExportedLabels) else _change_line(exported)
+    return [*lines, change]
+
+
+def _right_line(exported: "ExportedLabels") -> str:
+    """Report the change in the share of right labels."""
+    assert exported.scores is not None
+    before, after = exported.scores
+    return (
+        f"{'labels right':<20}{before.accuracy:.2%} -> {after.accuracy:.2%}, of {before.instances:,} labels"
+    )
 
 
 def _change_line(exported: "ExportedWeights") -> str:

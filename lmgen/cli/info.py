@@ -73,6 +73,9 @@ def _lines(described: dict[str, Any]) -> Iterator[str]:
     training = {name: value for name, value in described["training"].items() if value is not None}
     if training:
         yield "training   " + ", ".join(f"{name} {_short(value)}" for name, value in training.items())
+    for found in described.get("adapting", []):
+        settings = ", ".join(f"{name} {_short(value)}" for name, value in found.items() if name != "of")
+        yield f"adapting   {found['of']}: {settings}"
 
 
 def _reading(reading: dict[str, str]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from lmgen.cli.options import (
     JsonOption,
     QuietOption,
     file_name,
+    file_to_write,
     models_and_text,
     open_model,
 )
@@ -70,7 +71,9 @@ UnitOption = Annotated[
     Unit | None,
     option(help="What is read afresh.", by_default="what is one text for the model"),
 ]
-SvgOption = Annotated[Path | None, option(metavar="FILE", help="Also draw a picture, as SVG.")]
+SvgOption = Annotated[
+    Path | None, option(metavar="FILE", help="Also draw a picture, as SVG.", callback=file_to_write)
+]
 
 
 @inspect.command(cls=Command)
@@ -90,6 +93,7 @@ def states(
         option(
             metavar="FILE",
             help="Write arrays for numpy.load to this file, in the place of rows: tokens by units.",
+            callback=file_to_write,
         ),
     ] = None,
     svg: SvgOption = None,
@@ -217,6 +221,13 @@ def gradients(
             by_default="1, or 0.08",
         ),
     ] = None,
+    init_memory: Annotated[
+        int | None,
+        option(
+            help="Of --cell: up to how many tokens the gates of units remember.",
+            by_default="as the cell says",
+        ),
+    ] = None,
     seed: Annotated[int | None, option(help="Of --cell: seed of the random weights.", by_default="0")] = None,
     distance: Annotated[int, option(help="The largest distance, in tokens.", min=0)] = 100,
     positions: Annotated[
@@ -243,6 +254,7 @@ def gradients(
             "embedding_size": embedding_size,
             "init": init,
             "init_scale": init_scale,
+            "init_memory": init_memory,
             "seed": seed,
         }
         given = {name: value for name, value in shape.items() if value is not None}

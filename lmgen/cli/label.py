@@ -24,8 +24,8 @@ CONFUSION_LABELS = 12
 MISTAKES = 20
 """How many mistakes that list has."""
 
-Row = tuple[int, "Label", str | None]
-"""The number of the text, what was predicted, and what is right if that is known."""
+Row = tuple[int, "Label | None", str | None]
+"""The number of the text; what was predicted, None for a blank text; and what is right if that is known."""
 
 
 def label(
@@ -76,7 +76,7 @@ def label(
     Label texts, or their words, with a model of `lmgen train --labels`; or say how well it does.
 
     Each line of TEXT is printed with its label and the label's probability, with tabs between; of a model of
-    words each word, and a blank line after each text.
+    words each word, and a blank line after each text. The row of a blank line is blank.
 
     lmgen label checkpoints/reviews new.txt
 
@@ -106,7 +106,10 @@ def label(
 def _labels(model: "LabelModel", text: "str | Path | None", encoding: str | None) -> Iterator[Row]:
     """The labels of a text."""
     assert text is not None, "a text without labels is given"
-    for number, parts in enumerate(model.label_text(text, encoding=encoding), start=1):
+    found = model.label_text(text, encoding=encoding, on_note=report.note)
+    for number, parts in enumerate(found, start=1):
+        if not parts:
+            yield number, None, None
         yield from ((number, part, None) for part in parts)
 
 
@@ -119,17 +122,28 @@ def _print_rows(rows: Iterator[Row], model: "LabelModel", form: str, *, labelled
         if form == "tsv":
             output.write("\t".join([*names, "label", "probability", *["expected"] * labelled]) + "\n")
         for number, part, right in rows:
+            if form == "text" and of_words:
+                output.write("\n" * (number - before))
+            before = number
+            if part is None:
+                if not of_words:
+                    output.write(_blank_row(form, len(names) + 2))
+                continue
             if form == "json":
                 known = {"line": number, "word": part.text} if of_words else {"text": part.text}
                 output.write(json_line({**known, "label": part.label, "probability": part.probability}))
                 continue
-            if form == "text" and of_words and number != before:
-                output.write("\n")
-            before = number
             cells = [visible(part.text), visible(part.label), f"{part.probability:.4f}"]
             if form == "tsv":
                 cells = [*[str(number)] * of_words, *cells, *([] if right is None else [visible(right)])]
             output.write("\t".join(cells) + "\n")
+
+
+def _blank_row(form: str, cells: int) -> str:
+    """The row of a blank line, so that rows and lines stand side by side."""
+    if form == "json":
+        return json_line({"text": "", "label": None, "probability": None})
+    return "\t" * (cells - 1) * (form == "tsv") + "\n"
 
 
 def _report(scores: "LabelScores", model: "LabelModel") -> Iterator[str]:

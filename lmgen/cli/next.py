@@ -9,7 +9,7 @@ import typer
 from lmgen.cli import completion, report
 from lmgen.cli.flags import option
 from lmgen.cli.listed import listed_texts
-from lmgen.cli.options import JsonOption, QuietOption, is_model, open_model
+from lmgen.cli.options import CacheOption, JsonOption, QuietOption, is_model, open_model
 from lmgen.cli.output import TextOutput, json_line
 from lmgen.cli.prompts import BYTE_ORDER_MARK, note_unknown, read_prompt
 from lmgen.cli.tables import Column, table
@@ -49,6 +49,7 @@ def next_(
     adapt: Annotated[
         bool, option("--adapt", help="Learn from the text before saying what comes next.")
     ] = False,
+    cache: CacheOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
@@ -73,8 +74,8 @@ def next_(
         if relative and not wanted:
             raise ConfigError("--relative goes with --of; leave it out, or name continuations")
         opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
-        if adapt:
-            opened = opened.adapting(on_note=report.note)
+        if adapt or cache:
+            opened = opened.adapting(adapt=adapt, cache=cache, on_note=report.note)
         note_unknown(opened, text, *wanted, finished=bool(wanted))
         if wanted:
             found: Sequence[NextToken | Continuation] = opened.next(text, of=wanted, relative=relative)

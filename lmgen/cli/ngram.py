@@ -53,6 +53,14 @@ def ngram(
             metavar="N,N,...",
         ),
     ] = None,
+    keep_tokens: Annotated[
+        bool,
+        option(
+            "--keep-tokens",
+            help="Keep the training tokens in the file, so that counts can grow: for `perplexity --adapt`.",
+            panel=Panel.NGRAMS,
+        ),
+    ] = False,
     arpa: Annotated[
         Path | None,
         option(
@@ -88,7 +96,8 @@ def ngram(
         from lmgen.runs.ngram import convert_arpa, fit_ngram
 
         if arpa:
-            _refuse_with_arpa({**settings, "corpus": corpus, "order": order, "prune": prune})
+            fitting = {"corpus": corpus, "order": order, "prune": prune, "keep_tokens": keep_tokens or None}
+            _refuse_with_arpa({**settings, **fitting})
             fitted = convert_arpa(
                 arpa, out, tokenizer=settings["tokenizer"], blank=blank, overwrite=overwrite
             )
@@ -100,6 +109,7 @@ def ngram(
                 ORDER if order is None else order,
                 out,
                 prune=_thresholds(prune),
+                keep_tokens=keep_tokens,
                 overwrite=overwrite,
                 on_note=note,
                 **given(settings),

@@ -36,6 +36,13 @@ def _be_quiet(quiet: bool) -> bool:
 QuietOption = Annotated[
     bool, option("--quiet", "-q", help="No progress and no notes on stderr.", callback=_be_quiet)
 ]
+CacheOption = Annotated[
+    bool,
+    option(
+        "--cache",
+        help="Make words that came after similar places likelier, by a cache.",
+    ),
+]
 JsonOption = Annotated[bool, option("--json", help="Print JSON on stdout.")]
 FieldOption = Annotated[
     str | None,
@@ -56,6 +63,17 @@ EncodingOption = Annotated[
         metavar="NAME",
     ),
 ]
+
+
+def file_to_write(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+    """Refuse `-` as the name of a file that a flag says to write."""
+    from lmgen.files import refuse_stdout
+    from lmgen.settings import flag
+
+    with report.reported_errors():
+        if path is not None:
+            refuse_stdout(path, flag(parameter.name or "out"))
+    return path
 
 
 def file_name(name: str) -> str | Path:
@@ -107,9 +125,13 @@ def open_labels(path: Path | None) -> "LabelModel":
     return opened
 
 
-def open_any(path: Path | None) -> "TextModel | LabelModel":
+def open_any(path: Path | None, *, threads: bool = False) -> "TextModel | LabelModel":
     """
     Open the MODEL argument of a command for language models and those that label texts.
+
+    Args:
+        path: MODEL; None: the newest run or model file.
+        threads: as in `open_model`.
 
     Raises:
         ModelError: there is no model, or it cannot be read.
@@ -117,7 +139,7 @@ def open_any(path: Path | None) -> "TextModel | LabelModel":
     from lmgen.data.run_folder import find_model
     from lmgen.models.model_file import has_labels
 
-    return open_labels(path) if has_labels(find_model(path)) else open_model(path, threads=False)
+    return open_labels(path) if has_labels(find_model(path)) else open_model(path, threads=threads)
 
 
 def _note_newest(path: Path) -> None:
@@ -129,16 +151,16 @@ def _note_newest(path: Path) -> None:
 
 
 def is_model(argument: str) -> bool:
-    """Whether an argument is a .safetensors file or a run folder, even one without a model yet."""
-    from lmgen.data.run_folder import MODEL_SUFFIX, RunFolder
+    """Whether an argument is a model file or a run folder, even one without a model yet."""
+    from lmgen.data.run_folder import RunFolder, is_model_file
 
     run = RunFolder(Path(argument))
-    return argument.endswith(MODEL_SUFFIX) or exists(run.model) or exists(run.prepared)
+    return is_model_file(run.folder) or exists(run.model) or exists(run.prepared)
 
 
 def model_and_texts(arguments: list[str]) -> tuple[Path | None, list[str]]:
     """
-    Tell MODEL from TEXT: MODEL is the first argument if it is a run folder or a .safetensors file.
+    Tell MODEL from TEXT: MODEL is the first argument if it is a run folder or a model file.
 
     Raises:
         ModelError: the first argument is neither a model nor a text.

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from lmgen.cli import completion, report
 from lmgen.cli.flags import option
 from lmgen.cli.options import (
+    CacheOption,
     EncodingOption,
     FieldOption,
     JsonOption,
@@ -20,7 +22,6 @@ from lmgen.cli.options import (
 from lmgen.cli.output import flushing
 from lmgen.cli.scores import By, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError
-from lmgen.models.adapting import MIXTURE_NAME
 from lmgen.settings import Panel
 from lmgen.text.config import ReadingConfig
 from lmgen.text.units import Unit
@@ -142,11 +143,47 @@ def perplexity(
         bool,
         option(
             "--adapt-across",
-            help="With --adapt, keep what was learned from line to line, record to record and text to text; "
-            "otherwise each begins with the model as trained.",
+            help="With --adapt or --cache, keep what was learned from line to line, record to record and "
+            "text to text; otherwise each begins with the model as trained.",
             panel=Panel.SCORES,
         ),
     ] = False,
+    cache: CacheOption = False,
+    cache_size: Annotated[
+        int | None,
+        option(
+            help="With --cache, the tokens in it.",
+            by_default="2000",
+            panel=Panel.SCORES,
+            min=1,
+        ),
+    ] = None,
+    cache_sharpness: Annotated[
+        float | None,
+        option(
+            help="With --cache, how much likelier a more similar place makes the word that came there.",
+            by_default="the best on the run's validation text; 0.3 where that is scored, or absent",
+            panel=Panel.SCORES,
+            min=0,
+        ),
+    ] = None,
+    cache_share: Annotated[
+        float | None,
+        option(
+            help="With --cache, its weight beside the network.",
+            by_default="the best on the run's validation text; 0.1 where that is scored, or absent",
+            panel=Panel.SCORES,
+            min=0,
+            max=1,
+        ),
+    ] = None,
+    save_adapted: Annotated[
+        Path | None,
+        option(
+            help="With --adapt, write the network with what it learned to this new file.",
+            panel=Panel.SCORES,
+        ),
+    ] = None,
     exact: Annotated[
         bool,
         option(
@@ -209,16 +246,22 @@ def perplexity(
             adapt_every=adapt_every,
             adapt_decay=adapt_decay,
             adapt_across=adapt_across,
+            cache=cache,
+            cache_size=cache_size,
+            cache_sharpness=cache_sharpness,
+            cache_share=cache_share,
+            save_adapted=save_adapted,
             exact=exact,
             on_note=report.note,
         )
-        names_models = by == "document" or bool(baseline) or order is not None or mix or adapt
+        names_models = by == "document" or bool(baseline) or order is not None or mix or adapt or cache
         if output == "json":
             print_json(scores)
         elif output == "tsv":
             print_tsv(scores, names_models)
         else:
-            print_tables(scores, by, names_models, longest_name=MIXTURE_NAME if adapt else "")
+            longest = "mixture" + "+adapt" * adapt + "+cache" * cache
+            print_tables(scores, by, names_models, longest_name=longest if adapt or cache else "")
         sys.stdout.flush()
 
 

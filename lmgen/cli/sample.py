@@ -8,7 +8,7 @@ import typer
 
 from lmgen.cli import report
 from lmgen.cli.flags import given, option, settings_as_options
-from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, open_model
+from lmgen.cli.options import CacheOption, JsonOption, ModelArgument, QuietOption, open_model
 from lmgen.cli.output import TextOutput, json_line
 from lmgen.cli.prompts import noting_unknown, prompts
 from lmgen.errors import ConfigError
@@ -46,6 +46,11 @@ def sample(
             "--adapt", help="Learn from the prompt before completing it; with --mix the n-gram counts, too."
         ),
     ] = False,
+    cache: CacheOption = False,
+    save_adapted: Annotated[
+        Path | None,
+        option(help="With --adapt, a new file for the network with what it learned."),
+    ] = None,
     no_echo: Annotated[bool, option("--no-echo", help="Leave the prompt out of the output.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
@@ -71,12 +76,17 @@ def sample(
         single = not (lines or json or num > 1)
         config = SamplingConfig(**given(settings))
         _check(config, (text, prompt, prompt_file), stop or [], single=single)
-        if config.learn_from_itself and not adapt:
-            raise ConfigError("--learn-from-itself goes with --adapt; add it, or leave the flag out")
+        if config.learn_from_itself and not (adapt or cache):
+            raise ConfigError(
+                "--learn-from-itself goes with --adapt or --cache; add one of them, or leave the flag out"
+            )
         prompt = text if prompt is None else prompt
+        if save_adapted is not None:
+            has_prompt = bool(prompt) or prompt_file is not None or config.learn_from_itself
+            _check_saving(save_adapted, adapt=adapt, lines=lines, has_prompt=has_prompt)
         opened = open_model(model, for_texts="a text to complete goes with --prompt")
-        if adapt:
-            opened = opened.adapting(mix=mixed, on_note=report.note)
+        if adapt or cache:
+            opened = opened.adapting(adapt=adapt, mix=mixed, cache=cache, on_note=report.note)
         elif mixed:
             opened = opened.mixed()
         groups = noting_unknown(opened, prompts(prompt, prompt_file, lines=lines))
@@ -92,6 +102,24 @@ def sample(
                 if not (single or of_a_line):
                     output.rule(f"{number} of {num}")
                 output.write(text)
+        if save_adapted is not None:
+            opened.save_adapted(save_adapted)
+
+
+def _check_saving(out: Path, *, adapt: bool, lines: bool, has_prompt: bool) -> None:
+    """Raise an error, before anything is sampled, if there will be no single adapted network to save."""
+    from lmgen.files import refuse_existing
+
+    if not adapt:
+        raise ConfigError("--save-adapted writes the network with what it learned: add --adapt")
+    if lines:
+        raise ConfigError(
+            "each line begins with the network as trained, so there is no single adapted one to save; leave "
+            "--lines or --save-adapted out"
+        )
+    if not has_prompt:
+        raise ConfigError("--save-adapted needs a prompt, which the network learns from")
+    refuse_existing(out, overwrite=None, option="--save-adapted")
 
 
 def _check(config: SamplingConfig, prompts: Iterable[object], stop: list[str], *, single: bool) -> None:

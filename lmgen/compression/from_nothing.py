@@ -79,7 +79,7 @@ class _Network:
 
     def __init__(self, size: NetworkSize, vocabulary_size: int, streams: int) -> None:
         config = NetworkConfig(hidden_size=size.hidden, embedding_size=size.embedding)
-        parameters = initial_parameters(config, vocabulary_size, None, SEED, "orthogonal", None)
+        parameters = initial_parameters(config, vocabulary_size, None, SEED)
         untrained = RecurrentModel(config, vocabulary_size, 0, parameters)
         self._model = adapting_network(untrained, AdaptingConfig(rate=size.rate, every=size.every))
         self._state: Any = self._model.start(streams)

@@ -1,5 +1,6 @@
 """Generate corpora: the work of `lmgen corpus make`, and of `lmgen corpus show --parameters`."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -7,13 +8,13 @@ from random import Random
 from typing import Any
 
 from lmgen.errors import ConfigError, CorpusError
-from lmgen.files import refuse_existing, replacing
+from lmgen.files import STDOUT, refuse_existing, replacing
 from lmgen.settings import LARGEST_COUNT, did_you_mean, flag, likeliest, names_of, shown, whole_number
 from lmgen.text.best import BestScore, shown_score
 from lmgen.text.generated import GENERATED
 from lmgen.text.synthetic import CHARACTERS, SYNTHETIC, SyntheticCorpus
 from lmgen.text.tasks import TASKS
-from lmgen.text.tasks.held_out import held_out
+from lmgen.text.tasks.held_out import HeldOut, held_out
 from lmgen.text.tasks.task import TEST, Parameter, Task, in_blocks
 
 TEST_SHARE = 10
@@ -44,9 +45,28 @@ class MadeCorpus:
     test_path: str | None = None
     test_lines: int | None = None
 
+    test_best_nats_per_character: float | None = None
+    """The score of the test file; None if it is unknown, since lines drawn for it were left out."""
+
+    test_best_nats_per_line: float | None = None
+    test_best_nats_per_answer: float | None = None
+    """Known even so where the answer follows from what precedes it: 0."""
+
     def best_score(self) -> str:
         """The best possible score as shown to the user, in nats and bits."""
         return shown_score(self.best_nats_per_character, self.best_nats_per_line, self.best_nats_per_answer)
+
+    def test_best_score(self) -> str | None:
+        """The best possible score on the test file as shown to the user; None if none is known."""
+        if self.test_best_nats_per_character is not None:
+            return shown_score(
+                self.test_best_nats_per_character,
+                self.test_best_nats_per_line,
+                self.test_best_nats_per_answer,
+            )
+        if self.test_best_nats_per_answer is None:
+            return None
+        return f"{self.test_best_nats_per_answer:.4g} nats per answer"
 
     def to_json(self) -> dict[str, Any]:
         """The fields that are not None by name, ready for `json.dumps`."""
@@ -109,7 +129,7 @@ def make_corpus(
 
     Args:
         name: one of `GENERATED`.
-        out: output path.
+        out: output path; `-` is stdout.
         characters: length of a synthetic text; None: `CHARACTERS`.
         count: instances of a task; None: as many as the task says.
         seed: seed of the random text.
@@ -143,20 +163,30 @@ def make_corpus(
     task = task_with(name, parameters)
     count = task.default_count if count is None else _checked_count(count, "--count")
     _refuse_test(parameters, out, test, test_count)
-    refuse_existing(Path(out), overwrite=overwrite)
+    _refuse_existing(out, overwrite=overwrite)
     if test is None:
         return _make_task(task, out, count, seed)
     refuse_existing(Path(test), overwrite=overwrite, option="--test")
-    lines = _test_lines(task, count, seed, str(out), str(test), test_count, on_note)
+    lines, as_drawn = _test_lines(task, count, seed, str(out), str(test), test_count, on_note)
     made = _make_task(task, out, count, seed)
     _write(test, in_blocks(lines))
-    return replace(made, test_path=str(test), test_lines=len(lines))
+    made = replace(made, test_path=str(test), test_lines=len(lines))
+    best = task.for_test().best
+    if as_drawn:
+        made = replace(
+            made,
+            test_best_nats_per_character=best.nats_per_character,
+            test_best_nats_per_line=best.nats_per_line,
+        )
+    if as_drawn or best.nats_per_answer == 0:
+        made = replace(made, test_best_nats_per_answer=best.nats_per_answer)
+    return made
 
 
 def _make_synthetic(
     corpus: SyntheticCorpus, out: str | Path, characters: int, seed: int, *, overwrite: bool
 ) -> MadeCorpus:
-    refuse_existing(Path(out), overwrite=overwrite)
+    _refuse_existing(out, overwrite=overwrite)
     _write(out, corpus.text(characters, seed).chunks())
     return MadeCorpus(corpus.name, str(out), characters, seed, corpus.best_nats_per_character)
 
@@ -207,6 +237,8 @@ def _refuse_test(
         given += [] if test_count is None else ["test_count"]
         if given:
             raise ConfigError(f"{', '.join(map(flag, given))} goes with --test, which is not given")
+    elif str(test) == STDOUT:
+        raise ConfigError("--test has to be a file; only --out may be -, which is stdout")
     elif Path(test).resolve() == Path(out).resolve():
         raise ConfigError("--test and --out name the same file; give --test another")
 
@@ -219,7 +251,7 @@ def _test_lines(
     test: str,
     test_count: int | None,
     on_note: Callable[[str], None],
-) -> list[str]:
+) -> HeldOut:
     """
     The lines of the test file.
 
@@ -228,7 +260,8 @@ def _test_lines(
     """
     wanted = max(1, count // TEST_SHARE) if test_count is None else _checked_count(test_count, "--test-count")
     drawn = task.for_test().instances(Random(f"{seed} test"))
-    lines = held_out(drawn, lambda: task.lines(count, seed), wanted)
+    found_lines = held_out(drawn, lambda: task.lines(count, seed), wanted)
+    lines = found_lines.lines
     if len(lines) < wanted:
         found = f"only {len(lines)} distinct instances" if lines else "no instances"
         problem = f"{found} of {task.name} turned up that are not among the {count} of {out}"
@@ -239,10 +272,20 @@ def _test_lines(
                 f"{problem}, not {wanted}: give a smaller --count or --test-count, other parameters{other}"
             )
         on_note(f"{test} has {len(lines)} lines: {problem}")
-    return lines
+    return found_lines
+
+
+def _refuse_existing(out: str | Path, *, overwrite: bool) -> None:
+    """Check that a corpus may be written there: to stdout always."""
+    if str(out) != STDOUT:
+        refuse_existing(Path(out), overwrite=overwrite)
 
 
 def _write(path: str | Path, chunks: Iterable[str]) -> int:
-    """Write a text whole or not at all; returns its length in characters."""
+    """Write a text, to a file whole or not at all; returns its length in characters."""
+    if str(path) == STDOUT:
+        length = sum(map(sys.stdout.write, chunks))
+        sys.stdout.flush()
+        return length
     with replacing(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         return sum(map(file.write, chunks))

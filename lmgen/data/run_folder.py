@@ -13,6 +13,9 @@ CHECKPOINTS = Path("checkpoints")
 
 MODEL_SUFFIX = ".safetensors"
 
+_HEAD = b"{"
+"""What follows the length of the header, of 8 bytes, at the beginning of a .safetensors file."""
+
 TEXT_SUFFIXES = (".txt", ".jsonl")
 """Of held-out texts, and of those that consist of records."""
 
@@ -153,6 +156,20 @@ def run_of(model: Path) -> RunFolder | None:
     """The run folder that a model file belongs to; None for a stand-alone model file."""
     folder = RunFolder(model.parent)
     return folder if folder.config.exists() and model == folder.model else None
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a name is that of a model file, or a file of another name begins as one does."""
+    if path.name.endswith(MODEL_SUFFIX):
+        return True
+    try:
+        if not path.is_file():  # a pipe can be read only once
+            return False
+        with path.open("rb") as file:
+            head = file.read(len(_HEAD) + 8)
+        return head[8:] == _HEAD and int.from_bytes(head[:8], "little") < path.stat().st_size
+    except OSError:
+        return False
 
 
 def find_model(path: Path | None, checkpoints: Path = CHECKPOINTS) -> Path:

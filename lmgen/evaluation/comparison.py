@@ -36,6 +36,7 @@ from lmgen.evaluation.words import unigram_bits
 from lmgen.models.adapting import Adapting
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
+from lmgen.models.network.model import RecurrentModel
 from lmgen.settings import shown
 from lmgen.text.reading import read_alike
 from lmgen.text.sources import Text
@@ -88,8 +89,8 @@ class Comparison:
             mix: add the mixture of the model and its run's own baseline, with weights fitted on the run's
                 validation text. Where that text itself is scored, each half gets the weights fitted on the
                 other.
-            adapt: add the same models learning from a text as they read it, and with `mix` their mixture;
-                how they learn. None: no model learns.
+            adapt: add the same models learning from a text as they read it, or with a cache of it, and with
+                `mix` their mixture; how they do. None: no model does.
             exact: read a text as one stream, and score it as it arrives (scoring.py).
             on_note: called with what a reader of the scores should know, a sentence each.
 
@@ -112,6 +113,7 @@ class Comparison:
         if not asked and self._wants_baseline(True if mix else baseline, order):
             self._models.append(self._baseline(order))
         self._mixed = self._mix(place=len(asked)) if mix else None
+        self._adapt = adapt
         self._adapting = None if adapt is None else self._that_adapt(adapt, mix=mix)
 
     def scores(self, texts: Iterable[Text]) -> Iterator[Score]:
@@ -131,6 +133,37 @@ class Comparison:
                 yield from self._documents(text, unknown)
             else:
                 yield from self._rows(text, self._by, unknown)
+
+    def refuse_many_adapted(self, texts: Sequence[Text]) -> None:
+        """
+        Check that one network will have learned from all that is read.
+
+        Raises:
+            ConfigError: the network does not learn, or begins anew after a part of what is read.
+            ModelError: the model is no network.
+        """
+        if self._adapt is None or self._adapt.config is None:
+            raise ConfigError("--save-adapted writes the network with what it learned: add --adapt")
+        if self._model.as_network() is None:
+            raise ModelError(f"{self._path} is no network, so --save-adapted has nothing to write")
+        stream = self._unit == "document" or (self._by == "document" and self._unit == self._tokenizer.unit)
+        if self._adapt.across or (stream and len(texts) == 1):
+            return
+        part, fewer = (self._unit, "leave --by and --unit out") if len(texts) == 1 else ("TEXT", "give one")
+        raise ConfigError(
+            f"each {part} begins with the network as trained, so there is no single adapted one to save; "
+            f"add --adapt-across, or {fewer}"
+        )
+
+    def adapted_network(self) -> RecurrentModel:
+        """
+        The network with what it learned from the texts.
+
+        Raises:
+            ModelError: it learned nothing.
+        """
+        assert self._adapting is not None
+        return self._adapting.adapted_network()
 
     def _documents(self, text: Text, unknown: UnknownTokens) -> Iterator[TextScore]:
         """Every model's score of a whole text."""
@@ -235,6 +268,7 @@ class Comparison:
             ModelError: none of them can.
         """
         baselines = [each.as_ngrams() for each in self._models if each is not self._model]
+        baselines.append(self._model.as_ngrams())
         found = AdaptingModels(
             self._model,
             next((each for each in baselines if each is not None), None),
@@ -242,13 +276,15 @@ class Comparison:
             self._run,
             adapting,
             mix=mix,
-            in_step=self._by == "document",
+            in_step=self._by in ("document", "record", "line"),  # words and tokens ask for all predictions
             on_note=self._on_note,
         )
+        if not found and adapting.cache is not None:
+            raise ModelError(f"{self._path} has no use for a cache, which a network has; name a run")
         if not found:
             raise ModelError(
-                f"{self._path} cannot adapt: it is no network, and what grows are the counts of the training "
-                "text in a run folder; name a run"
+                f"{self._path} cannot adapt: it is no network, and holds no training tokens whose counts "
+                "could grow; fit it with `lmgen ngram --keep-tokens`, or name a run"
             )
         return found
 
@@ -312,7 +348,9 @@ def _check(
     if orders and by != "document":
         problems.append("--orders compares whole texts, so it goes with --by document only")
     if orders and adapt:
-        problems.append("--orders compares models that do not adapt: leave --adapt out, or give --order")
+        problems.append(
+            "--orders compares models that do not adapt: leave --adapt and --cache out, or give --order"
+        )
     if orders and (order is not None or baseline is not None):
         problems.append("--orders says which baselines there are: leave --order and --baseline out")
     if mix and (order is not None or baseline is False):

@@ -5,16 +5,17 @@ What `TextModel.export` does and `lmgen export` prints.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from lmgen.data.run_folder import run_of
 from lmgen.errors import ModelError
+from lmgen.evaluation.labels import LabelScores
 from lmgen.evaluation.perplexity import compare_models
 from lmgen.evaluation.results import TextScore
 from lmgen.models.base import LanguageModel
-from lmgen.models.model_file import SavedModel, load_model, save_model
+from lmgen.models.model_file import SavedModel, Storable, load_model, save_model
 from lmgen.models.ngram.arpa import write_arpa
 from lmgen.text.reading import read_alike
 from lmgen.text.sources import Text
@@ -41,7 +42,7 @@ class ExportedNgrams:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportedWeights:
+class SmallerFile:
     """A model file with smaller weights that was written, compared with the file before."""
 
     model: str
@@ -49,13 +50,52 @@ class ExportedWeights:
     out: str
     bytes_before: int
     bytes_after: int
-    scores: tuple[TextScore, TextScore] | None
-    """Of the same text by the model before and after; None if there was no text."""
 
     @property
     def ratio(self) -> float:
         """How many times smaller the file has become."""
         return self.bytes_before / self.bytes_after
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values as `lmgen export --json` prints them."""
+        return {
+            "model": self.model,
+            "to": self.to,
+            "out": self.out,
+            "bytes_before": self.bytes_before,
+            "bytes_after": self.bytes_after,
+            "ratio": self.ratio,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedLabels(SmallerFile):
+    """A file with smaller weights of a model that labels texts, compared with the file before."""
+
+    scores: tuple[LabelScores, LabelScores] | None
+    """Of the same labelled text by the model before and after; None if there was no text."""
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values as `lmgen export --json` prints them."""
+        result = SmallerFile.to_json(self)
+        if self.scores is None:
+            return result
+        before, after = self.scores
+        return {
+            **result,
+            "instances": before.instances,
+            "accuracy_before": before.accuracy,
+            "accuracy_after": after.accuracy,
+            "accuracy_change": after.accuracy - before.accuracy,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedWeights(SmallerFile):
+    """A file with smaller weights of a language model, compared with the file before."""
+
+    scores: tuple[TextScore, TextScore] | None
+    """Of the same text by the model before and after; None if there was no text."""
 
     def change(self, figure: str) -> tuple[Any, Any, Any] | None:
         """A figure of the scores before and after, and the difference; None if it is unknown."""
@@ -66,8 +106,7 @@ class ExportedWeights:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values as `lmgen export --json` prints them."""
-        result: dict[str, Any] = {"model": self.model, "to": self.to, "out": self.out}
-        result |= {"bytes_before": self.bytes_before, "bytes_after": self.bytes_after, "ratio": self.ratio}
+        result = SmallerFile.to_json(self)
         if self.scores is None:
             return result
         scored = self.scores[0]
@@ -111,6 +150,30 @@ def export_arpa(saved: SavedModel[LanguageModel], path: Path, out: Path) -> Expo
     return ExportedNgrams(str(path), "arpa", str(out), write_arpa(out, ngrams, saved.tokenizer))
 
 
+def store_weights(saved: SavedModel[Storable], path: Path, out: Path, to: str) -> SmallerFile:
+    """
+    Write a model file whose weights take fewer bytes.
+
+    Args:
+        saved: the model.
+        path: its file.
+        out: the new file; it is a model like any other.
+        to: how the weights are stored, one of compression.WEIGHTS.
+
+    Raises:
+        ConfigError: `to` is something else.
+        ModelError: the model has no weights to compress, or a weight is too large for float16.
+        WriteError: the file cannot be written.
+    """
+    if all(array.ndim != 2 for array in saved.model.to_tensors()[1].values()):
+        raise ModelError(
+            f"{path} has no weights to store as {to}; the tables of an n-gram model are compact already"
+        )
+    before = path.stat().st_size
+    save_model(out, saved.model, saved.tokenizer, saved.training, to)
+    return SmallerFile(str(path), to, str(out), before, out.stat().st_size)
+
+
 def export_weights(
     saved: SavedModel[LanguageModel],
     path: Path,
@@ -131,18 +194,10 @@ def export_weights(
         on_note: called with what a reader of the scores should know.
 
     Raises:
-        ConfigError: `to` is something else.
-        ModelError: the model has no weights to compress, or a weight is too large for float16.
+        ConfigError, ModelError, WriteError: as `store_weights`.
         CorpusError: the text cannot be read.
-        WriteError: the file cannot be written.
     """
-    if all(array.ndim != 2 for array in saved.model.to_tensors()[1].values()):
-        raise ModelError(
-            f"{path} ({saved.model.name}) has no weights to store as {to}; the tables of an n-gram model are "
-            "compact already"
-        )
-    before = path.stat().st_size
-    save_model(out, saved.model, saved.tokenizer, saved.training, to)
+    written = store_weights(saved, path, out, to)
     scores = None
     if text is not None:
         models = [saved.model, load_model(out).model]
@@ -152,4 +207,4 @@ def export_weights(
         scores = first, second
         if first.note:
             on_note(first.note)
-    return ExportedWeights(str(path), to, str(out), before, out.stat().st_size, scores)
+    return ExportedWeights(**asdict(written), scores=scores)

@@ -23,6 +23,9 @@ everything more than W tokens back. That is exact for an n-gram model; for recur
 mean over a text changes by far less than 0.1% (a one-layer LSTM and a GRU on tinyshakespeare: less than
 0.001%). At L = 4,096 the warm-up adds a sixteenth to the recurrent work and nothing to the output layer's.
 
+A model that starts anew at the end of each text (`LanguageModel.resets_at`) is given whole texts as streams,
+in place of parts of L tokens: exact, therefore, from the first end in a segment on.
+
 A model that adapts while it reads (`LanguageModel.reads_in_order`) is given one stream, which carries its
 state from segment to segment; and one text after the other, where others are scored side by side.
 """
@@ -274,7 +277,8 @@ def _read_in_parallel(
             [scored], state = _score_side_by_side(model, state, [segment], measure)
             yield scored
         else:
-            yield _score_segment(model, context, segment, measure)
+            score = _score_segment if model.resets_at is None else _score_texts
+            yield score(model, context, segment, measure)
             context = np.concatenate([context, segment])[-WARM_UP:]
 
 
@@ -290,6 +294,17 @@ def _score_segment(
     state = _advance(model, model.start(len(begins)), warm_up)
     blocks, _ = _score_side_by_side(model, state, [segment[begin:][:length] for begin in begins], measure)
     return joined(blocks)
+
+
+def _score_texts(
+    model: LanguageModel, context: IdArray, segment: IdArray, measure: Measure | None
+) -> ScoredBlock:
+    """The same as `_score_segment`, but from the first end of a text on each text is read from its start."""
+    ends = np.flatnonzero(segment == model.resets_at) + 1
+    unfinished, *texts = (text for text in np.split(segment, ends) if len(text))
+    return joined(
+        [_score_segment(model, context, unfinished, measure), *measure_each(model, texts, measure=measure)]
+    )
 
 
 def _score_side_by_side(

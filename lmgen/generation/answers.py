@@ -201,7 +201,9 @@ def answer_lines(
     if len(set(choices)) < len(choices):
         raise ConfigError(f"--choices has an answer twice: {', '.join(choices)}; give each once")
     unit: Unit = "record" if tokenizer.unit == "record" else "line"
-    questions = _questions(read_alike(text, tokenizer.reading), unit, mark, on_note)
+    questions = _questions(
+        read_alike(text, tokenizer.reading), unit, mark, on_note, is_given=after is not None
+    )
     writer = _Writer(tokenizer, unit)
     found = misfit(model, tokenizer, "".join(f"{prompt}{expected}\n" for _, prompt, expected in questions))
     if found is not None:
@@ -243,9 +245,13 @@ def answer_lines(
 
 
 def _questions(
-    text: Text, unit: Unit, mark: str, on_note: Callable[[str], None]
+    text: Text, unit: Unit, mark: str, on_note: Callable[[str], None], *, is_given: bool
 ) -> list[tuple[int, str, str]]:
-    """The lines or records with a mark: number, all up to the mark, and what follows."""
+    """
+    The lines or records with a mark: number, all up to the mark, and what follows.
+
+    `is_given` says whether the user named the mark; else it is the one that the model was trained with.
+    """
     end = UNIT_END if unit == "record" else "\n"
     units = "".join(text.in_units(unit).chunks()).split(end)
     if not units[-1]:  # what follows the last end
@@ -257,9 +263,11 @@ def _questions(
         if between
     ]
     if not found:
+        first = next((each for each in units if each.strip()), "")
+        advice = f"{shown(first)} is one of them" if is_given else "name the mark of this text with --after"
         raise CorpusError(
-            f"no {unit} of {text.name} has {mark!r} in it, so there is no question to answer; name the mark "
-            "with --after"
+            f"no {unit} of {text.name} has the mark {shown(mark)} in it, so there is no question to answer; "
+            f"{advice}"
         )
     if len(found) < len(units):
         left_out = len(units) - len(found)

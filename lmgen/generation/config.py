@@ -48,7 +48,7 @@ class SamplingConfig:
         metavar="T",
     )
     learn_from_itself: bool = setting(
-        False, "With --adapt, learn from what is written, too, not from the prompt alone.", daily=True
+        False, "With --adapt or --cache, learn from what is written, too.", daily=True
     )
     seed: int | None = setting(
         None, "The same seed gives the same text.", minimum=0, by_default="a new seed each time", daily=True

@@ -3,7 +3,7 @@
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
-from lmgen.models.network.initializers import INIT_NAMES
+from lmgen.models.network.initializers import INIT_NAMES, Start
 from lmgen.models.network.model import RecurrentModel
 from lmgen.settings import shown
 from lmgen.tokenizers.base import Tokenizer
@@ -15,6 +15,7 @@ def untrained_network(
     *,
     init: str = "orthogonal",
     init_scale: float | None = None,
+    init_memory: int | None = None,
     seed: int = 0,
 ) -> RecurrentModel:
     """
@@ -25,6 +26,7 @@ def untrained_network(
         tokenizer: of the text to read.
         init: how the matrices of recurrent layers start.
         init_scale: factor on orthogonal matrices (1), or the range of uniform ones (0.08).
+        init_memory: up to how many tokens the gates remember at first; None: as the cell says.
         seed: of the random weights.
 
     Raises:
@@ -35,6 +37,10 @@ def untrained_network(
         problems.append(f"--init is {shown(init)}, but has to be one of {', '.join(INIT_NAMES)}")
     if init_scale is not None and not 0 < init_scale <= 1000:
         problems.append(f"--init-scale is {init_scale}, but has to be above 0 and at most 1000")
+    if init_memory is not None:
+        if not 2 <= init_memory <= 1_000_000_000:
+            problems.append(f"--init-memory is {init_memory}, but has to be from 2 to 1,000,000,000")
+        config.check_memory()
     if seed < 0:
         problems.append(f"--seed is {seed}, but has to be at least 0")
     if config.normalization == "batch":
@@ -42,5 +48,6 @@ def untrained_network(
     if problems:
         raise ConfigError("; ".join(problems))
     V = tokenizer.vocabulary_size
-    parameters = initial_parameters(config, V, tokenizer.unknown, seed, init, init_scale)
+    start = Start(init=init, scale=init_scale, memory=init_memory)
+    parameters = initial_parameters(config, V, tokenizer.unknown, seed, start)
     return RecurrentModel(config, V, tokenizer.start, parameters, tokenizer.end)

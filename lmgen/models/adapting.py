@@ -1,13 +1,10 @@
-"""Settings of models that go on learning while they are used. Imports nothing heavy."""
+"""Settings of models that learn from what they read, or have a cache of it. Imports nothing heavy."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from lmgen.errors import ConfigError
 from lmgen.settings import Panel, check, setting
-
-MIXTURE_NAME = "mixture+adapt"
-"""What results call the mixture of all that adapts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,33 +25,70 @@ class AdaptingConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adapting:
-    """How models are to adapt."""
+class CacheConfig:
+    """What a network remembers of what it read, and how much it trusts that (models/cache.py)."""
 
-    config: AdaptingConfig
-    rate_is_given: bool = False
-    """Whether the rate is to stay as it is, not to be replaced by what a run's validation text tells."""
+    PANEL: ClassVar[Panel] = Panel.SCORES
+
+    size: int = setting(2000, "Tokens in the cache, K.", minimum=1, maximum=100_000)
+    sharpness: float = setting(
+        0.3, "How much likelier a more similar place makes its token, θ.", minimum=0.0, maximum=1e6
+    )
+    share: float = setting(0.1, "Weight of the cache beside the network, λ.", minimum=0.0, below=1.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapting:
+    """How models are to make use of what they read."""
+
+    config: AdaptingConfig | None = None
+    """How a network learns from it, and that counts grow; None: nothing is learned."""
+    cache: CacheConfig | None = None
+    """How a network remembers it; None: no network has a cache."""
+    given: frozenset[str] = frozenset()
+    """Settings that are to stay as they are, not to be replaced by what a run's validation text tells."""
     across: bool = False
     """Whether what was learned in one text, line or record is kept in the next."""
 
+    def named(self, name: str) -> str:
+        """What results call a model with all of that: `mixture+adapt+cache`."""
+        return name + "+adapt" * (self.config is not None) + "+cache" * (self.cache is not None)
 
-def adapting(adapt: bool, *, across: bool = False, **given: float | None) -> Adapting | None:
+
+def adapting(
+    adapt: bool, cache: bool = False, *, across: bool = False, **given: float | None
+) -> Adapting | None:
     """
-    How models are to adapt; None if they are not.
+    How models are to make use of what they read; None if they are not.
 
     Args:
-        adapt: whether they do.
+        adapt: whether they learn from it.
+        cache: whether networks have a cache of it.
         across: as in `Adapting`.
-        given: settings of AdaptingConfig by name; None for the default.
+        given: settings as `adapt_rate` and `cache_size`; None for the default.
 
     Raises:
-        ConfigError: a value is out of range, or is given although the models do not adapt.
+        ConfigError: a value is out of range, or is given although the models make no such use.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    if not adapt and (chosen or across):
-        flags = ", ".join(f"--adapt-{name}" for name in [*chosen, *["across"] * across])
+    of_adapt, of_cache = (
+        {name.removeprefix(prefix): value for name, value in chosen.items() if name.startswith(prefix)}
+        for prefix in ("adapt_", "cache_")
+    )
+    if not adapt and (of_adapt or (across and not cache)):
+        flags = ", ".join(f"--adapt-{name}" for name in [*of_adapt, *["across"] * across])
         raise ConfigError(f"only models that adapt have a use for {flags}: add --adapt, or leave it out")
-    if not adapt:
+    if not cache and of_cache:
+        flags = ", ".join(f"--cache-{name}" for name in of_cache)
+        raise ConfigError(f"only a network with a cache has a use for {flags}: add --cache, or leave it out")
+    if not (adapt or cache):
         return None
-    config = AdaptingConfig(**chosen)  # type: ignore[arg-type]
-    return Adapting(config=config, rate_is_given="rate" in chosen, across=across)
+    return Adapting(
+        config=AdaptingConfig(**of_adapt) if adapt else None,  # type: ignore[arg-type]
+        cache=CacheConfig(**of_cache) if cache else None,  # type: ignore[arg-type]
+        given=frozenset(chosen),
+        across=across,
+    )

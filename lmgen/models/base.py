@@ -54,6 +54,15 @@ class LanguageModel(Protocol):
         """
 
     @property
+    def resets_at(self) -> int | None:
+        """
+        The token that ends a text, if reading on over it is slow; None: there is none, or it is not.
+
+        A network starts anew there, in one of B streams while the others go on. Whole texts are then read
+        faster side by side.
+        """
+
+    @property
     def format_version(self) -> int:
         """The oldest version of the file format that can hold it (model_file.py)."""
 

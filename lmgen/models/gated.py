@@ -186,6 +186,7 @@ class GatedMixture:
 
     kind = "gated"
     reads_in_order = True
+    resets_at = None
 
     def __init__(
         self, members: Sequence[Member], vocabulary_size: int, name: str, gate: Gate | None = None

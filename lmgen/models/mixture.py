@@ -67,6 +67,11 @@ class MixtureModel:
         """Whether one of the models has to read a text from its first token to its last."""
         return any(model.reads_in_order for model in self.models)
 
+    @property
+    def resets_at(self) -> int | None:
+        """The token at which one of the models starts anew."""
+        return next((model.resets_at for model in self.models if model.resets_at is not None), None)
+
     def start(self, streams: int) -> MixtureState:
         """The state before the first token, for B streams."""
         return tuple(model.start(streams) for model in self.models)

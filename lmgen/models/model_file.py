@@ -84,6 +84,9 @@ class Storable(Protocol):
     def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
         """The configuration, as JSON values, and the arrays."""
 
+    def describe(self) -> dict[str, Any]:
+        """Settings, sizes and parameter counts, as JSON values."""
+
 
 def save_model(
     path: Path,
@@ -121,6 +124,26 @@ def save_model(
         header["weights"] = weights
     header["format_version"] = version
     save_tensors(path, tensors, header)
+
+
+def described(saved: SavedModel[Storable], path: Path, *, is_saved: bool = True) -> dict[str, Any]:
+    """
+    What a model is, as JSON values: what `lmgen info --json` prints.
+
+    Args:
+        saved: the model with what goes with it.
+        path: its file, or what stands for one.
+        is_saved: whether there is such a file.
+    """
+    return {
+        "model": str(path),
+        "bytes": path.stat().st_size if is_saved else None,
+        "tokenizer": saved.tokenizer.name,
+        "reading": saved.tokenizer.reading.to_json(),
+        "weights": saved.weights,
+        **saved.model.describe(),
+        "training": dict(saved.training),
+    }
 
 
 def load_model(path: Path) -> SavedModel[LanguageModel]:

@@ -8,7 +8,7 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.labelling import LabelConfig
-from lmgen.settings import NONE, from_mapping, names_of, refuse_unknown, shown, takes_none, to_mapping
+from lmgen.settings import NONE, flag, from_mapping, names_of, refuse_unknown, shown, takes_none, to_mapping
 from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import Text
 from lmgen.tokenizers.config import IMPORTED, TokenizerConfig, with_implied_tokenizer
@@ -22,8 +22,19 @@ ACTS_ON = {
     "dense_activation": "dense layers (--dense-layers 1)",
     "convolution_activation": "convolutions (--convolution WIDTHxFILTERS)",
     "samples": "--objective sampled",
+    "token_learning_rate": "--optimizer adamw-adagrad",
 }
 """Settings that have a default in any case, and what they are of."""
+
+NOT_OF_LABELS = {
+    "state": "with --labels each text is read whole, from a state of zeros, so none is carried",
+    "samples": "--samples is for --objective sampled, and labels are few enough to compare all of them",
+}
+"""Settings that would change nothing where labels are predicted, and why."""
+
+
+NEW_WEIGHTS = ("init", "init_scale", "init_memory")
+"""Settings of how weights start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +60,10 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         if self.reading.unit != "document" and self.training.vary_window_length:
+            cause = "--labels" if self.labelling.labels else f"--unit {self.reading.unit}"
             raise ConfigError(
-                f"--vary-window-length is for documents, and with --unit {self.reading.unit} windows are "
-                "whole units: leave it out (of a preset: --no-vary-window-length)"
+                f"--vary-window-length is for documents, and with {cause} windows are whole units: leave it "
+                "out (of a preset: --no-vary-window-length)"
             )
         if self.network.output == "adaptive" and self.tokenizer.tokenizer != "word":
             raise ConfigError(
@@ -65,13 +77,15 @@ class RunConfig:
             )
         self._check_embeddings()
         self._check_labels()
+        if self.training.init_memory is not None:
+            self.network.check_memory()
         if self.network.output == "adaptive" and self.training.objective == "sampled":
             raise ConfigError(
                 "--objective sampled is for the output softmax, and adaptive is fast without: take --output "
                 "softmax, or leave --objective sampled out"
             )
         widest, window = self.network.widest_convolution, self.training.window_length
-        if widest > window and self.training.state == "reset":
+        if widest > window and self.training.state == "reset" and not self.labelling.labels:
             raise ConfigError(
                 f"--convolution reads {widest:,} tokens, but with --state reset none before its window of "
                 f"{window:,}: give a smaller WIDTH, a longer --window-length or --state carry"
@@ -101,22 +115,45 @@ class RunConfig:
         if problem:
             raise ConfigError(problem)
 
+    def refuse_idle(self) -> None:
+        """
+        Refuse what was asked for and would change nothing. Runs that were begun with it may still be resumed.
+
+        Raises:
+            ConfigError: the message says why it would change nothing.
+        """
+        if not self.labelling.labels:
+            return
+        for name, reason in NOT_OF_LABELS.items():
+            if name in self.asked:
+                raise ConfigError(f"{reason}: leave {_typed(name)} out")
+
     @property
     def notes(self) -> list[str]:
         """What a user should know of settings that do nothing here, or other than one may think."""
-        network, window = self.network, self.training.window_length
+        network, training = self.network, self.training
+        window = training.window_length
         acts = {
             "cell": network.layers > 0,
             "dense_activation": network.dense_layers > 0,
             "convolution_activation": network.convolution is not None,
-            "samples": self.training.objective == "sampled",
+            "samples": training.objective == "sampled",
+            "token_learning_rate": training.optimizer == "adamw-adagrad",
         }
         found = [
             f"--{name.replace('_', '-')} changes nothing without {ACTS_ON[name]}"
             for name, acting in acts.items()
             if name in self.asked and not acting
         ]
-        if network.widest_convolution > window:
+        if self.labelling.labels:
+            if "window_length" in self.asked:
+                most = training.batch_size
+                found.append(
+                    f"--window-length {window}: with --labels each text is read whole, and gradients flow "
+                    f"back to its beginning; a batch has up to {most:,} texts, fewer if they have more than "
+                    f"{most:,} * {window:,} tokens"
+                )
+        elif network.widest_convolution > window:
             found.append(
                 f"--convolution reads {network.widest_convolution:,} tokens, but gradients flow back through "
                 f"{window:,}: what is before a window is read, and its vectors learn nothing from that"
@@ -186,8 +223,12 @@ class RunConfig:
             names = {field.name for field in fields(part)}
             chosen = {key: rest.pop(key) for key in list(rest) if key in names}
             parts[name] = from_mapping(part, chosen, where)
-        if origin is not None and {"init", "init_scale"} & (values if asked is None else asked).keys():
-            raise ConfigError(f"{where}: --init is for new weights, and --from has its own; leave it out")
+        given = (values if asked is None else asked).keys()
+        starts = [f"--{name.replace('_', '-')}" for name in NEW_WEIGHTS if name in given]
+        if origin is not None and starts:
+            raise ConfigError(
+                f"{where}: {starts[0]} is for new weights, and --from has its own; leave it out"
+            )
         asked = spelled(values if asked is None else asked)
         return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, asked=asked, **parts)
 
@@ -219,6 +260,11 @@ class RunConfig:
         for name in _PARTS:
             settings |= to_mapping(getattr(self, name), complete=True)
         return settings
+
+
+def _typed(name: str) -> str:
+    """A setting as it is typed at the shell, where some have several names."""
+    return "--state (or --stateful, --stateless)" if name == "state" else flag(name)
 
 
 _PARTS: dict[str, Any] = {

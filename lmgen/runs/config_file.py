@@ -71,6 +71,7 @@ def configured(
     inherited = {**origin.regularization_beside(chosen), **origin.reading} if origin else {}
     try:
         config = RunConfig.from_settings({**inherited, **chosen, **shape}, where, asked)
+        config.refuse_idle()
     except ConfigError as error:
         if file is not None:  # what is wrong may be a key of the file, and no flag
             error.at_the_shell = None

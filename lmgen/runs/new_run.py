@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError
-from lmgen.files import remains, rename, unwritable
+from lmgen.files import STDOUT, remains, rename, unwritable
 
 UNFINISHED_TENSORS = ".tmp??????"
 """The names that safetensors gives to files which it has not finished writing."""
@@ -28,6 +28,8 @@ def check_free(run: RunFolder, *, overwrite: bool) -> None:
     Raises:
         ModelError: the message says which of the two, and what to do.
     """
+    if str(run.folder) == STDOUT:
+        raise ModelError("--out - would be stdout, and a run is a folder: give --out its name")
     if not run.folder.exists():
         return
     if not run.folder.is_dir():

@@ -7,11 +7,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from lmgen.data.answers import Answers
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder, ngram_file
 from lmgen.data.token_file import read_tokens
+from lmgen.errors import ConfigError
 from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.files import refuse_existing
@@ -66,6 +69,7 @@ def fit_ngram(
     out: Path | None = None,
     *,
     prune: Sequence[int] = (),
+    keep_tokens: bool = False,
     texts: Mapping[str, Text] = MappingProxyType({}),
     overwrite: bool = False,
     on_note: Callable[[str], None] = lambda _: None,
@@ -81,6 +85,7 @@ def fit_ngram(
         order: tokens of an n-gram, 1 to 100.
         out: the model file; None: `checkpoints/CORPUS-ngram.safetensors`.
         prune: for each order, leave out n-grams that occur at most this often; see `kneser_ney.estimate`.
+        keep_tokens: keep the training tokens in the file, so that its counts can grow.
         texts: the texts that some names of files stand for (text/given.py).
         overwrite: replace a file that is there.
         on_note: called with notes for the user, such as that a download begins.
@@ -108,6 +113,8 @@ def fit_ngram(
         model = fit_on_run(run, prepared.tokenizer, order, prune)
         nats = _valid_nats(run, prepared, model)
         misfits = held_out_notes(run, prepared.tokenizer, model)
+        if keep_tokens:
+            model = replace(model, training=np.array(read_tokens(run.train_tokens, model.vocabulary_size)))
     save_model(out, model, prepared.tokenizer, _training(prepared, nats))
     return FittedNgram(
         model=str(out),
@@ -188,6 +195,11 @@ def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus
         tabs=config.labelling.labels,
         on_note=on_note,
     )
+    if config.labelling.labels and reading.field is not None and corpus.train.records is None:
+        raise ConfigError(
+            f"--field names the text of records, and {corpus.name} is read as lines, each with its label "
+            "(--labels): leave --field out"
+        )
     valid, test = config.held_out.valid, config.held_out.test
     return replace(
         corpus,

@@ -15,6 +15,7 @@ from lmgen.data.unit_batches import UnitBatches
 from lmgen.data.windows import Windows, needed_tokens
 from lmgen.errors import ConfigError
 from lmgen.models.network.initialization import initial_parameters, with_vectors
+from lmgen.models.network.initializers import Start
 from lmgen.models.network.labelling import LabelConfig, Labelling
 from lmgen.runs.config import RunConfig
 from lmgen.runs.corpus_notes import corpus_notes, held_out_notes, origin_note
@@ -121,9 +122,8 @@ def new_trainer(
     V = tokenizer.vocabulary_size
     labelling = labelling_of(config, prepared)
     if origin is None:
-        parameters = initial_parameters(
-            config.network, V, tokenizer.unknown, training.seed, training.init, training.init_scale, labelling
-        )
+        start = Start(init=training.init, scale=training.init_scale, memory=training.init_memory)
+        parameters = initial_parameters(config.network, V, tokenizer.unknown, training.seed, start, labelling)
         if pretrained is not None:
             parameters = with_vectors(parameters, pretrained.ids, pretrained.vectors)
     else:

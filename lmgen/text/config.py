@@ -5,14 +5,8 @@ from typing import ClassVar, Literal
 
 from lmgen.errors import ConfigError
 from lmgen.settings import Panel, check, setting, shown
+from lmgen.text.forms import NEWLINES, NORMAL_FORMS, in_form
 from lmgen.text.units import UNITS
-
-NEWLINES = ("keep", "lf")
-"""What becomes of line ends: nothing, or each of `\\r\\n`, `\\r` and `\\n` is read as `\\n`."""
-
-NORMAL_FORMS = ("none", "nfc", "nfkc")
-"""Unicode normal forms that a text may be brought into."""
-
 
 LabelFormat = Literal["line", "word", "columns", "rows"]
 
@@ -63,12 +57,10 @@ class ReadingConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.answers_after is not None and (self.newlines, self.normalize) != ("keep", "none"):
-            from lmgen.text.reading import read_text
-
-            object.__setattr__(self, "answers_after", read_text(self.answers_after, self))
         if self.answers_after is not None:
-            _check_mark(self.answers_after, self.unit)
+            mark = in_form(self.answers_after, self.newlines, self.normalize)
+            object.__setattr__(self, "answers_after", mark)
+            _check_mark(mark, self.unit)
         if self.encoding != "utf-8":
             from lmgen.text.encodings import known_encoding
 

@@ -11,7 +11,7 @@ Whatever a file has, it is read as a stream of lines: a text, a tab, and its lab
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -59,6 +59,24 @@ def labelled(text: Text, form: LabelFormat | None, of: LabelOf | None = None) ->
         chunks=lambda: (f"{line}\t{labels}\n" for line, labels in read(_numbered(text), text.name)),
         records=None,
     )
+
+
+def looks_labelled(lines: Sequence[str], known: Collection[str]) -> bool:
+    """
+    Whether some lines plainly have labels, of which at least half are known ones.
+
+    Args:
+        lines: from the beginning of a text, without their ends.
+        known: the labels of a model.
+    """
+    text = Text("", lambda: (f"{line}\n" for line in lines[:LOOKED_AT]))
+    try:
+        form = found_format(text)
+        found = [labels for _, labels in _READERS[form](_numbered(text), "")]
+    except CorpusError:
+        return False
+    every = [label for labels in found for label in ([labels] if form == "line" else labels.split())]
+    return 2 * sum(label in known for label in every) >= len(every) > 0
 
 
 def instances(lines: Iterable[str]) -> Iterator[tuple[str, str]]:

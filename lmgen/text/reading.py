@@ -1,33 +1,25 @@
 """Texts with the line ends and in the normal form that are asked for (config.py); ends of records stay."""
 
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Literal
 
 from lmgen.text.config import ReadingConfig
+from lmgen.text.forms import OTHER_LINE_END, in_form, normalized
 from lmgen.text.sources import Text, line_blocks
-
-_OTHER_LINE_END = re.compile("\r\n?")
-
-_FORMS: dict[str, Literal["NFC", "NFKC"]] = {"nfc": "NFC", "nfkc": "NFKC"}
 
 
 def read_text(text: str, reading: ReadingConfig) -> str:
     """A text with the line ends and in the normal form that are asked for; ends of records stay."""
-    if reading.newlines == "lf":
-        text = _OTHER_LINE_END.sub("\n", text)
-    form = _FORMS.get(reading.normalize)
-    return unicodedata.normalize(form, text) if form else text
+    return in_form(text, reading.newlines, reading.normalize)
 
 
 def read_stream(chunks: Iterable[str], reading: ReadingConfig) -> Iterable[str]:
     """As `read_text`, for a text in chunks that may end anywhere."""
     if reading.newlines == "lf":
         chunks = _with_line_feeds(chunks)
-    form = _FORMS.get(reading.normalize)
-    return (unicodedata.normalize(form, block) for block in line_blocks(chunks)) if form else chunks
+    if reading.normalize == "none":
+        return chunks
+    return (normalized(block, reading.normalize) for block in line_blocks(chunks))
 
 
 def read_alike(text: Text, reading: ReadingConfig) -> Text:
@@ -48,7 +40,7 @@ def _with_line_feeds(chunks: Iterable[str]) -> Iterator[str]:
     for chunk in chunks:
         text = held + chunk
         held = "\r" if text.endswith("\r") else ""
-        if text := _OTHER_LINE_END.sub("\n", text.removesuffix(held) if held else text):
+        if text := OTHER_LINE_END.sub("\n", text.removesuffix(held) if held else text):
             yield text
     if held:
         yield "\n"

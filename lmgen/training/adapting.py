@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from lmgen.arrays import FloatArray, IdArray, Tensors
+from lmgen.errors import ModelError
 from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.network.layer import NetworkState
-from lmgen.models.network.model import RecurrentModel
+from lmgen.models.network.model import RecurrentModel, with_parameters
 from lmgen.training.network import Network, TorchLanguageModel, detached
 
 SMALLEST = 1e-8
@@ -61,6 +63,7 @@ class AdaptingNetwork:
 
     kind = "adapting"
     reads_in_order = True
+    resets_at = None
 
     def __init__(
         self,
@@ -79,7 +82,9 @@ class AdaptingNetwork:
         self.model = model
         self.config = config
         network = Network(model.config, model.vocabulary_size, model.parameters).to(device).eval()
+        network.alone = True
         self._parameters = network.trained_parameters()
+        self._names = [name for name, each in network.named_parameters() if each.requires_grad]
         self._reader = _Reader(network, model.start_token, model.unit_end)
         weights = tuple(parameter.detach() for parameter in self._parameters)
         self._trained = Learned(weights, tuple(map(torch.zeros_like, weights)))
@@ -108,7 +113,7 @@ class AdaptingNetwork:
         learned = state.learned
         if len(state.waiting):
             self._take(learned)
-            learned = self._learned(learned, state.begun, state.waiting)[2]
+            learned = self._learned(learned, state.begun, state.waiting, owned=False)[2]
         self._take(learned)
         streams = state.waiting.shape[1]
         now = self._reader.start(streams)
@@ -126,9 +131,11 @@ class AdaptingNetwork:
     def score(self, state: AdaptingState, ids: IdArray) -> tuple[FloatArray, AdaptingState]:
         """Log-probability of each of `ids`, (T, B), and the state after them, which has learned from them."""
         found = [np.zeros((0, ids.shape[1]), np.float32)]
+        given = state.learned
         while len(ids):
             room = self.config.every - len(state.waiting)
-            scored, state = self._part(state, ids[:room])
+            owned = state.learned is not given and state.learned is not self._trained
+            scored, state = self._part(state, ids[:room], owned=owned)
             found.append(scored)
             ids = ids[room:]
         return np.concatenate(found), state
@@ -145,18 +152,29 @@ class AdaptingNetwork:
         begun, now = (self._reader.select(each, chosen) for each in (state.begun, state.now))
         return AdaptingState(state.learned, begun, now, state.waiting[:, chosen])
 
+    def adapted(self, state: AdaptingState) -> RecurrentModel:
+        """The network with all that was learned; what is still waiting is learned from now."""
+        weights = self.restart(state).learned.weights
+        arrays = [each.cpu().numpy() for each in weights]
+        return with_parameters(self.model, dict(zip(self._names, arrays, strict=True)))
+
     @property
     def format_version(self) -> int:
-        """That of the network as trained."""
-        return self.model.format_version
+        """As `to_tensors`."""
+        raise self._not_saved()
 
     def describe(self) -> dict[str, Any]:
         """What the network as trained says of itself, under its own name."""
         return {**self.model.describe(), "name": self.name}
 
     def to_tensors(self) -> tuple[dict[str, Any], Tensors]:
-        """The network as trained."""
-        return self.model.to_tensors()
+        """
+        Not possible: each state has weights of its own, which `adapted` gives as a network.
+
+        Raises:
+            ModelError: always.
+        """
+        raise self._not_saved()
 
     def as_network(self) -> RecurrentModel:
         """The network as trained."""
@@ -165,8 +183,13 @@ class AdaptingNetwork:
     def as_ngrams(self) -> None:
         """None: it has no tables of n-grams."""
 
-    def _part(self, state: AdaptingState, ids: IdArray) -> tuple[FloatArray, AdaptingState]:
-        """Read tokens up to the next step at most, and take it if it is due."""
+    def _not_saved(self) -> ModelError:
+        return ModelError(
+            f"{self.name} has no file: --save-adapted writes the network with what it has learned"
+        )
+
+    def _part(self, state: AdaptingState, ids: IdArray, *, owned: bool) -> tuple[FloatArray, AdaptingState]:
+        """Read tokens up to the next step at most, and take it if it is due; `owned` as in `_stepped`."""
         self._take(state.learned)
         waiting = np.concatenate([state.waiting, ids])
         due = len(waiting) == self.config.every
@@ -174,26 +197,31 @@ class AdaptingNetwork:
             scored, now = self._reader.score(state.now, ids)
             state = state._replace(now=now, waiting=waiting)
         if due:
-            losses, now, learned = self._learned(state.learned, state.begun, waiting)
+            losses, now, learned = self._learned(state.learned, state.begun, waiting, owned=owned)
             state = AdaptingState(learned, now, now, waiting[:0])
             if len(ids) == len(waiting):
                 scored = losses
         return scored, state
 
-    def _learned(self, learned: Learned, begun: Any, ids: IdArray) -> tuple[FloatArray, Any, Learned]:
+    def _learned(
+        self, learned: Learned, begun: Any, ids: IdArray, *, owned: bool
+    ) -> tuple[FloatArray, Any, Learned]:
         """Log-probabilities of k tokens, (k, B); the state after them; what was learned from them."""
         chosen, (layers, unread) = self._reader.differentiable(begun, ids)
-        gradients = list(torch.autograd.grad(-chosen.mean(), self._parameters))
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        scale = min(1.0, LARGEST_NORM / float(norm)) if float(norm) else 1.0
+        gradients = torch.autograd.grad(-chosen.mean(), self._parameters)
         after = (detached(layers), unread.detach())
-        stepped = self._stepped(learned, gradients, scale)
-        largest = torch.stack(torch._foreach_norm(stepped.weights, torch.inf)).max()
-        if not bool(largest <= self._limit):  # NaN is not
+        stepped = self._stepped(learned, gradients, owned=owned)
+        if not self._is_sound(stepped):
             stepped = self._rolled_back()
             after = self._reader.start(ids.shape[1])
             after = self._reader.advance(after, ids)
         return chosen.detach().cpu().numpy(), after, stepped
+
+    def _is_sound(self, learned: Learned) -> bool:
+        """Whether all weights are finite, and none is too large."""
+        if float(_squared_norm(learned.weights)) <= self._limit**2:  # the sum is above each of its parts
+            return True
+        return all(bool(weights.abs().max() <= self._limit) for weights in learned.weights)  # NaN is not
 
     def _rolled_back(self) -> Learned:
         """What is known without having learned anything."""
@@ -206,18 +234,39 @@ class AdaptingNetwork:
         self._take(self._trained)
         return self._trained
 
-    def _stepped(self, learned: Learned, gradients: list[Tensor], scale: float) -> Learned:
-        """Weights after a step; those before stay as they are."""
-        config = self.config
+    def _stepped(self, learned: Learned, gradients: Sequence[Tensor], *, owned: bool) -> Learned:
+        """
+        Weights after a step, which is one of Adam without momentum.
+
+        Args:
+            learned: before the step.
+            gradients: of the mean loss.
+            owned: whether nobody else has what was learned before, so that its memory is used again; else it
+                stays as it is.
+        """
+        config, steps = self.config, learned.steps + 1
+        weights, squares = ([*each] if owned else [*map(torch.clone, each)] for each in learned[:2])
+        norm = _squared_norm(gradients).sqrt()
+        device = norm.device
         with torch.no_grad():
-            gradients = list(torch._foreach_mul(gradients, scale))
-            squares = torch._foreach_mul(learned.squares, config.average)
-            torch._foreach_addcmul_(squares, gradients, gradients, 1 - config.average)
-            steps = learned.steps + 1
-            roots = torch._foreach_sqrt(squares)
-            torch._foreach_div_(roots, (1 - config.average**steps) ** 0.5)
-            torch._foreach_add_(roots, SMALLEST)
-            weights = torch._foreach_addcdiv(learned.weights, gradients, roots, -config.rate)
+            adam(
+                weights,
+                [*gradients],
+                # With a decay of 0 the mean of the gradients is the gradient.
+                [*gradients],
+                squares,
+                [],
+                [torch.full((), float(learned.steps), device=device) for _ in weights],
+                fused=True,
+                grad_scale=(norm / LARGEST_NORM).clamp(min=1.0),
+                amsgrad=False,
+                beta1=0.0,
+                beta2=config.average,
+                lr=config.rate,
+                weight_decay=0.0,
+                eps=SMALLEST,
+                maximize=False,
+            )
             if config.decay:
                 torch._foreach_lerp_(weights, self._trained.weights, config.decay)
         return Learned(tuple(weights), tuple(squares), steps)
@@ -226,6 +275,11 @@ class AdaptingNetwork:
         """Let the network compute with these weights."""
         for parameter, weights in zip(self._parameters, learned.weights, strict=True):
             parameter.data = weights
+
+
+def _squared_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """The sum of the squares of all their numbers."""
+    return torch.stack([torch.dot(each.flatten(), each.flatten()) for each in tensors]).sum()
 
 
 class _Reader(TorchLanguageModel):

@@ -142,6 +142,14 @@ class TrainingConfig:
         above=0.0,
         maximum=1000.0,
     )
+    init_memory: int | None = setting(
+        None,
+        "Let the gates of each unit remember for a number of tokens of its own at first, up to this many: "
+        "for texts in which what is far back decides.",
+        by_default="none",
+        minimum=2,
+        maximum=1_000_000_000,
+    )
 
     embeddings: str | None = setting(
         None,

@@ -64,6 +64,8 @@ class Network(nn.Module):
         self.labelling = labelling
         self.sparse_gradients = False
         """Whether looking up some rows of a matrix gives it a gradient that holds no others."""
+        self.alone = False
+        """Whether a window of one stream is computed in a way of its own, which is faster."""
         self.structure = network_layers(config, vocabulary_size, labelling)
         for parameter in self.structure.parameters:
             _register(self, parameter.name, parameters[parameter.name])
@@ -104,7 +106,7 @@ class Network(nn.Module):
         for layer, before in zip(self.structure.hidden, state, strict=True):
             read = values if isinstance(layer, LayerNormalization) else self._drop(values, rate)
             arrays = self._dropped(layer, self._normalised(layer, arrays_of(layer, named), read, counted))
-            values, last = run_window(layer, arrays, read, before, values, order)
+            values, last = run_window(layer, arrays, read, before, values, order, self.alone)
             rate = self.config.dropout_between
             after.append(last)
         return values, tuple(after)
@@ -270,6 +272,11 @@ class TorchLanguageModel:
     def name(self) -> str:
         """The cell's name; without recurrent layers `convolution` or `dense`."""
         return self.network.config.name
+
+    @property
+    def resets_at(self) -> int | None:
+        """The token that ends a text."""
+        return self.unit_end
 
     def start(self, streams: int) -> Any:
         """The state after the start token."""

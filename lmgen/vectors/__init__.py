@@ -5,7 +5,8 @@ Vectors of words: trained from a text, taken out of a trained network, compared,
     training.py    trains them with negative sampling, by gensim; config.py has the settings
     reading.py     files of word vectors; writing.py writes them
     models.py      the embedding of a network as word vectors
-    table.py       `Vectors`: the words nearest to `king - man + woman`; expression.py reads that
+    lookup.py      the vector of a word, and those nearest to `king - man + woman` (expression.py)
+    table.py       `Vectors`: the same with analogies, pictures and files
     analogies.py   questions `a is to b as c is to d`, asked by section
     picture.py     words as points of the plane, by t-SNE or PCA
 

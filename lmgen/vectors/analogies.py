@@ -17,7 +17,7 @@ from lmgen.arrays import Int64Array
 from lmgen.errors import CorpusError
 from lmgen.settings import shown
 from lmgen.text.sources import Text, line_blocks
-from lmgen.vectors.table import Vectors
+from lmgen.vectors.lookup import Lookup
 
 BATCH = 256
 """Questions that are answered by one product of matrices."""
@@ -96,12 +96,12 @@ def read_questions(text: Text) -> dict[str, list[Question]]:
     return sections
 
 
-def ask(vectors: Vectors, sections: dict[str, list[Question]]) -> Analogies:
+def ask(vectors: Lookup, sections: dict[str, list[Question]]) -> Analogies:
     """Answer questions with the word nearest to b - a + c, never one of these three."""
     return Analogies(tuple(_section(vectors, name, asked) for name, asked in sections.items()))
 
 
-def _section(vectors: Vectors, name: str, questions: list[Question]) -> Section:
+def _section(vectors: Lookup, name: str, questions: list[Question]) -> Section:
     found = [[vectors.find(word) for word in question] for question in questions]
     known = np.array([rows for rows in found if None not in rows], np.int64).reshape(-1, 4)
     correct = sum(
@@ -113,7 +113,7 @@ def _section(vectors: Vectors, name: str, questions: list[Question]) -> Section:
     )
 
 
-def answers(vectors: Vectors, questions: Int64Array) -> Int64Array:
+def answers(vectors: Lookup, questions: Int64Array) -> Int64Array:
     """The rows of the words nearest to b - a + c, (N,); a question is the rows of a, b, c and d, (N, 4)."""
     a, b, c = questions[:, 0], questions[:, 1], questions[:, 2]
     scores = (vectors.unit[b] - vectors.unit[a] + vectors.unit[c]) @ vectors.unit.T

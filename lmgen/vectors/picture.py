@@ -7,7 +7,7 @@ from lmgen.arrays import Float32Array
 from lmgen.errors import ConfigError
 from lmgen.extras import needed
 from lmgen.inspection.chart import Axis, Chart, Series
-from lmgen.vectors.table import Vectors
+from lmgen.vectors.lookup import Lookup
 
 Projection = Literal["tsne", "pca"]
 PROJECTIONS: tuple[str, ...] = get_args(Projection)
@@ -23,7 +23,7 @@ That of van der Maaten and Hinton 2008 is 5 to 50.
 """
 
 
-def word_picture(vectors: Vectors, words: Sequence[str], projection: Projection, seed: int) -> Chart:
+def word_picture(vectors: Lookup, words: Sequence[str], projection: Projection, seed: int) -> Chart:
     """
     A point for each word, with its name where there is room.
 

@@ -175,6 +175,11 @@ def test_how_to_adapt_is_found_on_the_validation_text_and_kept(folder: Path) -> 
     again = lmgen("perplexity", *flags, "--mix", cwd=folder)
     assert again.stdout == first.stdout
     assert "learning on" not in again.stderr
+    cached = scored("valid", "other.txt", "--cache", cwd=folder)
+    [cache] = [each for each in json.loads(kept.read_text())["found"].values() if "cache_sharpness" in each]
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in cache.items()]
+    assert cached == scored("valid", "other.txt", "--cache", *given, cwd=folder)
+    assert cached == scored("valid", "other.txt", "--cache", cwd=folder)
     alone = rows("valid", "other.txt", cwd=folder)
     assert alone[2]["nats"] == rows("valid", "other.txt", "--adapt-rate", str(rate), cwd=folder)[2]["nats"]
     kept.write_text("{}")
@@ -207,6 +212,159 @@ def test_the_next_token_is_predicted_from_what_the_text_taught(folder: Path) -> 
     assert adapted["next"][0]["probability"] != fixed["next"][0]["probability"]
 
 
+def scored(*arguments: str, cwd: Path) -> list[dict[str, Any]]:
+    result = lmgen("perplexity", *arguments, "--json", "--quiet", cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        ([], ["lstm", "ngram-3", "lstm+cache"]),
+        (["--mix"], ["lstm", "ngram-3", "mixture", "lstm+cache", "mixture+cache"]),
+        (["--adapt"], [*FIXED, "lstm+cache", *ADAPTING, "lstm+adapt+cache"]),
+        (["--mix", "--adapt"], [*MIXED[:3], "lstm+cache", *ADAPTING, "mixture+adapt+cache"]),
+    ],
+    ids=str,
+)
+def test_a_network_with_a_cache_stands_beside_the_others(
+    flags: list[str], names: list[str], folder: Path
+) -> None:
+    found = scored("words", "other.txt", "--cache", *flags, cwd=folder)
+
+    assert [row["model"] for row in found] == names
+    assert len({row["tokens"] for row in found}) == 1
+    same = scored("words", "other.txt", *flags, cwd=folder)
+    for row in same:
+        assert row in found or row["model"] == "mixture+adapt"
+    sums = nats(found)
+    assert sums["lstm+cache"] < sums["lstm"]
+    if "--adapt" in flags:
+        assert sums[names[-1]] < min(sums["lstm+adapt"], sums["lstm"])
+
+
+def test_a_cache_is_carried_to_the_next_line_if_asked_for(folder: Path) -> None:
+    flags = ["lines", "other.txt", "--by", "line", "--cache"]
+
+    alone, across = scored(*flags, cwd=folder), scored(*flags, "--adapt-across", cwd=folder)
+
+    assert nats(alone)["lstm"] == nats(across)["lstm"]
+    assert nats(across)["lstm+cache"] < nats(alone)["lstm+cache"]
+
+
+def test_a_cache_is_as_it_is_asked_for(folder: Path) -> None:
+    flags = ["words", "other.txt", "--cache", "--cache-share"]
+
+    none, shipped, small = (
+        scored(*flags, *given, cwd=folder)
+        for given in (["0"], ["0.1", "--cache-sharpness", "0.3"], ["0.1", "--cache-size", "3"])
+    )
+
+    assert none[2]["nats"] == pytest.approx(none[0]["nats"], rel=1e-5)
+    assert shipped == scored("words", "other.txt", "--cache", cwd=folder)  # there is no validation text
+    assert small[2]["nats"] != shipped[2]["nats"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--mix"], ["--learn-from-itself"], ["--adapt"]], ids=str)
+def test_a_prompt_is_in_the_cache(flags: list[str], folder: Path) -> None:
+    prompt = ["--prompt", TEXT[:400], "--length", "40", "--seed", "1", "--json", "--quiet"]
+
+    with_cache = lmgen("sample", "words", *prompt, "--cache", *flags, cwd=folder)
+
+    assert with_cache.returncode == 0, with_cache.stderr
+    others = [flag for flag in flags if flag != "--learn-from-itself"]
+    assert with_cache.stdout != lmgen("sample", "words", *prompt, *others, cwd=folder).stdout
+
+
+def test_the_next_word_may_come_from_the_cache(folder: Path) -> None:
+    text = "250 times 3 is 7 250 times 3 is 7 250 times 3 is"
+
+    cached, fixed = (
+        json.loads(lmgen("next", "words", text, "--of", "7", "--json", "--quiet", *flags, cwd=folder).stdout)
+        for flags in (["--cache"], [])
+    )
+
+    assert cached["next"][0]["probability"] > fixed["next"][0]["probability"]
+
+
+def test_what_was_found_of_adapting_is_in_info(folder: Path) -> None:
+    library.train(
+        folder / "squares.txt", out=folder / "told", valid=folder / "squares.txt", **{**TINY, "steps": 5}
+    )
+    before = json.loads(lmgen("info", "told", "--json", cwd=folder).stdout)
+    rows("told", "other.txt", "--mix", "--cache", cwd=folder)
+
+    told = json.loads(lmgen("info", "told", "--json", cwd=folder).stdout)
+
+    assert "adapting" not in before
+    assert [each["of"] for each in told["adapting"]] == ["network", "cache", "mixture+adapt+cache"]
+    network, cache, gate = told["adapting"]
+    assert (network["adapt_every"], network["adapt_decay"], cache["cache_size"]) == (32, 0, 2000)
+    assert gate["adapt_rate"] == network["adapt_rate"] > 0
+    assert gate["gate_steps"] > 0
+    shown = lmgen("info", "told", cwd=folder).stdout
+    assert f"adapting   cache: cache_size 2,000, cache_sharpness {cache['cache_sharpness']:.4g}" in shown
+    (folder / "told" / "adapting.json").write_text("[")
+    assert json.loads(lmgen("info", "told", "--json", cwd=folder).stdout) == before
+
+
+@pytest.mark.parametrize("flags", [[], ["--mix", "--cache"]], ids=str)
+def test_an_adapted_network_is_saved_as_a_model_of_its_own(
+    flags: list[str], folder: Path, tmp_path: Path
+) -> None:
+    saved = str(tmp_path / "adapted.safetensors")
+    before = scored("chars", "other.txt", cwd=folder)[0]
+
+    found = rows("chars", "other.txt", *flags, "--save-adapted", saved, cwd=folder)
+
+    assert found == rows("chars", "other.txt", *flags, cwd=folder)
+    [after] = scored(saved, "other.txt", cwd=folder)
+    assert after["nats"] < nats(found)["lstm+adapt"] < before["nats"]  # it has read this text
+    again = lmgen("perplexity", "chars", "--adapt", "--save-adapted", saved, "--quiet", cwd=folder)
+    assert again.returncode == 1
+    assert "already; give another --save-adapted" in again.stderr
+
+
+def test_what_a_prompt_taught_is_saved(folder: Path, tmp_path: Path) -> None:
+    saved = str(tmp_path / "adapted.safetensors")
+    prompt = ["--prompt", TEXT[:400], "--length", "5", "--seed", "1", "--quiet", "--adapt"]
+
+    plain = lmgen("sample", "chars", *prompt, cwd=folder)
+    saving = lmgen("sample", "chars", *prompt, "--save-adapted", saved, cwd=folder)
+
+    assert saving.stdout == plain.stdout
+    (tmp_path / "text.txt").write_text(TEXT[:400])
+    text = str(tmp_path / "text.txt")
+    [after] = scored(saved, text, cwd=folder)
+    assert after["nats"] < scored("chars", text, cwd=folder)[0]["nats"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["perplexity", "chars", "other.txt"], "add --adapt"),
+        (["perplexity", "chars", "other.txt", "other.txt", "--adapt"], "each TEXT begins with the network"),
+        (
+            ["perplexity", "chars", "other.txt", "--adapt", "--by", "line"],
+            "each line begins with the network",
+        ),
+        (["sample", "chars", "--prompt", "12"], "add --adapt"),
+        (["sample", "chars", "--adapt", "--lines", "--prompt", "1"], "each line begins with the network"),
+        (["sample", "chars", "--adapt"], "needs a prompt"),
+    ],
+)
+def test_only_a_single_adapted_network_is_saved(
+    arguments: list[str], message: str, folder: Path, tmp_path: Path
+) -> None:
+    result = lmgen(*arguments, "--save-adapted", str(tmp_path / "out"), "--quiet", cwd=folder)
+
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_a_network_learns_from_a_prompt(folder: Path) -> None:
     result = lmgen("sample", "ngram.safetensors", "--adapt", "--quiet", cwd=folder)
 
@@ -214,7 +372,7 @@ def test_only_a_network_learns_from_a_prompt(folder: Path) -> None:
     assert "network" in result.stderr
     result = lmgen("sample", "chars", "--learn-from-itself", "--quiet", cwd=folder)
     assert result.returncode == 2
-    assert "--learn-from-itself goes with --adapt" in result.stderr
+    assert "--learn-from-itself goes with --adapt or --cache" in result.stderr
 
 
 def test_a_run_without_a_baseline_adapts_its_network_alone(folder: Path) -> None:
@@ -228,6 +386,18 @@ def test_a_model_file_alone_adapts(folder: Path, tmp_path: Path) -> None:
     found = rows("model.safetensors", "text.txt", cwd=tmp_path)
 
     assert [row["model"] for row in found] == ["lstm", "lstm+adapt"]
+
+
+def test_counts_of_an_ngram_file_that_keeps_its_tokens_grow_as_those_of_a_run(folder: Path) -> None:
+    given = ["--order", "3", "--valid", "0.1", "--keep-tokens", "--out", "kept.safetensors", "--overwrite"]
+    assert lmgen("ngram", "squares.txt", *given, "--quiet", cwd=folder).returncode == 0
+
+    found = rows("kept.safetensors", "other.txt", cwd=folder)
+
+    assert [row["model"] for row in found] == ["ngram-3", "ngram-3+adapt"]
+    of_run = rows("chars", "other.txt", cwd=folder)
+    assert [row["nats"] for row in found] == [row["nats"] for row in of_run if "ngram" in row["model"]]
+    assert (folder / "kept.safetensors").stat().st_size > (folder / "ngram.safetensors").stat().st_size
 
 
 def test_the_model_file_stays_as_it_is(folder: Path) -> None:
@@ -247,9 +417,12 @@ def test_the_model_file_stays_as_it_is(folder: Path) -> None:
             "only models that adapt have a use for --adapt-rate: add --adapt",
         ),
         (["chars", "--adapt-across"], 2, "only models that adapt have a use for --adapt-across"),
+        (["chars", "--cache-size", "9"], 2, "a use for --cache-size: add --cache, or leave it out"),
+        (["chars", "--cache", "--cache-share", "1"], 2, "share"),
+        (["ngram.safetensors", "other.txt", "--cache"], 1, "has no use for a cache, which a network has"),
         (["chars", "--adapt", "--adapt-every", "0"], 2, "--adapt-every"),
         (["chars", "--adapt", "--adapt-decay", "2"], 2, "--adapt-decay"),
-        (["chars", "--adapt", "--orders", "1-3"], 2, "models that do not adapt: leave --adapt out"),
+        (["chars", "--adapt", "--orders", "1-3"], 2, "models that do not adapt: leave --adapt and"),
         (["ngram.safetensors", "other.txt", "--adapt"], 1, "cannot adapt: it is no network"),
         (["ngram.safetensors", "other.txt", "--adapt", "--mix"], 1, "is not in a run folder"),
         (["alone", "other.txt", "--adapt", "--mix"], 1, "was trained without one"),

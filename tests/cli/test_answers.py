@@ -61,6 +61,15 @@ def test_a_long_majority_answer_is_cut(folder: Path) -> None:
     assert len(majority) < 200
 
 
+def test_a_mark_that_no_line_has_is_said_with_the_advice_that_fits(folder: Path) -> None:
+    given = run_lmgen("answers", "n.safetensors", "-", "--after", "#", cwd=folder, text="1+2=3\n")
+    own = run_lmgen("answers", "n.safetensors", "-", cwd=folder, text="1+2#3\n")
+
+    begin = "error: no line of - has the mark '{}' in it, so there is no question to answer; "
+    assert given.stderr == f"{begin.format('#')}'1+2=3' is one of them\n"
+    assert own.stderr == f"{begin.format('=')}name the mark of this text with --after\n"
+
+
 def test_tsv_has_a_line_for_each_answer(folder: Path) -> None:
     shown = lmgen("answers", "n.safetensors", "test.txt", "--format", "tsv", cwd=folder).stdout
 

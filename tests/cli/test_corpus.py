@@ -154,7 +154,8 @@ def test_make_writes_a_task_and_a_test_file_that_has_nothing_of_it() -> None:
     assert run(*arguments, "--test", "test.txt") == (
         0,
         "add.txt: 3000 lines; the best possible score is 0 nats per answer, 8.1887 nats per line, 1.0188 "
-        "nats per character (1.4698 bits)\ntest.txt: 300 lines, all different and none in add.txt\n",
+        "nats per character (1.4698 bits)\ntest.txt: 300 lines, all different and none in add.txt\n"
+        "test.txt: the best possible score is 0 nats per answer\n",
         "",
     )
     lines, held_out = Path("add.txt").read_text().splitlines(), Path("test.txt").read_text().splitlines()
@@ -334,3 +335,51 @@ def test_importing_the_command_loads_nothing_heavy() -> None:
     program = "import sys, lmgen.cli.corpus; print({'numpy', 'rich', 'pooch', 'torch'} & set(sys.modules))"
 
     assert run_command([sys.executable, "-c", program], cwd=ROOT, check=True).stdout == "set()\n"
+
+
+def test_a_task_is_written_to_stdout_and_what_it_is_to_stderr(tmp_path: Path) -> None:
+    code, out, err = run("make", "addition", "--count", "20", "--out", "-", "--test", "test.txt")
+    run("make", "addition", "--count", "20", "--out", "same.txt")
+
+    assert code == 0
+    assert out == (tmp_path / "same.txt").read_text()
+    assert err.startswith("note: stdout: 20 lines; the best possible score is 0 nats per answer")
+    assert run("make", "synthetic-markov", "--characters", "50", "--out", "-")[1] != ""
+    assert {path.name for path in tmp_path.iterdir()} == {"same.txt", "test.txt"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--out", "add.txt", "--test", "-"], "error: --test has to be a file; only --out may be -"),
+        (["--out", "-", "--json"], "error: --json prints on stdout, where --out - writes the text"),
+    ],
+)
+def test_stdout_takes_one_thing(flags: list[str], message: str, tmp_path: Path) -> None:
+    code, out, err = run("make", "addition", *flags)
+
+    assert (code, out) == (2, "")
+    assert err.startswith(message)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("task", "score"),
+    [
+        ("grammar", "unknown, since lines were left out that train.txt has or that came again"),
+        ("addition", "0 nats per answer"),
+        ("markov", "121.3008 nats per line, 1.2010 nats per character (1.7327 bits)"),
+    ],
+)
+def test_the_score_of_a_test_file_is_its_own(task: str, score: str) -> None:
+    """Markov lines are never alike, so those of the test file are drawn as any others."""
+    *_, last = run("make", task, "--count", "500", "--out", "train.txt", "--test", "test.txt")[1].splitlines()
+
+    assert last == f"test.txt: the best possible score is {score}"
+
+
+def test_a_longer_test_file_has_the_score_of_its_length() -> None:
+    files = ["--out", "train.txt", "--test", "test.txt", "--json"]
+    made = json.loads(run("make", "markov", "--count", "50", "--test-length", "200", *files)[1])
+
+    assert made["test_best_nats_per_line"] == pytest.approx(2 * made["best_nats_per_line"])

@@ -29,7 +29,9 @@ def test_each_line_is_printed_with_its_label_and_probability(folder: Path) -> No
     first, blank, last = model.label_text(folder / "texts.txt")
 
     assert (printed.returncode, printed.stderr, blank) == (0, "", [])
-    assert printed.stdout.splitlines() == [
+    above, between, below = printed.stdout.splitlines()
+    assert between == ""
+    assert [above, below] == [
         f"{text}\t{part.label}\t{part.probability:.4f}"
         for text, part in (("a fine day", first[0]), ("no\\tday", last[0]))
     ]
@@ -49,6 +51,47 @@ def test_each_word_is_a_row_and_a_blank_line_parts_texts(folder: Path) -> None:
 
     assert [line.split("\t")[0] for line in printed.split("\n")] == ["a", "fine", "", "no", ""]
     assert [line.split("\t")[:2] for line in rows.splitlines()] == [["line", "word"], ["1", "a"], ["3", "no"]]
+
+
+def test_rows_stand_beside_the_lines_of_the_text(folder: Path) -> None:
+    text = "\na\n \n\nno\n\n"
+    printed = lmgen("label", "lines.safetensors", "-", cwd=folder, text=text).stdout
+    rows = lmgen("label", "lines.safetensors", "-", "--format", "tsv", cwd=folder, text=text).stdout
+    objects = lmgen("label", "lines.safetensors", "-", "--json", cwd=folder, text=text).stdout
+    words = lmgen("label", "words.safetensors", "-", cwd=folder, text=text).stdout
+
+    texts = ["", "a", "", "", "no", ""]
+    assert [line.split("\t")[0] for line in printed.splitlines()] == texts
+    assert [line.split("\t")[0] for line in rows.splitlines()[1:]] == texts
+    assert {line.count("\t") for line in rows.splitlines()} == {2}
+    assert [json.loads(line)["text"] for line in objects.splitlines()] == texts
+    assert json.loads(objects.splitlines()[0]) == {"text": "", "label": None, "probability": None}
+    assert [block.split("\t")[0] for block in words.split("\n")] == [
+        "",
+        "a",
+        "",
+        "",
+        "",
+        "no",
+        "",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(("model", "text"), [("lines", "lines.tsv"), ("words", "words.txt")])
+def test_a_text_that_has_labels_already_is_noted(model: str, text: str, folder: Path) -> None:
+    result = lmgen("label", f"{model}.safetensors", text, cwd=folder)
+    piped = lmgen(
+        "label", f"{model}.safetensors", "-", cwd=folder, text=(folder / text).read_text(encoding="utf-8")
+    )
+
+    [note] = result.stderr.splitlines()
+    assert note.startswith(
+        f"note: {text} has labels already, which are read as part of its texts: --labelled"
+    )
+    assert len(piped.stderr.splitlines()) == 1
+    assert piped.stdout == result.stdout
+    assert lmgen("label", f"{model}.safetensors", text, "--labelled", cwd=folder).stderr == ""
 
 
 def test_a_labelled_text_is_scored(folder: Path) -> None:
@@ -82,6 +125,31 @@ def test_labels_come_while_the_text_is_written(folder: Path) -> None:
         process.stdin.close()
 
 
+@pytest.mark.parametrize("to", ["float16", "int8"])
+@pytest.mark.parametrize(("model", "text"), [("lines", "lines.tsv"), ("words", "words.txt")])
+def test_a_smaller_file_labels_the_same_and_says_what_it_costs(
+    model: str, text: str, to: str, folder: Path
+) -> None:
+    files = [f"{model}.safetensors", "--to", to, "--out", "small.safetensors"]
+    result = lmgen("export", *files, "--text", text, "--json", cwd=folder)
+    exported = json.loads(result.stdout)
+    before, after = (LabelModel.load(folder / f"{name}.safetensors") for name in (model, "small"))
+
+    assert (result.returncode, result.stderr, exported["to"]) == (0, "", to)
+    assert exported["accuracy_before"] == before.score(folder / text).accuracy
+    assert exported["accuracy_after"] == after.score(folder / text).accuracy
+    assert exported["bytes_after"] == (folder / "small.safetensors").stat().st_size
+    assert after.weights == to
+    printed = [
+        lmgen("label", name, "texts.txt", "--json", cwd=folder).stdout.splitlines()
+        for name in (f"{model}.safetensors", "small.safetensors")
+    ]
+    for first, second in zip(*(map(json.loads, lines) for lines in printed), strict=True):
+        assert first["probability"] == pytest.approx(second["probability"], abs=0.02)
+    plain = lmgen("export", *files, "--overwrite", cwd=folder)
+    assert "name a labelled text: --text FILE" in plain.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -103,8 +171,13 @@ def test_labels_come_while_the_text_is_written(folder: Path) -> None:
                 (["next"], ["a"]),
                 (["inspect", "memory"], ["texts.txt"]),
                 (["inspect", "gradients"], ["texts.txt"]),
-                (["export"], ["--out", "new.safetensors"]),
             )
+        ),
+        (["export", "lines.safetensors", "--to", "arpa", "--out", "new.arpa"], 1, "has no n-grams to write"),
+        (
+            ["export", "lines.safetensors", "--text", "words.txt", "--out", "new.safetensors"],
+            1,
+            "in it each word has one, there each",
         ),
         (["train", "texts.txt", "--from", "lines.safetensors"], 1, "labels texts, and --from goes on from"),
     ],

@@ -237,6 +237,8 @@ def test_one_hot_convolutions_learn_new_characters(folder: Path, tmp_path: Path)
         (["--attention", "5", "--layers", "0"], "--attention looks back at the states of recurrent layers"),
         (["--init", "random"], "'random' is not one of 'orthogonal', 'uniform'"),
         (["--init-scale", "0"], "--init-scale is 0.0"),
+        (["--init-memory", "1"], "--init-memory is 1, but has to be at least 2"),
+        (["--init-memory", "100", "--cell", "rnn"], "and the cell rnn has none to set"),
         *((["--clip-value", value], f"--clip-value is {value}") for value in ("0.0", "-1.0", "nan", "inf")),
         (["--normalization", "layer", "--layers", "0", "--dense-layers", "1"], "is of recurrent layers"),
         (["--normalization", "weight"], "'weight'"),

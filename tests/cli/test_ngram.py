@@ -172,3 +172,48 @@ def entries(arpa: Path) -> dict[str, list[float]]:
     """The numbers of each n-gram of an ARPA file: log10 of its probability, and its backoff if it has one."""
     lines = [line.split("\t") for line in arpa.read_text().splitlines() if "\t" in line]
     return {words: [float(probability), *map(float, rest)] for probability, words, *rest in lines}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["model.st", "model", "model.txt"])
+def test_a_model_is_one_whatever_its_name(name: str, text: Path, tmp_path: Path) -> None:
+    for out in (name, "m.safetensors"):
+        assert command("ngram", "text.txt", "--order", "3", "--out", out, cwd=tmp_path).returncode == 0
+
+    for before, after in (
+        (["info"], ["--json"]),
+        (["next"], ["a is"]),
+        (["sample"], ["--length", "5"]),
+        (["perplexity"], ["text.txt"]),
+    ):
+        as_usual, other = (command(*before, model, *after, cwd=tmp_path) for model in ("m.safetensors", name))
+        assert other.returncode == as_usual.returncode
+        assert other.stdout == as_usual.stdout.replace("m.safetensors", name)
+    text.write_bytes(b"12345678{ is a text")
+    assert command("perplexity", "m.safetensors", "text.txt", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ngram", "text.txt", "--out", "-"],
+        ["export", "m.safetensors", "--out", "-"],
+        ["train", "text.txt", "--out", "-"],
+        ["compress", "text.txt", "--out", "-"],
+        ["decompress", "text.txt", "--out", "-"],
+        ["vectors", "train", "text.txt", "--out", "-"],
+        ["vectors", "export", "m.safetensors", "--out", "-"],
+        ["vectors", "plot", "m.safetensors", "--out", "-"],
+        ["inspect", "memory", "m.safetensors", "text.txt", "--svg", "-"],
+        ["inspect", "states", "m.safetensors", "text.txt", "--npz", "-"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_stream_is_not_written_to_stdout(arguments: list[str], text: Path, tmp_path: Path) -> None:
+    command("ngram", "text.txt", "--order", "2", "--out", "m.safetensors", cwd=tmp_path)
+    result = command(*arguments, cwd=tmp_path)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: {arguments[-2]} - would be stdout, and ")
+    assert not (tmp_path / "-").exists()

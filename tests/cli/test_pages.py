@@ -16,7 +16,7 @@ ALL = list(commands())
 
 OFTEN_USED = {
     "train": "out resume preset tokenizer cell layers hidden-size epochs minutes json quiet",
-    "perplexity": "by baseline mix adapt format json quiet",
+    "perplexity": "by baseline mix adapt cache format json quiet",
     "answers": "after choices baseline format json quiet",
     "ngram": "order arpa out overwrite tokenizer json quiet",
     "vectors train": "out pairs overwrite method embedding-size window epochs min-count lowercase "

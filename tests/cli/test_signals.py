@@ -7,8 +7,10 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lmgen.models.model_file import load_tensors
 from tests.cli.test_train import TEXT, TINY
 from tests.process import COMMAND, Running, lmgen, run_command, wait_for
 
@@ -47,6 +49,60 @@ def test_a_signal_saves_and_says_how_to_go_on(number: int, code: int, text: Path
         resumed = lmgen("train", "--resume", "--steps", str(step + 5), "--json", cwd=tmp_path)
         assert json.loads(resumed.stdout)["steps"] == step + 5
         assert f"going on from step {step:,}" in resumed.stderr
+
+
+SUMS = "".join(f"{a}+{b}={a + b}\n" for a in range(20) for b in range(20))
+
+REVIEWS = "".join(
+    f"{' '.join('so' if bits >> place & 1 else 'not' for place in range(length))} fine\t{'AB'[bits & 1]}\n"
+    for length in range(1, 8)
+    for bits in range(40)
+)
+
+TAGGED = "".join(
+    f"{' '.join(f'{word}/{tag}' for word, tag in zip(words, [*words[1:], 'e'], strict=True))}\n"
+    for words in (list(f"{number:b}".replace("0", "n").replace("1", "v")) for number in range(1, 300))
+)
+
+LABELS = ["--labels", "--bidirectional", "--cell", "gru", "--layers", "2", "--dropout", "0.2"]
+
+TASK_RUNS = {
+    "answers": (SUMS, ["--unit", "line", "--answers-after", "=", "--baseline-order", "0"]),
+    "answers of words": (
+        SUMS.replace("+", " + ").replace("=", " = "),
+        ["--unit", "line", "--answers-after", " = ", "--tokenizer", "word", "--baseline-order", "0"],
+    ),
+    "labels of lines": (REVIEWS, [*LABELS, "--pool", "max"]),
+    "labels of lines, words": (REVIEWS, [*LABELS, "--tokenizer", "word"]),
+    "labels of words": (TAGGED, [*LABELS, "--tokenizer", "word", "--optimizer", "adamw-adagrad"]),
+    "labels of words, characters": (TAGGED, ["--labels", "--convolution", "3x8", "--ema", "0.9"]),
+}
+
+
+@pytest.mark.parametrize("name", TASK_RUNS)
+def test_a_run_on_a_task_that_is_stopped_by_ctrl_c_ends_with_the_same_weights(
+    name: str, tmp_path: Path
+) -> None:
+    content, flags = TASK_RUNS[name]
+    (tmp_path / "task.txt").write_text(content)
+    small = ["--hidden-size", "8", "--embedding-size", "4", "--batch-size", "8", "--threads", "1"]
+    settings = [*flags, *small, "--steps", "400", "--evaluations", "200"]
+    with Running("train", "task.txt", *settings, "--out", "cut", cwd=tmp_path) as process:
+        wait_for(EVALUATION, process)
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=300)
+    assert process.returncode == 130, rest
+    assert lmgen("train", "--resume", "--out", "cut", cwd=tmp_path).returncode == 0
+    assert lmgen("train", "task.txt", *settings, "--out", "whole", cwd=tmp_path).returncode == 0
+
+    cut, whole = (load_tensors(tmp_path / run / "model.safetensors")[1] for run in ("cut", "whole"))
+    assert cut.keys() == whole.keys()
+    assert all(np.array_equal(cut[tensor], whole[tensor]) for tensor in whole)
+    last, same = (
+        load_tensors(tmp_path / run / "last" / "training.safetensors")[1] for run in ("cut", "whole")
+    )
+    assert last.keys() == same.keys()
+    assert all(np.array_equal(last[tensor], same[tensor]) for tensor in same)
 
 
 def test_a_second_ctrl_c_leaves_at_once_and_the_last_checkpoint_stands(text: Path, tmp_path: Path) -> None:

@@ -105,3 +105,32 @@ def test_a_file_keeps_the_end(tmp_path: Path) -> None:
     assert isinstance(loaded.model, RecurrentModel)
     assert loaded.model.unit_end == tokenizer.end
     assert loaded.model.format_version == 4
+
+
+@both
+@pytest.mark.parametrize("lengths", [(1, 12), (1, 2), (300, 3000)])
+def test_whole_texts_are_read_side_by_side(
+    make: Callable[[], LanguageModel], lengths: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, random = make(), np.random.default_rng(4)
+    monkeypatch.setattr("lmgen.evaluation.scoring.STREAM_LENGTH", 128)  # a text of three segments
+    units: list[IdArray] = []
+    while sum(map(len, units)) < 20_000:
+        units.append(np.append(random.integers(2, V, random.integers(*lengths)), END))
+    ids, reads = np.concatenate(units), []
+
+    def counting(state: object, block: IdArray) -> tuple[np.ndarray, object]:
+        reads.append(block.shape)
+        return score(state, block)
+
+    score = model.score
+    with monkeypatch.context() as patched:
+        patched.setattr(model, "score", counting)
+        blocks = list(score_ids(model, ids))
+
+    exact = np.concatenate([block.nats for block in score_ids(model, ids, exact=True)])
+    np.testing.assert_allclose(np.concatenate([block.nats for block in blocks]), exact, rtol=1e-4)
+    np.testing.assert_array_equal(np.concatenate([block.ids for block in blocks]), ids)
+    assert [len(block.ids) for block in blocks] == [256, 64 * 128 - 256, 64 * 128, len(ids) - 128 * 128]
+    inside = [shape for shape in reads[1:] if shape[1] > 1]
+    assert np.mean([steps * streams for steps, streams in inside]) > 64 * min(8, lengths[0])

@@ -1,5 +1,6 @@
 """Runs that predict labels: the same loop, file and resumption as those of language models."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.label_model import LabelModel
 from lmgen.models.model_file import has_labels, load_model
 from lmgen.runs import run
+from lmgen.runs.config_file import configured
 from lmgen.runs.events import Event, Finished, Interrupted
 from lmgen.runs.trials import estimate_cost
 from tests.runs.test_run import TINY, config, metrics, stop_after, without_times
@@ -132,6 +134,47 @@ def test_settings_that_do_not_go_together_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         config(reviews, **{**LABELS, **settings})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"state": "carry"}, r"read whole, .* leave --state \(or --stateful, --stateless\) out"),
+        ({"state": "reset"}, "read whole, from a state of zeros, so none is carried"),
+        ({"samples": 100}, "--samples is for --objective sampled, and labels are few"),
+        ({"vary_window_length": True}, "with --labels windows are whole units"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(
+    settings: dict[str, Any], message: str, reviews: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        configured({"corpus": [str(reviews)], "labels": True, **settings}, "the test")
+
+
+def test_fields_are_of_records_and_not_of_lines(reviews: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--field names the text of records, and reviews is read as lines"):
+        trained(reviews, tmp_path / "run", field="review")
+    records = tmp_path / "reviews.jsonl"
+    records.write_text(
+        "".join(json.dumps({"review": line}) + "\n" for line in reviews.read_text().splitlines())
+    )
+
+    assert isinstance(trained(records, tmp_path / "run", field="review", steps=2)[-1], Finished)
+
+
+def test_a_run_that_was_begun_with_an_idle_setting_goes_on(reviews: Path, tmp_path: Path) -> None:
+    trained(reviews, tmp_path / "run", state="reset", steps=2)
+
+    assert isinstance([*run.resume(tmp_path / "run", {"steps": 3})][-1], Finished)
+
+
+def test_a_window_length_says_what_it_is_for(reviews: Path) -> None:
+    [note] = config(reviews, **{**LABELS, "window_length": 4}).notes
+
+    assert note.startswith("--window-length 4: with --labels each text is read whole")
+    wide = configured({"corpus": [str(reviews)], "labels": True, "convolution": "99x8"}, "the test")
+    assert wide.notes == []
 
 
 def test_what_only_the_file_tells_is_refused_before_training(tagged: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmgen.errors import ConfigError
+from lmgen.errors import ConfigError, ModelError
 from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
@@ -119,6 +119,20 @@ def test_another_text_begins_with_what_was_learned() -> None:
     fresh = model.start(1)
     assert (model.predict(again) != model.predict(fresh)).any()
     assert model.restart(fresh).learned is fresh.learned
+
+
+def test_what_it_has_learned_is_a_network() -> None:
+    model = adapting(every=8)
+    state = model.advance(model.start(1), IDS[:20, None])
+
+    network = model.adapted(state)
+
+    again = model.restart(state)
+    assert network.predict(network.start(1)) == pytest.approx(model.predict(again), abs=1e-5)
+    untaught = model.adapted(model.start(1))
+    assert all((untaught.parameters[name] == each).all() for name, each in model.model.parameters.items())
+    with pytest.raises(ModelError, match="--save-adapted writes the network"):
+        model.to_tensors()
 
 
 def test_it_learns_a_text_that_repeats_itself() -> None:

@@ -36,7 +36,7 @@ from lmgen.models.network.functions import (
     softplus,
     tanh,
 )
-from lmgen.models.network.initializers import Initializer, orthogonal
+from lmgen.models.network.initializers import Initializer, orthogonal, zeros
 
 CellState = tuple[Array, ...]
 """The parts of a cell's state, each (B, H); the hidden state h comes first."""
@@ -89,6 +89,9 @@ class Cell:
 
     bias: Mapping[str, float] = field(default_factory=dict)
     """Initial value of b for individual gates; 0 for the rest."""
+
+    keeps: Mapping[str, int] = field(default_factory=dict)
+    """Gates that decide how long the state lasts: 1 if an open one keeps it, -1 if it writes over it."""
 
     normalises: bool = False
     """Whether its equations normalise W v, and so use b apart from it."""
@@ -353,9 +356,10 @@ _LSTM: dict[str, Any] = {
     "states": ("h", "c"),
     # Remember by default, so that gradients flow early in training: Gers et al. 2000; Jozefowicz et al. 2015.
     "bias": {"forget": 1.0},
+    "keeps": {"forget": 1, "input": -1},
 }
 
-_COUPLED: dict[str, Any] = {**_LSTM, "gates": ("forget", "candidate", "output")}
+_COUPLED: dict[str, Any] = {**_LSTM, "gates": ("forget", "candidate", "output"), "keeps": {"forget": 1}}
 
 CELLS = {
     "lstm": Cell(step=lstm, **_LSTM),
@@ -364,6 +368,7 @@ CELLS = {
         gates=("reset", "update", "candidate"),
         states=("h",),
         vectors={"bias_recurrent": Vector()},
+        keeps={"update": 1},
     ),
     "rnn": Cell(step=rnn, **_VANILLA),
     "rnn-relu": Cell(step=rnn_relu, **_VANILLA),
@@ -380,8 +385,9 @@ CELLS = {
         step=lstm_peephole_full,
         matrices={
             "weight_recurrent": Matrix(4),
-            "peephole_gates": Matrix(2),
-            "peephole_output": Matrix(),
+            # As in `lstm-peephole`. c has no bound, and orthogonal matrices make training unstable.
+            "peephole_gates": Matrix(2, zeros),
+            "peephole_output": Matrix(start=zeros),
         },
         **_LSTM,
     ),
@@ -390,6 +396,7 @@ CELLS = {
         gates=("reset", "update", "candidate"),
         states=("h",),
         matrices={"weight_gates": Matrix(2), "weight_candidate": Matrix()},
+        keeps={"update": -1},
     ),
     "dsgu": Cell(
         step=dsgu,

@@ -223,6 +223,22 @@ class NetworkConfig:
                 "them out, or give --layers 1"
             )
 
+    def check_memory(self) -> None:
+        """
+        Refuse --init-memory where no gate decides how long a state lasts.
+
+        Raises:
+            ConfigError: there are no recurrent layers, or their cell has no such gate.
+        """
+        if not self.layers:
+            raise ConfigError("--init-memory is of recurrent layers, and --layers is 0: leave it out")
+        if not cell_named(self.cell).keeps:
+            able = ", ".join(name for name, cell in CELLS.items() if cell.keeps)
+            raise ConfigError(
+                f"--init-memory sets gates that keep or forget, and the cell {self.cell} has none to "
+                f"set: take one of {able}, or leave it out"
+            )
+
     @property
     def in_short(self) -> str:
         """Layers and sizes in a few words: `lstm 2 x 512`, `convolution 3x128, lstm 1 x 256`."""

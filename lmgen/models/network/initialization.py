@@ -10,8 +10,9 @@ import numpy as np
 
 from lmgen.arrays import Float32Array, IdArray
 from lmgen.models.network.bidirectional import Bidirectional
+from lmgen.models.network.cells import cell_named
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.initializers import Initializer, scaled, uniform
+from lmgen.models.network.initializers import Initializer, Start, remembering, scaled, uniform
 from lmgen.models.network.labelling import Labelling
 from lmgen.models.network.layers import Layers, network_layers
 from lmgen.models.network.recurrent import Recurrent
@@ -19,14 +20,15 @@ from lmgen.models.network.recurrent import Recurrent
 UNIFORM_RANGE = 0.08
 """Largest absolute value of uniform initial weights, if none is given."""
 
+AS_THE_CELL_SAYS = Start()
+
 
 def initial_parameters(
     config: NetworkConfig,
     vocabulary_size: int,
     unknown: int | None,
     seed: int,
-    init: str = "orthogonal",
-    scale: float | None = None,
+    start: Start = AS_THE_CELL_SAYS,
     labelling: Labelling | None = None,
 ) -> dict[str, Float32Array]:
     """
@@ -38,9 +40,7 @@ def initial_parameters(
         unknown: id of the unknown token, or None. Its vector is zero, so that a token never seen in training
             adds nothing to the gates instead of noise.
         seed: seed of the random numbers.
-        init: how the matrices of recurrent layers start. `orthogonal`: as their cell says, the recurrent ones
-            times `scale` (1). `uniform`: all within `scale` of 0 (0.08, as in char-rnn).
-        scale: how large these are; None for what is in brackets.
+        start: how recurrent layers start.
         labelling: of a network that predicts labels; None: it predicts tokens.
 
     Returns:
@@ -48,7 +48,7 @@ def initial_parameters(
     """
     random = np.random.default_rng([seed, 0x1517])  # its own stream, independent of other uses of the seed
     layers = network_layers(config, vocabulary_size, labelling)
-    starts = {one.name: one.start for one in layers.parameters} | _recurrent_starts(layers, init, scale)
+    starts = {one.name: one.start for one in layers.parameters} | _recurrent_starts(layers, start)
     drawn = {one.name: starts[one.name](one.shape, random).astype(np.float32) for one in layers.parameters}
     if unknown is not None:
         if "embedding" in drawn:
@@ -81,16 +81,21 @@ def with_vectors(
     return {**parameters, "embedding": table}
 
 
-def _recurrent_starts(layers: Layers, init: str, scale: float | None) -> dict[str, Initializer]:
-    """The initializers of matrices of recurrent layers that are not those that their cell names."""
+def _recurrent_starts(layers: Layers, start: Start) -> dict[str, Initializer]:
+    """The initializers of parameters of recurrent layers that are not those that their cell names."""
     starts: dict[str, Initializer] = {}
     for layer in layers.hidden:
         if not isinstance(layer, Recurrent | Bidirectional):
             continue
+        cell = cell_named(layer.cell_name)
+        values = tuple(cell.bias.get(gate, 0.0) for gate in cell.gates)
+        keeps = tuple(cell.keeps.get(gate, 0) for gate in cell.gates)
         recurrent = {layer.prefix + name for name in layer.recurrent}
         for one in layer.parameters:
-            if init == "uniform" and len(one.shape) == 2:
-                starts[one.name] = uniform(UNIFORM_RANGE if scale is None else scale)
-            elif init == "orthogonal" and scale is not None and one.name in recurrent:
-                starts[one.name] = scaled(one.start, scale)
+            if start.init == "uniform" and len(one.shape) == 2:
+                starts[one.name] = uniform(UNIFORM_RANGE if start.scale is None else start.scale)
+            elif start.init == "orthogonal" and start.scale is not None and one.name in recurrent:
+                starts[one.name] = scaled(one.start, start.scale)
+            elif start.memory is not None and one.name.endswith(".bias"):
+                starts[one.name] = remembering(values, keeps, start.memory)
     return starts

@@ -6,6 +6,7 @@ without numpy.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
 
 INIT_NAMES = ("orthogonal", "uniform")
 """How the matrices of recurrent layers may start (initialization.py)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """How recurrent layers start, where it is not as their cell says."""
+
+    init: str = "orthogonal"
+    """`orthogonal`: matrices as the cell says. `uniform`: all of them within `scale` of 0, as in char-rnn."""
+    scale: float | None = None
+    """A factor on orthogonal matrices (1), or the range of uniform ones (0.08)."""
+    memory: float | None = None
+    """How many tokens gates remember at first, at most (see `remembering`); None: biases as the cell says."""
+
 
 Shape = tuple[int, ...]
 
@@ -102,3 +116,27 @@ def block_values(values: "tuple[float, ...]") -> Initializer:
         return np.repeat(values, shape[0] // len(values))
 
     return fill
+
+
+def remembering(values: "tuple[float, ...]", keeps: "tuple[int, ...]", tokens: float) -> Initializer:
+    """
+    Biases of gates with which each unit remembers for a number of tokens of its own, from 1 to `tokens` - 1.
+
+    Chrono initialization: Tallec and Ollivier 2018, equation 16 and section 2. An input that adds nothing
+    leaves the share sigmoid(b) of a unit's state at each token, and b = log u forgets it within about u + 1.
+
+    Args:
+        values: of the gates that have nothing to do with it, as for `block_values`.
+        keeps: for each gate 1 if it keeps the state, -1 if it writes over it, 0 if neither.
+        tokens: the longest memory T; u is uniform from 1 to T - 1.
+    """
+
+    def draw(shape: Shape, random: "np.random.Generator") -> "FloatArray":
+        import numpy as np
+
+        units = shape[0] // len(values)
+        bias = np.log(random.uniform(1, tokens - 1, units))
+        pairs = zip(values, keeps, strict=True)
+        return np.concatenate([keep * bias if keep else np.full(units, value) for value, keep in pairs])
+
+    return draw

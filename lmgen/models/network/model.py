@@ -135,6 +135,11 @@ class RecurrentModel:
         recurrent = all(isinstance(layer, Recurrent) for layer in self.layers.hidden)
         return 1 if recurrent and self.layers.embedding.parameters else 3
 
+    @property
+    def resets_at(self) -> int | None:
+        """The token that ends a text."""
+        return self.unit_end
+
     def start(self, streams: int) -> RecurrentState:
         """State of B streams after the start token."""
         layers = tuple(
@@ -164,13 +169,26 @@ class RecurrentModel:
 
     def score(self, state: RecurrentState, ids: IdArray) -> tuple[FloatArray, RecurrentState]:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
+        before, after = self.read_before(state, ids)
+        return self.chosen(before, ids), after
+
+    def read_before(self, state: RecurrentState, ids: IdArray) -> tuple[Float32Array, RecurrentState]:
+        """What the output layer multiplies to predict each of `ids`, (T, B, n), and the state after them."""
         layers = joined(state)
-        before = np.empty((*ids.shape, self._output.size), np.float32)  # (T, B, n)
+        before = np.empty((*ids.shape, self._output.size), np.float32)
         for hidden, row in zip(before, ids, strict=True):
             hidden[...] = self._output.prepare(layers[-1][0]).T
             layers = self._begun_anew(self._step(layers, row), row)
+        return before, split(layers, alone=state.alone)
+
+    def read_by_output(self, state: RecurrentState) -> Float32Array:
+        """What the output layer multiplies with its weights to predict the next token, (B, n)."""
+        return self._output.prepare(joined(state)[-1][0]).T
+
+    def chosen(self, before: Float32Array, ids: IdArray) -> FloatArray:
+        """Log-probability of each of `ids`, (T, B), from what `read_before` gave."""
         chosen = self._output.chosen(before.reshape(-1, before.shape[-1]), ids.ravel())
-        return chosen.reshape(ids.shape), split(layers, alone=state.alone)
+        return chosen.reshape(ids.shape)
 
     def select(self, state: RecurrentState, streams: Sequence[int]) -> RecurrentState:
         """State of the listed streams, in that order; a stream may be listed more than once."""

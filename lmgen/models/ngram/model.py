@@ -20,7 +20,10 @@ from lmgen.arrays import FloatArray, IdArray, Int64Array, Tensors
 from lmgen.errors import ModelError
 from lmgen.models.ngram.kneser_ney import Discounts, estimate
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
-from lmgen.models.ngram.tensors import pack_tables, unpack_tables
+from lmgen.models.ngram.tensors import UNSIGNED, pack_tables, unpack_tables
+
+TRAINING = "training"
+"""The tensor of the training text, unsigned, (N,): less than any tables of counts, which follow from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,8 +50,12 @@ class NgramModel:
     notes: tuple[str, ...] = ()
     """What a user should know about the estimation or the ARPA file, a sentence each."""
 
+    training: IdArray | None = None
+    """The text that it was fitted on, (N,), whose counts can grow; None where the file does not keep it."""
+
     kind = "ngram"
     reads_in_order = False
+    resets_at = None
 
     @classmethod
     def fit(
@@ -170,7 +177,10 @@ class NgramModel:
             "discounts": [list(discounts) for discounts in self.discounts],
             "notes": list(self.notes),
         }
-        return config, pack_tables(self.tables)
+        tensors = pack_tables(self.tables)
+        if self.training is not None:
+            tensors[TRAINING] = self.training.astype(np.min_scalar_type(self.vocabulary_size - 1))
+        return config, tensors
 
     @classmethod
     def from_tensors(cls, config: Mapping[str, Any], tensors: Tensors) -> Self:
@@ -187,6 +197,7 @@ class NgramModel:
             tables=unpack_tables(tensors, order, vocabulary_size),
             discounts=_checked_discounts(config, order),
             notes=_checked_notes(config),
+            training=_checked_training(tensors, vocabulary_size),
         )
 
     def _walk(self, state: RowArray, ids: IdArray) -> Iterator[tuple[RowArray, RowArray]]:
@@ -233,6 +244,16 @@ def _are_discounts(row: object) -> bool:
         and len(row) == 3
         and all(isinstance(discount, float) and 0 < discount <= k for k, discount in enumerate(row, start=1))
     )
+
+
+def _checked_training(tensors: Tensors, vocabulary_size: int) -> IdArray | None:
+    """The training text, if it is there, with ids that exist."""
+    if TRAINING not in tensors:
+        return None
+    ids = tensors[TRAINING]
+    if ids.dtype not in UNSIGNED or ids.ndim != 1 or int(ids.max(initial=0)) >= vocabulary_size:
+        raise ModelError(f"its tensor {TRAINING} is no list of ids, or holds ids that do not exist")
+    return ids
 
 
 def _checked_notes(config: Mapping[str, Any]) -> tuple[str, ...]:

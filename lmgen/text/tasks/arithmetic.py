@@ -27,12 +27,11 @@ class Addition(Task):
     )
     reverse: bool = setting(False, "Write the answer backwards.")
 
-    def instances(self, random: Random) -> Iterator[str]:
+    def instance(self, random: Random) -> str:
         """Two numbers, each of its number of digits first, then all numbers of so many equally likely."""
-        while True:
-            first, second = self._number(random), self._number(random)
-            answer = str(int(first) + int(second))
-            yield f"{first}+{second}={answer[::-1] if self.reverse else answer}"
+        first, second = self._number(random), self._number(random)
+        answer = str(int(first) + int(second))
+        return f"{first}+{second}={answer[::-1] if self.reverse else answer}"
 
     @property
     def best(self) -> BestScore:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 DRAWS = 100
 """Draws for each instance that is wanted, after which it is held that there are no more."""
@@ -13,7 +14,15 @@ FEWEST_DRAWS = 10_000
 """Draws that are made in any case."""
 
 
-def held_out(drawn: Iterator[str], training: Callable[[], Iterable[str]], count: int) -> list[str]:
+class HeldOut(NamedTuple):
+    """The instances of a test file."""
+
+    lines: list[str]
+    as_drawn: bool
+    """Whether they are drawn as any others: none was left out, as a repetition or a training instance."""
+
+
+def held_out(drawn: Iterator[str], training: Callable[[], Iterable[str]], count: int) -> HeldOut:
     """
     Distinct instances that are not among the training ones, in the order in which they are drawn.
 
@@ -29,7 +38,15 @@ def held_out(drawn: Iterator[str], training: Callable[[], Iterable[str]], count:
         Fewer than `count` if no more turned up.
     """
     kept: list[str] = []
-    new = _distinct(islice(drawn, DRAWS * count + FEWEST_DRAWS))
+    draws = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal draws
+        for line in islice(drawn, DRAWS * count + FEWEST_DRAWS):
+            draws += 1
+            yield line
+
+    new = _distinct(counted())
     while len(kept) < count:
         candidates = dict.fromkeys(islice(new, 2 * (count - len(kept))))
         if not candidates:
@@ -37,7 +54,7 @@ def held_out(drawn: Iterator[str], training: Callable[[], Iterable[str]], count:
         for line in training():
             candidates.pop(line, None)
         kept += candidates
-    return kept[:count]
+    return HeldOut(kept[:count], as_drawn=draws == len(kept))
 
 
 def _distinct(drawn: Iterator[str]) -> Iterator[str]:

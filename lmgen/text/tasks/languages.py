@@ -100,10 +100,9 @@ class Grammar(Task):
 
     clauses: float = setting(0.3, "Probability of a relative clause after a noun.", minimum=0, maximum=1)
 
-    def instances(self, random: Random) -> Iterator[str]:
-        """Sentences, each rule chosen as the grammar says."""
-        while True:
-            yield " ".join(self._sentence(random))
+    def instance(self, random: Random) -> str:
+        """A sentence, each rule chosen as the grammar says."""
+        return " ".join(self._sentence(random))
 
     @property
     def best(self) -> BestScore:

@@ -1,6 +1,5 @@
 """The Reber grammar, a finite automaton that writes strings such as `BTSSXSE`, and two tasks made of it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log
 from random import Random
@@ -36,10 +35,9 @@ class Reber(Task):
     source = "Reber 1967; Cleeremans, Servan-Schreiber and McClelland 1989"
     default_count = 10_000
 
-    def instances(self, random: Random) -> Iterator[str]:
-        """Strings, with a bit for each branch."""
-        while True:
-            yield _string(random)
+    def instance(self, random: Random) -> str:
+        """A string, with a bit for each branch."""
+        return _string(random)
 
     @property
     def best(self) -> BestScore:
@@ -62,10 +60,9 @@ class EmbeddedReber(Task):
     mark = "E"
     default_count = 10_000
 
-    def instances(self, random: Random) -> Iterator[str]:
-        """Strings, with a bit for the outer symbol and for each branch."""
-        while True:
-            yield _embedded(random)
+    def instance(self, random: Random) -> str:
+        """A string, with a bit for the outer symbol and for each branch."""
+        return _embedded(random)
 
     @property
     def best(self) -> BestScore:
@@ -94,10 +91,9 @@ class ContinualReber(Task):
 
     strings: int = setting(100, "Embedded Reber strings of a line.", minimum=1, maximum=1_000_000)
 
-    def instances(self, random: Random) -> Iterator[str]:
-        """Lines of so many embedded strings."""
-        while True:
-            yield "".join([_embedded(random) for _ in range(self.strings)])
+    def instance(self, random: Random) -> str:
+        """A line of so many embedded strings."""
+        return "".join([_embedded(random) for _ in range(self.strings)])
 
     @property
     def best(self) -> BestScore:

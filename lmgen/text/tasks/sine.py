@@ -1,7 +1,6 @@
 """A sine wave as text: each value is rounded to one of some bins, and each bin is a character."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import log, pi, sin
@@ -38,10 +37,9 @@ class Sine(Task):
         1000, "At how many places of its period a wave may start.", minimum=1, maximum=10_000
     )
 
-    def instances(self, random: Random) -> Iterator[str]:
+    def instance(self, random: Random) -> str:
         """One of `phases` starts, all equally likely; the rest follows."""
-        while True:
-            yield self._line(below(random, self.phases), self.length)
+        return self._line(below(random, self.phases), self.length)
 
     @cached_property
     def best(self) -> BestScore:

@@ -76,9 +76,14 @@ class Task:
             if explanation(field).metavar == SPAN and value is not None:
                 _check_span(field.name, value, explanation(field))
 
-    def instances(self, random: Random) -> Iterator[str]:
-        """Draw instances without end; none has a line end."""
+    def instance(self, random: Random) -> str:
+        """Draw an instance, which has no line end."""
         raise NotImplementedError
+
+    def instances(self, random: Random) -> Iterator[str]:
+        """Draw instances without end. A task that keeps something from one to the next has its own way."""
+        while True:
+            yield self.instance(random)
 
     @property
     def best(self) -> BestScore:

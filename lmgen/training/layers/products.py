@@ -17,6 +17,9 @@ from torch.autograd.function import once_differentiable
 
 from lmgen.arrays import FloatArray
 
+Product = Callable[[FloatArray], FloatArray]
+"""Values, (B, I) -> their products with a matrix, (B, O)."""
+
 ONEDNN_MULTIPLICATIONS = 1 << 20
 """From how many multiplications on a product goes to oneDNN; one core makes as many in some 15 µs."""
 
@@ -25,6 +28,9 @@ NUMPY_WEIGHT = 1 << 16
 
 NUMPY_MULTIPLICATIONS = 1 << 22
 """Nor do products of more multiplications than this, divided by the threads that torch has."""
+
+BLOCK_NUMBERS = 1 << 18
+"""Numbers of a weight that a product with one row of values reads at once: a fraction of a core's cache."""
 
 
 def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -48,7 +54,7 @@ def weight_gradient(gradients: Tensor, values: Tensor) -> Tensor:
     return product(values.T, gradients.T).T.contiguous()
 
 
-def repeated_product(weight: Tensor, rows: int) -> Callable[[FloatArray], FloatArray]:
+def repeated_product(weight: Tensor, rows: int) -> Product:
     """
     `values @ weight.T` as a function of the values. What it returns holds until it is called again.
 
@@ -66,6 +72,61 @@ def repeated_product(weight: Tensor, rows: int) -> Callable[[FloatArray], FloatA
         return lambda values: _onednn(torch.from_numpy(values), packed).numpy()
     turned = weight.T.contiguous()
     return lambda values: torch.mm(torch.from_numpy(values), turned).numpy()
+
+
+def single_product(weight: Tensor) -> Product:
+    """
+    `values @ weight.T` as a function of a single row, (1, I). What it returns holds until it is called again.
+
+    All its time goes into reading the weight, step after step. What is read from beginning to end, and does
+    not fit in a core's cache, has left the cache by the time it is read again. So the weight is read in
+    blocks, and each product begins with the block that the last one ended with.
+
+    Args:
+        weight: (O, I), or a transposed view of such a matrix, which is not copied.
+    """
+    is_turned = not weight.is_contiguous()
+    weight = weight.detach()
+    length = weight.shape[1 if is_turned else 0]
+    size = max(1, BLOCK_NUMBERS * length // weight.numel())
+    places = [slice(first, first + size) for first in range(0, length, size)]
+    if is_turned:  # one sum of a block of columns each
+        results = weight.new_empty(len(places), len(weight))
+        parts = [(weight[:, place], place, result) for place, result in zip(places, results, strict=True)]
+    else:
+        results = weight.new_empty(1, len(weight))
+        parts = [(weight[place], slice(None), results[0, place]) for place in places]
+    return _alternating(parts, results)
+
+
+def _alternating(parts: list[tuple[Tensor, slice, Tensor]], results: Tensor) -> Product:
+    """
+    Products of blocks of a matrix, in turns from the first to the last and back.
+
+    Args:
+        parts: each block, the part of the row that it is multiplied by, and where the product is put.
+        results: made of those places, (N, O); the product is the sum of these rows.
+    """
+    found = results.numpy()
+    total = found if len(found) == 1 else np.empty_like(found[:1])
+
+    def multiply(values: FloatArray) -> FloatArray:
+        row = values[0]
+        if arrays:
+            for block, place, result in arrays:
+                np.dot(block, row[place], result)
+            arrays.reverse()
+        else:
+            given = torch.from_numpy(row)
+            for matrix, place, product in parts:
+                torch.mv(matrix, given[place], out=product)
+            parts.reverse()
+        return total if total is found else found.sum(axis=0, keepdims=True, out=total)
+
+    # With one thread numpy's library starts faster, with several they should be torch's, as all others are.
+    one_thread = torch.get_num_threads() == 1
+    arrays = [(block.numpy(), place, out.numpy()) for block, place, out in parts] if one_thread else []
+    return multiply
 
 
 class _Linear(torch.autograd.Function):

@@ -5,7 +5,8 @@ With 16 streams what counts is the price of a call, and numpy's is a third of to
 but for the matrix products (products.py), and torch sees one function with several inputs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from lmgen.arrays import FloatArray
 from lmgen.autodiff import BackwardPass, CellPrograms, Window, programs_of
 from lmgen.models.network.cells import Cell, CellState
-from lmgen.training.layers.products import linear, repeated_product, weight_gradient
+from lmgen.training.layers.products import Product, linear, repeated_product, weight_gradient
 
 
 def programs_for(cell: Cell, parameters: Mapping[str, Tensor]) -> CellPrograms | None:
@@ -26,13 +27,24 @@ def programs_for(cell: Cell, parameters: Mapping[str, Tensor]) -> CellPrograms |
 
 
 def run_programs(
-    programs: CellPrograms, cell: Cell, parameters: Mapping[str, Tensor], values: Tensor, state: CellState
+    programs: CellPrograms,
+    cell: Cell,
+    parameters: Mapping[str, Tensor],
+    values: Tensor,
+    state: CellState,
+    product_by: Callable[[Tensor], Product] | None = None,
 ) -> tuple[Tensor, CellState]:
-    """A layer over a window (see `run_recurrent`) by its cell's programs, differentiable once."""
+    """
+    A layer over a window (see `run_recurrent`) by its cell's programs, differentiable once.
+
+    `product_by` gives the products with a matrix; None: `repeated_product`, for any number of streams.
+    """
     x = linear(values, parameters["weight_input"], parameters["bias"])
     matrices = [parameters[name] for name in cell.recurrent]
     vectors = [parameters[name] for name in _vectors(cell)]
-    hidden, *last = _Recurrence.apply(programs, tuple(cell.recurrent), x, *matrices, *state, *vectors)  # type: ignore[no-untyped-call]
+    product_by = product_by or partial(repeated_product, rows=values.shape[1])
+    names = tuple(cell.recurrent)
+    hidden, *last = _Recurrence.apply(programs, names, product_by, x, *matrices, *state, *vectors)  # type: ignore[no-untyped-call]
     return hidden, tuple(last)
 
 
@@ -46,7 +58,12 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, programs: CellPrograms, names: tuple[str, ...], x: Tensor, *rest: Tensor
+        ctx: Any,
+        programs: CellPrograms,
+        names: tuple[str, ...],
+        product_by: Callable[[Tensor], Product],
+        x: Tensor,
+        *rest: Tensor,
     ) -> tuple[Tensor, ...]:
         matrices, others = rest[: len(names)], [_numpy(tensor) for tensor in rest[len(names) :]]
         parts = len(programs.before)
@@ -54,9 +71,9 @@ class _Recurrence(torch.autograd.Function):
         named = dict(zip(names, matrices, strict=True))
         # Numbers that are not finite are for the caller to see, as with torch.
         with np.errstate(all="ignore"):
-            window.run(lambda name: repeated_product(named[name], window.streams))
+            window.run(lambda name: product_by(named[name]))
         hidden = torch.from_numpy(window.states[0][1:])
-        ctx.programs, ctx.names = programs, names
+        ctx.programs, ctx.names, ctx.product_by = programs, names, product_by
         ctx.save_for_backward(*matrices, hidden, *map(torch.from_numpy, window.arrays))
         ctx.set_materialize_grads(False)
         return hidden, *(torch.from_numpy(part[-1].copy()) for part in window.states)
@@ -71,7 +88,7 @@ class _Recurrence(torch.autograd.Function):
         back = BackwardPass(window, [None if part is None else _numpy(part) for part in last])
         with np.errstate(all="ignore"):
             back.run(
-                lambda name: repeated_product(named[name].T, window.streams),
+                lambda name: ctx.product_by(named[name].T),
                 None if hidden is None else _numpy(hidden),
             )
             matrices: dict[str, Tensor] = {}
@@ -80,7 +97,7 @@ class _Recurrence(torch.autograd.Function):
                 outer = weight_gradient(*rows)
                 matrices[name] = matrices[name] + outer if name in matrices else outer
             others = [torch.from_numpy(array) for array in (*back.state, *back.vectors)]
-            return (None, None, torch.from_numpy(back.x), *map(matrices.get, ctx.names), *others)
+            return (None, None, None, torch.from_numpy(back.x), *map(matrices.get, ctx.names), *others)
 
 
 def _numpy(tensor: Tensor) -> FloatArray:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,24 @@ def small_model() -> NgramModel:
 def rebuilt(model: NgramModel) -> NgramModel:
     config, tensors = model.to_tensors()
     return NgramModel.from_tensors(json.loads(json.dumps(config)), tensors)
+
+
+def test_the_training_text_comes_back_if_it_is_kept() -> None:
+    assert rebuilt(small_model()).training is None
+
+    again = rebuilt(replace(small_model(), training=np.array([4, 0, 5])))
+
+    assert again.training is not None
+    assert again.training.tolist() == [4, 0, 5]
+    assert again.training.dtype == np.uint8
+
+
+@pytest.mark.parametrize("wrong", [np.array([6], np.uint8), np.array([1.0]), np.zeros((2, 2), np.uint8)])
+def test_a_damaged_training_text_is_refused(wrong: npt.NDArray[Any]) -> None:
+    config, tensors = small_model().to_tensors()
+
+    with pytest.raises(ModelError, match="its tensor training"):
+        NgramModel.from_tensors(config, {**tensors, "training": wrong})
 
 
 @settings(deadline=None)

@@ -3,6 +3,7 @@
 import gc
 import tracemalloc
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from lmgen.autodiff import CellPrograms, programs_of, window
 from lmgen.models.network.cells import CELLS, Cell, CellState, Matrix, Multiply, Step, Vector, blocks
 from lmgen.models.network.functions import ACTIVATIONS, Array, exp, sigmoid, tanh
-from lmgen.training.layers import run_recurrent
+from lmgen.training.layers import fastest, products, run_recurrent
 
 Parameters = dict[str, Tensor]
 Runner = Callable[[Cell, Parameters, Tensor, CellState], tuple[Tensor, CellState]]
@@ -243,6 +244,16 @@ def test_values_and_gradients_are_those_of_the_equations(
     for ours, theirs in zip(
         results(run_recurrent, cell, inputs), results(by_equations, cell, inputs), strict=True
     ):
+        torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
+
+
+@ALL
+def test_one_stream_alone_comes_out_the_same(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fastest, "LARGE_WEIGHT", 1)
+    monkeypatch.setattr(products, "BLOCK_NUMBERS", 20)
+    inputs = example(cell, (9, 1, 4, 5))
+    alone = partial(run_recurrent, alone=True)
+    for ours, theirs in zip(results(alone, cell, inputs), results(by_equations, cell, inputs), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
 
 

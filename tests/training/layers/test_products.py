@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lmgen.training.layers import products
-from lmgen.training.layers.products import linear, product, repeated_product, weight_gradient
+from lmgen.training.layers.products import linear, product, repeated_product, single_product, weight_gradient
 
 EITHER_LIBRARY = pytest.mark.parametrize("multiplications", [0, 1 << 60])
 
@@ -37,6 +37,23 @@ def test_repeated_product_multiplies_by_the_same_weight(
             values = torch.randn(5, matrix.shape[1])
             found = torch.from_numpy(multiply(values.numpy()))
             torch.testing.assert_close(found, values @ matrix.T, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("numbers", [1, 33 * 20, 1 << 20])
+def test_single_product_multiplies_one_row_by_the_same_weight_in_either_direction(
+    threads: int, numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "BLOCK_NUMBERS", numbers)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    weight = torch.randn(70, 33)
+    for matrix in (weight, weight.T, weight[::2]):
+        multiply = single_product(matrix)
+        values = torch.randn(1, matrix.shape[1])
+        found = [torch.from_numpy(multiply(values.numpy()).copy()) for _ in range(3)]
+        torch.testing.assert_close(found[0], values @ matrix.T, atol=1e-4, rtol=1e-4)
+        assert torch.equal(found[0], found[1])
+        assert torch.equal(found[0], found[2])
 
 
 @EITHER_LIBRARY

@@ -29,6 +29,9 @@ REACHED = 3
 STEPS = 5
 """In all of a table those that reached a count of 1, ... STEPS: discounts need the first four."""
 
+CountArray = npt.NDArray[np.signedinteger[Any]]
+"""Counts: exact in whatever integers they are."""
+
 _RADIX = np.uint64(0xD6E8FEB86659FD93)
 _STEPS = np.arange(STEPS)[:, None, None]
 
@@ -40,13 +43,13 @@ class Seen(NamedTuple):
     The latter may be of S streams side by side: (F, S, V) stands for (F, T), and (F, S, 1) for (F, 1).
     """
 
-    follower: Int64Array
+    follower: CountArray
     """c or a of context and token, (F, T)."""
-    total: Int64Array
+    total: CountArray
     """Sum over all tokens that followed the context, (F, T) or (F, 1)."""
-    reached: Int64Array
+    reached: CountArray
     """Followers of the context whose count reached 1 .. REACHED, (REACHED, F, T) or (REACHED, F, 1)."""
-    everywhere: Int64Array
+    everywhere: CountArray
     """Followers of all contexts of that length that reached 1 .. STEPS, (STEPS, F, T) or (STEPS, F, 1)."""
 
 
@@ -134,15 +137,18 @@ class Block:
         for table, context_rows, follower_rows in self._earlier:
             of_follower = of_follower + table.of_follower[follower_rows, kind]
             of_context = of_context + table.of_context[context_rows, kind]
-        follower = self._followers.at_each(of_follower) + self._followers.earlier(counted)
+        follower, added = self._followers.running(of_follower, counted)
+        own.of_follower[self._follower_rows, kind] += added
         crossed = counted & (follower == _STEPS)  # (STEPS, F, T): reaches 1, 2, ... now
-        added = np.concatenate([counted[None], crossed[:REACHED]])  # (1 + REACHED, F, T)
-        in_context = self._contexts.at_each(of_context.T) + self._contexts.earlier(added)
-        before: Any = sum(table.reached[kind] for table in self._tables)
-        own.of_follower[self._follower_rows, kind] += self._followers.sums(counted)
-        own.of_context[self._context_rows, kind] += self._contexts.sums(added).T
-        own.reached[kind] += crossed.sum(axis=-1)
-        everywhere = before[..., None] + np.cumsum(crossed, axis=-1) - crossed
+        both = np.concatenate([counted[None], crossed[:REACHED]])  # (1 + REACHED, F, T)
+        in_context, added = self._contexts.running(of_context.T, both)
+        own.of_context[self._context_rows, kind] += added.T
+        everywhere = np.cumsum(crossed, axis=-1, dtype=np.int32)
+        in_block = everywhere[..., -1].copy()
+        everywhere -= crossed
+        for table in self._tables:
+            everywhere += table.reached[kind][..., None].astype(np.int32)
+        own.reached[kind] += in_block
         return Seen(follower, in_context[0], in_context[1:], everywhere)
 
 
@@ -158,29 +164,30 @@ class _Groups:
         self._order = (np.sort((flat & ~low) | places) & low).astype(np.int64)
         ordered = flat[self._order]
         begins = np.append(True, ordered[1:] != ordered[:-1])[: len(flat)]
-        self._begins = np.flatnonzero(begins)
+        first = np.flatnonzero(begins)
+        self._ends = np.append(first[1:], len(flat)) - 1
         self._numbers = np.cumsum(begins) - 1
-        self.keys = ordered[self._begins]
+        self._places = np.empty_like(self._order)
+        self._places[self._order] = places
+        self.keys = ordered[first]
         """The distinct keys, (G,)."""
 
-    def at_each(self, values: npt.NDArray[np.int32]) -> Int64Array:
-        """A value of each distinct key, (..., G), at the places that have it, (..., *shape)."""
-        found = np.empty((*values.shape[:-1], len(self._order)), np.int64)
-        found[..., self._order] = values[..., self._numbers]
-        return found.reshape(*values.shape[:-1], *self._shape)
+    def running(self, begun: CountArray, values: BoolArray) -> tuple[CountArray, CountArray]:
+        """
+        Sums that run through the places of each distinct key.
 
-    def earlier(self, values: BoolArray) -> Int64Array:
-        """For each place the sum of `values`, (..., *shape), over earlier places with its key."""
-        ordered = self._ordered(values)
-        sums: Int64Array = np.cumsum(ordered, axis=-1, dtype=np.int64) - ordered
-        found = np.empty_like(sums)
-        found[..., self._order] = sums - sums[..., self._begins][..., self._numbers]
-        return found.reshape(values.shape)
+        Args:
+            begun: what each key's sum begins with, (..., G).
+            values: what is added at each place, (..., *shape).
 
-    def sums(self, values: BoolArray) -> Int64Array:
-        """The sum of `values`, (..., *shape), over the places of each distinct key, (..., G)."""
-        return np.add.reduceat(self._ordered(values), self._begins, axis=-1, dtype=np.int64)
-
-    def _ordered(self, values: BoolArray) -> BoolArray:
+        Returns:
+            The sum before each place, (..., *shape); and what was added in all to that of each key, (..., G).
+        """
         outer = values.shape[: values.ndim - len(self._shape)]
-        return values.reshape(*outer, len(self._order))[..., self._order]
+        ordered = np.take(values.reshape(*outer, -1), self._order, axis=-1)
+        sums = np.cumsum(ordered, axis=-1, dtype=np.int32)
+        ends = sums[..., self._ends]
+        added = np.diff(ends, axis=-1, prepend=np.int32(0))
+        sums -= ordered
+        sums += np.take(begun - (ends - added), self._numbers, axis=-1)
+        return np.take(sums, self._places, axis=-1).reshape(values.shape), added

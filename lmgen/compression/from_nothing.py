@@ -3,7 +3,7 @@ A model that learns bytes while it codes them, from nothing.
 
     experts     counts of contexts that grow (models/ngram/growing/side_by_side.py)
                 a network that takes a gradient step after every few bytes (training/adapting.py)
-    mixed by    a gate that sees how often each context was seen, and learns from every byte (models/gated.py)
+    mixed by    a gate that sees how often each context was seen, and learns from every byte (gate.py)
 
 All S streams share the counts, the network and the gate.
 """
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from lmgen.arrays import Float64Array, IdArray
+from lmgen.compression.gate import LogarithmicGate
 from lmgen.evaluation.adapting import adapting_network, word_rule
 from lmgen.models.adapting import AdaptingConfig
-from lmgen.models.gated import Gate
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
 from lmgen.models.network.model import RecurrentModel
@@ -56,23 +56,19 @@ class LearnedPredictor:
         rule = WordRule(words.values[alphabet], words.resets[alphabet])
         self._counts = SharedCounts(Contexts(order, None, rule), V, streams)
         self._network = None if network is None or V < 2 else _Network(network, V, streams)
-        self._gate = Gate.new(self._counts.signals, self._counts.experts + (self._network is not None))
-        self._opinions = np.zeros(0)
-        self._signals = np.zeros(0)
+        experts = self._counts.experts + (self._network is not None)
+        self._gate = LogarithmicGate(self._counts.signals, experts, V, streams)
 
     def predict(self) -> Float64Array:
         """Probabilities of the next bytes, (S, V)."""
-        self._opinions, self._signals = self._counts.opinions()
+        opinions, signals = self._counts.opinions()
         if self._network is not None:
-            self._opinions = np.concatenate([self._opinions, self._network.predict()[..., None]], axis=-1)
-        shares = self._gate.shares(self._signals)
-        mixed: Float64Array = np.matmul(self._opinions, shares[..., None])[..., 0]
-        return mixed
+            opinions = np.concatenate([opinions, self._network.predict()[..., None]], axis=-1)
+        return self._gate.mix(opinions, signals)
 
     def read(self, symbols: IdArray) -> None:
         """Go on by the byte of each stream, (S,), and learn from it. `predict` comes before."""
-        probabilities = self._opinions[np.arange(len(symbols)), symbols]
-        self._gate = self._gate.learned(self._signals, probabilities)
+        self._gate.learn(symbols)
         self._counts.read(symbols)
         if self._network is not None:
             self._network.read(symbols)

@@ -716,7 +716,8 @@ class TextModel:
 
         if len(texts) > 1:
             raise ConfigError("give one text at a time")
-        [text] = self.texts(*texts, field=field, encoding=encoding, on_note=on_note)
+        tabs = "\t" in (after or "")
+        [text] = self.texts(*texts, field=field, encoding=encoding, tabs=tabs, on_note=on_note)
         has_one = self.is_saved and self.run is not None and self.run.ngram.exists()
         return answer_lines(
             self.model,
@@ -734,12 +735,14 @@ class TextModel:
         field: str | None = None,
         encoding: str | None = None,
         reading: ReadingConfig | None = None,
+        tabs: bool = False,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> list[Text]:
         """
         Open texts to be read once, decoded as the tokenizer needs it. Arguments are those of `perplexity`.
 
-        `reading` has the line ends and the normal form that are asked for; None: those of the texts.
+        `reading` has the line ends and the normal form that are asked for; None: those of the texts. With
+        `tabs`, or where a tab is the mark before answers, `.tsv` files are lines of text and not records.
 
         Raises:
             CorpusError: a text cannot be read; or none is given, and the model is in no run with a held-out
@@ -750,7 +753,7 @@ class TextModel:
             for number, text in enumerate(texts, 1)
         ]
         wanted = given or [str(self._held_out(on_note))]
-        opened = [self._opened(text, field, encoding, on_note) for text in wanted]
+        opened = [self._opened(text, field, encoding, on_note, tabs=tabs) for text in wanted]
         if reading is not None:
             opened = [read_alike(text, reading) for text in opened]
         names = [text.name if isinstance(text, Text) else text for text in wanted]
@@ -775,12 +778,15 @@ class TextModel:
         field: str | None,
         encoding: str | None,
         on_note: Callable[[str], None],
+        *,
+        tabs: bool = False,
     ) -> Text:
         if isinstance(text, Text):
             return text
         encoding = encoding or self._usual_encoding(Path(text), on_note)
         errors = self.tokenizer.reading_errors
-        opened = open_text(text, field=field, errors=errors, encoding=encoding, once=True)
+        tabs = field is None and (tabs or self.tokenizer.reading.marks_by_tabs)
+        opened = open_text(text, field=field, errors=errors, encoding=encoding, once=True, tabs=tabs)
         for note in opened.notes:
             on_note(note)
         return opened

@@ -97,7 +97,7 @@ def answers(
 
     lmgen answers checkpoints/add test.txt
 
-    lmgen answers checkpoints/reviews test.txt --after $'\\t' --choices good,bad --format tsv
+    lmgen answers checkpoints/reviews test.tsv --after $'\\t' --choices good,bad --format tsv
     """
     with report.reported_errors():
         if json and output_format not in (None, "json"):

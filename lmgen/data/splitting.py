@@ -44,7 +44,7 @@ def split_corpus(
         ConfigError: a fraction is out of range, or the fractions leave no training text.
     """
     reading = reading or ReadingConfig()
-    tabs = labelled is not None
+    tabs = labelled is not None or reading.marks_by_tabs
     valid = _held_out("valid", held_out, corpus, reading, errors, tabs=tabs)
     if valid is None:
         valid = VALID_FRACTION

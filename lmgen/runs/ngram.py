@@ -192,7 +192,7 @@ def open_run_corpus(config: RunConfig, on_note: Callable[[str], None]) -> Corpus
         errors,
         reading.encoding,
         texts=texts,
-        tabs=config.labelling.labels,
+        tabs=config.labelling.labels or reading.marks_by_tabs,
         on_note=on_note,
     )
     if config.labelling.labels and reading.field is not None and corpus.train.records is None:

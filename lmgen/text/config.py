@@ -55,6 +55,11 @@ class ReadingConfig:
         choices=NORMAL_FORMS,
     )
 
+    @property
+    def marks_by_tabs(self) -> bool:
+        """Whether a tab stands before answers: a `.tsv` file is then lines of text, and not rows of cells."""
+        return self.unit == "line" and self.field is None and "\t" in (self.answers_after or "")
+
     def __post_init__(self) -> None:
         check(self)
         if self.answers_after is not None:

@@ -75,7 +75,7 @@ REFUSED = (b"%PDF-", b"{\\rtf")
 _TAR_MARK = (257, b"ustar")
 """Offset and value of what marks a tar archive."""
 
-_BINARY = "it looks like a binary file; --tokenizer byte takes any bytes"
+_BINARY = "it looks like a binary file; a model of bytes (lmgen train --tokenizer byte) takes any"
 
 _NULS = (
     "it has NULs in it: remove them (tr -d '\\0'), or train on bytes instead of characters: --tokenizer byte"

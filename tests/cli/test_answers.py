@@ -125,6 +125,20 @@ def test_json_lines_with_a_tab_and_a_model_of_words(folder: Path) -> None:
     assert (found["accuracy"], set(found["by_label"])) == (1.0, {"x", "y"})
 
 
+def test_a_tab_separates_questions_and_answers_in_a_file_of_columns(folder: Path) -> None:
+    (folder / "pairs.tsv").write_text("good film\tgood\nbad film\tbad\n" * 20)
+    settings = ["--unit", "line", "--answers-after", "\t", "--valid", "pairs.tsv", "--overwrite"]
+    small = ["--hidden-size", "8", "--steps", "3", "--batch-size", "4"]
+    lmgen("train", "pairs.tsv", *settings, *small, "--out", "pairs", cwd=folder)
+    lmgen("ngram", "pairs.tsv", "--order", "6", *settings, "--out", "pairs.safetensors", cwd=folder)
+
+    for model, after in (("pairs", []), ("pairs.safetensors", ["--after", "\t"])):
+        shown = lmgen("answers", model, "pairs.tsv", *after, "--format", "tsv", cwd=folder).stdout
+        assert shown.splitlines()[1].startswith("1\tgood film\\t\tgood\t")
+        assert len(shown.splitlines()) == 41
+    assert "lstm" in lmgen("perplexity", "pairs", "pairs.tsv", cwd=folder).stdout
+
+
 def test_perplexity_says_that_answers_alone_are_scored(folder: Path) -> None:
     printed = lmgen("perplexity", "n.safetensors", "test.txt", "--json", cwd=folder)
 
@@ -141,7 +155,10 @@ def test_perplexity_says_that_answers_alone_are_scored(folder: Path) -> None:
             ["train", "sums.txt", "--unit", "line", "--answers-after", "%", "--steps", "1"],
             "of the train text has the mark",
         ),
-        (["answers", "n.safetensors", "test.txt", "--after", "%"], "no line of test.txt has '%' in it"),
+        (
+            ["answers", "n.safetensors", "test.txt", "--after", "%"],
+            "no line of test.txt has the mark '%' in it",
+        ),
         (["answers", "n.safetensors", "test.txt", "sums.txt"], "give one FILE at a time"),
         (["answers", "n.safetensors", "test.txt", "--choices", "a,,b"], "a text of no characters"),
         (["answers", "n.safetensors", "test.txt", "--choices", "a,a"], "--choices has an answer twice"),

@@ -186,10 +186,13 @@ class TestAdvice:
                 b"the\0cat and the dog and some more words",
                 r"it has NULs in it: remove them \(tr -d '.0'\), or .*--tokenizer byte",
             ),
-            (bytes(range(256)), "it looks like a binary file; --tokenizer byte takes any bytes"),
+            (
+                bytes(range(256)),
+                r"it looks like a binary file; a model of bytes \(lmgen train --tokenizer byte\) takes any",
+            ),
             (
                 random.Random(1).randbytes(5000),
-                "it looks like a binary file; --tokenizer byte takes any bytes",
+                r"it looks like a binary file; a model of bytes \(lmgen train --tokenizer byte\) takes any",
             ),
             (
                 "fünf Mädchen größer als früher ".encode() + b"\xff!",

@@ -167,7 +167,8 @@ def store_weights(saved: SavedModel[Storable], path: Path, out: Path, to: str) -
     """
     if all(array.ndim != 2 for array in saved.model.to_tensors()[1].values()):
         raise ModelError(
-            f"{path} has no weights to store as {to}; the tables of an n-gram model are compact already"
+            f"{path} ({saved.model.describe()['name']}) has no weights to store as {to}; the tables of an "
+            "n-gram model are compact already"
         )
     before = path.stat().st_size
     save_model(out, saved.model, saved.tokenizer, saved.training, to)

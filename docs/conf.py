@@ -46,6 +46,7 @@ RESULTS = (
     "vectors",
     "units",
     "tasks",
+    "adapting",
     "compression",
     "state",
     "cells",

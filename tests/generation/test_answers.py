@@ -154,7 +154,7 @@ def test_lines_without_a_mark_are_left_out_and_counted() -> None:
 
     assert [each.line for each in results.answers] == [3, 4, 5, 6]
     assert notes == ["text: 2 of 6 lines have no ' = ' and are left out"]
-    with pytest.raises(CorpusError, match="no line of text has ' = '"):
+    with pytest.raises(CorpusError, match="no line of text has the mark ' = '"):
         answered(model, tokenizer, "title\n")
     with pytest.raises(ConfigError, match="twice"):
         answered(model, tokenizer, choices=["a", "b", "a"])

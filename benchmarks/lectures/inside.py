@@ -89,7 +89,8 @@ def report_gradients(page: Measurement, networks: Sequence[Network]) -> None:
     page.heading("How far back gradients reach")
     page.say("Norm of d loss(t) / d h(t-k), and with an LSTM also of d loss(t) / d c(t-k), by distance k.")
     page.table(("network", *(f"k = {k}" for k in DISTANCES)), gradient_rows(found))
-    page.picture("lectures-gradients", gradients_chart([(name, at) for name, seed, at in found if seed == 1]))
+    lines = [(name.removeprefix("untrained, "), at) for name, seed, at in found if seed == 1]
+    page.picture("lectures-gradients", gradients_chart(lines))
 
 
 def gradient_rows(found: Sequence[tuple[str, int, GradientNorm]]) -> Iterator[tuple[str, ...]]:

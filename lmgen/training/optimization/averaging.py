@@ -10,16 +10,12 @@ With a constant learning rate the weights end up wandering around a minimum; the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-if TYPE_CHECKING:
-    from lmgen.training.network import Network
 
-
-def begin_average(network: "Network", decay: float | None) -> AveragedModel:
+def begin_average(network: nn.Module, decay: float | None) -> AveragedModel:
     """
     Start an average with the network's present weights; `update_parameters(network)` adds later ones.
 
@@ -72,7 +68,7 @@ def average_tensors(average: AveragedModel | None) -> dict[str, Tensor]:
 
 
 def restored_average(
-    tensors: Mapping[str, Tensor], network: "Network", decay: float | None
+    tensors: Mapping[str, Tensor], network: nn.Module, decay: float | None
 ) -> AveragedModel | None:
     """
     Rebuild an average from its tensors.

@@ -189,7 +189,7 @@ class AdaptingModels:
         if self._mixes:
             mixed = _Members(*(each and each() for each in self._mixed(readers)))
             found.append(self._mixture(begun, mixed))
-        return [_Across(each) for each in found] if self._adapting.across else found  # type: ignore[arg-type]
+        return [_Across(each) for each in found] if self._adapting.across else found
 
     def _members(self, begun: LearnedToAdapt, on_note: Callable[[str], None]) -> "_Members":
         """What models are made of."""
@@ -369,7 +369,7 @@ class _Reader:
 
 
 class _Recording:
-    """An adapting network that keeps its state after what it learned from last."""
+    """A model that keeps its state after what it read last."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -394,31 +394,14 @@ class _Recording:
         return self._last
 
     def adapted(self) -> RecurrentModel | None:
-        """The network with what it has learned; None: it has read nothing."""
+        """The adapting network with what it has learned; None: it has read nothing."""
         return None if self._last is None else self._model.adapted(self._last)
 
 
-class _Across:
+class _Across(_Recording):
     """A model for one reader of texts, one after the other, that keeps what it learned from text to text."""
-
-    def __init__(self, model: LearningModel) -> None:
-        self._model = model
-        self._last: State = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
 
     def start(self, streams: int) -> State:
         """The state before the next text."""
         self._last = self._model.start(streams) if self._last is None else self._model.restart(self._last)
-        return self._last
-
-    def score(self, state: State, ids: IdArray) -> tuple[FloatArray, State]:
-        """The model's."""
-        scored, self._last = self._model.score(state, ids)
-        return scored, self._last
-
-    def advance(self, state: State, ids: IdArray) -> State:
-        """The model's."""
-        self._last = self._model.advance(state, ids)
         return self._last

@@ -141,7 +141,7 @@ class RunConfig:
             "token_learning_rate": training.optimizer == "adamw-adagrad",
         }
         found = [
-            f"--{name.replace('_', '-')} changes nothing without {ACTS_ON[name]}"
+            f"{flag(name)} changes nothing without {ACTS_ON[name]}"
             for name, acting in acts.items()
             if name in self.asked and not acting
         ]
@@ -224,7 +224,7 @@ class RunConfig:
             chosen = {key: rest.pop(key) for key in list(rest) if key in names}
             parts[name] = from_mapping(part, chosen, where)
         given = (values if asked is None else asked).keys()
-        starts = [f"--{name.replace('_', '-')}" for name in NEW_WEIGHTS if name in given]
+        starts = [flag(name) for name in NEW_WEIGHTS if name in given]
         if origin is not None and starts:
             raise ConfigError(
                 f"{where}: {starts[0]} is for new weights, and --from has its own; leave it out"

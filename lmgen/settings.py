@@ -127,18 +127,22 @@ def takes_none(config: type, name: str) -> bool:
     return optional and plain is not str
 
 
-def check(config: Any) -> None:
+def check(config: Any, prefix: str = "") -> None:
     """
     Validate the type and range of every setting; call it in a dataclass's `__post_init__`.
 
     An int given for a float setting is converted, and so are NumPy's numbers.
+
+    Args:
+        config: an instance.
+        prefix: what the names that users give have before those of the fields, as `cache_share` has.
 
     Raises:
         ConfigError: lists all invalid settings.
     """
     _convert_numbers(config)
     problems = {
-        field.name: problem
+        prefix + field.name: problem
         for field in dataclasses.fields(config)
         if (problem := _problem(type(config), field, getattr(config, field.name)))
     }

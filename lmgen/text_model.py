@@ -619,9 +619,9 @@ class TextModel:
             cache: also the network with a cache of what it read (models/cache.py): results `lstm+cache`, with
                 `mix` `mixture+cache`, with `adapt` `lstm+adapt+cache`.
             cache_size: tokens in the cache. None: 2,000.
-            cache_sharpness: how much likelier a more similar place makes its token, θ. None, here and below:
-                the best on the run's validation text, or one that suits most texts.
-            cache_share: weight of the cache beside the network, λ.
+            cache_sharpness: how much more the most similar states count than the others, θ. None, here and
+                below: the best on the run's validation text, or one that suits most texts.
+            cache_share: weight of its probabilities beside those of the network, λ.
             save_adapted: with `adapt`, write the network with what it learned to this new file, a model like
                 any other, when all texts are scored.
             exact: read a text as one stream, and score it as it arrives; otherwise a long text is read as

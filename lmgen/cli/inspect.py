@@ -224,7 +224,7 @@ def gradients(
     init_memory: Annotated[
         int | None,
         option(
-            help="Of --cell: up to how many tokens the gates of units remember.",
+            help="Of --cell: start the gates so that units remember for up to N tokens.",
             by_default="as the cell says",
         ),
     ] = None,

@@ -40,7 +40,7 @@ CacheOption = Annotated[
     bool,
     option(
         "--cache",
-        help="Make words that came after similar places likelier, by a cache.",
+        help="Use a continuous cache: words that followed similar states of the network become likelier.",
     ),
 ]
 JsonOption = Annotated[bool, option("--json", help="Print JSON on stdout.")]

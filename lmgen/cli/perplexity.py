@@ -152,7 +152,7 @@ def perplexity(
     cache_size: Annotated[
         int | None,
         option(
-            help="With --cache, the tokens in it.",
+            help="With --cache, how many tokens it holds, K.",
             by_default="2000",
             panel=Panel.SCORES,
             min=1,
@@ -161,7 +161,7 @@ def perplexity(
     cache_sharpness: Annotated[
         float | None,
         option(
-            help="With --cache, how much likelier a more similar place makes the word that came there.",
+            help="With --cache, how much more the most similar states count than the others, θ.",
             by_default="the best on the run's validation text; 0.3 where that is scored, or absent",
             panel=Panel.SCORES,
             min=0,
@@ -170,7 +170,7 @@ def perplexity(
     cache_share: Annotated[
         float | None,
         option(
-            help="With --cache, its weight beside the network.",
+            help="With --cache, the weight of its probabilities beside those of the network, λ.",
             by_default="the best on the run's validation text; 0.1 where that is scored, or absent",
             panel=Panel.SCORES,
             min=0,

@@ -21,7 +21,7 @@ class AdaptingConfig:
     average: float = setting(0.999, "Decay of the mean squares of gradients.", minimum=0.0, below=1.0)
 
     def __post_init__(self) -> None:
-        check(self)
+        check(self, "adapt_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +32,17 @@ class CacheConfig:
 
     size: int = setting(2000, "Tokens in the cache, K.", minimum=1, maximum=100_000)
     sharpness: float = setting(
-        0.3, "How much likelier a more similar place makes its token, θ.", minimum=0.0, maximum=1e6
+        0.3, "How much more the most similar states count than the others, θ.", minimum=0.0, maximum=1e6
     )
-    share: float = setting(0.1, "Weight of the cache beside the network, λ.", minimum=0.0, below=1.0)
+    share: float = setting(
+        0.1,
+        "Weight of the probabilities of the cache beside those of the network, λ.",
+        minimum=0.0,
+        below=1.0,
+    )
 
     def __post_init__(self) -> None:
-        check(self)
+        check(self, "cache_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ CacheOption = Annotated[
     bool,
     option(
         "--cache",
-        help="Use a continuous cache: words that followed similar states of the network become likelier.",
+        help="Add a cache: what followed similar states becomes likelier.",
     ),
 ]
 JsonOption = Annotated[bool, option("--json", help="Print JSON on stdout.")]

@@ -144,8 +144,8 @@ class TrainingConfig:
     )
     init_memory: int | None = setting(
         None,
-        "Start the gates so that each unit remembers for a time of its own, up to N tokens: for texts that need "
-        "a long memory.",
+        "Start the gates so that each unit remembers for a time of its own, up to N tokens: for texts that "
+        "need a long memory.",
         by_default="none",
         minimum=2,
         maximum=1_000_000_000,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def learned_to_adapt(
 
     config, cache = begun.config, begun.cache
     if config is not None and "adapt_rate" not in given:
-        settings = replace(config, rate=0.0)
+        settings = replace(config, rate=None)
         rate = kept.rate(settings)
         if rate is None:
             noted()
@@ -162,7 +163,7 @@ def best_rate(
         except NumericalError:
             return np.inf
 
-    return _best(config.rate, nats)
+    return _best(config.size, nats)
 
 
 def best_cache(
@@ -253,7 +254,7 @@ class _Kept:
     def rate(self, settings: AdaptingConfig) -> float | None:
         """The best rate with some settings."""
         match self._found.get(_key(settings)):
-            case {"rate": float(rate)} if 0 < rate < 1:
+            case {"rate": float(rate)} if 0 < rate < inf:
                 return rate
             case _:
                 return None

@@ -7,6 +7,8 @@ learned from it:
     m  ← d m + (1 - d) g²                                     g the gradient of the mean loss of k tokens
     θ  ← θ - η g / (√m + ε) + λ (θ_0 - θ)                     θ_0 the trained weights
 
+A plain step is θ ← θ - η g + λ (θ_0 - θ).
+
 A state holds the weights as they are at its place in the text. It is never changed in place: a step makes new
 weights, which costs little beside the products.
 """
@@ -18,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from lmgen.arrays import FloatArray, IdArray, Tensors
 from lmgen.errors import ModelError
@@ -25,6 +28,9 @@ from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.network.layer import NetworkState
 from lmgen.models.network.model import RecurrentModel, with_parameters
 from lmgen.training.network import Network, TorchLanguageModel, detached
+
+AVERAGING = 0.999
+"""d, the decay of the mean squares of gradients."""
 
 SMALLEST = 1e-8
 """ε, added to the root of the mean squares."""
@@ -42,7 +48,7 @@ class Learned(NamedTuple):
 
     weights: tuple[Tensor, ...]
     squares: tuple[Tensor, ...]
-    """Mean squares m of the gradients."""
+    """Mean squares m of the gradients; none if steps are plain."""
     steps: int = 0
 
 
@@ -87,7 +93,8 @@ class AdaptingNetwork:
         self._names = [name for name, each in network.named_parameters() if each.requires_grad]
         self._reader = _Reader(network, model.start_token, model.unit_end)
         weights = tuple(parameter.detach() for parameter in self._parameters)
-        self._trained = Learned(weights, tuple(map(torch.zeros_like, weights)))
+        squares = () if config.step == "plain" else tuple(map(torch.zeros_like, weights))
+        self._trained = Learned(weights, squares)
         self._limit = max(LARGEST_WEIGHT, 2 * max(float(each.abs().max()) for each in weights))
         self._on_note = on_note
         self._has_noted = False
@@ -228,7 +235,7 @@ class AdaptingNetwork:
         if not self._has_noted:
             self._has_noted = True
             self._on_note(
-                f"{self.name}: steps of rate {self.config.rate:g} led to weights that are too large or not "
+                f"{self.name}: steps of rate {self.config.size:g} led to weights that are too large or not "
                 "finite, so it went back to the trained ones; give a smaller --adapt-rate"
             )
         self._take(self._trained)
@@ -236,7 +243,7 @@ class AdaptingNetwork:
 
     def _stepped(self, learned: Learned, gradients: Sequence[Tensor], *, owned: bool) -> Learned:
         """
-        Weights after a step, which is one of Adam without momentum.
+        Weights after a step: one of Adam without momentum, or of gradient descent.
 
         Args:
             learned: before the step.
@@ -247,26 +254,35 @@ class AdaptingNetwork:
         config, steps = self.config, learned.steps + 1
         weights, squares = ([*each] if owned else [*map(torch.clone, each)] for each in learned[:2])
         norm = _squared_norm(gradients).sqrt()
-        device = norm.device
+        scale = (norm / LARGEST_NORM).clamp(min=1.0)
+        shared: dict[str, Any] = {"fused": True, "grad_scale": scale, "lr": config.size}
+        shared |= {"weight_decay": 0.0, "maximize": False}
         with torch.no_grad():
-            adam(
-                weights,
-                [*gradients],
-                # With a decay of 0 the mean of the gradients is the gradient.
-                [*gradients],
-                squares,
-                [],
-                [torch.full((), float(learned.steps), device=device) for _ in weights],
-                fused=True,
-                grad_scale=(norm / LARGEST_NORM).clamp(min=1.0),
-                amsgrad=False,
-                beta1=0.0,
-                beta2=config.average,
-                lr=config.rate,
-                weight_decay=0.0,
-                eps=SMALLEST,
-                maximize=False,
-            )
+            if config.step == "plain":
+                sgd(
+                    weights,
+                    [*gradients],
+                    [None for _ in weights],
+                    momentum=0.0,
+                    dampening=0.0,
+                    nesterov=False,
+                    **shared,
+                )
+            else:
+                adam(
+                    weights,
+                    [*gradients],
+                    # With a decay of 0 the mean of the gradients is the gradient.
+                    [*gradients],
+                    squares,
+                    [],
+                    [torch.full((), float(learned.steps), device=norm.device) for _ in weights],
+                    amsgrad=False,
+                    beta1=0.0,
+                    beta2=AVERAGING,
+                    eps=SMALLEST,
+                    **shared,
+                )
             if config.decay:
                 torch._foreach_lerp_(weights, self._trained.weights, config.decay)
         return Learned(tuple(weights), tuple(squares), steps)

@@ -83,6 +83,20 @@ def test_scores_do_not_depend_on_how_a_text_is_cut(
         state = model.advance(state, np.array([[token]]))
 
 
+@pytest.mark.parametrize("unit_end", [None, END])
+def test_what_is_said_of_all_tokens_at_once_agrees_with_scores(unit_end: int | None) -> None:
+    model = AdaptingNetwork(network(unit_end), AdaptingConfig(every=8, rate=0.02))
+    scored, after = model.score(model.start(1), IDS[:, None])
+
+    head, state = model.predict_each(model.start(1), IDS[:13, None])
+    tail, end = model.predict_each(state, IDS[13:, None])
+
+    said = np.concatenate([head, tail])
+    assert np.exp(said).sum(axis=-1) == pytest.approx(np.ones((len(IDS), 1)), abs=1e-5)
+    assert said[np.arange(len(IDS)), 0, IDS] == pytest.approx(scored[:, 0], abs=1e-4)
+    assert model.predict(end) == pytest.approx(model.predict(after), abs=1e-4)
+
+
 def test_the_future_of_a_text_changes_no_score_before_it() -> None:
     model = adapting()
     other = IDS.copy()

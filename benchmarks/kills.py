@@ -36,7 +36,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import sentencepiece  # noqa: F401 - here and below: what every run would import for itself
 import tomli_w  # noqa: F401
 import torch
-import torch._dynamo
 
 import lmgen.cli.console
 import lmgen.cli.train  # noqa: F401

@@ -100,6 +100,32 @@ def test_train_says_what_is_wrong_with_its_settings_before_it_imports_torch(tmp_
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_training_does_without_what_torch_has_for_compiling(tmp_path: Path) -> None:
+    """It takes a second or two to import."""
+    (tmp_path / "text.txt").write_text("one fine day\n" * 200)
+    code = (
+        "import sys\n"
+        "from lmgen.__main__ import main\n"
+        "try:\n    main()\n"
+        "finally:\n    assert 'torch' in sys.modules and 'torch._dynamo' not in sys.modules\n"
+    )
+    for optimizer in ("adamw", "adamw-adagrad", "sgd"):
+        training = [
+            "train",
+            "text.txt",
+            "--steps",
+            "2",
+            "--hidden-size",
+            "4",
+            "--overwrite",
+            "--threads",
+            "1",
+        ]
+        result = python(code, *training, "--optimizer", optimizer, cwd=tmp_path)
+
+        assert result.returncode == 0, result.stderr
+
+
 def test_commands_are_listed_without_being_imported(tmp_path: Path) -> None:
     code = (
         "import sys\n"

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from lmgen.training.config import TrainingConfig
+from lmgen.training.optimization.eager import eager
 from lmgen.training.optimization.rows import AdamWAdagrad
 
 MOMENTUM_DECAYS = (0.9, 0.99)
@@ -35,17 +36,17 @@ def optimizer_for(
     shared: dict[str, Any] = {"lr": learning_rate, "weight_decay": config.decay}
     match config.optimizer:
         case "adamw":
-            return torch.optim.AdamW(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
+            return eager(torch.optim.AdamW)(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
         case "adamw-adagrad":
             rate = config.highest_token_rate
-            return AdamWAdagrad(
+            return eager(AdamWAdagrad)(
                 parameters, tokens, tokens_lr=rate, betas=MOMENTUM_DECAYS, fused=True, **shared
             )
         case "adam":
-            return torch.optim.Adam(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
+            return eager(torch.optim.Adam)(parameters, betas=MOMENTUM_DECAYS, fused=True, **shared)
         case "sgd":
-            return torch.optim.SGD(parameters, momentum=config.momentum, **shared)
+            return eager(torch.optim.SGD)(parameters, momentum=config.momentum, **shared)
         case "rmsprop":
-            return torch.optim.RMSprop(parameters, **shared)
+            return eager(torch.optim.RMSprop)(parameters, **shared)
         case _:
-            return torch.optim.Adagrad(parameters, **shared)
+            return eager(torch.optim.Adagrad)(parameters, **shared)

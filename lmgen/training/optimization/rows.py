@@ -9,6 +9,7 @@ used, and takes as long for 250,000 tokens as for 10,000.
 """
 
 from collections.abc import Iterable
+from inspect import unwrap
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ class AdamWAdagrad(torch.optim.AdamW):
         """Update all parameters that have a gradient; a closure is not supported."""
         group = self.param_groups.pop()
         try:
-            super().step(closure)
+            unwrap(torch.optim.AdamW.step)(self, closure)
         finally:
             self.param_groups.append(group)
         for parameter in group["params"]:

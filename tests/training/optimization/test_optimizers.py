@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from lmgen.training.config import OPTIMIZER_NAMES, TrainingConfig
+from lmgen.training.optimization.eager import eager
 from lmgen.training.optimization.optimizers import optimizer_for
 
 
@@ -34,6 +35,24 @@ def test_the_others_add_the_decay_to_the_gradient() -> None:
     assert updated("adam", 5.0, 0.3) == pytest.approx(2 - 0.1)
     assert updated("rmsprop", 5.0, 0.3) == pytest.approx(2 - 0.1 * gradient / sqrt(0.01 * gradient**2))
     assert updated("adagrad", 5.0, 0.3) == pytest.approx(2 - 0.1)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop])
+def test_updates_are_those_of_the_optimiser_of_torch(kind: type[torch.optim.Optimizer]) -> None:
+    """Also after its state was taken and given back."""
+    weights = [nn.Parameter(torch.arange(6.0).view(2, 3)) for _ in range(2)]
+    ours, theirs = eager(kind)([weights[0]], lr=0.1), kind([weights[1]], lr=0.1)  # type: ignore[call-arg]
+
+    for seed in range(4):
+        for weight in weights:
+            weight.grad = torch.randn(2, 3, generator=torch.Generator().manual_seed(seed))
+        ours.step()
+        theirs.step()
+        ours.load_state_dict(ours.state_dict())
+        ours.zero_grad()
+
+    assert (weights[0] == weights[1]).all()
+    assert weights[0].grad is None
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZER_NAMES)

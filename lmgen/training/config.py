@@ -25,6 +25,9 @@ LEARNING_RATES = {
 TOKEN_LEARNING_RATE = 0.2
 """Default for embedding and output with adamw-adagrad; benchmarks/results/words.md has the measurements."""
 
+OUTPUT_RATES = {"adamw": 3.0, "adam": 3.0}
+"""Defaults by optimiser, and 1 for all others; benchmarks/results/tricks.md has the measurements."""
+
 WEIGHT_DECAYS = {"adamw": 0.1, "adamw-adagrad": 0.1}
 """Defaults by optimiser; 0 for all others."""
 
@@ -96,6 +99,13 @@ class TrainingConfig:
         None,
         "With --optimizer adamw-adagrad, the highest learning rate of embedding and output.",
         by_default="0.2, or half of it with --from",
+        above=0.0,
+        maximum=LARGEST_FACTOR,
+    )
+    output_rate: float | None = setting(
+        None,
+        "The learning rate of the output layer, as a multiple of that of the others.",
+        by_default="3 with adamw and adam, else 1",
         above=0.0,
         maximum=LARGEST_FACTOR,
     )
@@ -284,6 +294,11 @@ class TrainingConfig:
                 f"--momentum is for the optimizer sgd, not {self.optimizer}: leave --momentum out, or take "
                 "--optimizer sgd"
             )
+        if self.output_rate is not None and self.optimizer == "adamw-adagrad":
+            raise ConfigError(
+                "--output-rate is for optimizers that treat all layers alike; with adamw-adagrad "
+                "--token-learning-rate is that of the output layer"
+            )
         if self.ema is not None and self.nt_asgd is not None:
             raise ConfigError("--ema and --nt-asgd are two kinds of average; give one of them")
 
@@ -321,6 +336,11 @@ class TrainingConfig:
     def highest_token_rate(self) -> float:
         """The token learning rate that was given, or the default."""
         return self.token_learning_rate or TOKEN_LEARNING_RATE
+
+    @property
+    def output_factor(self) -> float:
+        """The output layer's learning rate as a multiple that was given, or the default."""
+        return OUTPUT_RATES.get(self.optimizer, 1.0) if self.output_rate is None else self.output_rate
 
     @property
     def decay(self) -> float:

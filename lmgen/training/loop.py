@@ -60,8 +60,13 @@ class Trainer:
         self.highest_rate = config.highest_rate(network.config.hidden_size)
         self.learning_rate = scheduled(config, self.highest_rate)
         network.sparse_gradients = config.optimizer == "adamw-adagrad"
-        tokens = network.token_parameters()
-        optimizer = optimizer_for(network.trained_parameters(), config, self.highest_rate, tokens)
+        optimizer = optimizer_for(
+            network.trained_parameters(),
+            config,
+            self.highest_rate,
+            tokens=network.token_parameters(),
+            output=network.output_parameters(),
+        )
         self.state = TrainingState(network, optimizer, batches.streams, config.ema)
         objective = objective_for(config, network.vocabulary_size, batches.ids)
         self.learner = Learner(self.state, objective, config, batches.carried)

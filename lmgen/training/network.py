@@ -149,6 +149,13 @@ class Network(nn.Module):
         tokens = [named[parameter.name] for layer in layers for parameter in layer.parameters]
         return [parameter for parameter in tokens if parameter.requires_grad]
 
+    def output_parameters(self) -> list[nn.Parameter]:
+        """The trained ones of the output layer; none where it shares the embedding's."""
+        output = self.structure.output
+        named = dict(self.named_parameters())
+        found = [] if output.borrowed else [named[parameter.name] for parameter in output.parameters]
+        return [parameter for parameter in found if parameter.requires_grad]
+
     def trained_parameters(self) -> list[nn.Parameter]:
         """All that training changes."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]

@@ -13,6 +13,7 @@ from lmgen.training.config import TrainingConfig
 from lmgen.training.network import detached
 from lmgen.training.optimization.clipping import clip_gradients
 from lmgen.training.optimization.objectives import Objective
+from lmgen.training.optimization.optimizers import SHARE
 from lmgen.training.optimization.regularization import activation_penalty
 from lmgen.training.recovery import MEDIAN_NORMS, check_update
 from lmgen.training.state import TrainingState
@@ -53,7 +54,7 @@ class Learner:
         nats = loss.item()
         self._check(nats, norm.item())
         for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group.get(SHARE, 1.0)
         state.optimizer.step()
         state.update_average()
         if self.carried:

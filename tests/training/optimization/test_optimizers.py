@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from lmgen.errors import ConfigError
 from lmgen.training.config import OPTIMIZER_NAMES, TrainingConfig
 from lmgen.training.optimization.eager import eager
 from lmgen.training.optimization.optimizers import optimizer_for
@@ -35,6 +36,27 @@ def test_the_others_add_the_decay_to_the_gradient() -> None:
     assert updated("adam", 5.0, 0.3) == pytest.approx(2 - 0.1)
     assert updated("rmsprop", 5.0, 0.3) == pytest.approx(2 - 0.1 * gradient / sqrt(0.01 * gradient**2))
     assert updated("adagrad", 5.0, 0.3) == pytest.approx(2 - 0.1)
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 3.0), ("adam", 3.0), ("sgd", 1.0)])
+def test_the_output_layer_has_a_learning_rate_of_its_own(optimizer: str, rate: float) -> None:
+    moved = []
+    for factor in (None, 1.0, 0.5):
+        weights = [nn.Parameter(torch.ones(2)) for _ in range(2)]
+        config = TrainingConfig(optimizer=optimizer, output_rate=factor, weight_decay=0.0)
+        updating = optimizer_for(weights, config, 0.1, output=weights[1:])
+        for weight in weights:
+            weight.grad = torch.full((2,), 0.5)
+        updating.step()
+        layer, output = (1 - weight.detach()[0].item() for weight in weights)
+        moved.append(output / layer)
+
+    assert moved == pytest.approx([rate, 1.0, 0.5], rel=1e-5)
+
+
+def test_adamw_adagrad_has_another_setting_for_the_output_layer() -> None:
+    with pytest.raises(ConfigError, match="--token-learning-rate"):
+        TrainingConfig(optimizer="adamw-adagrad", output_rate=2.0)
 
 
 @pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop])

@@ -1,8 +1,8 @@
 """
 Settings of `lmgen train` beside each other: what each reaches in the same time.
 
-    python -m benchmarks.settings text.txt --seconds 60 --with="" --with="--output-rate 1" --with="--cell gru"
-    python -m benchmarks.settings python-docs text.txt --with="--preset good" --with="--preset good --cell gru"
+    python -m benchmarks.settings text.txt --seconds 60 --with="" --with="--output-rate 1"
+    python -m benchmarks.settings python-docs --with="--preset good" --with="--preset good --cell gru"
 
 Runs of all settings take turns, seed by seed, so that a machine that becomes slower does so for all of them.
 Each row gives nats per token of the run's held-out text, median and range over the seeds, and the median of

@@ -26,6 +26,9 @@ from lmgen.tokenizers.config import with_implied_tokenizer
 
 DERIVED = "derived"
 
+WITHOUT = {"output_rate": 1.0}
+"""Settings that an older lmgen did not have, and what it did then."""
+
 ASKED_COMMENT = "# What was asked for. `lmgen train --config` reads this part.\n"
 DERIVED_COMMENT = "\n# All other settings, as this run has them. `lmgen train --resume` goes on with these.\n"
 
@@ -103,7 +106,7 @@ def read_run_config(path: Path) -> RunConfig:
     derived = asked.pop(DERIVED, {})
     if not isinstance(derived, dict):
         raise _no_table(path)
-    settings = {**asked, **derived}
+    settings = {**WITHOUT, **asked, **derived}
     if settings.pop("preset", None) is not None and not derived:
         raise ConfigError(f"{path}: the table {DERIVED} is missing, which says what the preset stood for")
     return RunConfig.from_settings(settings, str(path), asked)

@@ -294,7 +294,7 @@ class TrainingConfig:
                 f"--momentum is for the optimizer sgd, not {self.optimizer}: leave --momentum out, or take "
                 "--optimizer sgd"
             )
-        if self.output_rate is not None and self.optimizer == "adamw-adagrad":
+        if self.output_rate not in (None, 1.0) and self.optimizer == "adamw-adagrad":
             raise ConfigError(
                 "--output-rate is for optimizers that treat all layers alike; with adamw-adagrad "
                 "--token-learning-rate is that of the output layer"

@@ -299,6 +299,7 @@ HOPELESS: dict[str, Any] = {"cell": "rnn-relu", "optimizer": "sgd", "learning_ra
 TOO_FAST: dict[str, Any] = {
     "optimizer": "adamw",
     "learning_rate": 100.0,
+    "output_rate": 1.0,
     "warmup": 0.0,
     "steps": 150,
     "evaluations": 10,

@@ -1,0 +1,1 @@
+"""An HTTP server for language models: `lmgen serve`."""

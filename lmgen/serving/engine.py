@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import log
+from math import isfinite, log
 from typing import Generic, TypeVar, cast
 
 import numpy as np
@@ -27,6 +27,7 @@ from lmgen.generation.drawing import DIRECT_WEIGHTS, Drawing, generator
 from lmgen.generation.filters import NO_TOKEN, NOTHING_TO_DRAW, without
 from lmgen.generation.next import after_ways
 from lmgen.generation.sampler import STREAMS
+from lmgen.generation.ways import NO_PROBABILITIES
 from lmgen.models.base import LanguageModel, SharedModel, State
 from lmgen.serving.jobs import Job, ScoredToken, Update
 from lmgen.tokenizers.base import Tokenizer
@@ -193,6 +194,8 @@ class Engine:
         for ids in _next_block(readers.members, most):
             predicted = self.model.predict(readers.state)
             for reader, token, row in zip(readers.members, ids.tolist(), predicted, strict=True):
+                if not isfinite(row.max()):
+                    self._fail(reader.job, NumericalError(NO_PROBABILITIES))
                 reader.tokens.append(
                     self._scored(token, row, reader.job, reader.job.offsets[len(reader.tokens)])
                 )
@@ -225,7 +228,7 @@ class Engine:
                 reader.edge = self.model.select(readers.state, [row])
         done = readers.rows_where(lambda reader: reader.position == len(reader.ids))
         if done:
-            finished = [readers.members[row] for row in done]
+            finished = [readers.members[row] for row in done if not readers.members[row].job.cancelled]
             readers.drop(done)
             for reader in finished:
                 if reader.job.scores_prompt:

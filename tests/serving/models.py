@@ -1,6 +1,7 @@
 """Models with random weights, of every kind that can be served."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from lmgen.models.network.initialization import initial_parameters
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.model import NgramModel
 from lmgen.text.config import ReadingConfig
+from lmgen.text_model import TextModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import train_tokenizer
@@ -53,3 +55,9 @@ def model(kind: str, tokens: str) -> LanguageModel:
     config = NETWORKS[kind]
     parameters = initial_parameters(config, V, of.unknown, seed=3)
     return RecurrentModel(config, V, of.start, parameters, of.end)
+
+
+def text_model(kind: str, tokens: str, name: str | None = None) -> TextModel:
+    """A model as `lmgen.load` gives it, with a name for clients."""
+    path = Path(name or f"{kind}-{tokens}")
+    return TextModel(model(kind, tokens), tokenizer(tokens), path, {}, is_saved=False)

@@ -161,30 +161,29 @@ def test_a_client_who_leaves_costs_nothing_more(models: Path, stream: bool) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_what_runs_finish(models: Path, number: int) -> None:
-    with served(models, "lstm.safetensors") as (url, process), ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(
-            client_of(url).completions.create, model="lstm.safetensors", prompt="worker", max_tokens=2000
-        )
-        time.sleep(0.7)
-        assert not asked.done()
-        assert stop(process, number) == 0
-        assert asked.result().usage.completion_tokens == 2000
+    asked: dict[str, Any] = {"model": "lstm.safetensors", "prompt": "worker", "max_tokens": 4000}
+    with served(models, "lstm.safetensors") as (url, process):
+        pieces = client_of(url).completions.create(**asked, stream=True)
+        text = next(pieces).choices[0].text
+        process.send_signal(number)
+        text += "".join(piece.choices[0].text for piece in pieces)
+
+        assert len(text) == 4000
+        assert process.wait(timeout=60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
 
 def test_a_second_ctrl_c_does_not_wait(models: Path) -> None:
-    endless = {"model": "lstm.safetensors", "prompt": "w", "max_tokens": 1_000_000}
-    with (
-        served(models, "lstm.safetensors", "--max-length", "1000000") as (url, process),
-        ThreadPoolExecutor(1) as pool,
-    ):
-        asked = pool.submit(client_of(url).completions.create, **endless)
-        time.sleep(0.7)
+    asked: dict[str, Any] = {"model": "lstm.safetensors", "prompt": "worker", "max_tokens": 1_000_000}
+    with served(models, "lstm.safetensors", "--max-length", "1000000") as (url, process):
+        pieces = client_of(url).completions.create(**asked, stream=True)
+        next(pieces)
         process.send_signal(signal.SIGINT)
         time.sleep(0.5)
+        next(pieces)
+
         assert stop(process, signal.SIGINT) == 130
-        assert isinstance(asked.exception(), openai.APIError)
 
 
 def test_errors_are_one_line(models: Path) -> None:
@@ -249,7 +248,7 @@ def test_memory_does_not_grow_with_requests(models: Path) -> None:
             )
 
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(ask, range(150)))
+            list(pool.map(ask, range(100)))
             before = memory(process)
-            list(pool.map(ask, range(300)))
+            list(pool.map(ask, range(200)))
             assert memory(process) < before + 4000

@@ -80,6 +80,8 @@ class Engine:
         self._scoring = _Streams[_Reader](self.model)
         self._writing = _Streams[_Writer](self.model)
         self._news: list[Update] = []
+        self._pieces: dict[int, str] = {}
+        """Spellings of tokens, as far as they were needed."""
         self._changed = threading.Condition()
         self._inbox: deque[Job] = deque()
         self._load = 0
@@ -215,11 +217,6 @@ class Engine:
         if token not in self._pieces:
             self._pieces[token] = self.tokenizer.piece(token)
         return self._pieces[token]
-
-    @cached_property
-    def _pieces(self) -> dict[int, str]:
-        """Spellings of tokens, as far as they were needed."""
-        return {}
 
     def _begin_where_read(self, readers: "_Streams[_Reader]") -> None:
         """Note the state at the edges of prompts; begin the completions of those that are read."""

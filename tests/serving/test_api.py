@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -417,3 +418,60 @@ def test_two_models_of_one_name_are_refused() -> None:
 def test_unknown_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"prot.* \(did you mean port\?\)"):
         application(text_model("ngram", "char"), prot=80)
+
+
+RIGHT: dict[str, list[Any]] = {
+    "prompt": ["worker 3 fin", "", "a", [1, 2], ["a", "b "], "job\n", "“"],
+    "max_tokens": [0, 1, 2, 9],
+    "n": [1, 2],
+    "stop": ["e", ["o", "a"]],
+    "seed": [1],
+    "stream": [True, False],
+    "echo": [True, False],
+    "logprobs": [0, 3, 20],
+    "temperature": [0, 0.5, 2],
+    "top_p": [0.1, 0.9],
+    "top_k": [1, 3],
+    "min_p": [0.1],
+    "repetition_penalty": [0.5, 2],
+}
+
+STRANGE: list[Any] = [
+    None,
+    0,
+    -1,
+    1e308,
+    10**30,
+    float("inf"),
+    True,
+    "",
+    "\ud800",
+    "👍",
+    "\t",
+    [],
+    [0],
+    [""],
+    {},
+    {"a": 1},
+]
+
+
+def test_every_request_is_answered_or_refused(client: TestClient) -> None:
+    random = Random(5)
+    statuses = set()
+    for _ in range(200):
+        kind, tokens = random.choice(MODELS)
+        body: dict[str, Any] = {"model": f"{kind}-{tokens}"}
+        for name in random.sample(list(RIGHT), random.randint(0, 6)):
+            body[name] = random.choice(RIGHT[name] if random.random() < 0.85 else STRANGE)
+        sent = json.dumps(body)
+        response = client.post("/v1/completions", content=sent, headers={"content-type": "application/json"})
+        statuses.add(response.status_code)
+        assert response.status_code in (200, 400), body
+        assert ('"error"' in response.text) is (response.status_code == 400), body
+        for choice in [] if body.get("stream") or response.status_code == 400 else response.json()["choices"]:
+            columns = list((choice["logprobs"] or {}).values())
+            assert len(set(map(len, columns))) <= 1, body
+            assert all(0 <= at <= len(choice["text"]) for at in (columns[3] if columns else ())), body
+
+    assert statuses == {200, 400}

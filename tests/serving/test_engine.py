@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -156,22 +156,23 @@ def test_completions_are_those_of_the_command(kind: str, tokens: str) -> None:
     a_model, of = model(kind, tokens), tokenizer(tokens)
     shared = engine(a_model, of)
     asked = [
-        job(of, prompt, filters=filters, num=2, stop=("4",)) for prompt in PROMPTS for filters in FILTERS
+        job(of, prompt, filters=filters, num=2, stop=("4",), likeliest=0)
+        for prompt in PROMPTS
+        for filters in FILTERS
     ]
     for each, _ in asked:
         shared.submit([each])
     finish(shared)
 
     for each, heard in asked:
-        config = SamplingConfig(
-            **{**{name: getattr(each.config, name) for name in FILTER_NAMES}, "length": 12, "seed": 5}
-        )
+        config = replace(each.config, length=12, seed=5)
         expected = list(complete(a_model, of, [each.prompt.text], config, num=2, stop=["4"]))
         assert [heard.texts[0], heard.texts[1]] == [one.text for one in expected]
         assert [heard.stopped_by[0], heard.stopped_by[1]] == [one.stopped_by for one in expected]
-
-
-FILTER_NAMES = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+        for number, one in enumerate(expected):
+            nats = -sum(token.log_probability for token in heard.tokens[number])
+            assert len(heard.tokens[number]) == one.tokens
+            assert nats == pytest.approx(one.nats, abs=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "tokens"), KINDS)

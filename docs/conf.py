@@ -53,6 +53,7 @@ RESULTS = (
     "using",
     "attention",
     "startup",
+    "serving",
     "ngram",
     "kills",
     "defaults",

@@ -58,6 +58,9 @@ class BigramModel(FakeModel):
     def select(self, state: IdArray, streams: Sequence[int]) -> IdArray:
         return state[list(streams)]
 
+    def join(self, states: Sequence[IdArray]) -> IdArray:
+        return np.concatenate(list(states))
+
 
 @dataclass
 class CountingModel(FakeModel):

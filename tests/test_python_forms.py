@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lmgen
+from lmgen import serving
 from lmgen.cli import (
     answers,
     compress,
@@ -21,6 +22,7 @@ from lmgen.cli import (
     perplexity,
     runs,
     sample,
+    serve,
     tokenize,
     vectors,
 )
@@ -37,6 +39,7 @@ from lmgen.models.model_file import save_model
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.ngram.model import NgramModel
 from lmgen.runs.ngram import fit_ngram
+from lmgen.serving.config import ServingConfig
 from lmgen.text.config import ReadingConfig
 from lmgen.text.sources import Text
 from lmgen.text.tasks import TASKS
@@ -124,6 +127,7 @@ FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]]
     (vectors.analogies, [Vectors.analogies], {"arguments": "questions"}),
     (vectors.plot, [Vectors.picture], {"out": "Chart.save", "overwrite": "Chart.save"}),
     (vectors.export, [Vectors.save, lmgen.load_vectors], {"out": "path"}),
+    (serve.serve, [serving.serve, ServingConfig], {"models": "*models"}),
     (runs.runs, [lmgen.list_runs], {"folders": "folder"}),
     (corpus.list_, [lmgen.list_corpora], {}),
     (corpus.show, [lmgen.read_corpus], {"parameters": "lmgen.describe_task"}),

@@ -17,7 +17,18 @@ from tests.process import COMMAND, ENVIRONMENT, run_command
 
 pytestmark = pytest.mark.slow  # each test starts a command
 
-ALL = {"torch", "numpy", "rich", "pydantic", "sentencepiece", "pooch", "zstandard", "gensim", "sklearn"}
+ALL = {
+    "torch",
+    "numpy",
+    "rich",
+    "pydantic",
+    "sentencepiece",
+    "pooch",
+    "zstandard",
+    "gensim",
+    "sklearn",
+    "starlette",
+}
 """What takes long to import."""
 
 
@@ -59,6 +70,7 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
         (["vectors", "analogies", "MODEL", "QUESTIONS"], {"numpy"}),
         (["vectors", "export", "MODEL", "--out", "OUT"], {"numpy"}),
         (["vectors", "train", "--pairs", "a b"], {"numpy"}),
+        (["serve", "--help"], {"rich"}),
         (["corpus", "make", "synthetic-copy", "--characters", "9", "--out", "OUT"], set()),
     ],
 )

@@ -72,6 +72,10 @@ COMMANDS = {
         "vectors:vectors",
         "Word vectors: train them, find the words near a word, ask analogies, draw and export them.",
     ),
+    "serve": (
+        "serve:serve",
+        "Serve models over HTTP, to programs and to a page in the browser.",
+    ),
     "runs": (
         "runs:runs",
         "List runs with corpus, size, steps, loss and age, the newest first; or say how two runs differ.",

@@ -73,9 +73,19 @@ def reported_errors() -> Iterator[None]:
     except Exception as bug:
         if _debugging():
             raise
-        kind = type(bug).__name__
-        error(f"a bug in lmgen: {kind}: {bug}; run it again with LMGEN_DEBUG=1 and report what it prints")
+        report_bug(bug)
         raise typer.Exit(1) from bug
+
+
+def report_bug(bug: Exception) -> None:
+    """Print a line that asks the user to report an exception; with LMGEN_DEBUG=1 its traceback."""
+    if _debugging():
+        import traceback
+
+        traceback.print_exception(bug)
+        return
+    kind = type(bug).__name__
+    error(f"a bug in lmgen: {kind}: {bug}; run it again with LMGEN_DEBUG=1 and report what it prints")
 
 
 def _drop_output() -> None:

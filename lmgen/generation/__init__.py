@@ -2,7 +2,8 @@
 Generate text by sampling from any language model.
 
 - config.py: the settings of sampling
-- sampler.py: draw token after token; many completions side by side
+- sampler.py: token after token; many completions side by side
+- drawing.py: draw the next token of each
 - filters.py: which tokens may be drawn, and with what weights
 - prompts.py: read the prompt
 - completion.py: one completion while it grows

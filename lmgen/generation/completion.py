@@ -1,4 +1,4 @@
-"""A completion in progress, and the finished result. sampler.py draws the tokens."""
+"""A completion in progress, and the finished result. drawing.py draws the tokens."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -85,6 +85,8 @@ class Continuation:
         self._pending: list[int] = []
         """Tokens not decoded yet, because decoding many at once is faster."""
         self._text: list[str] = []
+        self._decoded = 0
+        """Characters of the text, with those that are held back because a stop text may begin there."""
         self._tokens = 0
         self._nats = 0.0
 
@@ -135,6 +137,17 @@ class Continuation:
         self._text.clear()
         return text
 
+    @property
+    def drawn(self) -> int:
+        """How many tokens were drawn so far."""
+        return self._tokens
+
+    def characters(self) -> int:
+        """How many characters of text the tokens so far are certain to give: where the next one begins."""
+        if self._pending:
+            self._decode()
+        return self._decoded
+
     def completion(self, seed: int) -> Completion:
         """Return the finished completion, if `stopped_by` is set and `release` was never called."""
         assert self.stopped_by is not None
@@ -150,6 +163,7 @@ class Continuation:
         elif self._drop_blank and text:
             text = text.removeprefix(" ")
             self._drop_blank = False
+        self._decoded += len(text)
         self._text.append(self._stops.push(text))
 
     def _end(self, reason: str) -> None:

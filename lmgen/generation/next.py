@@ -61,7 +61,7 @@ def next_tokens(model: LanguageModel, tokenizer: Tokenizer, text: str, top: int 
     state = read(model, model.start(1), edge.ids[:, None])
     model = writing(model)
     if edge.rest is not None:
-        return _after_ways(model, tokenizer, state, find_ways(model, state, edge.rest))[:top]
+        return after_ways(model, tokenizer, state, find_ways(model, state, edge.rest))[:top]
     nats = _checked(nats_of(model.predict(state)[0]))
     best = np.argsort(nats, kind="stable")[:top]
     return [
@@ -166,7 +166,7 @@ class _Scorer:
         return total
 
 
-def _after_ways(model: LanguageModel, tokenizer: Tokenizer, state: State, ways: Ways) -> list[NextToken]:
+def after_ways(model: LanguageModel, tokenizer: Tokenizer, state: State, ways: Ways) -> list[NextToken]:
     """Whatever may come after the ways to spell the end of a text, likeliest first."""
     shares = np.exp(ways.log_shares)
     ending = ways.beyond == NO_TOKEN

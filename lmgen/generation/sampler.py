@@ -1,36 +1,27 @@
 """
 Complete prompts by sampling token after token from any language model.
 
-filters.py decides which tokens may be drawn; completion.py and stops.py decide where a text ends. Each
-completion has a random generator of its own and draws one number per token, so its text depends only on the
-seed and its number, not on the completions that are sampled beside it.
+drawing.py draws the tokens; completion.py and stops.py decide where a text ends. The text of a completion
+depends only on the seed and its number, not on the completions that are sampled beside it.
 """
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import inf
 
 import numpy as np
 
-from lmgen.arrays import Float64Array, FloatArray, IdArray
-from lmgen.errors import ConfigError, NumericalError
+from lmgen.arrays import IdArray
+from lmgen.errors import ConfigError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
-from lmgen.generation.filters import NO_TOKEN, NOTHING_TO_DRAW, RECENT_TOKENS, candidates
+from lmgen.generation.drawing import Drawing, generator
 from lmgen.generation.prompts import Prompt, read
 from lmgen.generation.still import writing
-from lmgen.generation.ways import Ways
 from lmgen.models.base import LanguageModel, State
 from lmgen.settings import shown
 from lmgen.tokenizers.base import Tokenizer
-
-DIRECT_WEIGHTS = 2000
-"""Up to this many weights are accumulated one by one; more are summed in blocks first, which is faster."""
-
-BLOCK = 256
-"""Number of weights in a block."""
 
 STREAMS = 64
 """Completions sampled side by side: a model takes little longer for 64 streams than for a few."""
@@ -74,7 +65,9 @@ def complete(
         )
     if num < 1:
         raise ConfigError(f"num is {num}, but has to be at least 1")
-    sampler = _Sampler(model, tokenizer, config, _checked(stop), lines, _seed(config), config.plain)
+    sampler = _Sampler(
+        model, tokenizer, config, _checked(stop), lines, _seed(config), Drawing.of(config, tokenizer)
+    )
     remaining = iter(prompts)
     number = first
     most = 1 if model.reads_in_order else max(1, STREAMS // num)  # no prompt teaches it for another
@@ -102,7 +95,9 @@ def stream(
         ConfigError: a stop text is empty.
         NumericalError: the model's probabilities are NaN, or all zero.
     """
-    sampler = _Sampler(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
+    sampler = _Sampler(
+        model, tokenizer, config, _checked(stop), False, _seed(config), Drawing.of(config, tokenizer)
+    )
     only = sampler.continuation(Prompt(prompt, tokenizer.edge(prompt)), 0)
     for _ in sampler.steps(model.start(1), [only]):
         if text := only.release():
@@ -112,50 +107,6 @@ def stream(
 def new_seed() -> int:
     """A random 32-bit seed, for when the user gives none; short enough to type."""
     return secrets.randbits(32)
-
-
-def draw(weights: FloatArray, uniforms: Sequence[float]) -> list[int]:
-    """
-    Draw one token per stream by inverting its cumulative distribution.
-
-    Args:
-        weights: unnormalised probabilities, (B, V).
-        uniforms: one number in [0, 1) per stream.
-
-    Returns:
-        For each stream the first id at which the cumulative weight exceeds the given share of the total; its
-        weight is never 0.
-
-    Raises:
-        NumericalError: the weights of a row are all 0, or one is infinite or NaN.
-    """
-    if weights.shape[-1] > DIRECT_WEIGHTS:
-        return [_draw_in_blocks(row, uniform) for row, uniform in zip(weights, uniforms, strict=True)]
-    cumulative = np.add.accumulate(weights, axis=-1, dtype=np.float64)
-    return [
-        _first_above(row, uniform * row.item(-1)) for row, uniform in zip(cumulative, uniforms, strict=True)
-    ]
-
-
-def _draw_in_blocks(weights: FloatArray, uniform: float) -> int:
-    """As `draw`, for the weights of one stream, (V,): finds the block of tokens, then the token in it."""
-    sums = np.add.reduceat(weights, np.arange(0, len(weights), BLOCK))
-    before = sums.cumsum(dtype=np.float64)
-    share = uniform * before.item(-1)
-    block = _first_above(before, share)
-    inside = np.add.accumulate(weights[block * BLOCK : (block + 1) * BLOCK], dtype=np.float64)
-    begin = before.item(block - 1) if block else 0.0
-    return block * BLOCK + _first_above(inside, min(share - begin, inside.item(-1)))
-
-
-def _first_above(cumulative: Float64Array, share: float) -> int:
-    """The first index at which cumulative weights, (V,), exceed `share`, which is in their units."""
-    total = cumulative.item(-1)
-    if not 0 < total < inf:
-        raise NumericalError(NOTHING_TO_DRAW)
-    index = int(cumulative.searchsorted(share, "right"))
-    # Rounding can make the share equal to the total: then take the last index with a positive weight.
-    return index if index < len(cumulative) else int(cumulative.searchsorted(total))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +119,7 @@ class _Sampler:
     stop: Sequence[str]
     lines: bool
     seed: int
-    plain: bool
-    """Whether to draw from the model's own distribution: no filter, temperature 1."""
+    drawing: Drawing
 
     def group(self, prompts: Sequence[str], num: int, first: int, *, alone: bool) -> Iterator[Completion]:
         """
@@ -209,8 +159,8 @@ class _Sampler:
             length=self.config.length,
             stop=self.stop,
             lines=self.lines,
-            random=_generator(self.seed, number),
-            random_way=_generator(self.seed, number, 1),
+            random=generator(self.seed, number),
+            random_way=generator(self.seed, number, 1),
         )
 
     def steps(self, state: State, streams: Sequence[Continuation]) -> Iterator[None]:
@@ -226,9 +176,13 @@ class _Sampler:
                 for row, stream in enumerate(live):
                     if stream.is_open and not len(stream.unread):
                         ways = stream.prompt.ways_after(writer, state, row)
-                        stream.go(ways, self._choose(ways, stream))
+                        stream.go(ways, self.drawing.choose(ways, stream))
                 reading = any(len(stream.unread) for stream in live)
-            ids = self._next_ids(state, live) if reading else self._extend(self.model.predict(state), live)
+            ids = (
+                self._next_ids(state, live)
+                if reading
+                else self.drawing.extend(self.model.predict(state), live)
+            )
             yield
             kept = [row for row, stream in enumerate(live) if stream.stopped_by is None]
             if len(kept) < len(live):
@@ -247,59 +201,10 @@ class _Sampler:
             else:
                 drawing.append(row)
         if drawing:
-            ids[drawing] = self._extend(self.model.predict(state)[drawing], [live[row] for row in drawing])
+            ids[drawing] = self.drawing.extend(
+                self.model.predict(state)[drawing], [live[row] for row in drawing]
+            )
         return ids
-
-    def _choose(self, ways: Ways, stream: Continuation) -> int:
-        """
-        Draw a way to go on from the end of a prompt, as a token is drawn: with the same filters.
-
-        The repetition penalty counts the token that goes beyond the prompt.
-        """
-        log_shares = ways.log_shares.copy()
-        if self.tokenizer.unknown is not None:
-            log_shares[ways.beyond == self.tokenizer.unknown] = -np.inf
-        recent = list(stream.recent) if self._penalised else []
-        repeated = np.append(np.flatnonzero(np.isin(ways.beyond, recent)), NO_TOKEN)
-        kept = candidates(log_shares[None], self.config, repeated[None], None)
-        [column] = draw(np.exp(kept.log_weights), [stream.random_way.random()])
-        return int(kept.tokens(np.array([column]))[0])
-
-    def _extend(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
-        """Draw a token for each stream from log-probabilities (B, V), append it, and return all, (B,)."""
-        drawn = self._draw(log_probabilities, streams)
-        for stream, row, token in zip(streams, log_probabilities, drawn.tolist(), strict=True):
-            stream.take(token, -row.item(token))
-        return drawn
-
-    def _draw(self, log_probabilities: FloatArray, streams: Sequence[Continuation]) -> IdArray:
-        """Draw a token for each stream, (B,), from log-probabilities (B, V), after applying the filters."""
-        uniforms = [stream.random.random() for stream in streams]
-        unknown = self.tokenizer.unknown
-        if self.plain:
-            weights = np.exp(log_probabilities)
-            if unknown is not None:
-                weights[:, unknown] = 0
-            return np.array(draw(weights, uniforms))
-        recent = _recent_tokens(streams) if self._penalised else None
-        kept = candidates(log_probabilities, self.config, recent, unknown)
-        return kept.tokens(np.array(draw(np.exp(kept.log_weights), uniforms)))
-
-    @property
-    def _penalised(self) -> bool:
-        return self.config.repetition_penalty not in (None, 1)
-
-
-def _generator(*seeds: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seeds)))
-
-
-def _recent_tokens(streams: Sequence[Continuation]) -> IdArray:
-    """The last tokens of each stream, (B, W), padded with `NO_TOKEN`."""
-    recent = np.full((len(streams), RECENT_TOKENS), NO_TOKEN)
-    for row, stream in zip(recent, streams, strict=True):
-        row[: len(stream.recent)] = stream.recent
-    return recent
 
 
 def _checked(stop: Sequence[str]) -> Sequence[str]:

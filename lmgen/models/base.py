@@ -108,6 +108,18 @@ class LanguageModel(Protocol):
         """The model as tables of n-grams, which an ARPA file can hold; None for a model that has none."""
 
 
+class SharedModel(LanguageModel, Protocol):
+    """A model whose streams may come and go while it is in use, as any of a file may."""
+
+    def join(self, states: Sequence[State]) -> State:
+        """
+        The state of the streams of several states, one after another.
+
+        Each stream goes on as it would have alone. One of `start(1)` is rounded differently by networks: take
+        it from `start(2)` by `select`.
+        """
+
+
 class LearningModel(LanguageModel, Protocol):
     """A model that goes on learning from what it reads; its states hold what was learned."""
 

@@ -6,14 +6,14 @@ evaluated on it (Jelinek and Mercer 1980).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from lmgen.arrays import Float64Array, FloatArray, IdArray, Tensors
 from lmgen.errors import ModelError
-from lmgen.models.base import LanguageModel
+from lmgen.models.base import LanguageModel, SharedModel
 
 TOLERANCE = 1e-9
 """EM ends when no weight changes by more."""
@@ -94,6 +94,11 @@ class MixtureModel:
     def select(self, state: MixtureState, streams: Sequence[int]) -> MixtureState:
         """The state of the listed streams."""
         return tuple(model.select(part, streams) for model, part in zip(self.models, state, strict=True))
+
+    def join(self, states: Sequence[MixtureState]) -> MixtureState:
+        """The state of the streams of several states, one after another."""
+        each = zip(self.models, zip(*states, strict=True), strict=True)
+        return tuple(cast(SharedModel, model).join(parts) for model, parts in each)
 
     def describe(self) -> dict[str, Any]:
         """Its `models`: the weight of each, and what it says of itself."""

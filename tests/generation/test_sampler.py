@@ -13,9 +13,10 @@ from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import ConfigError, NumericalError
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
+from lmgen.generation.drawing import draw
 from lmgen.generation.filters import RECENT_TOKENS
 from lmgen.generation.prompts import Prompt
-from lmgen.generation.sampler import complete, draw, stream
+from lmgen.generation.sampler import complete, stream
 from lmgen.tokenizers.edges import Edge
 from tests.fakes import BigramModel, random_bigram_model
 from tests.generation.piece_tokenizer import PieceTokenizer

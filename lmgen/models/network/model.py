@@ -202,6 +202,14 @@ class RecurrentModel:
         layers = tuple(tuple(part[:, chosen] for part in layer) for layer in joined(state))
         return split(layers, alone=state.alone and len(chosen) == 1)
 
+    def join(self, states: Sequence[RecurrentState]) -> RecurrentState:
+        """State of the streams of several states, one after another."""
+        each = zip(*(joined(state) for state in states), strict=True)
+        layers = tuple(
+            tuple(np.concatenate(parts, axis=1) for parts in zip(*layer, strict=True)) for layer in each
+        )
+        return split(layers, alone=False)
+
     def read(self, ids: IdArray, state: RecurrentState) -> tuple[list[Reading], RecurrentState]:
         """
         Read `ids`, (T, B), and return the states and gates of every recurrent layer at each of them.

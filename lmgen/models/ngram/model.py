@@ -151,6 +151,10 @@ class NgramModel:
         """The state of the listed streams, in that order."""
         return state[list(streams)]
 
+    def join(self, states: Sequence[RowArray]) -> RowArray:
+        """The state of the streams of several states, one after another."""
+        return np.concatenate(list(states))
+
     def describe(self) -> dict[str, Any]:
         """Its `order`, and `ngrams`: how many it has of each order."""
         return {

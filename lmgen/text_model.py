@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lmgen.evaluation.exporting import ExportedNgrams, ExportedWeights
     from lmgen.evaluation.mixing import FittedWeights
     from lmgen.evaluation.novelty import Novelty
+    from lmgen.evaluation.pairs import PairResults
     from lmgen.evaluation.results import LineScore, TextScore, TokenScore, WordScore
     from lmgen.evaluation.rows import BlankWith
     from lmgen.evaluation.tables import Scores
@@ -728,6 +729,50 @@ class TextModel:
             choices=list(each_text(choices, "choices")),
             baseline=self.baseline() if baseline or (baseline is None and has_one) else None,
             on_note=on_note,
+        )
+
+    @python_call
+    def pairs(
+        self,
+        pairs: "str | Path | Iterable[Sequence[str]]",
+        *,
+        good: str = "sentence_good",
+        bad: str = "sentence_bad",
+        group: str | None = None,
+        baseline: bool | None = None,
+        mix: bool = False,
+        encoding: str | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "PairResults":
+        """
+        How often the acceptable sentence of a minimal pair is likelier, as `lmgen pairs` prints it.
+
+            results = model.pairs("blimp.jsonl", group="UID")
+            model.pairs([("The cats sleep.", "The cats sleeps.")]).accuracy
+
+        Args:
+            pairs: a file of records, or a list of pairs: good sentence, bad sentence and, if there are
+                groups, the group.
+            good: the field of the good sentence in a file.
+            bad: the field of the bad one.
+            group: the field of the group; None: there are none.
+            baseline: the run's n-gram baseline beside the model. None: if there is one.
+            mix: also the mixture of model and baseline.
+            encoding: the character encoding of the file; None: UTF-8.
+            on_note: called with what a reader of the results should know, a sentence each.
+
+        Raises:
+            ConfigError: one of the pairs is none.
+            CorpusError: the file cannot be read, or a sentence is empty.
+            ModelError: a baseline was asked for, but there is none.
+        """
+        from lmgen.evaluation.pairs import pairs_of, score_pairs
+
+        name, listed = pairs_of(pairs, good=good, bad=bad, group=group, encoding=encoding)
+        has_one = self.is_saved and self.run is not None and self.run.ngram.exists()
+        beside = mix or (has_one if baseline is None else baseline)
+        return score_pairs(
+            listed, name, self.model, self.tokenizer, self.path, baseline=beside, mix=mix, on_note=on_note
         )
 
     @python_call

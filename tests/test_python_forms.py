@@ -19,6 +19,7 @@ from lmgen.cli import (
     label,
     ngram,
     novelty,
+    pairs,
     perplexity,
     runs,
     sample,
@@ -60,6 +61,7 @@ OPENING = {"model"}
 FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]] = [
     (perplexity.perplexity, [TextModel.perplexity], {}),
     (answers.answers, [TextModel.answers], {}),
+    (pairs.pairs, [TextModel.pairs], {"texts": "pairs"}),
     (novelty.novelty, [TextModel.novelty, SamplingConfig], {"texts": "text"}),
     (export.export, [TextModel.export, LabelModel.export], {"out": "path"}),
     (

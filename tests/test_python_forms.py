@@ -52,7 +52,7 @@ from tests.process import lmgen as command
 
 pytestmark = pytest.mark.slow
 
-PRINTING = {"json", "quiet", "output_format", "help_all"}
+PRINTING = {"json", "quiet", "output_format", "help_all", "heat", "bars"}
 """Flags that only say how results are printed."""
 
 OPENING = {"model"}

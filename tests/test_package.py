@@ -19,7 +19,9 @@ def test_the_lowest_versions_that_are_tested_are_those_that_are_allowed() -> Non
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     allowed = dict(_version(needed, ">=") for needed in project["dependencies"])
     extras = project["optional-dependencies"]
-    allowed |= dict(_version(needed, ">=") for extra in ("vectors", "compress") for needed in extras[extra])
+    allowed |= dict(
+        _version(needed, ">=") for extra in ("vectors", "compress", "tensorboard") for needed in extras[extra]
+    )
     dev = dict(_version(needed, ">=") for needed in extras["dev"])
     lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
     tested = dict(_version(line, "==") for line in lines if not line.startswith("#"))

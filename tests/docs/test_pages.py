@@ -35,8 +35,9 @@ EXTRAS = {
     "train_vectors(": "gensim",
     "lmgen vectors plot": "sklearn",
     "lmgen compress": "constriction",
+    "--tensorboard": "tensorboard",
 }
-"""What a page runs that needs a package of the extra `vectors`."""
+"""What a page runs that needs a package of an extra."""
 
 LINES = [f"worker {n % 7} finished job {n * n} after {n % 60} seconds\n" for n in range(400)]
 
@@ -138,7 +139,7 @@ def test_a_page_runs_from_top_to_bottom_and_shows_what_is_printed(
     of_page = [block for block in blocks(page) if not block.code.startswith(SETS_UP)]
     code = "\n".join(block.code for block in of_page)
     for package in {package for use, package in EXTRAS.items() if use in code}:
-        pytest.importorskip(package, reason="the extra `vectors` is not installed")
+        pytest.importorskip(package, reason=f"{package} is not installed")
     shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("checkpoints"))
     for run_folder in RUNS:
         if run_folder in code and f"--out {run_folder}" not in code:

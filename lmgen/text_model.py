@@ -64,6 +64,7 @@ class Compared(TypedDict, total=False):
     orders: Iterable[int]
     mix: bool
     adapt: bool
+    adapt_step: str | None
     adapt_rate: float | None
     adapt_every: int | None
     adapt_decay: float | None
@@ -264,6 +265,7 @@ class TextModel:
         *,
         adapt: bool = True,
         mix: bool = False,
+        adapt_step: str | None = None,
         adapt_rate: float | None = None,
         adapt_every: int | None = None,
         adapt_decay: float | None = None,
@@ -282,7 +284,8 @@ class TextModel:
         Args:
             adapt: take gradient steps; False: with a cache only.
             mix: mix it with the n-gram counts of its run, which grow if it adapts.
-            adapt_rate: as in `perplexity`, as those after it.
+            adapt_step: as in `perplexity`, as those after it.
+            adapt_rate: as there.
             adapt_every: as there.
             adapt_decay: as there.
             cache: give it a cache of what it reads, as there.
@@ -303,6 +306,7 @@ class TextModel:
         chosen = adapting(
             adapt,
             cache,
+            adapt_step=adapt_step,
             adapt_rate=adapt_rate,
             adapt_every=adapt_every,
             adapt_decay=adapt_decay,
@@ -573,6 +577,7 @@ class TextModel:
         orders: Iterable[int] = (),
         mix: bool = False,
         adapt: bool = False,
+        adapt_step: str | None = None,
         adapt_rate: float | None = None,
         adapt_every: int | None = None,
         adapt_decay: float | None = None,
@@ -612,6 +617,8 @@ class TextModel:
             mix: add the mixture of model and baseline, weighted on the run's validation text.
             adapt: also the same models learning from a text as they read it, each token scored before it is
                 learned from: results `lstm+adapt`, `ngram-7+adapt`, with `mix` `mixture+adapt`.
+            adapt_step: `rms`: a network's steps are gradients over the roots of their mean squares (None); or
+                `plain` gradients.
             adapt_rate: size of a network's steps. None: the best on the run's validation text, or one that
                 suits most texts where that is scored, or absent.
             adapt_every: tokens that a step learns from. None, here and below: a value that suits most texts.
@@ -660,6 +667,7 @@ class TextModel:
                 adapt,
                 cache,
                 across=adapt_across,
+                adapt_step=adapt_step,
                 adapt_rate=adapt_rate,
                 adapt_every=adapt_every,
                 adapt_decay=adapt_decay,

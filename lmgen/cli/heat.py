@@ -168,7 +168,7 @@ class KeptText:
         self.text = replace(
             text,
             chunks=self._keeping(text.chunks),
-            records=None if text.records is None else self._keeping(text.record_chunks),
+            records=self._keeping(text.record_chunks),
         )
         """The text to read instead."""
 

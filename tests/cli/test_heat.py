@@ -150,6 +150,15 @@ def test_several_texts_have_headings_and_a_pipe_is_read_as_it_comes(folder: Path
     assert marks("model.safetensors", "-", "--exact", text="ab")[0] == "ab"
 
 
+def test_paragraphs_that_are_read_as_records_are_set_apart(folder: Path) -> None:
+    text = "a\n \n\nb\na\n"
+
+    assert marks("model.safetensors", "-", "--unit", "record", text=text) == [
+        *("a ", "11", "", ""),
+        *("b ", "21", "a ", "11", "", ""),
+    ]
+
+
 def test_colour_is_for_terminals_or_where_it_is_asked_for(folder: Path) -> None:
     arguments = ["perplexity", "model.safetensors", "text.txt", *HEAT]
 

@@ -815,9 +815,17 @@ class TextModel:
             CorpusError: the text cannot be read, or is empty.
             ModelError: the training text is not there: the model is not in a run folder.
         """
-        from lmgen.evaluation.novelty import held_out_tokens, novelty, samples_of, training_tokens
+        from lmgen.evaluation.novelty import (
+            held_out_tokens,
+            note_on_training,
+            novelty,
+            samples_of,
+            training_tokens,
+        )
 
         training = training_tokens(self.path, self.model, self.tokenizer)
+        if note := note_on_training(self.path):
+            on_note(note)
         if text is None:
             count = (20 if self.tokenizer.end is None else 200) if num is None else num
             name, samples = "samples", [each.text for each in self.complete([""], num=count, **settings)]

@@ -90,6 +90,16 @@ def test_tsv_has_a_line_for_each_passage(folder: Path) -> None:
     )
 
 
+def test_a_fine_tuned_model_gets_a_note(folder: Path) -> None:
+    (folder / "run" / "config.toml").write_text('from = "checkpoints/book"\n')
+    shown = lmgen("novelty", "run", "-", cwd=folder, text="abc\n")
+
+    assert shown.stderr == (
+        "note: the model was fine-tuned; what it copies from the training text of checkpoints/book is not "
+        "found\n"
+    )
+
+
 def test_the_same_seed_gives_the_same_figures(folder: Path) -> None:
     flat = np.zeros((5, 5))
     save_bigram_model(folder / "run" / "model.safetensors", CharacterTokenizer("\nabc"), flat)

@@ -19,6 +19,8 @@ from lmgen.cli import (
     info,
     label,
     ngram,
+    novelty,
+    pairs,
     perplexity,
     runs,
     sample,
@@ -53,7 +55,7 @@ from tests.process import lmgen as command
 
 pytestmark = pytest.mark.slow
 
-PRINTING = {"json", "quiet", "output_format", "help_all"}
+PRINTING = {"json", "quiet", "output_format", "help_all", "heat", "bars"}
 """Flags that only say how results are printed."""
 
 OPENING = {"model"}
@@ -62,6 +64,8 @@ OPENING = {"model"}
 FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]] = [
     (perplexity.perplexity, [TextModel.perplexity], {}),
     (answers.answers, [TextModel.answers], {}),
+    (pairs.pairs, [TextModel.pairs], {"texts": "pairs"}),
+    (novelty.novelty, [TextModel.novelty, SamplingConfig], {"texts": "text"}),
     (export.export, [TextModel.export, LabelModel.export], {"out": "path"}),
     (
         next_,

@@ -32,6 +32,9 @@ ALL = {
 """What takes long to import."""
 
 
+RUN = Path(__file__).parent / "files" / "runs" / "lstm-char" / "half"
+
+
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_label_model(tmp_path_factory.mktemp("labels") / "labels.safetensors", "last")
@@ -62,6 +65,8 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
         (["label", "LABELS", "LABELLED", "--labelled", "--json"], {"numpy"}),
         (["perplexity", "MODEL", "-", "--by", "line", "--format", "json"], {"numpy"}),
         (["next", "MODEL", "ab", "--top", "2"], {"numpy"}),
+        (["pairs", "MODEL", "PAIRS"], {"numpy"}),
+        (["novelty", "RUN", "--length", "5"], {"numpy"}),
         (["info", "MODEL"], {"numpy"}),
         (["tokenize", "MODEL"], {"numpy"}),
         (["inspect", "states", "MODEL", "-"], {"numpy"}),
@@ -85,12 +90,15 @@ def test_a_command_imports_only_what_it_needs(
     )
     (tmp_path / "labelled").write_text("ab\tno\n")
     (tmp_path / "questions").write_text("a b a b\n")
+    (tmp_path / "pairs.jsonl").write_text('{"sentence_good": "ab", "sentence_bad": "ba"}\n')
     paths = {
         "MODEL": str(model),
         "LABELS": str(labels),
         "LABELLED": str(tmp_path / "labelled"),
         "QUESTIONS": str(tmp_path / "questions"),
         "OUT": str(tmp_path / "out"),
+        "RUN": str(RUN),
+        "PAIRS": str(tmp_path / "pairs.jsonl"),
     }
     result = python(code, *(paths.get(word, word) for word in arguments), cwd=tmp_path)
 

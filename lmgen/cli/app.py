@@ -26,6 +26,15 @@ COMMANDS = {
         "answers:answers",
         "Let a model answer each line of a file, and say how many answers are right.",
     ),
+    "pairs": (
+        "pairs:pairs",
+        "Say how often the acceptable sentence of a minimal pair is likelier than the other.",
+    ),
+    "novelty": (
+        "novelty:novelty",
+        "Say what a model copies: passages of its samples that stand in its training text, and what share is "
+        "new.",
+    ),
     "next": (
         "next:next_",
         "List the tokens likeliest to come next after a text, P(v | w1 ... wk), best first.",

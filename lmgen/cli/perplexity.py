@@ -1,14 +1,16 @@
 """`lmgen perplexity`: measure how well a model and its n-gram baseline predict texts."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from lmgen.cli import completion, report
 from lmgen.cli.flags import given, option, settings_as_options
+from lmgen.cli.heat import KeptText, print_heat
 from lmgen.cli.options import (
     CacheOption,
     EncodingOption,
@@ -28,9 +30,10 @@ from lmgen.text.config import ReadingConfig
 from lmgen.text.units import Unit
 
 if TYPE_CHECKING:
+    from lmgen.evaluation.results import TokenScore
     from lmgen.text.sources import Text
 
-Format = Literal["table", "json", "tsv"]
+Format = Literal["table", "json", "tsv", "heat"]
 
 
 @settings_as_options(AdaptingConfig, CacheConfig)
@@ -140,7 +143,12 @@ def perplexity(
         ),
     ] = False,
     output_format: Annotated[
-        Format | None, option("--format", help="How results are printed.", by_default="table")
+        Format | None,
+        option(
+            "--format",
+            help="How results are printed; heat is, by token, the text itself in colours.",
+            by_default="table",
+        ),
     ] = None,
     json: JsonOption = False,
     field: FieldOption = None,
@@ -166,21 +174,20 @@ def perplexity(
     zcat log.gz | lmgen perplexity checkpoints/demo - --by line --format tsv | sort -t$'\\t' -k5gr | head
     """
     with report.reported_errors():
+        from lmgen.text.reading import read_alike
+
         output = _chosen_format(output_format, json)
+        if output == "heat" and by != "token":
+            raise ConfigError(f"--format heat colours each token: add --by token in place of --by {by}")
         path, names = model_and_texts([] if model is None else [model, *(texts or [])])
         opened = open_model(path)
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
+        to_score = opened.texts(
+            *map(file_name, names), field=field, encoding=encoding, reading=reading, on_note=report.note
+        )
+        kept = [KeptText(read_alike(text, opened.tokenizer.reading)) for text in to_score]
         scores = opened.perplexity(
-            *map(
-                _flushing,
-                opened.texts(
-                    *map(file_name, names),
-                    field=field,
-                    encoding=encoding,
-                    reading=reading,
-                    on_note=report.note,
-                ),
-            ),
+            *([each.text for each in kept] if output == "heat" else map(_flushing, to_score)),
             by=by,
             unit=unit,
             blank_with=blank_with,
@@ -201,6 +208,8 @@ def perplexity(
             print_json(scores)
         elif output == "tsv":
             print_tsv(scores, names_models)
+        elif output == "heat":
+            print_heat(cast("Iterator[TokenScore]", scores), kept)
         else:
             longest = "mixture" + "+adapt" * adapt + "+cache" * cache
             print_tables(scores, by, names_models, longest_name=longest if adapt or cache else "")

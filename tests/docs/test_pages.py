@@ -37,6 +37,7 @@ EXTRAS = {
     "lmgen compress": "constriction",
     "lmgen serve": "uvicorn",
     "import OpenAI": "openai",
+    "--tensorboard": "tensorboard",
 }
 """What a page runs that needs a package of an extra."""
 
@@ -62,6 +63,19 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "talks.csv").write_text("id,text\n" + "".join(f'{n},"one, {n}"\n' for n in range(60)))
     with zipfile.ZipFile(folder / "talks.zip", "w") as archive:
         archive.writestr("talk 1.txt", ("“one”, two – three\n" * 60).encode("cp1252"))
+    pairs = [
+        ("tense", " finished", " finishes"),
+        ("order", " after 3 seconds", " 3 seconds after"),
+    ] * 2
+    (folder / "pairs.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {"UID": group, "sentence_good": f"worker {n}{good}", "sentence_bad": f"worker {n}{bad}"}
+            )
+            + "\n"
+            for n, (group, good, bad) in enumerate(pairs)
+        )
+    )
     (folder / "beginnings.txt").write_text("worker 1\nwork\n")
     (folder / "logs").mkdir()
     with gzip.open(folder / "logs" / "a.gz", "wt") as file:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lmgen.evaluation.comparison import By, Score
     from lmgen.evaluation.exporting import ExportedNgrams, ExportedWeights
     from lmgen.evaluation.mixing import FittedWeights
+    from lmgen.evaluation.novelty import Novelty
     from lmgen.evaluation.results import LineScore, TextScore, TokenScore, WordScore
     from lmgen.evaluation.rows import BlankWith
     from lmgen.evaluation.tables import Scores
@@ -727,6 +728,57 @@ class TextModel:
             choices=list(each_text(choices, "choices")),
             baseline=self.baseline() if baseline or (baseline is None and has_one) else None,
             on_note=on_note,
+        )
+
+    @python_call
+    def novelty(
+        self,
+        text: str | Path | Text | None = None,
+        *,
+        num: int | None = None,
+        top: int = 10,
+        field: str | None = None,
+        encoding: str | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+        **settings: Any,
+    ) -> "Novelty":
+        """
+        What the model copies: the passages of its samples that stand in its training text, and what is new.
+
+            found = model.novelty(length=1000, seed=1)
+            found.passages[0].text, [each.share for each in found.ngrams if each.of == "tokens"]
+
+        Args:
+            text: measure this text, given as in `perplexity`, instead of samples.
+            num: samples to draw; None: 20, or 200 lines or records.
+            top: how many of the longest passages to list.
+            field: as in `perplexity`.
+            encoding: as in `perplexity`.
+            on_note: called with what a reader should know, a sentence each.
+            settings: of the samples, as for `sample`.
+
+        Raises:
+            ConfigError: a setting is unknown or out of range.
+            CorpusError: the text cannot be read, or is empty.
+            ModelError: the training text is not there: the model is not in a run folder.
+        """
+        from lmgen.evaluation.novelty import held_out_tokens, novelty, samples_of, training_tokens
+
+        training = training_tokens(self.path, self.model, self.tokenizer)
+        if text is None:
+            count = (20 if self.tokenizer.end is None else 200) if num is None else num
+            name, samples = "samples", [each.text for each in self.complete([""], num=count, **settings)]
+        else:
+            [opened] = self.texts(text, field=field, encoding=encoding, on_note=on_note)
+            name, samples = opened.name, samples_of(opened, self.tokenizer)
+        return novelty(
+            samples,
+            training,
+            self.tokenizer,
+            model=self.model.name,
+            text=name,
+            held_out=held_out_tokens(self.path, self.tokenizer),
+            top=whole_number(top, "top", minimum=0),
         )
 
     def texts(

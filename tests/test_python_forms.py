@@ -18,6 +18,7 @@ from lmgen.cli import (
     info,
     label,
     ngram,
+    novelty,
     perplexity,
     runs,
     sample,
@@ -59,6 +60,7 @@ OPENING = {"model"}
 FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]] = [
     (perplexity.perplexity, [TextModel.perplexity], {}),
     (answers.answers, [TextModel.answers], {}),
+    (novelty.novelty, [TextModel.novelty, SamplingConfig], {"texts": "text"}),
     (export.export, [TextModel.export, LabelModel.export], {"out": "path"}),
     (
         next_,

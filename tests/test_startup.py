@@ -21,6 +21,9 @@ ALL = {"torch", "numpy", "rich", "pydantic", "sentencepiece", "pooch", "zstandar
 """What takes long to import."""
 
 
+RUN = Path(__file__).parent / "files" / "runs" / "lstm-char" / "half"
+
+
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_label_model(tmp_path_factory.mktemp("labels") / "labels.safetensors", "last")
@@ -51,6 +54,7 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
         (["label", "LABELS", "LABELLED", "--labelled", "--json"], {"numpy"}),
         (["perplexity", "MODEL", "-", "--by", "line", "--format", "json"], {"numpy"}),
         (["next", "MODEL", "ab", "--top", "2"], {"numpy"}),
+        (["novelty", "RUN", "--length", "5"], {"numpy"}),
         (["info", "MODEL"], {"numpy"}),
         (["tokenize", "MODEL"], {"numpy"}),
         (["inspect", "states", "MODEL", "-"], {"numpy"}),
@@ -79,6 +83,7 @@ def test_a_command_imports_only_what_it_needs(
         "LABELLED": str(tmp_path / "labelled"),
         "QUESTIONS": str(tmp_path / "questions"),
         "OUT": str(tmp_path / "out"),
+        "RUN": str(RUN),
     }
     result = python(code, *(paths.get(word, word) for word in arguments), cwd=tmp_path)
 

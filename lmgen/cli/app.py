@@ -26,6 +26,11 @@ COMMANDS = {
         "answers:answers",
         "Let a model answer each line of a file, and say how many answers are right.",
     ),
+    "novelty": (
+        "novelty:novelty",
+        "Say what a model copies: passages of its samples that stand in its training text, and what share is "
+        "new.",
+    ),
     "next": (
         "next:next_",
         "List the tokens likeliest to come next after a text, P(v | w1 ... wk), best first.",

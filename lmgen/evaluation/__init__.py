@@ -8,5 +8,6 @@ How well a model predicts a text: nats, perplexity, bits.
 - perplexity.py: scores of whole texts, and of their rows
 - baseline.py: the n-gram model of a run; mixing.py: the weights that mix it with the run's model
 - comparison.py: models, baselines and their mixture side by side, as `lmgen perplexity` shows them
+- novelty.py: what of a text stands in the training text; matching.py: the longest matches of two texts
 - exporting.py: ARPA files and smaller weights, with the scores before and after
 """

@@ -18,6 +18,7 @@ OFTEN_USED = {
     "train": "out resume preset tokenizer cell layers hidden-size epochs minutes json quiet",
     "perplexity": "by baseline mix adapt cache format json quiet",
     "answers": "after choices baseline format json quiet",
+    "novelty": "length num temperature seed top format json quiet",
     "ngram": "order arpa out overwrite tokenizer json quiet",
     "vectors train": "out pairs overwrite method embedding-size window epochs min-count lowercase "
     "split-punctuation json quiet",

@@ -1,0 +1,66 @@
+"""The longest match at each place, compared with a search that tries every place."""
+
+import numpy as np
+import pytest
+
+from lmgen.arrays import IdArray
+from lmgen.evaluation import matching
+from lmgen.evaluation.matching import match_lengths, occurrences
+
+
+def by_search(text: IdArray, sample: IdArray) -> list[int]:
+    """The same, trying every place of the text; a negative symbol matches nothing."""
+
+    def common(place: int, at: int) -> int:
+        count = 0
+        while (
+            place + count < len(sample)
+            and at + count < len(text)
+            and sample[place + count] == text[at + count]
+            and sample[place + count] >= 0
+        ):
+            count += 1
+        return count
+
+    return [max((common(i, j) for j in range(len(text))), default=0) for i in range(len(sample))]
+
+
+@pytest.mark.parametrize("block", [5, matching.BLOCK])
+@pytest.mark.parametrize("seed", range(40))
+def test_lengths_are_those_of_a_search_in_random_and_in_repeating_texts(seed: int, block: int) -> None:
+    random = np.random.default_rng(seed)
+    V = int(random.integers(1, 5))
+    text = random.integers(0, V, random.integers(0, 50))
+    if seed % 3 == 0:
+        text = np.tile(text[:3], 15)
+    samples = [random.integers(-1, V + 1, random.integers(0, 25)) for _ in range(seed % 4)]
+    samples += [np.concatenate([sample, text[3 : 3 + seed]]) for sample in samples]
+
+    found = match_lengths(text, samples, block=block)
+
+    assert [each.tolist() for each in found] == [by_search(text, sample) for sample in samples]
+
+
+def test_a_large_alphabet_takes_fewer_symbols_at_a_time() -> None:
+    text = np.arange(70_000, dtype=np.uint32)
+    [found] = match_lengths(text, [np.concatenate([text[69_000:], text[5:8], [80_000]])])
+
+    assert found.tolist() == [*range(1000, 0, -1), 3, 2, 1, 0]
+
+
+def test_matches_are_counted_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "LONGEST", 4)
+    text = np.arange(20)
+    [found] = match_lengths(text, [text[5:12]], block=6)
+
+    assert found.tolist() == [4, 4, 4, 4, 3, 2, 1]
+
+
+def test_occurrences_overlap_and_may_lie_across_blocks() -> None:
+    text = np.array([0, 1, 0, 1, 0, 2, 1, 0, 1])
+
+    for block in (2, 3, 100):
+        assert list(occurrences(text, np.array([0, 1]), block=block)) == [0, 2, 7]
+        assert list(occurrences(text, np.array([0, 1, 0]), block=block)) == [0, 2]
+        assert list(occurrences(text, np.array([3]), block=block)) == []
+        assert list(occurrences(text[:2], np.array([0, 1, 0]), block=block)) == []

@@ -19,7 +19,9 @@ def test_the_lowest_versions_that_are_tested_are_those_that_are_allowed() -> Non
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     allowed = dict(_version(needed, ">=") for needed in project["dependencies"])
     extras = project["optional-dependencies"]
-    allowed |= dict(_version(needed, ">=") for extra in ("vectors", "compress") for needed in extras[extra])
+    allowed |= dict(
+        _version(needed, ">=") for extra in ("vectors", "compress", "report") for needed in extras[extra]
+    )
     dev = dict(_version(needed, ">=") for needed in extras["dev"])
     lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
     tested = dict(_version(line, "==") for line in lines if not line.startswith("#"))
@@ -51,7 +53,8 @@ def test_the_wheel_holds_every_module_and_recipe_and_nothing_else(wheel: Path) -
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "lmgen").rglob("*.py")}
     recipes = {f"lmgen/corpora/{path.name}" for path in (ROOT / "corpora").glob("*.toml")}
 
-    assert names == modules | recipes | {"lmgen/py.typed"}
+    page = {f"lmgen/report/page.{ending}" for ending in ("html", "css", "js")}
+    assert names == modules | recipes | page | {"lmgen/py.typed"}
 
 
 def test_the_installed_command_runs_outside_the_tree(wheel: Path, tmp_path: Path) -> None:

@@ -17,7 +17,19 @@ from tests.process import COMMAND, ENVIRONMENT, run_command
 
 pytestmark = pytest.mark.slow  # each test starts a command
 
-ALL = {"torch", "numpy", "rich", "pydantic", "sentencepiece", "pooch", "zstandard", "gensim", "sklearn"}
+ALL = {
+    "torch",
+    "numpy",
+    "rich",
+    "pydantic",
+    "sentencepiece",
+    "pooch",
+    "zstandard",
+    "gensim",
+    "sklearn",
+    "matplotlib",
+    "jinja2",
+}
 """What takes long to import."""
 
 

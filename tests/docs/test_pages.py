@@ -35,6 +35,8 @@ EXTRAS = {
     "train_vectors(": "gensim",
     "lmgen vectors plot": "sklearn",
     "lmgen compress": "constriction",
+    "lmgen report": "matplotlib",
+    "write_report(": "matplotlib",
 }
 """What a page runs that needs a package of the extra `vectors`."""
 

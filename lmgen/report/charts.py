@@ -1,16 +1,20 @@
 """The pictures of a report, of one model or of several in one picture."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
-from lmgen.evaluation.results import NATS_PER_BIT
+from lmgen.evaluation.results import NATS_PER_BIT, TextScore
 from lmgen.inspection.gates import CLOSED, OPEN
+from lmgen.inspection.memory import CONTEXTS
 from lmgen.report.collected import Collected
-from lmgen.report.drawing import INK, MUTED, Picture, colour, drawn, logarithmic, plain, printable
+from lmgen.report.drawing import COLOURS, INK, MUTED, Picture, colour, drawn, logarithmic, plain, printable
 from lmgen.report.history import History
-from lmgen.report.losses import Means
+from lmgen.report.losses import Calibration, Means
 from lmgen.report.vectors import Plane
+
+Values = TypeVar("Values", Means, Calibration)
 
 MOST_POINTS = 300
 """Units of a gate that are drawn; of more, every second or third one."""
@@ -31,16 +35,9 @@ def shared_pictures(models: Sequence[Collected]) -> list[Picture]:
         _loss(models),
         *(_curve(models, name) for name in CURVES),
         _scores(models),
-        _means(models, "places", "by-place", _by_place(models), "place", log=False),
-        _contexts(models),
-        _means(
-            models,
-            "frequencies",
-            "by-frequency",
-            "By frequency of the token",
-            "times in the training text",
-            log=True,
-        ),
+        _by_place(models),
+        _by_context(models),
+        _by_frequency(models),
         _calibration(models),
     ]
     return [each for each in shared if each is not None]
@@ -132,25 +129,37 @@ def _mark_rollbacks(axes: Any, models: Sequence[Collected]) -> None:
             label = "_"
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """A score, and the runs that it is of: runs on the same training text have the same n-gram models."""
+
+    runs: tuple[int, ...]
+    """Their numbers, from 0."""
+    score: TextScore
+
+
+def score_rows(models: Sequence[Collected]) -> list[ScoreRow]:
+    """The scores of all models, each once."""
+    found: dict[tuple[str, float, int], tuple[list[int], TextScore]] = {}
+    for number, model in enumerate(models):
+        for score in model.scores:
+            runs, _ = found.setdefault((score.model, score.nats, score.tokens), ([], score))
+            runs.append(number)
+    return [ScoreRow(tuple(runs), score) for runs, score in found.values()]
+
+
 def _scores(models: Sequence[Collected]) -> Picture | None:
-    by_character = all(score.bits_per_character is not None for model in models for score in model.scores)
-    rows = [
-        (
-            f"{prefix}{score.model}",
-            (score.bits_per_character if by_character else score.nats_per_token) or 0,
-            number,
-        )
-        for number, (model, prefix) in enumerate(zip(models, _prefixes(models), strict=True))
-        for score in model.scores
-    ]
+    rows = score_rows(models)
     if not rows:
         return None
+    by_character = all(row.score.bits_per_character is not None for row in rows)
+    own, prefixes = models[0].predicted[0].model, _prefixes(models)
 
     def draw(axes: Any) -> None:
-        names = [name for name, *_ in rows]
-        values = [value for _, value, _ in rows]
-        own = models[0].predicted[0].model
-        kinds = [number if len(models) > 1 else _kind(name, own) for name, _, number in rows]
+        names = [_of_runs(row.runs, prefixes) + row.score.model for row in rows]
+        scores = [row.score for row in rows]
+        values = [(each.bits_per_character if by_character else each.nats_per_token) or 0 for each in scores]
+        kinds = [_kind(row.score.model, own) if len(models) == 1 else _of_run(row.runs) for row in rows]
         bars = axes.barh(range(len(rows)), values, color=[colour(kind) for kind in kinds], height=0.7)
         axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
@@ -160,13 +169,18 @@ def _scores(models: Sequence[Collected]) -> Picture | None:
         axes.set_xlabel("bits a character" if by_character else "nats a token")
 
     height = min(max(1.1 + 0.24 * len(rows), 3.0), 9.0)
-    return drawn(
-        "scores",
-        "How well each model predicts the text; shorter is better",
-        draw,
-        size=(4.6, height),
-        fits=True,
-    )
+    title = "How well each model predicts the text; shorter is better"
+    return drawn("scores", title, draw, size=(4.6, height), fits=True)
+
+
+def _of_run(runs: tuple[int, ...]) -> int:
+    """The colour of what belongs to some runs: what several share is grey."""
+    return runs[0] if len(runs) == 1 else COLOURS - 1
+
+
+def _of_runs(runs: tuple[int, ...], prefixes: Sequence[str]) -> str:
+    """What is put before the name of a series; nothing where several runs share it."""
+    return prefixes[runs[0]] if len(runs) == 1 else ""
 
 
 def _kind(name: str, own: str) -> int:
@@ -174,76 +188,83 @@ def _kind(name: str, own: str) -> int:
     return 0 if name == own else 1 if name.startswith("ngram") and "+" not in name else 2
 
 
-def _by_place(models: Sequence[Collected]) -> str:
-    return "By place in the unit" if all(model.in_units for model in models) else "By place in the line"
-
-
-def _means(
-    models: Sequence[Collected], of: str, name: str, title: str, what: str, *, log: bool
-) -> Picture | None:
-    """The loss of networks, and dashed of n-gram models, over something."""
-    if not any(each.xs for model in models for each in getattr(model, of)):
-        return None
+def _by_place(models: Sequence[Collected]) -> Picture | None:
+    if all(model.in_units for model in models):
+        title, what = "By place in the unit", "tokens from the beginning"
+    else:
+        title, what = "By place in the line", "characters from the beginning of the line"
 
     def draw(axes: Any) -> None:
-        for label, number, dash, means in _series(models, of):
-            axes.plot(
-                means.xs, means.bits, color=number, linestyle=dash, marker="o" if log else "", label=label
-            )
-        if log:
-            logarithmic(axes, "x")
-        if what == "place":
-            unit = all(model.in_units for model in models)
-            _finish(
-                axes,
-                "tokens from the beginning" if unit else "characters from the beginning of the line",
-                "bits a token",
-            )
-        else:
-            _finish(axes, what, "bits a token")
+        _draw_means(axes, models, lambda model: model.places, marker="")
+        _finish(axes, what, "bits a token")
 
-    return drawn(name, title, draw)
+    return drawn("by-place", title, draw) if _any(model.places for model in models) else None
 
 
-def _series(models: Sequence[Collected], of: str) -> Iterator[tuple[str, str, Any, Means]]:
-    """Label, colour, dashes and values of each model's and its n-gram model's curve."""
-    for number, (model, prefix) in enumerate(zip(models, _prefixes(models), strict=True)):
-        for place, means in enumerate(getattr(model, of)):
-            own = number if len(models) > 1 else place
-            yield f"{prefix}{means.model}", colour(own), DASHED if place else "-", means
-
-
-def _contexts(models: Sequence[Collected]) -> Picture | None:
-    if not any(model.contexts for model in models):
-        return None
-
+def _by_frequency(models: Sequence[Collected]) -> Picture | None:
     def draw(axes: Any) -> None:
-        for number, (model, prefix) in enumerate(zip(models, _prefixes(models), strict=True)):
-            longest = max((each.context for each in model.contexts), default=0)
-            for place, name in enumerate(dict.fromkeys(each.model for each in model.contexts)):
-                points = [
-                    (each.context, each.nats_per_token / NATS_PER_BIT)
-                    for each in model.contexts
-                    if each.model == name
-                ]
-                if place and points[-1][0] < longest:  # further back an n-gram model sees nothing
-                    points.append((longest, points[-1][1]))
-                own = number if len(models) > 1 else place
-                axes.plot(
-                    *zip(*points, strict=True),
-                    color=colour(own),
-                    linestyle=DASHED if place else "-",
-                    marker="o",
-                    label=f"{prefix}{name}",
-                )
+        _draw_means(axes, models, lambda model: model.frequencies)
+        logarithmic(axes, "x")
+        _finish(axes, "times in the training text", "bits a token")
+
+    title = "By frequency of the token"
+    return drawn("by-frequency", title, draw) if _any(model.frequencies for model in models) else None
+
+
+def _by_context(models: Sequence[Collected]) -> Picture | None:
+    def draw(axes: Any) -> None:
+        _draw_means(axes, models, contexts_of)
         axes.set_xscale("symlog", base=2, linthresh=1)
-        ticks = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256]
-        axes.set_xticks([tick for tick in ticks if tick <= axes.get_xlim()[1]])
+        axes.set_xticks([tick for tick in CONTEXTS if tick <= axes.get_xlim()[1]])
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
         axes.minorticks_off()
         _finish(axes, "tokens of context", "bits a token")
 
-    return drawn("by-context", "By how much context is given", draw)
+    title = "By how much context is given"
+    return drawn("by-context", title, draw) if _any(contexts_of(model) for model in models) else None
+
+
+def _any(of_models: Iterable[Sequence[Means]]) -> bool:
+    """Whether a curve has a point."""
+    return any(means.xs for each in of_models for means in each)
+
+
+def _draw_means(
+    axes: Any, models: Sequence[Collected], of: Callable[[Collected], Sequence[Means]], marker: str = "o"
+) -> None:
+    """The loss of networks, and dashed of n-gram models, over something."""
+    for label, of_curve, dash, means in _series(models, of):
+        axes.plot(means.xs, means.bits, color=of_curve, linestyle=dash, marker=marker, label=label)
+
+
+def _series(
+    models: Sequence[Collected], of: Callable[[Collected], Sequence[Values]]
+) -> Iterator[tuple[str, str, Any, Values]]:
+    """Label, colour, dashes and values of each model's and its n-gram model's curve, each curve once."""
+    prefixes = _prefixes(models)
+    found: dict[str, tuple[list[int], int, Values]] = {}
+    for number, model in enumerate(models):
+        for place, values in enumerate(of(model)):
+            found.setdefault(repr(values), ([], place, values))[0].append(number)
+    for runs, place, values in found.values():
+        own = _of_run(tuple(runs)) if len(models) > 1 else place
+        label = f"{_of_runs(tuple(runs), prefixes)}{values.model}"
+        yield label, colour(own), DASHED if place else "-", values
+
+
+def contexts_of(model: Collected) -> list[Means]:
+    """The loss by tokens of context; that of an n-gram model stays what it is beyond its order."""
+    longest = max((each.context for each in model.contexts), default=0)
+    found = []
+    for name in dict.fromkeys(each.model for each in model.contexts):
+        points = [each for each in model.contexts if each.model == name]
+        xs = [float(each.context) for each in points]
+        bits = [each.nats_per_token / NATS_PER_BIT for each in points]
+        if xs[-1] < longest:
+            xs.append(float(longest))
+            bits.append(bits[-1])
+        found.append(Means(name, xs, bits, [each.tokens for each in points]))
+    return found
 
 
 def _calibration(models: Sequence[Collected]) -> Picture | None:
@@ -252,16 +273,15 @@ def _calibration(models: Sequence[Collected]) -> Picture | None:
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
-        for number, (model, prefix) in enumerate(zip(models, _prefixes(models), strict=True)):
-            for place, each in enumerate(model.calibrations):
-                axes.plot(
-                    each.confidence,
-                    each.accuracy,
-                    color=colour(number if len(models) > 1 else place),
-                    linestyle=DASHED if place else "-",
-                    marker="o",
-                    label=f"{prefix}{each.model}, ECE {each.error:.1%}",
-                )
+        for label, of_curve, dash, found in _series(models, lambda model: model.calibrations):
+            axes.plot(
+                found.confidence,
+                found.accuracy,
+                color=of_curve,
+                linestyle=dash,
+                marker="o",
+                label=f"{label}, ECE {found.error:.1%}",
+            )
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         _finish(axes, "probability of the likeliest token", "how often it comes")

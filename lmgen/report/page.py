@@ -17,7 +17,7 @@ from typing import Any
 
 from lmgen.evaluation.novelty import Novelty
 from lmgen.extras import needed
-from lmgen.report.charts import short_names
+from lmgen.report.charts import score_rows, short_names
 from lmgen.report.collected import Collected
 from lmgen.report.drawing import DARK, LIGHT, Picture, declared
 from lmgen.report.losses import DifferentWord
@@ -149,16 +149,15 @@ def _scores(models: Sequence[Collected], names: Sequence[str]) -> list[dict[str,
     """The rows of the table; the best one is marked."""
     rows: list[dict[str, Any]] = [
         {
-            "run": name,
-            "model": score.model,
-            "nats": score.nats_per_token,
-            "perplexity": score.perplexity,
-            "bits": score.bits_per_character,
-            "words": score.word_perplexity,
+            "run": ", ".join(names[run] for run in row.runs),
+            "model": row.score.model,
+            "nats": row.score.nats_per_token,
+            "perplexity": row.score.perplexity,
+            "bits": row.score.bits_per_character,
+            "words": row.score.word_perplexity,
             "best": False,
         }
-        for model, name in zip(models, names, strict=True)
-        for score in model.scores
+        for row in score_rows(models)
     ]
     by = "nats" if any(row["bits"] is None for row in rows) else "bits"
     if len(rows) > 1:

@@ -8,7 +8,7 @@ from lmgen.data.run_folder import RunFolder, find_model, named_by
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.models.model_file import has_labels
 from lmgen.text.reading import read_alike
-from lmgen.text.sources import Text, cut
+from lmgen.text.sources import STANDARD_INPUT, Text, cut, open_text
 from lmgen.text.units import UNIT_END
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.base import Tokenizer
@@ -78,6 +78,8 @@ def subjects_of(
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{name} is named twice; name each run once")
+    if text == STANDARD_INPUT and len(models) > 1:
+        text = open_text(STANDARD_INPUT)  # each model reads it
     found = []
     for name, model in zip(names, opened, strict=True):
         [given] = model.texts(*([] if text is None else [text]), on_note=on_note)

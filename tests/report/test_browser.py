@@ -64,6 +64,12 @@ def shown(page: Any) -> str:
     return str(page.locator("#bubble").inner_text())
 
 
+def brightness(page: Any, selector: str, what: str) -> float:
+    """That of a colour of an element, 0 to 1."""
+    colour = page.locator(selector).first.evaluate(f"each => getComputedStyle(each).{what}")
+    return sum(map(float, colour.removeprefix("rgb(").removesuffix(")").split(","))) / 765
+
+
 def test_a_token_under_the_pointer_tells_surprisal_rank_and_guesses(page: Any) -> None:
     assert page.locator("#bubble").is_hidden()
     page.locator("#heat u").nth(4).hover()
@@ -135,16 +141,12 @@ def test_a_text_with_a_script_shows_it_and_does_not_run_it(page: Any) -> None:
 
 @pytest.mark.parametrize("page", [{"color_scheme": "dark"}, {"color_scheme": "light"}], indirect=True)
 def test_page_and_pictures_are_as_light_or_dark_as_the_reader_wants(page: Any) -> None:
-    def brightness(selector: str, what: str) -> float:
-        colour = page.locator(selector).first.evaluate(f"each => getComputedStyle(each).{what}")
-        return sum(map(float, colour.removeprefix("rgb(").removesuffix(")").split(","))) / 765
-
     is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     for selector in ("#picture-loss svg text", "body"):
         text = "fill" if "text" in selector else "color"
-        assert (brightness(selector, text) > 0.7) == is_dark
-    assert (brightness("body", "backgroundColor") < 0.2) == is_dark
-    assert (brightness("#loss-patch_1 path", "fill") < 0.2) == is_dark
+        assert (brightness(page, selector, text) > 0.7) == is_dark
+    assert (brightness(page, "body", "backgroundColor") < 0.2) == is_dark
+    assert (brightness(page, "#loss-patch_1 path", "fill") < 0.2) == is_dark
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,7 @@ def test_on_a_phone_nothing_sticks_out_and_a_tap_tells_of_a_token(page: Any) -> 
     assert box["x"] + box["width"] <= 360
 
 
+@pytest.mark.parametrize("page", [{"color_scheme": "dark"}], indirect=True)
 def test_on_paper_the_whole_text_is_coloured_and_nothing_is_cut_off(page: Any) -> None:
     drawn = page.locator("#heat u").count()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -165,6 +168,8 @@ def test_on_paper_the_whole_text_is_coloured_and_nothing_is_cut_off(page: Any) -
 
     assert page.locator("#heat u").count() == len(HOSTILE + runs.text(3)) >= drawn
     assert page.locator("nav").is_hidden()
+    for selector in ("h1", "#what dd", "#heat", "p"):
+        assert brightness(page, selector, "color") < 0.3
     assert page.evaluate("(b => b.scrollHeight <= b.clientHeight + 1)(document.getElementById('heat'))")
     assert page.pdf()[:4] == b"%PDF"
 

@@ -207,6 +207,16 @@ def test_several_runs_stand_side_by_side_with_a_switch_for_the_rest() -> None:
     assert [run["count"] for run in data["runs"]] == [len(runs.text(3)), len(runs.text(3).split()) + 200]
 
 
+def test_what_runs_share_stands_there_once() -> None:
+    """Runs on the same training text have the same n-gram models."""
+    rows = cells(report(runs.run(), runs.run(cell="gru")), "scores")
+
+    assert [row[:2] for row in rows[1:]] == [
+        *(["lstm, gru", f"ngram-{order}"] for order in (1, 2, 3)),
+        *(["lstm", "lstm"], ["lstm", "mixture"], ["gru", "gru"], ["gru", "mixture"]),
+    ]
+
+
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     lmgen.write_report(runs.run(), out=tmp_path / "again.html", svg=tmp_path / "pictures")
 
@@ -325,3 +335,10 @@ def test_the_command_writes_what_python_writes(tmp_path: Path) -> None:
     )
     assert json.loads(done.stdout)["out"] == "page.html"
     assert command("report", cwd=tmp_path).returncode == 2
+    piped = command(
+        *["report", str(runs.run()), str(runs.run(cell="gru")), "-", "--out", "piped.html"],
+        cwd=tmp_path,
+        text="one Two\n",
+    )
+    assert piped.returncode == 0, piped.stderr
+    assert Parsed((tmp_path / "piped.html").read_text()).data["texts"] == ["one Two\n"]

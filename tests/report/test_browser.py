@@ -168,7 +168,7 @@ def test_on_paper_the_whole_text_is_coloured_and_nothing_is_cut_off(page: Any) -
 
     assert page.locator("#heat u").count() == len(HOSTILE + runs.text(3)) >= drawn
     assert page.locator("nav").is_hidden()
-    for selector in ("h1", "#what dd", "#heat", "p"):
+    for selector in ("h1", "#what dd", "#heat", "#what td"):
         assert brightness(page, selector, "color") < 0.3
     assert page.evaluate("(b => b.scrollHeight <= b.clientHeight + 1)(document.getElementById('heat'))")
     assert page.pdf()[:4] == b"%PDF"

@@ -50,7 +50,7 @@ $(BIN)/lmgen: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(BIN)/pytest: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,vectors,compress,report]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,vectors,compress,report,tensorboard]'
 	@touch $@
 
 $(BIN)/sphinx-build: $(BIN)/python pyproject.toml constraints.txt
@@ -59,5 +59,5 @@ $(BIN)/sphinx-build: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)-lowest/bin/pytest: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv $(VENV)-lowest
-	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[vectors,compress,report]' hypothesis pytest pytest-timeout
+	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[vectors,compress,report,tensorboard]' hypothesis pytest pytest-timeout
 	@touch $@

@@ -32,7 +32,7 @@ from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.growing.contexts import Contexts, WordRule
 from lmgen.models.ngram.growing.model import GrowingCounts
 from lmgen.tokenizers.bytes import ByteTokenizer
-from lmgen.training.adapting import AdaptingNetwork
+from lmgen.training.adapting import AVERAGING, AdaptingNetwork
 from lmgen.training.process import computing
 
 TEXT = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
@@ -134,7 +134,7 @@ class Stock(nn.Module):
     def adapt(self, ids: IdArray) -> float:
         """Dynamic evaluation: score some tokens, then take a step on them. The nats of the text."""
         settings = AdaptingConfig()
-        optimizer = torch.optim.Adam(self.parameters(), settings.rate, betas=(0.0, settings.average))
+        optimizer = torch.optim.Adam(self.parameters(), settings.size, betas=(0.0, AVERAGING))
         text = torch.from_numpy(np.concatenate([[0], ids]))
         state, nats = None, 0.0
         for first in range(0, len(ids), settings.every):

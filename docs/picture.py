@@ -1,8 +1,10 @@
 """
-The picture of a training run on a terminal: docs/images/train.svg. `python -m docs.picture` makes it anew.
+Pictures of a terminal: of a training run and of a text in the colours of its surprisal, docs/images/train.svg
+and heat.svg. `python -m docs.picture` makes both anew, `python -m docs.picture heat` that one alone.
 
 `lmgen train --minutes 1` runs on a pseudo-terminal of 100 columns. After some seconds it is ended, and what
-it has drawn by then is read as a terminal would, line by line, and rendered by rich.
+it has drawn by then is read as a terminal would, line by line, and rendered by rich. Its model, as it is
+then, reads the beginning of the held-out text.
 """
 
 import fcntl
@@ -29,23 +31,46 @@ SECONDS = 50.0
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 """rich's, without fonts from the web: whoever reads the picture has a monospaced one."""
 
-PICTURE = Path(__file__).parent / "images" / "train.svg"
+IMAGES = Path(__file__).parent / "images"
+
+TRAIN = ["train", "--minutes", "1", "--out", "checkpoints/first"]
+
+HEAT = ["perplexity", "checkpoints/first", "--by", "token", "--format", "heat"]
+
+HEAT_LINES = 24
+"""Lines of the coloured text."""
 
 
 def main() -> None:
-    """Write the picture."""
-    command = ["train", "--minutes", "1", "--out", "checkpoints/first"]
+    """Write the pictures that are named, or all."""
+    wanted = sys.argv[1:] or ["train", "heat"]
     with tempfile.TemporaryDirectory() as folder:
-        shown = on_a_terminal(command, Path(folder))
-    lines = screen(shown)
+        shown = on_a_terminal(TRAIN, Path(folder))
+        if "train" in wanted:
+            draw("train", TRAIN, screen(shown))
+        if "heat" in wanted:
+            coloured = subprocess.run(
+                [sys.executable, "-m", "lmgen", *HEAT, "--quiet"],
+                cwd=folder,
+                env={**os.environ, "FORCE_COLOR": "1"},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            draw("heat", HEAT, coloured.stdout.splitlines()[:HEAT_LINES])
+
+
+def draw(name: str, command: list[str], lines: list[str]) -> None:
+    """Write the picture of a command with what it has printed."""
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), legacy_windows=False)  # noqa: SIM115, PTH123
     console.print(Text(f"$ lmgen {' '.join(command)}", style="bold"))
     for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=True)
-    PICTURE.write_text(
-        console.export_svg(title="lmgen train", theme=MONOKAI, unique_id="train", code_format=FORMAT)
+    picture = IMAGES / f"{name}.svg"
+    picture.write_text(
+        console.export_svg(title=f"lmgen {command[0]}", theme=MONOKAI, unique_id=name, code_format=FORMAT)
     )
-    print(PICTURE)
+    print(picture)
 
 
 def on_a_terminal(arguments: list[str], folder: Path) -> str:

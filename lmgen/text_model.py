@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lmgen.evaluation.exporting import ExportedNgrams, ExportedWeights
     from lmgen.evaluation.mixing import FittedWeights
     from lmgen.evaluation.novelty import Novelty
+    from lmgen.evaluation.pairs import PairResults
     from lmgen.evaluation.results import LineScore, TextScore, TokenScore, WordScore
     from lmgen.evaluation.rows import BlankWith
     from lmgen.evaluation.tables import Scores
@@ -63,6 +64,7 @@ class Compared(TypedDict, total=False):
     orders: Iterable[int]
     mix: bool
     adapt: bool
+    adapt_step: str | None
     adapt_rate: float | None
     adapt_every: int | None
     adapt_decay: float | None
@@ -263,6 +265,7 @@ class TextModel:
         *,
         adapt: bool = True,
         mix: bool = False,
+        adapt_step: str | None = None,
         adapt_rate: float | None = None,
         adapt_every: int | None = None,
         adapt_decay: float | None = None,
@@ -281,7 +284,8 @@ class TextModel:
         Args:
             adapt: take gradient steps; False: with a cache only.
             mix: mix it with the n-gram counts of its run, which grow if it adapts.
-            adapt_rate: as in `perplexity`, as those after it.
+            adapt_step: as in `perplexity`, as those after it.
+            adapt_rate: as there.
             adapt_every: as there.
             adapt_decay: as there.
             cache: give it a cache of what it reads, as there.
@@ -302,6 +306,7 @@ class TextModel:
         chosen = adapting(
             adapt,
             cache,
+            adapt_step=adapt_step,
             adapt_rate=adapt_rate,
             adapt_every=adapt_every,
             adapt_decay=adapt_decay,
@@ -572,6 +577,7 @@ class TextModel:
         orders: Iterable[int] = (),
         mix: bool = False,
         adapt: bool = False,
+        adapt_step: str | None = None,
         adapt_rate: float | None = None,
         adapt_every: int | None = None,
         adapt_decay: float | None = None,
@@ -611,6 +617,8 @@ class TextModel:
             mix: add the mixture of model and baseline, weighted on the run's validation text.
             adapt: also the same models learning from a text as they read it, each token scored before it is
                 learned from: results `lstm+adapt`, `ngram-7+adapt`, with `mix` `mixture+adapt`.
+            adapt_step: `rms`: a network's steps are gradients over the roots of their mean squares (None); or
+                `plain` gradients.
             adapt_rate: size of a network's steps. None: the best on the run's validation text, or one that
                 suits most texts where that is scored, or absent.
             adapt_every: tokens that a step learns from. None, here and below: a value that suits most texts.
@@ -659,6 +667,7 @@ class TextModel:
                 adapt,
                 cache,
                 across=adapt_across,
+                adapt_step=adapt_step,
                 adapt_rate=adapt_rate,
                 adapt_every=adapt_every,
                 adapt_decay=adapt_decay,
@@ -731,6 +740,50 @@ class TextModel:
         )
 
     @python_call
+    def pairs(
+        self,
+        pairs: "str | Path | Iterable[Sequence[str]]",
+        *,
+        good: str = "sentence_good",
+        bad: str = "sentence_bad",
+        group: str | None = None,
+        baseline: bool | None = None,
+        mix: bool = False,
+        encoding: str | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
+    ) -> "PairResults":
+        """
+        How often the acceptable sentence of a minimal pair is likelier, as `lmgen pairs` prints it.
+
+            results = model.pairs("blimp.jsonl", group="UID")
+            model.pairs([("The cats sleep.", "The cats sleeps.")]).accuracy
+
+        Args:
+            pairs: a file of records, or a list of pairs: good sentence, bad sentence and, if there are
+                groups, the group.
+            good: the field of the good sentence in a file.
+            bad: the field of the bad one.
+            group: the field of the group; None: there are none.
+            baseline: the run's n-gram baseline beside the model. None: if there is one.
+            mix: also the mixture of model and baseline.
+            encoding: the character encoding of the file; None: UTF-8.
+            on_note: called with what a reader of the results should know, a sentence each.
+
+        Raises:
+            ConfigError: one of the pairs is none.
+            CorpusError: the file cannot be read, or a sentence is empty.
+            ModelError: a baseline was asked for, but there is none.
+        """
+        from lmgen.evaluation.pairs import pairs_of, score_pairs
+
+        name, listed = pairs_of(pairs, good=good, bad=bad, group=group, encoding=encoding)
+        has_one = self.is_saved and self.run is not None and self.run.ngram.exists()
+        beside = mix or (has_one if baseline is None else baseline)
+        return score_pairs(
+            listed, name, self.model, self.tokenizer, self.path, baseline=beside, mix=mix, on_note=on_note
+        )
+
+    @python_call
     def novelty(
         self,
         text: str | Path | Text | None = None,
@@ -762,9 +815,17 @@ class TextModel:
             CorpusError: the text cannot be read, or is empty.
             ModelError: the training text is not there: the model is not in a run folder.
         """
-        from lmgen.evaluation.novelty import held_out_tokens, novelty, samples_of, training_tokens
+        from lmgen.evaluation.novelty import (
+            held_out_tokens,
+            note_on_training,
+            novelty,
+            samples_of,
+            training_tokens,
+        )
 
         training = training_tokens(self.path, self.model, self.tokenizer)
+        if note := note_on_training(self.path):
+            on_note(note)
         if text is None:
             count = (20 if self.tokenizer.end is None else 200) if num is None else num
             name, samples = "samples", [each.text for each in self.complete([""], num=count, **settings)]

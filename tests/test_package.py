@@ -20,7 +20,9 @@ def test_the_lowest_versions_that_are_tested_are_those_that_are_allowed() -> Non
     allowed = dict(_version(needed, ">=") for needed in project["dependencies"])
     extras = project["optional-dependencies"]
     allowed |= dict(
-        _version(needed, ">=") for extra in ("vectors", "compress", "report") for needed in extras[extra]
+        _version(needed, ">=")
+        for extra in ("vectors", "compress", "report", "tensorboard")
+        for needed in extras[extra]
     )
     dev = dict(_version(needed, ">=") for needed in extras["dev"])
     lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()

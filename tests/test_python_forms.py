@@ -19,6 +19,7 @@ from lmgen.cli import (
     label,
     ngram,
     novelty,
+    pairs,
     perplexity,
     run_report,
     runs,
@@ -52,7 +53,7 @@ from tests.process import lmgen as command
 
 pytestmark = pytest.mark.slow
 
-PRINTING = {"json", "quiet", "output_format", "help_all"}
+PRINTING = {"json", "quiet", "output_format", "help_all", "heat", "bars"}
 """Flags that only say how results are printed."""
 
 OPENING = {"model"}
@@ -61,6 +62,7 @@ OPENING = {"model"}
 FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]] = [
     (perplexity.perplexity, [TextModel.perplexity], {}),
     (answers.answers, [TextModel.answers], {}),
+    (pairs.pairs, [TextModel.pairs], {"texts": "pairs"}),
     (novelty.novelty, [TextModel.novelty, SamplingConfig], {"texts": "text"}),
     (export.export, [TextModel.export, LabelModel.export], {"out": "path"}),
     (

@@ -66,6 +66,7 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
         (["label", "LABELS", "LABELLED", "--labelled", "--json"], {"numpy"}),
         (["perplexity", "MODEL", "-", "--by", "line", "--format", "json"], {"numpy"}),
         (["next", "MODEL", "ab", "--top", "2"], {"numpy"}),
+        (["pairs", "MODEL", "PAIRS"], {"numpy"}),
         (["novelty", "RUN", "--length", "5"], {"numpy"}),
         (["info", "MODEL"], {"numpy"}),
         (["tokenize", "MODEL"], {"numpy"}),
@@ -89,6 +90,7 @@ def test_a_command_imports_only_what_it_needs(
     )
     (tmp_path / "labelled").write_text("ab\tno\n")
     (tmp_path / "questions").write_text("a b a b\n")
+    (tmp_path / "pairs.jsonl").write_text('{"sentence_good": "ab", "sentence_bad": "ba"}\n')
     paths = {
         "MODEL": str(model),
         "LABELS": str(labels),
@@ -96,6 +98,7 @@ def test_a_command_imports_only_what_it_needs(
         "QUESTIONS": str(tmp_path / "questions"),
         "OUT": str(tmp_path / "out"),
         "RUN": str(RUN),
+        "PAIRS": str(tmp_path / "pairs.jsonl"),
     }
     result = python(code, *(paths.get(word, word) for word in arguments), cwd=tmp_path)
 

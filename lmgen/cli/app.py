@@ -26,6 +26,10 @@ COMMANDS = {
         "answers:answers",
         "Let a model answer each line of a file, and say how many answers are right.",
     ),
+    "pairs": (
+        "pairs:pairs",
+        "Say how often the acceptable sentence of a minimal pair is likelier than the other.",
+    ),
     "novelty": (
         "novelty:novelty",
         "Say what a model copies: passages of its samples that stand in its training text, and what share is "

@@ -65,7 +65,8 @@ def settings_as_options(
     """
     Replace the `**settings` of a command by a flag for each setting of the configurations.
 
-    Where several configurations have a setting of one name, it gets one flag.
+    Where several configurations have a setting of one name, it gets one flag. A configuration may have a
+    PREFIX for all of its flags.
 
     `--batch-size 8` arrives as `settings["batch_size"] == 8`, and a flag that is not given as None; `given`
     removes the latter. Flags of optional numbers accept `none`. The help page shows the configuration's
@@ -82,8 +83,8 @@ def settings_as_options(
         named: dict[str, tuple[type, Any]] = {}
         for config in configs:
             for field in fields(config):
-                named.setdefault(field.name, (config, field))
-        flags = [_flag(config, field, helps or {}) for config, field in named.values()]
+                named.setdefault(getattr(config, "PREFIX", "") + field.name, (config, field))
+        flags = [_flag(name, config, field, helps or {}) for name, (config, field) in named.items()]
         command.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]
         return command
 
@@ -183,7 +184,7 @@ def _switch(parameter: inspect.Parameter) -> str | None:
     return flags[0] if len(flags) == 1 and "/" not in flags[0] else None
 
 
-def _flag(config: Any, field: Any, helps: Mapping[str, str]) -> inspect.Parameter:
+def _flag(name: str, config: Any, field: Any, helps: Mapping[str, str]) -> inspect.Parameter:
     """Build the flag of a setting, as a parameter for typer."""
     known = explanation(field)
     plain: Any = kind(config, field.name)[0]
@@ -192,16 +193,16 @@ def _flag(config: Any, field: Any, helps: Mapping[str, str]) -> inspect.Paramete
     if known.choices:
         plain = Literal[tuple(known.choices)]
     info = option(
-        flag(field.name),
+        flag(name),
         *([f"-{known.short}"] if known.short else []),
-        help=helps.get(field.name, known.help),
+        help=helps.get(name, known.help),
         by_default=known.by_default or _shown(field.default),
         panel=None if known.daily else known.panel or config.PANEL,
         metavar="|".join([known.metavar or METAVARS[plain], *shown_words]) if plain in METAVARS else None,
         **_number_or_word(plain, words),
     )
     return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, info]
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, info]
     )
 
 

@@ -19,9 +19,6 @@ from lmgen.evaluation.results import exp_or_infinity
 from lmgen.runs.events import Saved, Started
 from lmgen.training.events import Stepped
 
-SAMPLE_LENGTH = 240
-"""Length of the sample from each model that is saved, in tokens."""
-
 SAMPLE_LINES = 6
 """Maximum number of lines shown of a sample."""
 
@@ -75,12 +72,9 @@ class LiveDisplay:
         """Sample from a model that was saved, unless it has labels; the next refresh draws the sample."""
         if self._predicts_labels:
             return
-        from lmgen.text_model import TextModel
+        from lmgen.runs.samples import sample_of
 
-        model = TextModel.load(saved.path)
-        count = 1 if model.tokenizer.end is None else SAMPLE_LINES  # units end by themselves
-        samples = model.complete([""], num=count, length=SAMPLE_LENGTH, temperature=0.7, seed=0)
-        self._sample = "\n".join(completion.text for completion in samples)
+        self._sample = sample_of(saved.path)
 
     def _live_part(self) -> RenderableType:
         stepped = self._stepped

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from lmgen.generation.next import Continuation, NextToken
     from lmgen.tokenizers.base import Tokenizer
 
+BAR = 30
+"""Columns of a full bar."""
+
+EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█")
+"""The beginning of a bar's last column, by eighths of it."""
+
 LISTED = 10
 """How many tokens are listed if --top is not given."""
 
@@ -50,6 +56,9 @@ def next_(
         bool, option("--adapt", help="Learn from the text before saying what comes next.")
     ] = False,
     cache: CacheOption = False,
+    bars: Annotated[
+        bool, option("--bars", help="Draw each probability as a bar, the highest one full.")
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
@@ -73,6 +82,8 @@ def next_(
             raise ConfigError("--top lists the likeliest tokens and --of given ones; leave one of them out")
         if relative and not wanted:
             raise ConfigError("--relative goes with --of; leave it out, or name continuations")
+        if bars and json:
+            raise ConfigError("--bars draws a table, which --json is not: leave one of them out")
         opened = open_model(model, threads=False, for_texts="a text with blanks goes in quotes")
         if adapt or cache:
             opened = opened.adapting(adapt=adapt, cache=cache, on_note=report.note)
@@ -84,7 +95,14 @@ def next_(
             found = tokens = opened.next(text, LISTED if top is None else top)
             heading, names = "token", [_shown(opened.tokenizer, token) for token in tokens]
         with TextOutput() as output:
-            for line in [_json(text, found)] if json else table(_columns(heading), _rows(names, found)):
+            if json:
+                output.write(_json(text, found))
+                return
+            columns, rows = _columns(heading), _rows(names, found)
+            if bars:
+                columns.append(Column(""))
+                rows = [(*row, bar) for row, bar in zip(rows, _bars(found), strict=True)]
+            for line in table(columns, rows, fit=output.columns if bars else None):
                 output.write(line)
 
 
@@ -119,6 +137,16 @@ def _columns(heading: str) -> list[Column]:
     return [Column(heading), Column("probability", is_number=True), Column("log10", is_number=True, least=8)]
 
 
-def _rows(names: list[str], found: "Sequence[NextToken | Continuation]") -> Iterator[tuple[str, str, str]]:
-    for name, each in zip(names, found, strict=True):
-        yield name, f"{each.probability:.4g}", f"{each.log10:.4f}"
+def _rows(names: list[str], found: "Sequence[NextToken | Continuation]") -> list[tuple[str, ...]]:
+    return [
+        (name, f"{each.probability:.4g}", f"{each.log10:.4f}")
+        for name, each in zip(names, found, strict=True)
+    ]
+
+
+def _bars(found: "Sequence[NextToken | Continuation]") -> Iterator[str]:
+    """A bar for each probability, in eighths of a column; that of the highest one is full."""
+    highest = max(each.probability for each in found)
+    for each in found:
+        eighths = round(8 * BAR * each.probability / highest) if highest else 0
+        yield EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8]

@@ -1,14 +1,16 @@
 """`lmgen perplexity`: measure how well a model and its n-gram baseline predict texts."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from lmgen.cli import completion, report
-from lmgen.cli.flags import option
+from lmgen.cli.flags import given, option, settings_as_options
+from lmgen.cli.heat import KeptText, print_heat
 from lmgen.cli.options import (
     CacheOption,
     EncodingOption,
@@ -22,16 +24,19 @@ from lmgen.cli.options import (
 from lmgen.cli.output import flushing
 from lmgen.cli.scores import By, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError
+from lmgen.models.adapting import AdaptingConfig, CacheConfig
 from lmgen.settings import Panel
 from lmgen.text.config import ReadingConfig
 from lmgen.text.units import Unit
 
 if TYPE_CHECKING:
+    from lmgen.evaluation.results import TokenScore
     from lmgen.text.sources import Text
 
-Format = Literal["table", "json", "tsv"]
+Format = Literal["table", "json", "tsv", "heat"]
 
 
+@settings_as_options(AdaptingConfig, CacheConfig)
 def perplexity(
     model: Annotated[
         str | None,
@@ -111,34 +116,6 @@ def perplexity(
             "is learned from; with --mix also their mixture.",
         ),
     ] = False,
-    adapt_rate: Annotated[
-        float | None,
-        option(
-            help="With --adapt, the size of a network's steps.",
-            by_default="the best on the run's validation text; 3e-4 where that is scored, or absent",
-            panel=Panel.SCORES,
-            min=0,
-        ),
-    ] = None,
-    adapt_every: Annotated[
-        int | None,
-        option(
-            help="With --adapt, the tokens that a step learns from.",
-            by_default="32",
-            panel=Panel.SCORES,
-            min=1,
-        ),
-    ] = None,
-    adapt_decay: Annotated[
-        float | None,
-        option(
-            help="With --adapt, the share of the way back to the trained weights after each step.",
-            by_default="0",
-            panel=Panel.SCORES,
-            min=0,
-            max=1,
-        ),
-    ] = None,
     adapt_across: Annotated[
         bool,
         option(
@@ -149,34 +126,6 @@ def perplexity(
         ),
     ] = False,
     cache: CacheOption = False,
-    cache_size: Annotated[
-        int | None,
-        option(
-            help="With --cache, how many tokens it holds, K.",
-            by_default="2000",
-            panel=Panel.SCORES,
-            min=1,
-        ),
-    ] = None,
-    cache_sharpness: Annotated[
-        float | None,
-        option(
-            help="With --cache, how much more the most similar states count than the others, θ.",
-            by_default="the best on the run's validation text; 0.3 where that is scored, or absent",
-            panel=Panel.SCORES,
-            min=0,
-        ),
-    ] = None,
-    cache_share: Annotated[
-        float | None,
-        option(
-            help="With --cache, the weight of its probabilities beside those of the network, λ.",
-            by_default="the best on the run's validation text; 0.1 where that is scored, or absent",
-            panel=Panel.SCORES,
-            min=0,
-            max=1,
-        ),
-    ] = None,
     save_adapted: Annotated[
         Path | None,
         option(
@@ -194,7 +143,12 @@ def perplexity(
         ),
     ] = False,
     output_format: Annotated[
-        Format | None, option("--format", help="How results are printed.", by_default="table")
+        Format | None,
+        option(
+            "--format",
+            help="How results are printed; heat is, by token, the text itself in colours.",
+            by_default="table",
+        ),
     ] = None,
     json: JsonOption = False,
     field: FieldOption = None,
@@ -208,6 +162,7 @@ def perplexity(
         option(help="Bring the texts into a Unicode normal form first.", panel=Panel.TEXT),
     ] = "none",
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
+    **settings: Any,
 ) -> None:
     """
     Say how well a model predicts texts, in perplexity and in bits.
@@ -219,21 +174,20 @@ def perplexity(
     zcat log.gz | lmgen perplexity checkpoints/demo - --by line --format tsv | sort -t$'\\t' -k5gr | head
     """
     with report.reported_errors():
+        from lmgen.text.reading import read_alike
+
         output = _chosen_format(output_format, json)
+        if output == "heat" and by != "token":
+            raise ConfigError(f"--format heat colours each token: add --by token in place of --by {by}")
         path, names = model_and_texts([] if model is None else [model, *(texts or [])])
         opened = open_model(path)
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
+        to_score = opened.texts(
+            *map(file_name, names), field=field, encoding=encoding, reading=reading, on_note=report.note
+        )
+        kept = [KeptText(read_alike(text, opened.tokenizer.reading)) for text in to_score]
         scores = opened.perplexity(
-            *map(
-                _flushing,
-                opened.texts(
-                    *map(file_name, names),
-                    field=field,
-                    encoding=encoding,
-                    reading=reading,
-                    on_note=report.note,
-                ),
-            ),
+            *([each.text for each in kept] if output == "heat" else map(_flushing, to_score)),
             by=by,
             unit=unit,
             blank_with=blank_with,
@@ -242,23 +196,20 @@ def perplexity(
             orders=_range(orders),
             mix=mix,
             adapt=adapt,
-            adapt_rate=adapt_rate,
-            adapt_every=adapt_every,
-            adapt_decay=adapt_decay,
             adapt_across=adapt_across,
             cache=cache,
-            cache_size=cache_size,
-            cache_sharpness=cache_sharpness,
-            cache_share=cache_share,
             save_adapted=save_adapted,
             exact=exact,
             on_note=report.note,
+            **given(settings),
         )
         names_models = by == "document" or bool(baseline) or order is not None or mix or adapt or cache
         if output == "json":
             print_json(scores)
         elif output == "tsv":
             print_tsv(scores, names_models)
+        elif output == "heat":
+            print_heat(cast("Iterator[TokenScore]", scores), kept)
         else:
             longest = "mixture" + "+adapt" * adapt + "+cache" * cache
             print_tables(scores, by, names_models, longest_name=longest if adapt or cache else "")

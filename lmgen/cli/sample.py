@@ -52,6 +52,9 @@ def sample(
         option(help="With --adapt, a new file for the network with what it learned."),
     ] = None,
     no_echo: Annotated[bool, option("--no-echo", help="Leave the prompt out of the output.")] = False,
+    heat: Annotated[
+        bool, option("--heat", help="Colour each token by its surprisal, or mark it by a digit below.")
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
     **settings: Any,
@@ -63,9 +66,9 @@ def sample(
     A model of lines or records (--unit) ends a text by itself; with --length 0 it goes on with the next one.
     A prompt from stdin or a file ends before its last line end.
 
-    Tokens are drawn by the model's p as the controls leave it; they apply in the order listed, top-k first.
+    Tokens are drawn by the model's p as the controls leave it, in the order listed, top-k first.
 
-    With --json, nats is -Σ log p of all tokens drawn, before any control; a stop text's or line end's too.
+    With --json, nats is -Σ log p of all tokens drawn, before any control, those of a stop text too.
 
     lmgen sample checkpoints/demo "To be" --temperature 0.8
     """
@@ -75,7 +78,7 @@ def sample(
         options = {**given(settings), "stop": stop or []}
         single = not (lines or json or num > 1)
         config = SamplingConfig(**given(settings))
-        _check(config, (text, prompt, prompt_file), stop or [], single=single)
+        _check(config, (text, prompt, prompt_file), stop or [], single=single, heat=heat)
         if config.learn_from_itself and not (adapt or cache):
             raise ConfigError(
                 "--learn-from-itself goes with --adapt or --cache; add one of them, or leave the flag out"
@@ -90,7 +93,10 @@ def sample(
         elif mixed:
             opened = opened.mixed()
         groups = noting_unknown(opened, prompts(prompt, prompt_file, lines=lines))
-        if single:
+        if heat:
+            _print_heat(opened, next(groups)[0], options, echo=not no_echo)
+            texts: Iterator[str] = iter(())
+        elif single:
             texts = _streamed(opened, next(groups)[0], options, echo=not no_echo)
         else:
             completions = _completions(opened, groups, options, num=num, lines=lines)
@@ -122,13 +128,17 @@ def _check_saving(out: Path, *, adapt: bool, lines: bool, has_prompt: bool) -> N
     refuse_existing(out, overwrite=None, option="--save-adapted")
 
 
-def _check(config: SamplingConfig, prompts: Iterable[object], stop: list[str], *, single: bool) -> None:
+def _check(
+    config: SamplingConfig, prompts: Iterable[object], stop: list[str], *, single: bool, heat: bool
+) -> None:
     """Raise ConfigError for flags that contradict each other, before opening the model."""
     problems = []
     if sum(prompt is not None for prompt in prompts) > 1:
         problems.append("a text after MODEL, --prompt and --prompt-file exclude each other; give one of them")
     if config.length == 0 and not single:
         problems.append("--length 0 is endless, so it goes without --num, --lines and --json; give a length")
+    if heat and not single:
+        problems.append("--heat colours a single completion: leave --num, --lines and --json out")
     if "" in stop:
         problems.append("--stop needs a text of at least one character")
     if problems:
@@ -153,6 +163,23 @@ def _streamed(opened: "TextModel", prompt: str, options: dict[str, Any], *, echo
     if echo:
         yield prompt
     yield from opened.stream(prompt, **options)
+
+
+def _print_heat(opened: "TextModel", prompt: str, options: dict[str, Any], *, echo: bool) -> None:
+    """Print a prompt, then its completion in the colours of its surprisal, token by token."""
+    from lmgen.cli.heat import HeatOutput
+    from lmgen.evaluation.results import NATS_PER_BIT
+    from lmgen.generation.sampler import stream_scored
+
+    settings = {name: value for name, value in options.items() if name != "stop"}
+    pieces = stream_scored(
+        opened.model, opened.tokenizer, prompt, SamplingConfig(**settings), stop=options["stop"]
+    )
+    with HeatOutput() as output:
+        output.legend(opened.model.name)
+        output.write(prompt if echo else "")
+        for text, nats in pieces:
+            output.write(text, nats / NATS_PER_BIT)
 
 
 def _as_json(completion: "Completion") -> str:

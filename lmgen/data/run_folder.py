@@ -84,6 +84,11 @@ class RunFolder:
         return self.folder / "last" / "new.safetensors"
 
     @property
+    def tensorboard(self) -> Path:
+        """Folder of event files for TensorBoard, if they were asked for."""
+        return self.folder / "tensorboard"
+
+    @property
     def lock(self) -> Path:
         """Lock file, held by the process that trains this run (runs/lock.py)."""
         return self.folder / ".lock"

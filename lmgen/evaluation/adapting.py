@@ -24,15 +24,22 @@ from lmgen.data.token_file import read_tokens
 from lmgen.errors import ModelError
 from lmgen.evaluation.learning_to_adapt import LearnedToAdapt, learned_to_adapt
 from lmgen.models.adapting import Adapting, AdaptingConfig
-from lmgen.models.base import LanguageModel, LearningModel, State
+from lmgen.models.base import LanguageModel, LearningModel, State, predict_each
 from lmgen.models.cache import CachedNetwork, NetworkAndCache
-from lmgen.models.gated import Gate, GatedMixture
+from lmgen.models.gated import GatedMixture, in_pieces
+from lmgen.models.gates import LinearGate, LogarithmicGate
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.growing.contexts import Contexts, WordRule
 from lmgen.models.ngram.growing.model import GrowingCounts
 from lmgen.models.ngram.model import NgramModel
-from lmgen.models.opinions import Member, OneExpert, OneLearner
+from lmgen.models.opinions import Member, OneExpert, OneLearner, Opinions
 from lmgen.tokenizers.base import Tokenizer
+
+MOST_COMPARED = 512
+"""
+Tokens in the largest vocabulary whose models are mixed in the logarithms, which takes the opinions on all of
+them: characters, bytes. It predicts them better than a linear mixture: benchmarks/results/adapting.md.
+"""
 
 GATE_TOKENS = 100_000
 """Tokens at the end of the training text that the gate learns from; half the text at most."""
@@ -79,7 +86,7 @@ class AdaptingModels:
         self._in_step = in_step
         self._on_note = on_note
         self._counts: GrowingCounts | None = None
-        self._gate: Gate | None = None
+        self._gate: LinearGate | None = None
         if baseline is not None and training is not None and adapting.config is not None:
             if len(training) > MOST_COUNTED:
                 on_note(
@@ -141,17 +148,27 @@ class AdaptingModels:
             on_note=self._on_note,
         )
 
-    def _first_gate(self) -> Gate | None:
+    def _first_gate(self) -> LinearGate | LogarithmicGate | None:
         """The gate of the mixture before it has learned of networks; None: there is nothing to begin from."""
         if not self._mixes:
             return None
         experts = self._experts_of_networks
+        counts = self._counts if self._mix else None
+        if self._compares_all:
+            signals = 0 if counts is None else counts.signals
+            experts += counts.experts if counts is not None else self._fixed is not None
+            return LogarithmicGate.over(signals + experts, experts, self._tokenizer.vocabulary_size)
         if self._mix and self._gate is not None:
             return self._gate.with_experts(experts, NEW_EXPERTS_BIAS) if experts else self._gate
         if self._adapting.cache is None:
             return None
         experts += self._fixed is not None
-        return Gate.new(experts, experts)
+        return LinearGate.new(experts, experts)
+
+    @property
+    def _compares_all(self) -> bool:
+        """Whether a mixture compares all tokens of the vocabulary."""
+        return self._network is not None and self._tokenizer.vocabulary_size <= MOST_COMPARED
 
     @property
     def _experts_of_networks(self) -> int:
@@ -174,7 +191,8 @@ class AdaptingModels:
 
     def _models(self, begun: LearnedToAdapt, members: "_Members") -> list[LanguageModel]:
         if self._in_step:
-            readers = _Members(*(each and _Shared(each).reader for each in members))
+            of_all = self._mixes and self._compares_all
+            readers = _Members(*(each and _Shared(each, of_all=of_all).reader for each in members))
         else:
             readers = _Members(*(each and partial(_itself, each) for each in members))
         found: list[LanguageModel] = []
@@ -251,7 +269,7 @@ def adapting_network(
     return model
 
 
-def growing_counts(order: int, tokenizer: Tokenizer, training: IdArray) -> tuple[GrowingCounts, Gate]:
+def growing_counts(order: int, tokenizer: Tokenizer, training: IdArray) -> tuple[GrowingCounts, LinearGate]:
     """
     Counts that begin from those of a training text, (N,), and a gate over their experts.
 
@@ -264,7 +282,9 @@ def growing_counts(order: int, tokenizer: Tokenizer, training: IdArray) -> tuple
     state = learning.start(1)
     state = state._replace(members=(empty.advance(state.members[0], training[:first, None]),))
     state = learning.advance(state, training[first:, None])
-    return empty.begun_after(state.members[0]), state.streams[0].gate
+    gate = state.streams[0].gate
+    assert isinstance(gate, LinearGate)
+    return empty.begun_after(state.members[0]), gate
 
 
 def word_rule(tokenizer: Tokenizer) -> WordRule | None:
@@ -301,8 +321,15 @@ class _Shared:
     which may be large, only the last.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, of_all: bool) -> None:
+        """
+        Args:
+            model: a language model, or a member of a mixture.
+            of_all: whether a reader asks what it says of all tokens, which tells what it says of those that
+                come.
+        """
         self.model = model
+        self.of_all = of_all
         self._readers = 0
         self._begun: dict[int, tuple[_Place, int]] = {}
         self._last: _Place | None = None
@@ -360,12 +387,41 @@ class _Reader:
 
     def score(self, place: _Place, ids: IdArray) -> tuple[Any, _Place]:
         """The model's."""
-        asked = ids.shape, ids.tobytes()
-        return self._shared.go_on(place, asked, lambda state: self._shared.model.score(state, ids))
+        if not (self._shared.of_all and len(ids)):
+            return self._answered("score", place, ids)
+        found: list[Any] = []
+        for piece in in_pieces(ids):
+            if isinstance(self._shared.model, _Recording):
+                of_all, place = self.predict_each(place, piece)
+                found.append(_chosen(of_all, piece))
+            else:
+                opinions, place = self.opinions_each(place, piece)
+                found.append(opinions._replace(probabilities=_chosen(opinions.probabilities, piece)))
+        if isinstance(found[0], Opinions):
+            return Opinions(*map(np.concatenate, zip(*found, strict=True))), place
+        return np.concatenate(found), place
+
+    def predict_each(self, place: _Place, ids: IdArray) -> tuple[FloatArray, _Place]:
+        """The language model's."""
+        return self._answered("predict_each", place, ids)
+
+    def opinions_each(self, place: _Place, ids: IdArray) -> tuple[Opinions, _Place]:
+        """The member's."""
+        return self._answered("opinions_each", place, ids)
+
+    def _answered(self, name: str, place: _Place, ids: IdArray) -> tuple[Any, _Place]:
+        """What a method of the model finds."""
+        asked = name, ids.shape, ids.tobytes()
+        return self._shared.go_on(place, asked, lambda state: getattr(self._shared.model, name)(state, ids))
 
     def advance(self, place: _Place, ids: IdArray) -> _Place:
         """The model's."""
         return self.score(place, ids)[1]
+
+
+def _chosen(of_all: Any, ids: IdArray) -> Any:
+    """What is said of `ids`, (T, B), among what is said of all tokens, an array (T, B, V, ...)."""
+    return of_all[np.arange(len(ids))[:, None], np.arange(ids.shape[1]), ids]
 
 
 class _Recording:
@@ -387,6 +443,11 @@ class _Recording:
         """The model's."""
         scored, self._last = self._model.score(state, ids)
         return scored, self._last
+
+    def predict_each(self, state: State, ids: IdArray) -> tuple[FloatArray, State]:
+        """The model's."""
+        said, self._last = predict_each(self._model, state, ids)
+        return said, self._last
 
     def advance(self, state: State, ids: IdArray) -> State:
         """The model's."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from lmgen.files import write_text
 from lmgen.models.adapting import AdaptingConfig, CacheConfig
 from lmgen.models.base import LearningModel
 from lmgen.models.cache import NetworkAndCache, cached_probabilities
-from lmgen.models.gated import Gate, GatedMixture
+from lmgen.models.gated import GatedMixture
+from lmgen.models.gates import LinearGate, LogarithmicGate
 from lmgen.models.mixture import fit_weights, mix
 from lmgen.models.network.model import RecurrentModel
 
@@ -55,7 +57,7 @@ class LearnedToAdapt:
 
     config: AdaptingConfig | None
     """None: no network learns."""
-    gate: Gate | None
+    gate: LinearGate | LogarithmicGate | None
     """Of a mixture; None: all experts are trusted alike, or there is no mixture."""
     cache: CacheConfig | None = None
     """None: no network has a cache."""
@@ -98,7 +100,7 @@ def learned_to_adapt(
 
     config, cache = begun.config, begun.cache
     if config is not None and "adapt_rate" not in given:
-        settings = replace(config, rate=0.0)
+        settings = replace(config, rate=None)
         rate = kept.rate(settings)
         if rate is None:
             noted()
@@ -162,7 +164,7 @@ def best_rate(
         except NumericalError:
             return np.inf
 
-    return _best(config.rate, nats)
+    return _best(config.size, nats)
 
 
 def best_cache(
@@ -217,7 +219,7 @@ def _best(first: float, nats: Callable[[float], float]) -> float:
     return best
 
 
-def gate_after(mixture: GatedMixture, ids: IdArray) -> Gate:
+def gate_after(mixture: GatedMixture, ids: IdArray) -> LinearGate | LogarithmicGate:
     """The gate of a mixture after it has read a text, (N,)."""
     return mixture.advance(mixture.start(1), np.asarray(ids)[:, None]).streams[0].gate
 
@@ -253,7 +255,7 @@ class _Kept:
     def rate(self, settings: AdaptingConfig) -> float | None:
         """The best rate with some settings."""
         match self._found.get(_key(settings)):
-            case {"rate": float(rate)} if 0 < rate < 1:
+            case {"rate": float(rate)} if 0 < rate < inf:
                 return rate
             case _:
                 return None
@@ -266,12 +268,12 @@ class _Kept:
                     return replace(like, sharpness=sharpness, share=share)
         return None
 
-    def gate(self, key: str, like: Gate) -> Gate | None:
+    def gate(self, key: str, like: LinearGate | LogarithmicGate) -> LinearGate | LogarithmicGate | None:
         """The gate of a mixture, if it has the shape of another."""
         match self._found.get(key):
             case {"gate": dict(values)}:
                 with suppress(ValueError):
-                    return Gate.from_json(values, like)
+                    return like.restored(values)
         return None
 
     def put(self, key: str, values: dict[str, Any]) -> None:

@@ -82,7 +82,7 @@ class _Renumbered:
         self._table[symbols] = np.arange(1, len(symbols) + 1)
 
     def __call__(self, part: IdArray) -> Int64Array:
-        found: Int64Array = self._table[np.minimum(part.astype(np.int64), len(self._table) - 1)]
+        found: Int64Array = self._table[np.minimum(np.asarray(part, np.int64), len(self._table) - 1)]
         return found
 
 

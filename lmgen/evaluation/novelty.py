@@ -8,6 +8,7 @@ same length is measured beside the sample. Text that repeats less than that is c
 matching.py finds the matches; this counts them. Tokens that the vocabulary lacks match nothing.
 """
 
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from heapq import heapify, heappop, heappush
@@ -153,6 +154,20 @@ def training_tokens(path: Path, model: LanguageModel, tokenizer: Tokenizer) -> I
         f"{path} comes without the text that it was trained on, which a run holds as data/"
         f"{run.train_tokens.name}; name a run folder, or fit an n-gram model with --keep-tokens"
     )
+
+
+def note_on_training(path: Path) -> str | None:
+    """What a reader should know of the training text that is looked at; None if it is all there is."""
+    run = RunFolder(path.parent)
+    if path != run.model or not run.config.exists():
+        return None
+    try:
+        origin = tomllib.loads(run.config.read_text(encoding="utf-8")).get("from")
+    except (OSError, ValueError):
+        return None
+    if origin is None:
+        return None
+    return f"the model was fine-tuned; what it copies from the training text of {origin} is not found"
 
 
 def held_out_tokens(path: Path, tokenizer: Tokenizer) -> IdArray | None:

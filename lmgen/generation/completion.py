@@ -86,7 +86,8 @@ class Continuation:
         """Tokens not decoded yet, because decoding many at once is faster."""
         self._text: list[str] = []
         self._tokens = 0
-        self._nats = 0.0
+        self.nats = 0.0
+        """-Σ log p of the tokens drawn so far, as in `Completion`."""
 
     def read(self, count: int) -> IdArray:
         """Take the next `count` tokens that the model has to read."""
@@ -103,7 +104,7 @@ class Continuation:
         token = int(ways.beyond[way])
         if token == NO_TOKEN:
             self.unread = np.array(within)
-            self._nats += nats
+            self.nats += nats
             return
         self.unread = np.array([*within, token])
         if ways.rest.spelling:
@@ -115,7 +116,7 @@ class Continuation:
     def take(self, token: int, nats: float) -> None:
         """Append a drawn token; `nats` is its negative log-probability."""
         self._tokens += 1
-        self._nats += nats
+        self.nats += nats
         self.recent.append(token)
         if token in self._ends:
             self._end("end")
@@ -138,7 +139,7 @@ class Continuation:
     def completion(self, seed: int) -> Completion:
         """Return the finished completion, if `stopped_by` is set and `release` was never called."""
         assert self.stopped_by is not None
-        return Completion(self.prompt.text, self.release(), self._tokens, self._nats, self.stopped_by, seed)
+        return Completion(self.prompt.text, self.release(), self._tokens, self.nats, self.stopped_by, seed)
 
     def _decode(self) -> None:
         """Decode pending tokens; drop what the prompt has of the first."""

@@ -102,11 +102,30 @@ def stream(
         ConfigError: a stop text is empty.
         NumericalError: the model's probabilities are NaN, or all zero.
     """
+    return (text for text, _ in stream_scored(model, tokenizer, prompt, config, stop=stop))
+
+
+def stream_scored(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompt: str,
+    config: SamplingConfig,
+    *,
+    stop: Sequence[str] = (),
+) -> Iterator[tuple[str, float]]:
+    """
+    As `stream`, each piece with its surprisal: -Σ log p of its tokens in nats, before all filters.
+
+    A piece is a token, unless text had to wait for the next one: an unfinished character, or what may be the
+    start of a stop text.
+    """
     sampler = _Sampler(model, tokenizer, config, _checked(stop), False, _seed(config), config.plain)
     only = sampler.continuation(Prompt(prompt, tokenizer.edge(prompt)), 0)
+    before = 0.0
     for _ in sampler.steps(model.start(1), [only]):
         if text := only.release():
-            yield text
+            yield text, only.nats - before
+            before = only.nats
 
 
 def new_seed() -> int:

@@ -6,22 +6,45 @@ from typing import ClassVar
 from lmgen.errors import ConfigError
 from lmgen.settings import Panel, check, setting
 
+RATES = {"rms": 3e-4, "plain": 0.3}
+"""Sizes of a step that suit most texts: benchmarks/results/adapting.md."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptingConfig:
     """How a network learns from what it reads."""
 
     PANEL: ClassVar[Panel] = Panel.SCORES
+    PREFIX: ClassVar[str] = "adapt_"
 
-    rate: float = setting(3e-4, "Size of a step.", minimum=0.0)
-    every: int = setting(32, "Tokens that a step learns from.", minimum=1, maximum=100_000)
-    decay: float = setting(
-        0.0, "Share of the way back to the trained weights after each step.", minimum=0.0, maximum=1.0
+    step: str = setting(
+        "rms",
+        "With --adapt, whether a network's steps are gradients over the root of their mean square, or plain "
+        "ones.",
+        choices=tuple(RATES),
     )
-    average: float = setting(0.999, "Decay of the mean squares of gradients.", minimum=0.0, below=1.0)
+    rate: float | None = setting(
+        None,
+        "With --adapt, the size of a network's steps.",
+        by_default="the best on the run's validation text; 3e-4, or 0.3 if plain, where that is scored, or "
+        "absent",
+        minimum=0.0,
+    )
+    every: int = setting(32, "With --adapt, the tokens that a step learns from.", minimum=1, maximum=100_000)
+    decay: float = setting(
+        0.0,
+        "With --adapt, the share of the way back to the trained weights after each step.",
+        minimum=0.0,
+        maximum=1.0,
+    )
 
     def __post_init__(self) -> None:
-        check(self, "adapt_")
+        check(self, self.PREFIX)
+
+    @property
+    def size(self) -> float:
+        """The rate that was given, or one that suits most texts."""
+        return RATES[self.step] if self.rate is None else self.rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,20 +52,26 @@ class CacheConfig:
     """What a network remembers of what it read, and how much it trusts that (models/cache.py)."""
 
     PANEL: ClassVar[Panel] = Panel.SCORES
+    PREFIX: ClassVar[str] = "cache_"
 
-    size: int = setting(2000, "Tokens in the cache, K.", minimum=1, maximum=100_000)
+    size: int = setting(2000, "With --cache, how many tokens it holds, K.", minimum=1, maximum=100_000)
     sharpness: float = setting(
-        0.3, "How much more the most similar states count than the others, θ.", minimum=0.0, maximum=1e6
+        0.3,
+        "With --cache, how much more the most similar states count than the others, θ.",
+        by_default="the best on the run's validation text; 0.3 where that is scored, or absent",
+        minimum=0.0,
+        maximum=1e6,
     )
     share: float = setting(
         0.1,
-        "Weight of the probabilities of the cache beside those of the network, λ.",
+        "With --cache, the weight of its probabilities beside those of the network, λ.",
+        by_default="the best on the run's validation text; 0.1 where that is scored, or absent",
         minimum=0.0,
         below=1.0,
     )
 
     def __post_init__(self) -> None:
-        check(self, "cache_")
+        check(self, self.PREFIX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +93,7 @@ class Adapting:
 
 
 def adapting(
-    adapt: bool, cache: bool = False, *, across: bool = False, **given: float | None
+    adapt: bool, cache: bool = False, *, across: bool = False, **given: float | str | None
 ) -> Adapting | None:
     """
     How models are to make use of what they read; None if they are not.
@@ -80,8 +109,12 @@ def adapting(
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     of_adapt, of_cache = (
-        {name.removeprefix(prefix): value for name, value in chosen.items() if name.startswith(prefix)}
-        for prefix in ("adapt_", "cache_")
+        {
+            name.removeprefix(config.PREFIX): value
+            for name, value in chosen.items()
+            if name.startswith(config.PREFIX)
+        }
+        for config in (AdaptingConfig, CacheConfig)
     )
     if not adapt and (of_adapt or (across and not cache)):
         flags = ", ".join(f"--adapt-{name}" for name in [*of_adapt, *["across"] * across])

@@ -18,7 +18,7 @@ from lmgen.errors import ModelError
 from lmgen.models.adapting import CacheConfig
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.network.tiles import RecurrentState
-from lmgen.models.opinions import Opinions
+from lmgen.models.opinions import Opinions, opinions_one_by_one
 
 ROWS = 256
 """Tokens whose similarities to those before them are computed at once."""
@@ -147,6 +147,10 @@ class NetworkAndCache:
             streams.append(stream.with_more(*own, self.config.size))
         opinions = Opinions(found, np.zeros((*ids.shape, 0)))
         return opinions, CacheState(after, tuple(streams))
+
+    def opinions_each(self, state: CacheState, ids: IdArray) -> tuple[Opinions, CacheState]:
+        """Probabilities under the network and the cache before each of `ids`, (T, B, V, 2)."""
+        return opinions_one_by_one(self, state, ids)
 
     def follow(self, state: CacheState, ids: IdArray) -> CacheState:
         """The state after tokens, (T, B), that are context only: they are not put in the cache."""

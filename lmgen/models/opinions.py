@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lmgen.arrays import Float64Array, IdArray
-from lmgen.models.base import LanguageModel, LearningModel, State
+from lmgen.models.base import LanguageModel, LearningModel, State, predict_each
 
 
 class Opinions(NamedTuple):
@@ -46,11 +46,26 @@ class Member(Protocol):
     def score(self, state: Any, ids: IdArray) -> tuple[Opinions, Any]:
         """On each of `ids`, (T, B): (T, B, K), with signals (T, B, F); and the state after them."""
 
+    def opinions_each(self, state: Any, ids: IdArray) -> tuple[Opinions, Any]:
+        """
+        On all tokens that may come before each of `ids`, (T, B): (T, B, V, K), with signals (T, B, F); the
+        state after them. Memory grows with T * B * V * K: callers choose T.
+        """
+
     def follow(self, state: Any, ids: IdArray) -> Any:
         """The state after tokens, (T, B), that are context only: nothing is learned from them."""
 
     def select(self, state: Any, streams: Sequence[int]) -> Any:
         """The state of the listed streams, in that order; one may be listed twice, or left out."""
+
+
+def opinions_one_by_one(member: Member, state: Any, ids: IdArray) -> tuple[Opinions, Any]:
+    """What `opinions_each` gives, (T, B, V, K), of a member that finds those of one place at a time."""
+    each = []
+    for row in ids:
+        each.append(member.opinions(state))
+        _, state = member.score(state, row[None])
+    return Opinions(*map(np.stack, zip(*each, strict=True))), state
 
 
 class OneExpert:
@@ -78,6 +93,11 @@ class OneExpert:
         """The model's probabilities of `ids`, (T, B, 1)."""
         scored, after = self.model.score(state, ids)
         return Opinions(np.exp(scored.astype(np.float64))[..., None], np.zeros((*ids.shape, 0))), after
+
+    def opinions_each(self, state: State, ids: IdArray) -> tuple[Opinions, State]:
+        """The model's probabilities before each of `ids`, (T, B, V, 1)."""
+        found, after = predict_each(self.model, state, ids)
+        return Opinions(np.exp(found.astype(np.float64))[..., None], np.zeros((*ids.shape, 0))), after
 
     def follow(self, state: State, ids: IdArray) -> State:
         """The model's state after `ids`."""

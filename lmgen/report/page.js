@@ -6,6 +6,7 @@
   const BLOCK = 600; // tokens that are drawn together, when they come into view
   const STRONG = 10; // bits that get the strongest colour
   const cache = new Map();
+  const pointer = { x: -1, y: -1 }; // where it was last
   let run = 0;
 
   /** The bytes of a packet: base64, then zlib. */
@@ -63,7 +64,8 @@
         { root: box, rootMargin: "700px" },
       );
       box.addEventListener("pointerover", (event) => {
-        if (event.target.tagName === "U") this.point(Number(event.target.dataset.i));
+        const moved = event.clientX !== pointer.x || event.clientY !== pointer.y; // else the page was scrolled
+        if (moved && event.target.tagName === "U") this.point(Number(event.target.dataset.i));
       });
       box.addEventListener("pointerdown", (event) => {
         if (event.target.tagName === "U") this.point(Number(event.target.dataset.i));
@@ -346,6 +348,7 @@
       heat.go(Number(link.dataset.token));
     });
   addEventListener("scroll", () => { if (!bubble.hidden) { heat.now >= 0 && heat.box.querySelector(".now") ? heat.place() : cells.place(); } }, { passive: true });
+  addEventListener("pointermove", (event) => { pointer.x = event.clientX; pointer.y = event.clientY; }, { passive: true });
   addEventListener("pointerdown", (event) => { // a tap beside the text
     for (const reader of [heat, cells]) if (!reader.box.contains(event.target)) reader.forget();
   });

@@ -74,7 +74,7 @@ def discard_run(run: RunFolder) -> None:
     try:
         for file in (run.model, run.ngram, run.mixture, run.config, run.metrics, run.samples):
             file.unlink(missing_ok=True)
-        for folder in (run.last.parent, run.data):
+        for folder in (run.last.parent, run.data, run.tensorboard):
             if folder.exists():
                 shutil.rmtree(folder)
     except OSError as error:

@@ -15,6 +15,7 @@ from lmgen.data.preparation import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
 from lmgen.errors import ModelError
 from lmgen.files import checksum, write_text
+from lmgen.runs.board import check_board, on_board
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml
 from lmgen.runs.events import BaselineFitted, Event, Interrupted, Started
@@ -79,6 +80,7 @@ def train(
         NumericalError: even the last good state has no finite loss on the validation text, or without one has
             weights that are not finite.
     """
+    check_board(config)
     import_torch()
     return _new_run(config, folder, _Call(should_stop=should_stop, on_note=on_note), overwrite=overwrite)
 
@@ -160,6 +162,7 @@ def _resumed_run(
             on_note=on_note,
             settings=settings_of_this_call(config, changes, on_note),
         )
+        check_board(call.applied(config))
         if config.training.device == "auto":  # in runs of lmgen 0.1
             config = on_this_machine(config)
         if in_place:
@@ -225,7 +228,7 @@ def _begin(
             return
         files = {run.ngram.name: checksum(run.ngram)} if run.ngram.exists() else {}
         save_checkpoint(run, trainer.state, files)
-        yield from _train(lock, trainer, call.applied(config), prepared, files, call.should_stop)
+        yield from _train(lock, trainer, call.applied(config), prepared, files, call)
 
 
 def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> Iterator[Event]:
@@ -254,7 +257,7 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
             run.model.unlink(missing_ok=True)
             if prepared.valid:
                 trainer.state.forget_best()
-        yield from _train(lock, trainer, call.applied(config), prepared, files, call.should_stop)
+        yield from _train(lock, trainer, call.applied(config), prepared, files, call)
 
 
 def _train(
@@ -263,11 +266,9 @@ def _train(
     config: RunConfig,
     prepared: Prepared,
     files: Mapping[str, int],
-    should_stop: Callable[[], bool],
+    call: _Call,
 ) -> Iterator[Event]:
     """Run the trainer and keep its results in the run folder."""
-    from lmgen.training.cost import CostMeter
-
     run = lock.run
     run.vectors.unlink(missing_ok=True)  # the checkpoint has them
     yield Started(
@@ -279,6 +280,20 @@ def _train(
         resumed_step=trainer.progress.step or None,
     )
     keeper = Keeper(lock, trainer, prepared, config.training.checkpoint_minutes, files)
+    events = _updates(trainer, keeper, call.should_stop)
+    if config.training.tensorboard:
+        events = on_board(events, run, trainer, prepared, call.on_note)
+    yield from events
+    if trainer.stopped_by and trainer.progress.evaluated:
+        yield summarized(trainer, run, prepared, trainer.stopped_by)
+    else:
+        yield Interrupted(run.folder, trainer.progress.step)
+
+
+def _updates(trainer: "Trainer", keeper: Keeper, should_stop: Callable[[], bool]) -> Iterator[Event]:
+    """Run the trainer to its end; each event comes when what it leads to is written."""
+    from lmgen.training.cost import CostMeter
+
     meter = CostMeter(trainer)
     for event in trainer.run(should_stop):
         if cost := meter.after(event):
@@ -287,10 +302,6 @@ def _train(
         yield event
         yield from kept
     yield from keeper.finish()
-    if trainer.stopped_by and trainer.progress.evaluated:
-        yield summarized(trainer, run, prepared, trainer.stopped_by)
-    else:
-        yield Interrupted(run.folder, trainer.progress.step)
 
 
 def _with_found_rate(

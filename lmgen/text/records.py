@@ -25,7 +25,13 @@ LARGEST_RECORD = 1 << 28
 NAMES_SHOWN = 20
 """Maximum number of fields that an error message names."""
 
-Reader = Callable[[Iterable[str], str | None, str], Iterator[list[str]]]
+FIELD_END = "\ud801"
+"""Between the fields of a record of which several are read: a lone surrogate, which no record can contain."""
+
+Field = str | tuple[str, ...] | None
+"""The field of a record that is read; several are joined by FIELD_END; None: none was named."""
+
+Reader = Callable[[Iterable[str], Field, str], Iterator[list[str]]]
 """
 Yields the texts of the records that each chunk of a file completes, if any.
 
@@ -44,7 +50,7 @@ _NEAR_END = 16
 """An error at most so many characters before the end of what was read may be due to what was not."""
 
 
-def json_lines(chunks: Iterable[str], field: str | None, where: str) -> Iterator[list[str]]:
+def json_lines(chunks: Iterable[str], field: Field, where: str) -> Iterator[list[str]]:
     """The texts in a file with one JSON object on each line; blank lines are skipped (see `Reader`)."""
     number = 0
     for lines in _line_groups(chunks):
@@ -59,7 +65,7 @@ def json_lines(chunks: Iterable[str], field: str | None, where: str) -> Iterator
             yield texts
 
 
-def json_array(chunks: Iterable[str], field: str | None, where: str) -> Iterator[list[str]]:
+def json_array(chunks: Iterable[str], field: Field, where: str) -> Iterator[list[str]]:
     """
     The texts in a JSON array, whose elements are objects or strings, or in objects one after another.
 
@@ -74,7 +80,7 @@ def json_array(chunks: Iterable[str], field: str | None, where: str) -> Iterator
             yield texts
 
 
-def csv_rows(chunks: Iterable[str], field: str | None, where: str) -> Iterator[list[str]]:
+def csv_rows(chunks: Iterable[str], field: Field, where: str) -> Iterator[list[str]]:
     """
     The cells of one column of a CSV file (see `Reader`).
 
@@ -84,7 +90,7 @@ def csv_rows(chunks: Iterable[str], field: str | None, where: str) -> Iterator[l
     return _rows(chunks, field, where, ",;\t")
 
 
-def tsv_rows(chunks: Iterable[str], field: str | None, where: str) -> Iterator[list[str]]:
+def tsv_rows(chunks: Iterable[str], field: Field, where: str) -> Iterator[list[str]]:
     """As `csv_rows`, for cells that are separated by tabs."""
     return _rows(chunks, field, where, "\t")
 
@@ -102,8 +108,12 @@ HAVE_DEFAULT_FIELD = (".jsonl", ".ndjson")
 """Those of which no field has to be named."""
 
 
-def _text(value: object, field: str | None, where: str, *, texts_alone: bool = False) -> str:
+def _text(
+    value: object, field: Field, where: str, *, texts_alone: bool = False, advice: str = " with --field"
+) -> str:
     """The text of a record: a field of an object, or with `texts_alone` a string itself."""
+    if isinstance(field, tuple):
+        return FIELD_END.join(_text(value, name, where, advice="") for name in field)
     text = value
     if not (texts_alone and isinstance(value, str)):
         if not isinstance(value, dict):
@@ -114,7 +124,7 @@ def _text(value: object, field: str | None, where: str, *, texts_alone: bool = F
             raise _field_needed(where, names)
         text = value.get(field)
         if not isinstance(text, str):
-            raise _no_field(where, field, names)
+            raise _no_field(where, field, names, advice)
     assert isinstance(text, str)
     if _LONE_SURROGATE.search(text):
         raise CorpusError(f"{where}: a lone surrogate (\\ud800 to \\udfff) is not a character; remove it")
@@ -125,8 +135,8 @@ def _field_needed(where: str, names: Sequence[str]) -> CorpusError:
     return CorpusError(f"{where}: name the field that holds the text with --field: {_named(names)}")
 
 
-def _no_field(where: str, field: str, names: Sequence[str]) -> CorpusError:
-    others = f"choose another with --field: {_named(names)}" if names else "no other field holds text"
+def _no_field(where: str, field: str, names: Sequence[str], advice: str) -> CorpusError:
+    others = f"choose another{advice}: {_named(names)}" if names else "no other field holds text"
     return CorpusError(f"{where}: no text in the field {field!r}; {others}")
 
 
@@ -244,14 +254,15 @@ class _Lines:
         return self._lines[self._next]
 
 
-def _rows(chunks: Iterable[str], field: str | None, where: str, delimiters: str) -> Iterator[list[str]]:
+def _rows(chunks: Iterable[str], field: Field, where: str, delimiters: str) -> Iterator[list[str]]:
     csv.field_size_limit(LARGEST_RECORD)
     lines = _Lines(chunks)
     first = _QUOTED.sub("", lines.peek())
     delimiter = next((mark for mark in delimiters if mark in first), delimiters[0])
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] = []
-    column, texts = 0, []
+    columns: list[int] = []
+    texts: list[str] = []
     while True:
         line = reader.line_num + 1
         try:
@@ -264,14 +275,15 @@ def _rows(chunks: Iterable[str], field: str | None, where: str, delimiters: str)
         if row is None:
             break
         if row and not header:
-            header, column = row, _column(row, field, f"{where}, line {line}")
+            names, advice = (field, "") if isinstance(field, tuple) else ((field,), " with --field")
+            header, columns = row, [_column(row, name, f"{where}, line {line}", advice) for name in names]
         elif row and row != header:
             if len(row) < len(header) or any(row[len(header) :]):
                 raise CorpusError(
                     f"{where}, line {line}: the header has {len(header)} cells, but this row has {len(row)}; "
                     f"a cell with {_DELIMITER_NAMES[delimiter]} or a line end in it needs quotes around it"
                 )
-            texts.append(row[column])
+            texts.append(FIELD_END.join(row[column] for column in columns))
         if texts and lines.at_end_of_chunk:
             yield texts
             texts = []
@@ -279,14 +291,14 @@ def _rows(chunks: Iterable[str], field: str | None, where: str, delimiters: str)
         yield texts
 
 
-def _column(header: Sequence[str], field: str | None, where: str) -> int:
+def _column(header: Sequence[str], field: str | None, where: str, advice: str) -> int:
     """The place of the column that holds the text."""
     names = [name.strip() for name in header]
     if field is None:
         raise _field_needed(where, names)
     if names.count(field.strip()) != 1:
         problem = "two columns have the name" if field in names else "no column has the name"
-        raise CorpusError(f"{where}: {problem} {field!r}; choose with --field: {_named(names)}")
+        raise CorpusError(f"{where}: {problem} {field!r}; choose{advice}: {_named(names)}")
     return names.index(field.strip())
 
 

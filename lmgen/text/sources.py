@@ -24,7 +24,7 @@ from lmgen.text.counts import TextCounts, count
 from lmgen.text.encodings import UTF_8, NotTextError, decoded, known_encoding, marked_encoding, may_be_mark
 from lmgen.text.guessing import CONVERTED, REFUSED, format_advice
 from lmgen.text.raw import Spool, arriving_blocks, file_blocks, readable
-from lmgen.text.records import HAVE_DEFAULT_FIELD, RECORD_FORMATS
+from lmgen.text.records import HAVE_DEFAULT_FIELD, RECORD_FORMATS, Field
 from lmgen.text.units import UNIT_END, Unit, line_stream, paragraphs, record_stream
 
 STANDARD_INPUT = "-"
@@ -88,7 +88,7 @@ class Text:
 class _Reading:
     """How to read files; the fields are arguments of `open_text`."""
 
-    field: str | None = None
+    field: Field = None
     errors: str = "strict"
     encoding: str = UTF_8
     tabs: bool = False
@@ -119,7 +119,7 @@ class _File:
 def open_text(
     name: str,
     *,
-    field: str | None = None,
+    field: Field = None,
     errors: str = "strict",
     encoding: str = UTF_8,
     once: bool = False,
@@ -137,7 +137,7 @@ def open_text(
         name: a path, or `-`.
         field: the field of records, or the column, that holds the text. None: `text` in JSON Lines; in others
             it has to be named. Input from a pipe is read as JSON Lines if a field is given, and as plain text
-            otherwise.
+            otherwise. Of several fields the texts are joined by FIELD_END (records.py).
         errors: "strict", or "surrogateescape" to accept NULs and bytes that are not UTF-8 in plain text.
         encoding: the character encoding, unless a byte order mark says otherwise.
         once: the caller reads the text only once, so that piped input need not be copied to disk.
@@ -173,7 +173,7 @@ def joined(name: str, texts: Sequence[Text]) -> Text:
 def source(
     name: str,
     *,
-    field: str | None = None,
+    field: Field = None,
     errors: str = "strict",
     encoding: str = UTF_8,
     once: bool = False,
@@ -413,7 +413,7 @@ def _content(
     return Text(name, characters)
 
 
-def _of_records(name: str, suffix: str, chunks: Callable[[], Iterator[str]], field: str | None) -> Text:
+def _of_records(name: str, suffix: str, chunks: Callable[[], Iterator[str]], field: Field) -> Text:
     def texts() -> Iterator[list[str]]:
         return RECORD_FORMATS[suffix](chunks(), field, name)
 

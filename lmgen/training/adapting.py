@@ -7,6 +7,8 @@ learned from it:
     m  ← d m + (1 - d) g²                                     g the gradient of the mean loss of k tokens
     θ  ← θ - η g / (√m + ε) + λ (θ_0 - θ)                     θ_0 the trained weights
 
+A plain step is θ ← θ - η g + λ (θ_0 - θ).
+
 A state holds the weights as they are at its place in the text. It is never changed in place: a step makes new
 weights, which costs little beside the products.
 """
@@ -18,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from lmgen.arrays import FloatArray, IdArray, Tensors
 from lmgen.errors import ModelError
@@ -25,6 +28,9 @@ from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.network.layer import NetworkState
 from lmgen.models.network.model import RecurrentModel, with_parameters
 from lmgen.training.network import Network, TorchLanguageModel, detached
+
+AVERAGING = 0.999
+"""d, the decay of the mean squares of gradients."""
 
 SMALLEST = 1e-8
 """ε, added to the root of the mean squares."""
@@ -42,7 +48,7 @@ class Learned(NamedTuple):
 
     weights: tuple[Tensor, ...]
     squares: tuple[Tensor, ...]
-    """Mean squares m of the gradients."""
+    """Mean squares m of the gradients; none if steps are plain."""
     steps: int = 0
 
 
@@ -87,7 +93,8 @@ class AdaptingNetwork:
         self._names = [name for name, each in network.named_parameters() if each.requires_grad]
         self._reader = _Reader(network, model.start_token, model.unit_end)
         weights = tuple(parameter.detach() for parameter in self._parameters)
-        self._trained = Learned(weights, tuple(map(torch.zeros_like, weights)))
+        squares = () if config.step == "plain" else tuple(map(torch.zeros_like, weights))
+        self._trained = Learned(weights, squares)
         self._limit = max(LARGEST_WEIGHT, 2 * max(float(each.abs().max()) for each in weights))
         self._on_note = on_note
         self._has_noted = False
@@ -113,7 +120,7 @@ class AdaptingNetwork:
         learned = state.learned
         if len(state.waiting):
             self._take(learned)
-            learned = self._learned(learned, state.begun, state.waiting, owned=False)[2]
+            learned = self._learned(learned, state.begun, state.waiting, each=False, owned=False)[2]
         self._take(learned)
         streams = state.waiting.shape[1]
         now = self._reader.start(streams)
@@ -130,15 +137,11 @@ class AdaptingNetwork:
 
     def score(self, state: AdaptingState, ids: IdArray) -> tuple[FloatArray, AdaptingState]:
         """Log-probability of each of `ids`, (T, B), and the state after them, which has learned from them."""
-        found = [np.zeros((0, ids.shape[1]), np.float32)]
-        given = state.learned
-        while len(ids):
-            room = self.config.every - len(state.waiting)
-            owned = state.learned is not given and state.learned is not self._trained
-            scored, state = self._part(state, ids[:room], owned=owned)
-            found.append(scored)
-            ids = ids[room:]
-        return np.concatenate(found), state
+        return self._read(state, ids, each=False)
+
+    def predict_each(self, state: AdaptingState, ids: IdArray) -> tuple[FloatArray, AdaptingState]:
+        """Log-probabilities of all tokens before each of `ids`, (T, B, V), and the state as of `score`."""
+        return self._read(state, ids, each=True)
 
     def follow(self, state: AdaptingState, ids: IdArray) -> AdaptingState:
         """The state after tokens, (T, B), that are context only: nothing is learned from them."""
@@ -188,26 +191,41 @@ class AdaptingNetwork:
             f"{self.name} has no file: --save-adapted writes the network with what it has learned"
         )
 
-    def _part(self, state: AdaptingState, ids: IdArray, *, owned: bool) -> tuple[FloatArray, AdaptingState]:
+    def _read(self, state: AdaptingState, ids: IdArray, *, each: bool) -> tuple[FloatArray, AdaptingState]:
+        """Read tokens, (T, B): what `score` or `predict_each` says of them, and the state after."""
+        shape = (0, ids.shape[1], self.vocabulary_size) if each else (0, ids.shape[1])
+        found = [np.zeros(shape, np.float32)]
+        given = state.learned
+        while len(ids):
+            room = self.config.every - len(state.waiting)
+            owned = state.learned is not given and state.learned is not self._trained
+            said, state = self._part(state, ids[:room], each=each, owned=owned)
+            found.append(said)
+            ids = ids[room:]
+        return np.concatenate(found), state
+
+    def _part(
+        self, state: AdaptingState, ids: IdArray, *, each: bool, owned: bool
+    ) -> tuple[FloatArray, AdaptingState]:
         """Read tokens up to the next step at most, and take it if it is due; `owned` as in `_stepped`."""
         self._take(state.learned)
         waiting = np.concatenate([state.waiting, ids])
         due = len(waiting) == self.config.every
         if not (due and len(ids) == len(waiting)):
-            scored, now = self._reader.score(state.now, ids)
+            said, now = (self._reader.predict_each if each else self._reader.score)(state.now, ids)
             state = state._replace(now=now, waiting=waiting)
         if due:
-            losses, now, learned = self._learned(state.learned, state.begun, waiting, owned=owned)
+            of_all, now, learned = self._learned(state.learned, state.begun, waiting, each=each, owned=owned)
             state = AdaptingState(learned, now, now, waiting[:0])
             if len(ids) == len(waiting):
-                scored = losses
-        return scored, state
+                said = of_all
+        return said, state
 
     def _learned(
-        self, learned: Learned, begun: Any, ids: IdArray, *, owned: bool
+        self, learned: Learned, begun: Any, ids: IdArray, *, each: bool, owned: bool
     ) -> tuple[FloatArray, Any, Learned]:
-        """Log-probabilities of k tokens, (k, B); the state after them; what was learned from them."""
-        chosen, (layers, unread) = self._reader.differentiable(begun, ids)
+        """What is said of k tokens, (k, B), the state after them, and what was learned from them."""
+        said, chosen, (layers, unread) = self._reader.differentiable(begun, ids, each=each)
         gradients = torch.autograd.grad(-chosen.mean(), self._parameters)
         after = (detached(layers), unread.detach())
         stepped = self._stepped(learned, gradients, owned=owned)
@@ -215,7 +233,7 @@ class AdaptingNetwork:
             stepped = self._rolled_back()
             after = self._reader.start(ids.shape[1])
             after = self._reader.advance(after, ids)
-        return chosen.detach().cpu().numpy(), after, stepped
+        return said.detach().cpu().numpy(), after, stepped
 
     def _is_sound(self, learned: Learned) -> bool:
         """Whether all weights are finite, and none is too large."""
@@ -228,7 +246,7 @@ class AdaptingNetwork:
         if not self._has_noted:
             self._has_noted = True
             self._on_note(
-                f"{self.name}: steps of rate {self.config.rate:g} led to weights that are too large or not "
+                f"{self.name}: steps of rate {self.config.size:g} led to weights that are too large or not "
                 "finite, so it went back to the trained ones; give a smaller --adapt-rate"
             )
         self._take(self._trained)
@@ -236,7 +254,7 @@ class AdaptingNetwork:
 
     def _stepped(self, learned: Learned, gradients: Sequence[Tensor], *, owned: bool) -> Learned:
         """
-        Weights after a step, which is one of Adam without momentum.
+        Weights after a step: one of Adam without momentum, or of gradient descent.
 
         Args:
             learned: before the step.
@@ -247,26 +265,35 @@ class AdaptingNetwork:
         config, steps = self.config, learned.steps + 1
         weights, squares = ([*each] if owned else [*map(torch.clone, each)] for each in learned[:2])
         norm = _squared_norm(gradients).sqrt()
-        device = norm.device
+        scale = (norm / LARGEST_NORM).clamp(min=1.0)
+        shared: dict[str, Any] = {"fused": True, "grad_scale": scale, "lr": config.size}
+        shared |= {"weight_decay": 0.0, "maximize": False}
         with torch.no_grad():
-            adam(
-                weights,
-                [*gradients],
-                # With a decay of 0 the mean of the gradients is the gradient.
-                [*gradients],
-                squares,
-                [],
-                [torch.full((), float(learned.steps), device=device) for _ in weights],
-                fused=True,
-                grad_scale=(norm / LARGEST_NORM).clamp(min=1.0),
-                amsgrad=False,
-                beta1=0.0,
-                beta2=config.average,
-                lr=config.rate,
-                weight_decay=0.0,
-                eps=SMALLEST,
-                maximize=False,
-            )
+            if config.step == "plain":
+                sgd(
+                    weights,
+                    [*gradients],
+                    [None for _ in weights],
+                    momentum=0.0,
+                    dampening=0.0,
+                    nesterov=False,
+                    **shared,
+                )
+            else:
+                adam(
+                    weights,
+                    [*gradients],
+                    # With a decay of 0 the mean of the gradients is the gradient.
+                    [*gradients],
+                    squares,
+                    [],
+                    [torch.full((), float(learned.steps), device=norm.device) for _ in weights],
+                    amsgrad=False,
+                    beta1=0.0,
+                    beta2=AVERAGING,
+                    eps=SMALLEST,
+                    **shared,
+                )
             if config.decay:
                 torch._foreach_lerp_(weights, self._trained.weights, config.decay)
         return Learned(tuple(weights), tuple(squares), steps)
@@ -285,11 +312,25 @@ def _squared_norm(tensors: Sequence[Tensor]) -> Tensor:
 class _Reader(TorchLanguageModel):
     """Reads with the weights that the network has at the moment."""
 
-    def differentiable(self, state: Any, ids: IdArray) -> tuple[Tensor, Any]:
-        """Log-probability of each of `ids`, (T, B), and the state after them, as functions of the weights."""
+    def differentiable(self, state: Any, ids: IdArray, *, each: bool) -> tuple[Tensor, Tensor, Any]:
+        """
+        What is said before tokens, as functions of the weights.
+
+        Args:
+            state: before the first.
+            ids: the tokens, (T, B).
+            each: whether that is of all tokens that may come, or of those that come.
+
+        Returns:
+            Log-probabilities, (T, B, V) or (T, B); those of the tokens that come, (T, B); the state after.
+        """
         before, after = self._read(ids, state)
-        chosen = self.network.predict_only(self._tensor(ids).flatten(), before.flatten(0, 1))
-        return chosen.view(ids.shape), after
+        targets = self._tensor(ids)
+        if each:
+            said = self.network.predict(before)
+            return said, said.gather(-1, targets[..., None])[..., 0], after
+        chosen = self.network.predict_only(targets.flatten(), before.flatten(0, 1)).view(ids.shape)
+        return chosen, chosen, after
 
     def start(self, streams: int) -> Any:
         """The state after the start token; no function of the weights."""
@@ -298,9 +339,16 @@ class _Reader(TorchLanguageModel):
 
     def score(self, state: Any, ids: IdArray) -> tuple[FloatArray, Any]:
         """Log-probability of each of `ids`, (T, B), and the state after them."""
+        return self._said(state, ids, each=False)
+
+    def predict_each(self, state: Any, ids: IdArray) -> tuple[FloatArray, Any]:
+        """Log-probabilities of all tokens before each of `ids`, (T, B, V), and the state after them."""
+        return self._said(state, ids, each=True)
+
+    def _said(self, state: Any, ids: IdArray, *, each: bool) -> tuple[FloatArray, Any]:
         with torch.no_grad():
-            chosen, after = self.differentiable(state, ids)
-        return chosen.cpu().numpy(), after
+            said, _, after = self.differentiable(state, ids, each=each)
+        return said.cpu().numpy(), after
 
     def advance(self, state: Any, ids: IdArray) -> Any:
         """The state after reading `ids`, (T, B)."""

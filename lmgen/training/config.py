@@ -243,6 +243,9 @@ class TrainingConfig:
         above=0.0,
         maximum=MOST_MINUTES,
     )
+    tensorboard: bool = setting(
+        False, "Write event files for TensorBoard into the run, in tensorboard/.", panel=Panel.MACHINE
+    )
     baseline_order: int | None = setting(
         None,
         "Order of the n-gram baseline; 0 for none.",

@@ -125,7 +125,7 @@ class Trainer:
         """Learn from a batch and do the accounts."""
         begun, spent, position = perf_counter(), self._spent, self.state.position
         candidate = snapshot_if_due(self.state)
-        nats = self.learner.learn(batch, self._rate * self.batches.learning_rate_share(batch))
+        nats = self.learner.learn(batch, self.rate * self.batches.learning_rate_share(batch))
         if candidate and is_good(nats, self.state.network.outputs):
             self.state.good = candidate
         elapsed, tokens = perf_counter() - begun, batch.scored
@@ -185,7 +185,7 @@ class Trainer:
             seconds=position.seconds,
             train_nats_per_token=train_nats,
             valid_nats_per_token=nats,
-            learning_rate=self._rate,
+            learning_rate=self.rate,
             gradient_norm=position.gradient_norm,
             tokens_per_second=position.tokens / max(position.seconds, 1e-9),
             rollbacks=position.rollbacks,
@@ -230,7 +230,7 @@ class Trainer:
         return self.budget.spent(self.state.position, self._epochs)
 
     @property
-    def _rate(self) -> float:
+    def rate(self) -> float:
         """The learning rate here, for a batch of the usual length."""
         position = self.state.position
         rate = self.learning_rate(position.step, self._spent, position.validation_nats)

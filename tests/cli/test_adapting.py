@@ -1,12 +1,14 @@
 """`lmgen perplexity --adapt`: models that learn from a text as they read it, beside those that do not."""
 
 import json
+from math import log2
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lmgen as library
+from lmgen.models.adapting import RATES
 from tests.process import lmgen
 
 pytestmark = pytest.mark.slow
@@ -68,6 +70,20 @@ def test_what_does_not_adapt_scores_as_ever(folder: Path) -> None:
     found = rows("chars", "other.txt", "--mix", cwd=folder)
 
     assert found[:3] == [json.loads(line) for line in alone.stdout.splitlines()]
+
+
+def test_plain_steps_are_others_with_a_rate_of_their_own(folder: Path) -> None:
+    library.train(folder / "squares.txt", out=folder / "plain", valid=folder / "squares.txt", **TINY)
+
+    scaled, plain = (
+        rows("plain", "other.txt", "--no-baseline", "--adapt-step", step, cwd=folder)[1]["nats"]
+        for step in ("rms", "plain")
+    )
+
+    assert scaled != plain
+    told = json.loads(lmgen("info", "plain", "--json", cwd=folder).stdout)["adapting"]
+    rates = {each["adapt_step"]: each["adapt_rate"] for each in told}
+    assert {step: log2(rates[step] / first) % 1 for step, first in RATES.items()} == {"rms": 0, "plain": 0}
 
 
 @pytest.mark.parametrize("by", ["record", "line", "word", "token"])

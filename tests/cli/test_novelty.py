@@ -42,12 +42,12 @@ def test_a_table_has_the_shares_by_length_and_the_longest_passages(folder: Path)
         "characters  n-grams      new  new in held-out text\n"
         "         1       12    0.00%                 0.00%\n"
         "         2       11    0.00%                45.45%\n"
-        "         3       10    0.00%                80.00%\n"
+        "         3       10    0.00%               100.00%\n"
         "         4        9    0.00%               100.00%\n"
         "         5        8    0.00%               100.00%\n"
-        "         6        7   28.57%               100.00%\n"
-        "         7        6   50.00%               100.00%\n"
-        "         8        5   80.00%               100.00%\n"
+        "         6        7   14.29%               100.00%\n"
+        "         7        6   33.33%               100.00%\n"
+        "         8        5   60.00%               100.00%\n"
         "         9        4  100.00%               100.00%\n"
         "\n"
         "characters  sample  offset  times  training line  passage\n"
@@ -87,6 +87,16 @@ def test_tsv_has_a_line_for_each_passage(folder: Path) -> None:
 
     assert shown.stdout == (
         "characters\tsample\toffset\toccurrences\ttraining_line\ttraining_offset\ttext\n3\t1\t0\t1\t3\t8\tbca\n"
+    )
+
+
+def test_a_fine_tuned_model_gets_a_note(folder: Path) -> None:
+    (folder / "run" / "config.toml").write_text('from = "checkpoints/book"\n')
+    shown = lmgen("novelty", "run", "-", cwd=folder, text="abc\n")
+
+    assert shown.stderr == (
+        "note: the model was fine-tuned; what it copies from the training text of checkpoints/book is not "
+        "found\n"
     )
 
 

@@ -37,8 +37,9 @@ EXTRAS = {
     "lmgen compress": "constriction",
     "lmgen report": "matplotlib",
     "write_report(": "matplotlib",
+    "--tensorboard": "tensorboard",
 }
-"""What a page runs that needs a package of the extra `vectors`."""
+"""What a page runs that needs a package of an extra."""
 
 LINES = [f"worker {n % 7} finished job {n * n} after {n % 60} seconds\n" for n in range(400)]
 
@@ -62,6 +63,19 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "talks.csv").write_text("id,text\n" + "".join(f'{n},"one, {n}"\n' for n in range(60)))
     with zipfile.ZipFile(folder / "talks.zip", "w") as archive:
         archive.writestr("talk 1.txt", ("“one”, two – three\n" * 60).encode("cp1252"))
+    pairs = [
+        ("tense", " finished", " finishes"),
+        ("order", " after 3 seconds", " 3 seconds after"),
+    ] * 2
+    (folder / "pairs.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {"UID": group, "sentence_good": f"worker {n}{good}", "sentence_bad": f"worker {n}{bad}"}
+            )
+            + "\n"
+            for n, (group, good, bad) in enumerate(pairs)
+        )
+    )
     (folder / "beginnings.txt").write_text("worker 1\nwork\n")
     (folder / "logs").mkdir()
     with gzip.open(folder / "logs" / "a.gz", "wt") as file:
@@ -127,7 +141,7 @@ def test_a_page_runs_from_top_to_bottom_and_shows_what_is_printed(
     of_page = [block for block in blocks(page) if not block.code.startswith(SETS_UP)]
     code = "\n".join(block.code for block in of_page)
     for package in {package for use, package in EXTRAS.items() if use in code}:
-        pytest.importorskip(package, reason="the extra `vectors` is not installed")
+        pytest.importorskip(package, reason=f"{package} is not installed")
     shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("checkpoints"))
     for run_folder in RUNS:
         if run_folder in code and f"--out {run_folder}" not in code:

@@ -48,6 +48,12 @@ def test_a_large_alphabet_takes_fewer_symbols_at_a_time() -> None:
     assert found.tolist() == [*range(1000, 0, -1), 3, 2, 1, 0]
 
 
+def test_symbols_of_a_sample_may_be_too_large_for_the_type_of_the_text() -> None:
+    [found] = match_lengths(np.array([1, 2, 3], np.uint8), [np.array([1, 2, 65533, 3, 256 + 1])])
+
+    assert found.tolist() == [2, 1, 0, 1, 0]
+
+
 def test_matches_are_counted_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "LONGEST", 4)
     text = np.arange(20)

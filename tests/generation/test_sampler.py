@@ -15,7 +15,7 @@ from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.filters import RECENT_TOKENS
 from lmgen.generation.prompts import Prompt
-from lmgen.generation.sampler import complete, draw, stream
+from lmgen.generation.sampler import complete, draw, stream, stream_scored
 from lmgen.tokenizers.edges import Edge
 from tests.fakes import BigramModel, random_bigram_model
 from tests.generation.piece_tokenizer import PieceTokenizer
@@ -207,6 +207,18 @@ def test_streaming_gives_the_text_of_the_first_completion(prompt: str, stop: lis
     config = SamplingConfig(length=40, seed=7, temperature=1.5)
     whole = next(complete(model, LETTERS, [prompt], config, num=3, stop=stop))
     assert "".join(stream(model, LETTERS, prompt, config, stop=stop)) == whole.text
+
+
+@pytest.mark.parametrize("stop", [[], ["ab"]])
+def test_the_nats_of_streamed_pieces_add_up_to_those_of_the_completion(stop: list[str]) -> None:
+    model, config = random_bigram_model(5), SamplingConfig(length=40, seed=5)
+    pieces = list(stream_scored(model, LETTERS, "a", config, stop=stop))
+    [whole] = complete(model, LETTERS, ["a"], config, stop=stop)
+
+    assert "".join(text for text, _ in pieces) == whole.text
+    assert all(text for text, _ in pieces)
+    if not stop:
+        assert sum(nats for _, nats in pieces) == pytest.approx(whole.nats)
 
 
 def test_text_streams_as_it_becomes_certain() -> None:

@@ -10,7 +10,7 @@ import lmgen
 from lmgen.data.run_folder import RunFolder
 from lmgen.runs import records, run
 from lmgen.runs.events import Interrupted
-from lmgen.runs.samples import is_quarter
+from lmgen.runs.samples import LENGTH, is_quarter, sample_of
 from tests.runs.test_run import TINY, config, metrics, stop_after, text, trained, without_times
 
 __all__ = ["text"]
@@ -38,13 +38,14 @@ def test_each_quarter_has_a_sample_and_the_training_is_the_same_without(
 
     found = samples(tmp_path / "with")
     assert [(line["step"], line["progress"]) for line in found] == [(6, 0.25), (12, 0.5), (18, 0.75), (24, 1)]
-    assert all(len(line["text"]) == 200 for line in found)
+    assert all(len(line["text"]) == LENGTH for line in found)
     assert len({line["text"] for line in found}) == 4
     one, other = RunFolder(tmp_path / "with"), RunFolder(tmp_path / "without")
     assert not other.samples.exists()
     assert one.model.read_bytes() == other.model.read_bytes()
     assert without_times(metrics(one.folder)) == without_times(metrics(other.folder))
-    assert lmgen.load(one.model).sample(length=200, temperature=0.7, seed=0) == found[-1]["text"]
+    assert lmgen.load(one.model).sample(length=LENGTH, temperature=0.7, seed=0) == found[-1]["text"]
+    assert sample_of(one.model) == found[-1]["text"]
 
 
 def test_a_run_that_was_stopped_writes_the_same_samples(text: Path, tmp_path: Path) -> None:

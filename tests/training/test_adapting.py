@@ -40,8 +40,9 @@ def test_without_a_step_it_says_what_the_network_says() -> None:
     assert scored == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_step_is_a_scaled_gradient_step_on_the_last_tokens() -> None:
-    model = adapting(every=8, rate=0.05, decay=0.25)
+@pytest.mark.parametrize("step", ["rms", "plain"])
+def test_a_step_is_a_gradient_step_on_the_last_tokens(step: str) -> None:
+    model = adapting(step=step, every=8, rate=0.05, decay=0.25)
 
     after = model.advance(model.start(1), IDS[:8, None])
 
@@ -55,7 +56,8 @@ def test_a_step_is_a_scaled_gradient_step_on_the_last_tokens() -> None:
     norm = torch.cat([each.flatten() for each in gradients]).norm()
     for weights, parameter, gradient in zip(after.learned.weights, parameters, gradients, strict=True):
         scaled = gradient * min(1.0, 1 / norm.item())
-        stepped = parameter.detach() - 0.05 * scaled / (scaled.abs() + 1e-8)
+        root = scaled.abs() + 1e-8 if step == "rms" else 1.0
+        stepped = parameter.detach() - 0.05 * scaled / root
         expected = stepped + 0.25 * (parameter.detach() - stepped)
         clear = scaled.abs() > 1e-5  # of others the sign may be a matter of rounding
         assert clear.any()
@@ -66,8 +68,11 @@ def test_a_step_is_a_scaled_gradient_step_on_the_last_tokens() -> None:
 @pytest.mark.parametrize(
     "settings", [{}, {"cell": "gru", "layers": 2}, {"attention": 3}, {"tied": True}], ids=str
 )
-def test_scores_do_not_depend_on_how_a_text_is_cut(unit_end: int | None, settings: dict[str, object]) -> None:
-    model = AdaptingNetwork(network(unit_end, **settings), AdaptingConfig(every=8, rate=0.02))
+@pytest.mark.parametrize("step", ["rms", "plain"])
+def test_scores_do_not_depend_on_how_a_text_is_cut(
+    step: str, unit_end: int | None, settings: dict[str, object]
+) -> None:
+    model = AdaptingNetwork(network(unit_end, **settings), AdaptingConfig(step=step, every=8, rate=0.02))
     scored, _ = model.score(model.start(1), IDS[:, None])
 
     state = model.start(1)
@@ -76,6 +81,20 @@ def test_scores_do_not_depend_on_how_a_text_is_cut(unit_end: int | None, setting
         assert np.exp(predicted).sum() == pytest.approx(1, abs=1e-5)
         assert predicted[0, token] == pytest.approx(scored[place, 0], abs=1e-4)
         state = model.advance(state, np.array([[token]]))
+
+
+@pytest.mark.parametrize("unit_end", [None, END])
+def test_what_is_said_of_all_tokens_at_once_agrees_with_scores(unit_end: int | None) -> None:
+    model = AdaptingNetwork(network(unit_end), AdaptingConfig(every=8, rate=0.02))
+    scored, after = model.score(model.start(1), IDS[:, None])
+
+    head, state = model.predict_each(model.start(1), IDS[:13, None])
+    tail, end = model.predict_each(state, IDS[13:, None])
+
+    said = np.concatenate([head, tail])
+    assert np.exp(said).sum(axis=-1) == pytest.approx(np.ones((len(IDS), 1)), abs=1e-5)
+    assert said[np.arange(len(IDS)), 0, IDS] == pytest.approx(scored[:, 0], abs=1e-4)
+    assert model.predict(end) == pytest.approx(model.predict(after), abs=1e-4)
 
 
 def test_the_future_of_a_text_changes_no_score_before_it() -> None:

@@ -172,6 +172,12 @@ class RecurrentModel:
         before, after = self.read_before(state, ids)
         return self.chosen(before, ids), after
 
+    def predict_each(self, state: RecurrentState, ids: IdArray) -> tuple[FloatArray, RecurrentState]:
+        """Log-probabilities of all tokens before each of `ids`, (T, B, V), and the state after them."""
+        before, after = self.read_before(state, ids)
+        found = self._output.log_probabilities(np.ascontiguousarray(before.reshape(-1, before.shape[-1]).T))
+        return found.reshape(*ids.shape, -1), after
+
     def read_before(self, state: RecurrentState, ids: IdArray) -> tuple[Float32Array, RecurrentState]:
         """What the output layer multiplies to predict each of `ids`, (T, B, n), and the state after them."""
         layers = joined(state)

@@ -103,6 +103,26 @@ def seen_so_far(tables: Sequence[CountTable], contexts: KeyArray, vocabulary_siz
     ]
 
 
+def with_block(before: Seen, block: Seen, contexts: KeyArray, ids: IdArray, counted: BoolArray) -> Seen:
+    """
+    The counts of one kind for all V tokens that may come, before each of the T tokens of a block.
+
+    Args:
+        before: those before the block, (F, T, V).
+        block: those of the tokens that come, before each, (F, T).
+        contexts: keys of the contexts before each token, (F, T).
+        ids: the tokens, (T,).
+        counted: which of them are counted, (F, T).
+    """
+    T = len(ids)
+    follower = before.follower.copy()
+    earlier = np.tri(T, k=-1, dtype=np.bool_)
+    same = (contexts[:, :, None] == contexts[:, None, :]) & earlier & counted[:, None, :]
+    context, place, came = np.nonzero(same)
+    np.add.at(follower, (context, place, ids[came]), 1)
+    return Seen(follower, block.total[..., None], block.reached[..., None], block.everywhere[..., None])
+
+
 class Block:
     """Consecutive tokens of a text with their contexts, to be counted in the last table."""
 

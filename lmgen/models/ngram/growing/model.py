@@ -17,15 +17,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmgen.arrays import IdArray
+from lmgen.arrays import BoolArray, IdArray
 from lmgen.models.ngram.growing.contexts import Contexts, Place
-from lmgen.models.ngram.growing.counts import CONTINUATION, PLAIN, Block, CountTable, Seen, seen_so_far
+from lmgen.models.ngram.growing.counts import (
+    CONTINUATION,
+    PLAIN,
+    Block,
+    CountTable,
+    Seen,
+    seen_so_far,
+    with_block,
+)
 from lmgen.models.ngram.growing.hash_table import KeyArray
 from lmgen.models.ngram.growing.smoothing import smoothed
 from lmgen.models.opinions import Opinions
 
 BLOCK = 4096
 """The most tokens that are counted at once."""
+
+SMALL_BLOCK = 32
+"""The same where all tokens are wanted that may come before each: work grows with the square."""
 
 SHORTEST = 2
 """Length of the shortest context with an opinion of its own, if the order allows it."""
@@ -111,6 +122,22 @@ class GrowingCounts:
             after.append(reached)
         return Opinions(*(np.stack(parts, axis=1) for parts in zip(*each, strict=True))), tuple(after)
 
+    def opinions_each(
+        self, state: Sequence[StreamState], ids: IdArray
+    ) -> tuple[Opinions, tuple[StreamState, ...]]:
+        """On all tokens before each of `ids`, (T, B): (T, B, V, K), signals (T, B, F); the state after."""
+        each, after = [], []
+        for stream, column in zip(state, ids.T, strict=True):
+            parts = [Opinions(np.zeros((0, self.vocabulary_size, self.experts)), np.zeros((0, self.signals)))]
+            reached = stream
+            for block in _blocks(column, SMALL_BLOCK):
+                seen, reached = self._read_all(reached, block)
+                found = self._opinions(seen)
+                parts.append(found._replace(signals=found.signals[:, 0]))
+            each.append(Opinions(*map(np.concatenate, zip(*parts, strict=True))))
+            after.append(reached)
+        return Opinions(*(np.stack(parts, axis=1) for parts in zip(*each, strict=True))), tuple(after)
+
     def follow(self, state: Sequence[StreamState], ids: IdArray) -> tuple[StreamState, ...]:
         """The state after tokens, (T, B), that are context only and are not counted."""
         columns = zip(state, ids.T, strict=True)
@@ -156,6 +183,25 @@ class GrowingCounts:
         own.tokens += len(block)
         return seen, StreamState(own, own.tokens, place)
 
+    def _read_all(self, stream: StreamState, block: IdArray) -> tuple["Both", StreamState]:
+        """Count the tokens of a block, (T,); the counts of all V tokens before each, (F, T, V)."""
+        stream = self._current(stream)
+        tables = (*self._training, stream.counted.table)
+        keys = self.contexts.keys(stream.place, block)[0][:, :-1]
+        before = seen_so_far(tables, keys, self.vocabulary_size)
+        chosen, after = self._read(stream, block)
+        novel = novel_of(chosen.plain, self.contexts.order)
+        counted = np.ones_like(novel), novel
+        return (
+            Both(
+                *(
+                    with_block(own, seen, keys, block, added)
+                    for own, seen, added in zip(before, chosen, counted, strict=True)
+                )
+            ),
+            after,
+        )
+
     def _opinions_on_all(self, stream: StreamState) -> Opinions:
         """On all V tokens, (V, K), and signals (F,)."""
         keys, _ = self.contexts.keys(stream.place, np.zeros(0, np.int64))
@@ -168,9 +214,9 @@ class GrowingCounts:
         return opinions_of(seen, self.contexts.order, self.vocabulary_size)
 
 
-def _blocks(ids: IdArray) -> Iterator[IdArray]:
+def _blocks(ids: IdArray, size: int = BLOCK) -> Iterator[IdArray]:
     """Tokens, (T,), in blocks that can be counted at once."""
-    return (np.array(ids[first : first + BLOCK], np.int64) for first in range(0, len(ids), BLOCK))
+    return (np.array(ids[first : first + size], np.int64) for first in range(0, len(ids), size))
 
 
 class Both(NamedTuple):
@@ -192,9 +238,14 @@ def counted(tables: Sequence[CountTable], keys: KeyArray, ids: IdArray, order: i
     """
     counting = Block(tables, keys, ids)
     plain = counting.count(PLAIN, np.ones(keys.shape, np.bool_))
+    return Both(plain, counting.count(CONTINUATION, novel_of(plain, order)))
+
+
+def novel_of(plain: Seen, order: int) -> BoolArray:
+    """Which tokens add to the continuation counts of their contexts, (F, T), given their plain counts."""
     novel = np.zeros_like(plain.follower, np.bool_)
     novel[: order - 1] = plain.follower[1:order] == 0  # of the context that is one token longer
-    return Both(plain, counting.count(CONTINUATION, novel))
+    return novel
 
 
 def opinions_of(seen: Both, order: int, vocabulary_size: int) -> Opinions:

@@ -89,6 +89,24 @@ def test_opinions_on_all_tokens_sum_to_one_and_agree_with_scores(
     assert (model.opinions(state).probabilities == model.opinions(end).probabilities).all()
 
 
+@pytest.mark.parametrize("words", [None, LETTERS])
+@pytest.mark.parametrize("training", [0, 100])
+def test_opinions_at_many_places_at_once_are_those_of_each(words: WordRule | None, training: int) -> None:
+    counts = GrowingCounts(Contexts(ORDER, sentence_end=1, words=words), V, IDS[:training])
+    ids = IDS[100:300].reshape(2, 100).T
+
+    at_once, after = counts.opinions_each(counts.start(2), ids)
+
+    state = counts.start(2)
+    for place, row in enumerate(ids):
+        opinions = counts.opinions(state)
+        assert at_once.probabilities[place] == pytest.approx(opinions.probabilities, abs=1e-12)
+        assert at_once.signals[place] == pytest.approx(opinions.signals, abs=1e-12)
+        state = counts.advance(state, row[None])
+    again, expected = counts.opinions(after), counts.opinions(state)
+    assert again.probabilities == pytest.approx(expected.probabilities, abs=1e-12)
+
+
 def test_counts_of_a_training_text_are_as_if_it_had_just_been_read() -> None:
     fresh = GrowingCounts(Contexts(1, None), V)
     begun = GrowingCounts(Contexts(1, None), V, IDS[:300])

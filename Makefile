@@ -11,7 +11,7 @@ LOWEST_TESTS = tests/test_files.py tests/test_settings.py tests/cli/test_app.py 
 	tests/cli/test_completion.py tests/text/test_download.py tests/tokenizers/test_sentencepiece_model.py \
 	tests/models/ngram/test_arpa_writing.py tests/models/test_model_file.py tests/training/test_loop.py \
 	tests/vectors/test_training.py tests/vectors/test_picture.py tests/compression/test_coder.py \
-	tests/serving/test_engine.py tests/serving/test_api.py
+	tests/serving/test_engine.py tests/serving/test_api.py tests/report/test_page.py
 
 demo: $(BIN)/lmgen
 	$(BIN)/lmgen train --minutes 1 --out checkpoints/demo --overwrite
@@ -50,7 +50,7 @@ $(BIN)/lmgen: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(BIN)/pytest: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,vectors,compress,serve,tensorboard]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,vectors,compress,report,serve,tensorboard]'
 	@touch $@
 
 $(BIN)/sphinx-build: $(BIN)/python pyproject.toml constraints.txt
@@ -59,5 +59,5 @@ $(BIN)/sphinx-build: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)-lowest/bin/pytest: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv $(VENV)-lowest
-	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[vectors,compress,serve,tensorboard]' httpx2 hypothesis pytest pytest-timeout
+	$(VENV)-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[vectors,compress,report,serve,tensorboard]' httpx2 hypothesis pytest pytest-timeout
 	@touch $@

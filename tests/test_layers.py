@@ -29,6 +29,7 @@ ORDER = [
     "label_model",
     "training",
     "runs",
+    "report",
     "serving",
     "cli",
     "__main__",

@@ -21,7 +21,7 @@ def test_the_lowest_versions_that_are_tested_are_those_that_are_allowed() -> Non
     extras = project["optional-dependencies"]
     allowed |= dict(
         _version(needed, ">=")
-        for extra in ("vectors", "compress", "serve", "tensorboard")
+        for extra in ("vectors", "compress", "report", "serve", "tensorboard")
         for needed in extras[extra]
     )
     dev = dict(_version(needed, ">=") for needed in extras["dev"])
@@ -55,7 +55,8 @@ def test_the_wheel_holds_every_module_and_recipe_and_nothing_else(wheel: Path) -
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "lmgen").rglob("*.py")}
     recipes = {f"lmgen/corpora/{path.name}" for path in (ROOT / "corpora").glob("*.toml")}
 
-    assert names == modules | recipes | {"lmgen/py.typed", "lmgen/serving/page.html"}
+    pages = {f"lmgen/report/page.{ending}" for ending in ("html", "css", "js")} | {"lmgen/serving/page.html"}
+    assert names == modules | recipes | pages | {"lmgen/py.typed"}
 
 
 def test_the_installed_command_runs_outside_the_tree(wheel: Path, tmp_path: Path) -> None:

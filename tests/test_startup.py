@@ -28,6 +28,8 @@ ALL = {
     "gensim",
     "sklearn",
     "starlette",
+    "matplotlib",
+    "jinja2",
 }
 """What takes long to import."""
 

@@ -77,6 +77,11 @@ COMMANDS = {
         "inspect:inspect",
         "Look inside a model: its states and gates, how far gradients reach, how much context it uses.",
     ),
+    "report": (
+        "run_report:report_",
+        "Write a run, or several side by side, as one page: how it learned, how well it predicts, what is "
+        "inside.",
+    ),
     "vectors": (
         "vectors:vectors",
         "Word vectors: train them, find the words near a word, ask analogies, draw and export them.",

@@ -64,6 +64,11 @@ class RunFolder:
         return self.folder / "metrics.jsonl"
 
     @property
+    def samples(self) -> Path:
+        """What the model wrote at each quarter of the run, as JSON Lines (runs/samples.py)."""
+        return self.folder / "samples.jsonl"
+
+    @property
     def last(self) -> Path:
         """The last checkpoint: the complete training state, from which a run resumes."""
         return self.folder / "last" / "training.safetensors"

@@ -72,7 +72,7 @@ def discard_run(run: RunFolder) -> None:
         WriteError: the folder cannot be written to.
     """
     try:
-        for file in (run.model, run.ngram, run.mixture, run.config, run.metrics):
+        for file in (run.model, run.ngram, run.mixture, run.config, run.metrics, run.samples):
             file.unlink(missing_ok=True)
         for folder in (run.last.parent, run.data, run.tensorboard):
             if folder.exists():
@@ -97,7 +97,8 @@ def discard_new_data(run: RunFolder) -> None:
 def discard_remains(run: RunFolder) -> None:
     """Delete half-written files that killed processes left behind."""
     half_written = [run.unfinished]
-    for file in (run.model, run.ngram, run.config, run.metrics, run.vectors, run.last, run.unfinished):
+    lines = (run.metrics, run.samples)
+    for file in (run.model, run.ngram, run.config, *lines, run.vectors, run.last, run.unfinished):
         half_written += remains(file)
     for folder in (run.folder, run.last.parent):
         half_written += folder.glob(UNFINISHED_TENSORS)

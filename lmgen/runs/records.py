@@ -1,7 +1,8 @@
-"""What a run writes into its folder, and when: lines of metrics, the best model, checkpoints; its summary."""
+"""What a run writes into its folder, and when: metrics, samples, best model, checkpoints; its summary."""
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from time import monotonic
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
-from lmgen.errors import ModelError, WriteError
+from lmgen.errors import ModelError, NumericalError, WriteError
 from lmgen.evaluation.results import exp_or_infinity
 from lmgen.files import append_text, checksum, write_text
 from lmgen.models.model_file import has_labels, load_labels, load_model, save_model
@@ -17,6 +18,7 @@ from lmgen.models.network.labels import LabelNetwork
 from lmgen.models.network.model import RecurrentModel
 from lmgen.runs.events import Finished, Saved, Unsaved
 from lmgen.runs.lock import Lock
+from lmgen.runs.samples import is_quarter, sample_line
 from lmgen.training.events import Evaluated, RolledBack, Stepped
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ CHECKPOINT_SHARE = 0.02
 
 class Keeper:
     """
-    Writes the results of a run into its folder: lines of metrics, the best model, checkpoints.
+    Writes the results of a run into its folder: lines of metrics, samples, the best model, checkpoints.
 
     Without validation text, the last model is written in place of the best one: at each place of an
     evaluation, with each checkpoint and at the end.
@@ -61,6 +63,8 @@ class Keeper:
         self._minutes = checkpoint_minutes
         self._files = dict(files)
         self._lines: list[str] = []
+        self._samples: list[str] = []
+        self._spent = trainer.progress.spent
         self._cut_at: int | None = None
         self._model: tuple[RecurrentModel | LabelNetwork, dict[str, Any]] | None = None
         self._due = monotonic() + self._wait(0.0)
@@ -79,19 +83,32 @@ class Keeper:
         Raises:
             ModelError: the run folder is gone.
         """
-        if isinstance(event, Evaluated):
+        if isinstance(event, Stepped):
+            self._sample_at_quarters(event)
+        elif isinstance(event, Evaluated):
             self._lines.append(json.dumps(event.to_json()) + "\n")
             if self._keeps_last or self._trainer.progress.improved:
                 self._take_model()
         elif isinstance(event, RolledBack):
             self._lines = [line for line in self._lines if _step(line) <= event.step]
+            self._samples = [line for line in self._samples if _step(line) <= event.step]
             self._cut_at = event.step
+            self._spent = self._trainer.progress.spent
             self._taken_step = None
         due = monotonic() >= self._due
         if due and self._keeps_last:
             self._take_last_model()
         if due or not isinstance(event, Stepped):
             yield from self._attempt(checkpoint=due)
+
+    def _sample_at_quarters(self, stepped: Stepped) -> None:
+        """Let the network write a text if an update ended a quarter of the budget; labels are no text."""
+        before, self._spent = self._spent, stepped.progress
+        if is_quarter(before, stepped.progress) and self._prepared.labels is None:
+            with suppress(ModelError, NumericalError):  # a network of NaNs, which the trainer will find, too
+                network = _in_use(self._trainer, self._prepared)
+                assert isinstance(network, RecurrentModel)
+                self._samples.append(sample_line(network, self._prepared.tokenizer, stepped))
 
     def _take_model(self) -> None:
         """Copy the model as it is now. It holds no times or dates: the same seed gives the same bytes."""
@@ -153,11 +170,15 @@ class Keeper:
         """Write metrics and model that are waiting; what fails, and what comes after it, goes on waiting."""
         self._lock.check()
         if self._cut_at is not None:
-            cut_metrics(self._run.metrics, self._cut_at)
+            for path in (self._run.metrics, self._run.samples):
+                cut_lines(path, self._cut_at)
             self._cut_at = None
         if self._lines:
             append_text(self._run.metrics, "".join(self._lines))
             self._lines = []
+        if self._samples:
+            append_text(self._run.samples, "".join(self._samples))
+            self._samples = []
         if self._model is not None:
             model, training = self._model
             save_model(self._run.model, model, self._prepared.tokenizer, training)
@@ -241,7 +262,7 @@ def _baseline_summary(run: RunFolder, prepared: Prepared) -> dict[str, float | N
 
 
 def _last_train_nats(metrics: Path) -> float | None:
-    written = _evaluations(metrics)
+    written = records_in(metrics)
     nats = written[-1][1].get("train_nats_per_token") if written else None
     return nats if isinstance(nats, float) and isfinite(nats) else None
 
@@ -250,19 +271,19 @@ def _best_accuracy(metrics: Path) -> float | None:
     """The accuracy of the evaluation with the lowest validation loss."""
     scored = [
         (line["valid_nats_per_token"], line["valid_accuracy"])
-        for _, line in _evaluations(metrics)
+        for _, line in records_in(metrics)
         if isinstance(line.get("valid_nats_per_token"), float)
         and isinstance(line.get("valid_accuracy"), float)
     ]
     return min(scored, default=(0.0, None))[1]
 
 
-def _evaluations(metrics: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Each line of `metrics.jsonl` and the object in it; damaged lines are left out."""
+def records_in(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Each line of `metrics.jsonl` or `samples.jsonl` and the object in it; damaged lines are left out."""
     found: list[tuple[str, dict[str, Any]]] = []
-    if not metrics.exists():  # somebody has deleted it
+    if not path.exists():  # somebody has deleted it
         return found
-    for line in metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
@@ -298,10 +319,10 @@ def model_is_lost(run: RunFolder, step: int, files: Mapping[str, int]) -> bool:
     return saved_at <= step and is_damaged(run.model, files)
 
 
-def cut_metrics(path: Path, step: int) -> None:
-    """Drop the lines of evaluations after a step, which will be made again."""
+def cut_lines(path: Path, step: int) -> None:
+    """Drop the lines of what happened after a step, evaluations or samples, which will be made again."""
     if path.exists():
-        kept = [line for line, evaluation in _evaluations(path) if evaluation["step"] <= step]
+        kept = [line for line, record in records_in(path) if record["step"] <= step]
         write_text(path, "".join(line + "\n" for line in kept))
 
 

@@ -24,7 +24,7 @@ from lmgen.runs.lock import Lock, locked
 from lmgen.runs.new_run import check_free, discard_new, discard_new_data, discard_remains, put_in_place
 from lmgen.runs.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
 from lmgen.runs.pretrained import Pretrained, load_vectors, with_vector_size
-from lmgen.runs.records import Keeper, cut_metrics, is_damaged, model_is_lost, save_checkpoint, summarized
+from lmgen.runs.records import Keeper, cut_lines, is_damaged, model_is_lost, save_checkpoint, summarized
 from lmgen.runs.resuming import resumed_config, settings_of_this_call
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.text.corpora import Corpus
@@ -217,6 +217,7 @@ def _begin(
         try:
             write_text(run.config, as_toml(config))
             run.metrics.unlink(missing_ok=True)
+            run.samples.unlink(missing_ok=True)
             yield from _fit_baseline(run, config, prepared, call.on_note)
             pretrained = load_vectors(config, run, prepared)
             if config.training.learning_rate == "find":
@@ -241,7 +242,8 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
         files = load_checkpoint(run, trainer.state, call.on_note)
         write_text(run.config, as_toml(config))
         evaluated = trainer.progress.evaluated_step
-        cut_metrics(run.metrics, evaluated)
+        cut_lines(run.metrics, evaluated)
+        cut_lines(run.samples, trainer.progress.step)
         if is_damaged(run.ngram, files):
             call.on_note(f"{run.ngram} is damaged: the baseline is fitted again")
             run.ngram.unlink()

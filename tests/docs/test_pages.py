@@ -37,6 +37,8 @@ EXTRAS = {
     "lmgen compress": "constriction",
     "lmgen serve": "uvicorn",
     "import OpenAI": "openai",
+    "lmgen report": "matplotlib",
+    "write_report(": "matplotlib",
     "--tensorboard": "tensorboard",
 }
 """What a page runs that needs a package of an extra."""

@@ -21,7 +21,7 @@ from lmgen.models.model_file import load_model, save_tensors
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.ngram.arpa import read_arpa
 from lmgen.models.ngram.model import NgramModel
-from lmgen.runs.records import cut_metrics
+from lmgen.runs.records import cut_lines
 from lmgen.text import raw
 from lmgen.text.archives import member_blocks
 from lmgen.text.raw import file_blocks
@@ -116,7 +116,7 @@ class TestRunFolders:
     def test_damaged_lines_of_metrics_are_left_out(self, line: str, tmp_path: Path) -> None:
         path = tmp_path / "metrics.jsonl"
         path.write_text('{"step": 1}\n' + line + '\n{"step": 2}\n{"step": 3}\n')
-        cut_metrics(path, 2)
+        cut_lines(path, 2)
 
         assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
 

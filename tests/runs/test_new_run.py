@@ -15,7 +15,7 @@ from lmgen.runs.new_run import check_free, discard_new, discard_remains, put_in_
 def run(tmp_path: Path) -> RunFolder:
     """An old run, and a new one whose data are complete."""
     run = RunFolder(tmp_path / "run")
-    for file in (run.config, run.prepared, run.model, run.ngram, run.metrics, run.last):
+    for file in (run.config, run.prepared, run.model, run.ngram, run.metrics, run.samples, run.last):
         write_text(file, "old")
     for file in (run.new.config, run.new.prepared, run.new.valid_text):
         write_text(file, "new")

@@ -42,6 +42,7 @@ RESULTS = (
     "seeds",
     "minute",
     "presets",
+    "tricks",
     "words",
     "vectors",
     "units",

@@ -30,6 +30,15 @@ LONGEST = 1 << 16
 BREAK = 0
 """A symbol that matches nothing: between samples, and in place of what the text or the sample lacks."""
 
+COMPARED = 64
+"""Symbols of a passage that are looked for one by one; of longer ones the rest is by fingerprints."""
+
+KEYS_COMPARED = 16
+"""Keys of two suffixes that are compared one by one; fingerprints say how much more they have in common."""
+
+REMAINDERS = ((2**31 - 1, 1_220_703_125), (2**31 - 19, 48_271_391))
+"""Primes and bases of fingerprints."""
+
 KEY_BITS = 62
 """Bits of an integer that holds the first symbols of a suffix."""
 
@@ -64,13 +73,15 @@ def match_lengths(text: IdArray, samples: Sequence[IdArray], *, block: int = BLO
 
 def occurrences(text: IdArray, passage: IdArray, *, block: int = BLOCK) -> Iterator[int]:
     """Where a passage of one symbol or more begins in a text, (N,), in order."""
+    size = len(passage)
     for first in range(0, len(text), block):
-        part = np.asarray(text[first : first + block + len(passage) - 1])
-        starts = np.flatnonzero(part[: max(len(part) - len(passage) + 1, 0)] == passage[0])
-        for place in range(1, len(passage)):
-            if not len(starts):
-                break
+        part = np.asarray(text[first : first + block + size - 1])
+        starts = np.flatnonzero(part[: max(len(part) - size + 1, 0)] == passage[0])
+        for place in range(1, min(size, COMPARED)):
             starts = starts[part[starts + place] == passage[place]]
+        if size > COMPARED and len(starts):
+            both = Fingerprints(np.concatenate([np.asarray(part, np.int64), passage]))
+            starts = starts[both.same(starts, np.full(len(starts), len(part)), size)]
         yield from (starts + first).tolist()
 
 
@@ -186,15 +197,70 @@ def _common(
     """How many symbols the suffixes at `one` and at `other`, (K,), have in common, up to about `reach`."""
     common = np.zeros(len(one), np.int64)
     going_on = np.arange(len(one))
-    for step in (packed, 1):  # whole keys as long as they are the same, then symbol by symbol
-        compared = keys if step > 1 else whole
-        for _ in range(0, reach, step) if step > 1 else range(packed):
-            first, second = one[going_on] + common[going_on], other[going_on] + common[going_on]
-            inside = np.maximum(first, second) < len(whole)
-            first, second, going_on = first[inside], second[inside], going_on[inside]
-            going_on = going_on[compared[first] == compared[second]]
-            if not len(going_on):
-                break
-            common[going_on] += step
-        going_on = np.arange(len(one))
+    for _ in range(min(KEYS_COMPARED, -(-reach // packed))):
+        going_on = going_on[_same(keys, one[going_on] + common[going_on], other[going_on] + common[going_on])]
+        common[going_on] += packed
+    if len(going_on) and packed * KEYS_COMPARED < reach:
+        further = Fingerprints(whole)
+        begins = one[going_on] + common[going_on], other[going_on] + common[going_on]
+        common[going_on] += further.common(*begins, reach)
+    return common + _common_within(whole, one + common, other + common, packed)
+
+
+def _same(values: Int64Array, first: Int64Array, second: Int64Array) -> BoolArray:
+    """Whether the values at two places are the same, (K,); beyond the end they are not."""
+    inside = np.maximum(first, second) < len(values)
+    last = len(values) - 1
+    same: BoolArray = inside & (values[np.minimum(first, last)] == values[np.minimum(second, last)])
+    return same
+
+
+def _common_within(whole: Int64Array, first: Int64Array, second: Int64Array, most: int) -> Int64Array:
+    """How many symbols, up to `most`, are the same from two places on, (K,)."""
+    common = np.zeros(len(first), np.int64)
+    going_on = np.arange(len(first))
+    for place in range(most):
+        going_on = going_on[_same(whole, first[going_on] + place, second[going_on] + place)]
+        common[going_on] += 1
     return common
+
+
+class Fingerprints:
+    """
+    Tells in one step whether two passages of a text are the same, however long (Karp and Rabin 1987).
+
+    Two different passages have the same two remainders about once in 4e18 times.
+    """
+
+    def __init__(self, symbols: IdArray) -> None:
+        """Args: symbols, (N,), each below 2^31 - 19."""
+        self._size = len(symbols)
+        self._modulo = [self._prefixes(np.asarray(symbols, np.int64), *each) for each in REMAINDERS]
+
+    def _prefixes(self, symbols: Int64Array, prime: int, base: int) -> tuple[int, Int64Array, Int64Array]:
+        """The prime, the powers of the base, and what all before each place comes to."""
+        powers = np.ones(1, np.int64)
+        while len(powers) <= len(symbols):
+            powers = np.concatenate([powers, powers * pow(base, len(powers), prime) % prime])
+        terms = (symbols + 1) * powers[: len(symbols)] % prime
+        return prime, powers, np.concatenate([[0], np.cumsum(terms) % prime])
+
+    def same(self, first: Int64Array, second: Int64Array, size: int) -> BoolArray:
+        """Whether the passages of a size that begin at two places are the same, (K,); inside of the text."""
+        equal = np.ones(len(first), np.bool_)
+        for prime, powers, sums in self._modulo:
+            one = (sums[first + size] - sums[first]) % prime * powers[second] % prime
+            other = (sums[second + size] - sums[second]) % prime * powers[first] % prime
+            equal &= one == other
+        return equal
+
+    def common(self, first: Int64Array, second: Int64Array, reach: int) -> Int64Array:
+        """How many symbols are the same from two places on, (K,), up to `reach` or more."""
+        found = np.zeros(len(first), np.int64)
+        step = 1 << int(reach).bit_length()
+        while step := step >> 1:
+            fits = np.flatnonzero(np.maximum(first, second) + found + step <= self._size)
+            if len(fits):
+                same = self.same(first[fits] + found[fits], second[fits] + found[fits], step)
+                found[fits[same]] += step
+        return found

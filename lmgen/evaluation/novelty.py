@@ -22,7 +22,7 @@ from lmgen.arrays import BoolArray, IdArray, Int64Array
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import CorpusError, ModelError
-from lmgen.evaluation.matching import match_lengths, occurrences
+from lmgen.evaluation.matching import LONGEST, match_lengths, occurrences
 from lmgen.evaluation.tables import html_table
 from lmgen.models.base import LanguageModel
 from lmgen.text.reading import read_text
@@ -37,7 +37,7 @@ Of = Literal["tokens", "characters"]
 LENGTHS = (
     *range(1, 11),
     *(12, 15, 20, 25, 30, 40, 50, 60, 80),
-    *(leading * 10**power for power in (1, 2, 3) for leading in (10, 15, 20, 30, 40, 50, 60, 80)),
+    *(leading * 10**power for power in (1, 2, 3) for leading in (10, 15, 20, 30, 40, 50)),
 )
 """The n that are listed, as far as some n-grams of that length are not new."""
 
@@ -343,8 +343,7 @@ def _passages(
     found: list[str] = []
     heap: list[tuple[int, int, int]] = []  # -length, number of the sample, offset
     for number, lengths in enumerate(matches):
-        before = np.append(0, lengths[:-1])[: len(lengths)]
-        begins = np.flatnonzero((lengths > 0) & (before <= lengths))  # else the rest of the match before it
+        begins = _begins(lengths)
         offsets, sizes = trim[number](begins, begins + lengths[begins])
         heap += zip((-sizes).tolist(), repeat(number), offsets.tolist(), strict=False)
     heapify(heap)
@@ -372,6 +371,26 @@ def _passages(
             training_offset=places[0],
             text=text,
         )
+
+
+def _begins(lengths: Int64Array) -> Int64Array:
+    """
+    Where a match begins that is not the rest of the one before it.
+
+    Of a match that is too long to be measured there is one at every LONGEST symbols, and one to its end.
+    """
+    before = np.append(0, lengths[:-1])[: len(lengths)]
+    begins = (lengths > 0) & (before <= lengths)
+    for run in np.split(np.flatnonzero(lengths == LONGEST), _gaps(lengths == LONGEST)):
+        begins[run] = False
+        begins[run[::LONGEST]] = True
+        begins[run[-1:]] = True
+    return np.flatnonzero(begins)
+
+
+def _gaps(chosen: BoolArray) -> Int64Array:
+    """Where the places of true values are not one after another, for np.split."""
+    return np.flatnonzero(np.diff(np.flatnonzero(chosen)) > 1) + 1
 
 
 class _Trim:

@@ -5,7 +5,7 @@ import pytest
 
 from lmgen.arrays import IdArray
 from lmgen.evaluation import matching
-from lmgen.evaluation.matching import match_lengths, occurrences
+from lmgen.evaluation.matching import Fingerprints, match_lengths, occurrences
 
 
 def by_search(text: IdArray, sample: IdArray) -> list[int]:
@@ -46,6 +46,41 @@ def test_a_large_alphabet_takes_fewer_symbols_at_a_time() -> None:
     [found] = match_lengths(text, [np.concatenate([text[69_000:], text[5:8], [80_000]])])
 
     assert found.tolist() == [*range(1000, 0, -1), 3, 2, 1, 0]
+
+
+def test_long_matches_in_a_text_that_repeats_itself_are_found_at_once() -> None:
+    text = np.tile(np.array([5, 6, 7], np.uint8), 30_000)
+    sample = np.concatenate([text[1:20_001], [9], text[:7]])
+    [found] = match_lengths(text, [sample], block=40_000)
+
+    assert found.tolist() == [*range(20_000, 0, -1), 0, *range(7, 0, -1)]
+    assert list(occurrences(text, sample[:20_000], block=40_000)) == list(range(1, 70_001, 3))
+    assert list(occurrences(text, sample, block=40_000)) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_fingerprints_tell_passages_apart(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    text = np.tile(random.integers(0, 70_000, 50), 4)
+    text[120:] += random.integers(0, 2, 80)
+    first, second = random.integers(0, 150, (2, 300))
+    prints = Fingerprints(text)
+
+    for size in (1, 7, 50):
+        expected = [
+            bool((text[i : i + size] == text[j : j + size]).all()) for i, j in zip(first, second, strict=True)
+        ]
+        assert prints.same(first, second, size).tolist() == expected
+    assert np.minimum(prints.common(first, second, 1000), 1000).tolist() == [
+        by_common(text, int(i), int(j)) for i, j in zip(first, second, strict=True)
+    ]
+
+
+def by_common(text: IdArray, i: int, j: int) -> int:
+    count = 0
+    while max(i, j) + count < len(text) and text[i + count] == text[j + count]:
+        count += 1
+    return count
 
 
 def test_symbols_of_a_sample_may_be_too_large_for_the_type_of_the_text() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lmgen.errors import CorpusError
+from lmgen.evaluation.matching import LONGEST
 from lmgen.evaluation.novelty import Novelty, novelty
 from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.base import Tokenizer
@@ -100,6 +101,15 @@ def test_characters_of_a_byte_model_are_those_of_its_text() -> None:
     assert (found.tokens, found.characters) == (12, 8)
     assert [each.text for each in found.passages] == ["žába", "kůň"]
     assert found.passages[1].training_line == 2
+
+
+def test_a_text_that_is_copied_whole_has_few_long_passages() -> None:
+    text = "".join(np.random.default_rng(0).choice(list("abcdefgh \n"), 200_000))
+    found = measured("char", text, text=text)
+
+    assert sorted(each.offset // LONGEST for each in found.passages[:3]) == [0, 1, 2]
+    assert sum(each.characters for each in found.passages) > 199_000
+    assert {each.new for each in found.ngrams} == {0}
 
 
 def test_nothing_to_look_for_is_an_error() -> None:

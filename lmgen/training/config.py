@@ -25,7 +25,7 @@ LEARNING_RATES = {
 TOKEN_LEARNING_RATE = 0.2
 """Default for embedding and output with adamw-adagrad; benchmarks/results/words.md has the measurements."""
 
-OUTPUT_RATES = {"adamw": 3.0, "adam": 3.0}
+OUTPUT_RATES = {"adamw": 2.0, "adam": 2.0}
 """Defaults by optimiser, and 1 for all others; benchmarks/results/tricks.md has the measurements."""
 
 WEIGHT_DECAYS = {"adamw": 0.1, "adamw-adagrad": 0.1}
@@ -105,7 +105,7 @@ class TrainingConfig:
     output_rate: float | None = setting(
         None,
         "The learning rate of the output layer, as a multiple of that of the others.",
-        by_default="3 with adamw and adam, else 1",
+        by_default="2 with adamw and adam, else 1",
         above=0.0,
         maximum=LARGEST_FACTOR,
     )

@@ -38,7 +38,7 @@ def test_the_others_add_the_decay_to_the_gradient() -> None:
     assert updated("adagrad", 5.0, 0.3) == pytest.approx(2 - 0.1)
 
 
-@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 3.0), ("adam", 3.0), ("sgd", 1.0)])
+@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 2.0), ("adam", 2.0), ("sgd", 1.0)])
 def test_the_output_layer_has_a_learning_rate_of_its_own(optimizer: str, rate: float) -> None:
     moved = []
     for factor in (None, 1.0, 0.5):

@@ -55,6 +55,10 @@ RAW = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x
 """What a terminal might obey; the return before a line end is the terminal's own."""
 
 
+OWN_COLOURS = re.compile(rb"\x1b\[(0|(30|97);48;5;\d+)m")
+"""What the heat of a text sends to a terminal itself."""
+
+
 def run(*arguments: str | Path, text: bytes | None = None) -> Result:
     """A command in this process."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments], input=text)
@@ -101,6 +105,11 @@ def test_any_text_is_used_or_refused_in_one_line(
     first = tmp_path / "first.txt"
     first.write_bytes(data[:30_000])
     check(run("perplexity", model, first, "--by", "token", "--no-baseline"))
+    heat = run("perplexity", model, first, "--by", "token", "--no-baseline", "--format", "heat")
+    check(heat)
+    assert not RAW.search(heat.stdout_bytes)
+    pairs = json.dumps({"sentence_good": data.decode("utf-8", "replace")[:3_000], "sentence_bad": "x"})
+    check(run("pairs", model, "-", text=pairs.encode()))
     check(run("perplexity", model, "-", "--by", "line", "--format", "tsv", text=data))
     check(run("sample", model, "--prompt-file", file, "--length", "9", "--seed", "1"))
     check(run("sample", model, "--prompt", "-", "--lines", "--json", "--length", "3", text=data))
@@ -109,9 +118,12 @@ def test_any_text_is_used_or_refused_in_one_line(
     check(run("detokenize", model, "--pieces", text=data))
     check(run("corpus", "show", file))
     ngram = tmp_path / "ngram.safetensors"
-    check(run("ngram", file, "--tokenizer", name, "--order", "2", "--out", ngram))
+    check(run("ngram", file, "--tokenizer", name, "--order", "2", "--keep-tokens", "--out", ngram))
     if ngram.exists():
         check(run("info", ngram))
+        check(run("novelty", ngram, first, "--top", "3"))
+        if len(data) < 100_000:  # else a single word may be as long
+            check(run("novelty", ngram, "--length", "9", "--num", "2", "--seed", "1"))
         arpa = tmp_path / "x.arpa"
         exported = run("export", ngram, "--out", arpa)
         check(exported)
@@ -194,8 +206,11 @@ def test_a_terminal_obeys_nobody(odd: Path) -> None:
         ("export", model, "--to", "int8", "--out", "e\x1b[2J.safetensors", "--text", text),
         ("no\x1b[2J",),
         ("sample", "--no\x1b[2J"),
+        ("perplexity", model, text, "--by", "token", "--format", "heat"),
+        ("sample", model, "--length", "60", "--heat"),
+        ("next", model, "the", "--bars"),
     ]:
-        written = on_a_terminal(*arguments, cwd=odd)
+        written = OWN_COLOURS.sub(b"", on_a_terminal(*arguments, cwd=odd))
         assert not RAW.search(written), (arguments, written)
         assert written.strip(), arguments
         assert b"a bug in lmgen" not in written, written

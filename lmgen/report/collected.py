@@ -62,7 +62,7 @@ class Collected:
     frequencies: list[Means] = field(default_factory=list)
     contexts: list[ContextLoss] = field(default_factory=list)
     calibrations: list[Calibration] = field(default_factory=list)
-    words: tuple[list[DifferentWord], list[DifferentWord]] = ((), ())  # type: ignore[assignment]
+    words: tuple[list[DifferentWord], list[DifferentWord]] = field(default_factory=lambda: ([], []))
     inside: Inside | None = None
     gradients: list[GradientNorm] = field(default_factory=list)
     planes: list[Plane] = field(default_factory=list)

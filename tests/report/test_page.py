@@ -298,7 +298,7 @@ def test_what_cannot_be_written_is_said_before_anything_is_done(
     (tmp_path / "svg").mkdir()
     (tmp_path / "svg" / "mine.svg").write_text("mine")
 
-    with pytest.raises(ModelError, match=r"there is a file .*there.html already; replace it"):
+    with pytest.raises(ModelError, match=r"there is a file .*there\.html already; replace it"):
         lmgen.write_report(runs.run(), out=tmp_path / "there.html")
     with pytest.raises(ModelError, match=r"there are pictures in .*svg already; add overwrite=True"):
         lmgen.write_report(runs.run(), out=tmp_path / "new.html", svg=tmp_path / "svg")

@@ -4,12 +4,13 @@ and heat.svg. `python -m docs.picture` makes both anew, `python -m docs.picture 
 
 `lmgen train --minutes 1` runs on a pseudo-terminal of 100 columns. After some seconds it is ended, and what
 it has drawn by then is read as a terminal would, line by line, and rendered by rich. Its model, as it is
-then, reads the beginning of the held-out text.
+then, reads the beginning of lmgen's own README.md.
 """
 
 import fcntl
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -35,7 +36,7 @@ IMAGES = Path(__file__).parent / "images"
 
 TRAIN = ["train", "--minutes", "1", "--out", "checkpoints/first"]
 
-HEAT = ["perplexity", "checkpoints/first", "--by", "token", "--format", "heat"]
+HEAT = ["perplexity", "checkpoints/first", "README.md", "--by", "token", "--format", "heat"]
 
 HEAT_LINES = 24
 """Lines of the coloured text."""
@@ -49,6 +50,7 @@ def main() -> None:
         if "train" in wanted:
             draw("train", TRAIN, screen(shown))
         if "heat" in wanted:
+            shutil.copy(IMAGES.parents[1] / "README.md", folder)
             coloured = subprocess.run(
                 [sys.executable, "-m", "lmgen", *HEAT, "--quiet"],
                 cwd=folder,

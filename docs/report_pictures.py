@@ -1,7 +1,8 @@
 """
 Make the pictures of guides/report.md: `python -m docs.report_pictures checkpoints/demo`.
 
-A page is written about the run, opened in Chromium and photographed; the files are in docs/images.
+A page is written about the run and lmgen's own README.md, opened in Chromium and photographed; the files are
+in docs/images.
 """
 
 import shutil
@@ -18,14 +19,14 @@ IMAGES = Path(__file__).parent / "images"
 WIDTH = 1180
 
 TOKEN = 195
-"""The token whose bubble is shown: in python-docs, where the model is not sure."""
+"""The token whose bubble is shown: one where the model is not sure."""
 
 
 def main(run: str) -> None:
     """Photograph the beginning of the page, and the text with the bubble of a token."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
         page_file = Path(folder) / "report.html"
-        lmgen.write_report(run, out=page_file)
+        lmgen.write_report(run, out=page_file, text=IMAGES.parents[1] / "README.md")
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": 960})
         page.goto(page_file.as_uri())

@@ -66,7 +66,7 @@ def asked(variables: dict[str, str], cwd: Path) -> str:
             ["rnn-relu", "rnn-sigmoid", "rnn-leaky-relu", "rnn-elu", "rnn-softplus"],
         ),
         (["train", "--tokenizer", ""], ["char", "byte", "word", "bpe", "unigram", "sentencepiece"]),
-        (["perplexity", "--format", ""], ["table", "json", "tsv"]),
+        (["perplexity", "--format", ""], ["table", "json", "tsv", "heat"]),
         (["sample", ""], ["checkpoints/demo", "checkpoints/done", "other.safetensors"]),
         (["sample", "--length", "9", "checkpoints/de"], ["checkpoints/demo"]),
         (["next", "./o"], ["./other.safetensors"]),

@@ -10,10 +10,9 @@ import numpy as np
 from lmgen.data.run_folder import named_by
 from lmgen.errors import ConfigError
 from lmgen.generation.prompts import Prompt
-from lmgen.serving.answers import clean
 from lmgen.serving.config import ServingConfig
 from lmgen.serving.engine import Engine
-from lmgen.serving.errors import ApiError
+from lmgen.serving.errors import ApiError, clean
 from lmgen.serving.jobs import Job, Update
 from lmgen.serving.requests import CompletionRequest, checked_ids, suggestion
 from lmgen.settings import shown

@@ -302,6 +302,13 @@ def test_what_is_no_utf_8_is_sent_as_a_replacement_character(client: TestClient)
         ({"prompt": "a" * 201}, "prompt", "the prompt has more than 200 tokens"),
         ({"prompt": [[1] * 101, [1] * 101]}, "prompt", "the prompt has more than 200 tokens"),
         ({"prompt": "\udc80"}, "prompt", "is a lone surrogate"),
+        ({"\udc80": 1}, "\ufffd", "there is no field"),
+        ({"stream": True, "stream_options": {"\udc80": 1}}, "\ufffd", "there is no field"),
+        (
+            {"stream": True, "stream_options": 5},
+            "stream_options",
+            "stream_options is 5, but has to be a JSON",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_field(

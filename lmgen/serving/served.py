@@ -92,8 +92,8 @@ class ServedModel:
         }
 
     def tokenize(self, text: str, *, with_pieces: bool) -> dict[str, Any]:
-        """The tokens of a text."""
-        ids = self.tokenizer.encode(text).tolist()
+        """The tokens of a text, read as the prompt of a completion is."""
+        ids = self.tokenizer.encode(read_text(text, self.tokenizer.reading)).tolist()
         pieces = [clean(self.tokenizer.piece(token)) for token in ids] if with_pieces else None
         return {
             "count": len(ids),

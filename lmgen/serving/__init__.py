@@ -56,8 +56,8 @@ def serve(
             `max_prompt`, `max_waiting`, as in serving/config.py.
 
     Raises:
-        ConfigError: a setting is unknown or out of range; other machines reach the host and there is no key;
-            or two models have the same name.
+        ConfigError: a setting is unknown or out of range; no client could send the key; other machines reach
+            the host and there is no key; or two models have the same name.
         LmgenError: the address cannot be listened on.
         MissingExtraError: starlette or uvicorn is not installed.
         ModelError: there is no such model, or it is damaged.
@@ -107,6 +107,11 @@ def _config(settings: dict[str, Any]) -> ServingConfig:
     key = os.environ.get(KEY_VARIABLE) if key is None else key
     if key == "":
         raise ConfigError(f"the key is empty; give --api-key or {KEY_VARIABLE} at least one character")
+    if key is not None and (not key.isascii() or not key.isprintable() or " " in key):
+        raise ConfigError(
+            "the key has to be of ASCII letters, digits and signs without blanks, which clients can send; "
+            f"choose another --api-key or {KEY_VARIABLE}"
+        )
     return ServingConfig(**{**settings, "api_key": key})
 
 

@@ -1,19 +1,17 @@
 """Completions as OpenAI's API gives them: whole, or piece by piece."""
 
 import json
-import re
 import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from lmgen.serving.errors import clean
 from lmgen.serving.jobs import Job, ScoredToken, Update
 from lmgen.serving.requests import CompletionRequest
 
 NO_PROBABILITY = -9999.0
 """What stands for the logarithm of 0, which JSON lacks; OpenAI's API gives the same."""
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class CompletionAnswer:
@@ -130,11 +128,6 @@ class _Choice:
 def event(value: dict[str, Any]) -> bytes:
     """One server-sent event."""
     return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-
-
-def clean(text: str) -> str:
-    """A text that every client can read: U+FFFD in place of each byte that is no UTF-8."""
-    return _SURROGATE.sub("\ufffd", text)
 
 
 def _listed(token: ScoredToken) -> dict[str, float]:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from lmgen.errors import LmgenError
 from lmgen.serving.answers import CompletionAnswer, event
-from lmgen.serving.config import ServingConfig
+from lmgen.serving.config import PATIENCE, ServingConfig
 from lmgen.serving.engine import BusyError
 from lmgen.serving.errors import ApiError
 from lmgen.serving.guard import Guard, bug_error
@@ -256,12 +256,27 @@ async def _body(request: Request) -> Any:
     The body of a request, as JSON.
 
     Raises:
-        ApiError: it is none.
+        ApiError: it is none, or does not come to its end.
     """
+    parts: list[bytes] = []
+    stream = request.stream()
     try:
-        return json.loads(await request.body())
+        while True:
+            async with asyncio.timeout(PATIENCE):
+                parts.append(await anext(stream))
+    except StopAsyncIteration:
+        pass
     except ClientDisconnect as left:
         raise ApiError("the client left", status=CLIENT_LEFT) from left
+    except TimeoutError as late:
+        raise ApiError(
+            f"the rest of the body did not come within {PATIENCE:g} seconds; send as many bytes as its "
+            "Content-Length says",
+            status=408,
+            headers={"connection": "close"},
+        ) from late
+    try:
+        return json.loads(b"".join(parts))
     except (ValueError, RecursionError) as error:
         raise ApiError(f"the body is not JSON: {error}") from error
 

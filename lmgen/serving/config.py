@@ -8,6 +8,9 @@ from lmgen.settings import Panel, check, setting
 KEY_VARIABLE = "LMGEN_API_KEY"
 """The environment variable with the key; one in a command is seen in the list of processes."""
 
+PATIENCE = 10.0
+"""Seconds that a client who began to send a body, or to take an answer, may rest before it is given up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingConfig:

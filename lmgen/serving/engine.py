@@ -79,6 +79,8 @@ class Engine:
         self._reading = _Streams[_Reader](self.model)
         self._scoring = _Streams[_Reader](self.model)
         self._writing = _Streams[_Writer](self.model)
+        self._taken: set[Job] = set()
+        """Jobs from the inbox that had not ended when the round began, or were taken in it."""
         self._news: list[Update] = []
         self._pieces: dict[int, str] = {}
         """Spellings of tokens, as far as they were needed."""
@@ -144,6 +146,7 @@ class Engine:
             self._write()
         except Exception as error:
             self._give_up(error)
+        self._taken = self._jobs_inside()
         with self._changed:
             self._load = self._under_way + sum(job.num for job in self._inbox)
         if news := self._news:
@@ -169,7 +172,9 @@ class Engine:
         """The one that waits longest, if there is room for all of its completions."""
         with self._changed:
             if self._inbox and self._under_way + self._inbox[0].num <= self._streams:
-                return self._inbox.popleft()
+                job = self._inbox.popleft()
+                self._taken.add(job)
+                return job
         return None
 
     @property
@@ -352,11 +357,18 @@ class Engine:
             self._news.append(Update(job=job, error=error))
 
     def _give_up(self, error: Exception) -> None:
-        """End all that is under way, after an error that is no single job's."""
+        """End all that is under way, and what the error left nowhere; it is no single job's."""
+        ended = {update.job for update in self._news if update.stopped_by is not None} - self._jobs_inside()
+        for job in self._taken - ended:
+            self._fail(job, error)
         for each in (self._reading, self._scoring, self._writing):
-            for member in each.members:
-                self._fail(member.job, error)
             each.clear()
+
+    def _jobs_inside(self) -> set[Job]:
+        """Those whose prompts are read, or whose completions are written."""
+        return {
+            member.job for each in (self._reading, self._scoring, self._writing) for member in each.members
+        }
 
 
 @dataclass(slots=True, eq=False)

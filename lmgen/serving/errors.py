@@ -1,7 +1,10 @@
 """Errors as OpenAI's API gives them, which its clients show to their users."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ApiError(Exception):
@@ -35,4 +38,10 @@ class ApiError(Exception):
         )
         if self.status >= 500:
             kind = "server_error"
-        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
+        param = None if self.param is None else clean(self.param)
+        return {"error": {"message": clean(str(self)), "type": kind, "param": param, "code": self.code}}
+
+
+def clean(text: str) -> str:
+    """A text that every client can read: U+FFFD in place of each byte that is no UTF-8."""
+    return _SURROGATE.sub("\ufffd", text)

@@ -172,9 +172,11 @@ def checked_ids(ids: Sequence[int], vocabulary_size: int, param: str) -> list[in
 class _Fields:
     """The fields of a request; null is as good as none."""
 
-    def __init__(self, body: object, known: set[str]) -> None:
+    def __init__(self, body: object, known: set[str], *, param: str | None = None) -> None:
         if not isinstance(body, Mapping):
-            raise ApiError(f"the body is {shown(body)}, but has to be a JSON object")
+            raise ApiError(
+                f"{param or 'the body'} is {shown(body)}, but has to be a JSON object", param=param
+            )
         for name in body:
             if name not in known:
                 near = suggestion(name, known)
@@ -291,6 +293,6 @@ def _include_usage(given: Any, *, stream: bool) -> bool:
         return False
     if not stream:
         raise ApiError("stream_options goes with stream; leave it out", param="stream_options")
-    options = _Fields(given, {"include_usage", "include_obfuscation"})
+    options = _Fields(given, {"include_usage", "include_obfuscation"}, param="stream_options")
     options.flag("include_obfuscation")
     return options.flag("include_usage")

@@ -10,10 +10,9 @@ import numpy as np
 from lmgen.data.run_folder import named_by
 from lmgen.errors import ConfigError
 from lmgen.generation.prompts import Prompt
-from lmgen.serving.answers import clean
 from lmgen.serving.config import ServingConfig
 from lmgen.serving.engine import Engine
-from lmgen.serving.errors import ApiError
+from lmgen.serving.errors import ApiError, clean
 from lmgen.serving.jobs import Job, Update
 from lmgen.serving.requests import CompletionRequest, checked_ids, suggestion
 from lmgen.settings import shown
@@ -93,8 +92,8 @@ class ServedModel:
         }
 
     def tokenize(self, text: str, *, with_pieces: bool) -> dict[str, Any]:
-        """The tokens of a text."""
-        ids = self.tokenizer.encode(text).tolist()
+        """The tokens of a text, read as the prompt of a completion is."""
+        ids = self.tokenizer.encode(read_text(text, self.tokenizer.reading)).tolist()
         pieces = [clean(self.tokenizer.piece(token)) for token in ids] if with_pieces else None
         return {
             "count": len(ids),

@@ -1,9 +1,11 @@
 """
 Listen on an address, and answer until a signal comes.
 
-Ctrl-C and SIGTERM let requests that are under way finish; a second Ctrl-C does not.
+Ctrl-C and SIGTERM let requests that are under way finish; a second Ctrl-C does not. Clients who stopped to
+take their answers are not waited for.
 """
 
+import asyncio
 import ipaddress
 import signal
 import socket
@@ -15,7 +17,7 @@ import uvicorn
 
 from lmgen.errors import ConfigError, LmgenError
 from lmgen.serving.app import make_app
-from lmgen.serving.config import KEY_VARIABLE, ServingConfig
+from lmgen.serving.config import KEY_VARIABLE, PATIENCE, ServingConfig
 from lmgen.text_model import TextModel
 
 CONNECTIONS = 1000
@@ -92,6 +94,29 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        dropping = asyncio.create_task(self._drop_resting())
+        try:
+            await super().shutdown(sockets=sockets)
+        finally:
+            dropping.cancel()
+
+    async def _drop_resting(self) -> None:
+        """End the connections of clients who take nothing of what waits for them."""
+        resting: dict[asyncio.Transport, tuple[int, float]] = {}
+        while True:
+            now = asyncio.get_running_loop().time()
+            before, resting = resting, {}
+            for transport in [each.transport for each in self.server_state.connections]:
+                size = transport.get_write_buffer_size()
+                if not size:
+                    continue
+                size_before, since = before.get(transport, (-1, now))
+                resting[transport] = (size, since if size == size_before else now)
+                if now - resting[transport][1] > PATIENCE:
+                    transport.abort()
+            await asyncio.sleep(0.5)
 
 
 @contextmanager

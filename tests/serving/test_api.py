@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -10,7 +11,12 @@ import pytest
 
 from lmgen.errors import ConfigError
 from lmgen.evaluation.scoring import score_ids
+from lmgen.models.ngram.model import NgramModel
 from lmgen.serving import application
+from lmgen.text.config import ReadingConfig
+from lmgen.text_model import TextModel
+from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.registry import train_tokenizer
 from tests.serving.models import model, text_model, tokenizer
 
 pytest.importorskip("starlette", reason="the extra `serve` is not installed")
@@ -259,6 +265,25 @@ def test_tokens_go_and_come_back(client: TestClient) -> None:
     assert pieces == ["w", "o"]
 
 
+def test_tokens_are_those_of_the_text_as_the_model_reads_it() -> None:
+    reading = ReadingConfig(newlines="lf", normalize="nfc")
+    of = train_tokenizer(lambda: ["café\nbar\n"], TokenizerConfig(), reading)
+    ids = np.concatenate(list(of.encode_stream(["café\nbar\n"])))
+    trigrams = NgramModel.fit(ids, order=3, vocabulary_size=of.vocabulary_size, sentence_end=of.sentence_end)
+    text = "cafe\u0301\r\nbar"
+    with TestClient(
+        application(TextModel(trigrams, of, Path("read"), {}, is_saved=False)), base_url=BASE
+    ) as client:
+        answer = client.post("/tokenize", json={"prompt": text, "return_token_strs": True}).json()
+        asked = {"max_tokens": 0, "echo": True, "logprobs": 0}
+        of_text, of_ids = (
+            complete(client, prompt=prompt, **asked)["choices"][0] for prompt in (text, answer["tokens"])
+        )
+
+    assert answer["token_strs"] == [*"café\nbar"]
+    assert of_ids == of_text
+
+
 def test_what_is_no_utf_8_is_sent_as_a_replacement_character(client: TestClient) -> None:
     answer = client.post("/detokenize", json={"model": "convolution-byte", "tokens": [97, 255, 98]}).json()
 
@@ -302,6 +327,13 @@ def test_what_is_no_utf_8_is_sent_as_a_replacement_character(client: TestClient)
         ({"prompt": "a" * 201}, "prompt", "the prompt has more than 200 tokens"),
         ({"prompt": [[1] * 101, [1] * 101]}, "prompt", "the prompt has more than 200 tokens"),
         ({"prompt": "\udc80"}, "prompt", "is a lone surrogate"),
+        ({"\udc80": 1}, "\ufffd", "there is no field"),
+        ({"stream": True, "stream_options": {"\udc80": 1}}, "\ufffd", "there is no field"),
+        (
+            {"stream": True, "stream_options": 5},
+            "stream_options",
+            "stream_options is 5, but has to be a JSON",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_field(
@@ -384,6 +416,13 @@ def test_a_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("LMGEN_API_KEY", "")
     with pytest.raises(ConfigError, match="the key is empty"):
         application(text_model("ngram", "char"))
+
+
+@pytest.mark.parametrize("key", ["a key", "key\n", "\tkey", "a\x00", "clé", "\udcff"])
+def test_a_key_that_no_client_could_send_is_refused_and_not_told(key: str) -> None:
+    with pytest.raises(ConfigError, match="has to be of ASCII letters") as error:
+        application(text_model("ngram", "char"), api_key=key)
+    assert key not in str(error.value)
 
 
 def test_more_than_may_wait_is_told_to_come_back() -> None:

@@ -301,6 +301,41 @@ def test_after_a_bug_the_engine_goes_on() -> None:
     assert len(fine.texts[0]) == 12
 
 
+@pytest.mark.parametrize("part", ["predict", "advance", "select", "join"])
+@pytest.mark.parametrize("call", range(6))
+def test_wherever_a_bug_is_every_client_hears_of_an_end(part: str, call: int) -> None:
+    of = PieceTokenizer("\n", "a", "b", "c", line_end=0)
+    a_model = BigramModel(random_bigram_model(4).table)
+    working = getattr(a_model, part)
+    calls = 0
+
+    def failing(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call + 1:
+            raise MemoryError
+        return working(*arguments)
+
+    setattr(a_model, part, failing)
+    shared = engine(a_model, of)
+    asked = [
+        job(of, "a", length=1),
+        job(of, "abc" * 40, num=2, length=3),
+        job(of, "ab", scores_prompt=True, likeliest=2, length=0),
+    ]
+    shared.submit([each for each, _ in asked])
+    finish(shared)
+    setattr(a_model, part, working)
+    after, fine = job(of, "a")
+    shared.submit([after])
+    finish(shared)
+
+    assert any(heard.error for _, heard in asked) == (calls > call)
+    for each, heard in asked:
+        assert (heard.error is not None) != (len(heard.stopped_by) == each.num)
+    assert len(fine.texts[0]) == 12
+
+
 def test_its_thread_waits_for_work_and_ends_when_it_is_closed() -> None:
     of = tokenizer("char")
     shared = engine(model("lstm", "char"), of)

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,24 @@ def test_a_second_ctrl_c_does_not_wait(models: Path) -> None:
         next(pieces)
 
         assert stop(process, signal.SIGINT) == 130
+
+
+def test_clients_who_rest_do_not_keep_the_server_from_ending(models: Path) -> None:
+    asked = {"prompt": "worker" * 30, "n": 64, "max_tokens": 1, "echo": True, "logprobs": 20}
+    whole = json.dumps(asked).encode()
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with served(models, "lstm.safetensors") as (url, process), ExitStack() as stack:
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        sending, taking = (stack.enter_context(socket.create_connection(address)) for _ in range(2))
+        taking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        sending.sendall(head + b'Content-Length: 100\r\n\r\n{"prompt"')
+        taking.sendall(head + b"Content-Length: %d\r\n\r\n" % len(whole) + whole)
+        assert taking.recv(10)
+
+        assert stop(process) == 0
+        answer = sending.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"the rest of the body did not come within 10 seconds" in answer
 
 
 def test_errors_are_one_line(models: Path) -> None:

@@ -210,6 +210,7 @@ def _by_frequency(models: Sequence[Collected]) -> Picture | None:
     def draw(axes: Any) -> None:
         _draw_means(axes, models, lambda model: model.frequencies)
         logarithmic(axes, "x")
+        axes.xaxis.set_major_formatter(lambda times, _: plain(times) if times >= 1 else "never")
         _finish(axes, "times in the training text", "bits a token")
 
     title = "By frequency of the token"

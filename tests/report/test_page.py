@@ -323,6 +323,10 @@ def test_what_cannot_be_written_is_said_before_anything_is_done(
         lmgen.write_report(runs.run(), out=tmp_path / "new.html", svg=tmp_path / "there.html")
     with pytest.raises(ConfigError, match="named twice"):
         lmgen.write_report(runs.run(), runs.run(), out=tmp_path / "new.html")
+    linked = tmp_path / "linked"
+    linked.symlink_to(runs.run())
+    with pytest.raises(ConfigError, match="linked is named twice"):
+        lmgen.write_report(runs.run(), linked, out=tmp_path / "new.html")
     with pytest.raises(ConfigError, match="characters is 0, but has to be at least 1"):
         lmgen.write_report(runs.run(), out=tmp_path / "new.html", characters=0)
     with pytest.raises(CorpusError, match="cannot read"):

@@ -96,7 +96,8 @@ def note_unknown(opened: "TextModel", prompt: str, *others: str, finished: bool 
     better = _conversion(prompt, opened.tokenizer.reading.encoding) or (
         f"; {misfit.instead}" if misfit else ""
     )
-    report.note(f"the model never saw {named}{more} and reads it as unknown{better}")
+    them = "it" if len(parts) == 1 else "them"
+    report.note(f"the model never saw {named}{more} and reads {them} as unknown{better}")
     return True
 
 

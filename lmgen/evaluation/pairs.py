@@ -179,10 +179,12 @@ def pairs_of(
         encoding: the character encoding of the file; None: UTF-8.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither, or both sentences are the same field.
         CorpusError: the file cannot be read, has no records or lacks a field; or a sentence is empty.
     """
     if isinstance(text, str | Path):
+        if good == bad:
+            raise ConfigError(f"both sentences of a pair are the field {good!r}; name two fields")
         fields = (good, bad) if group is None else (good, bad, group)
         opened = open_text(str(text), field=fields, once=True, encoding=encoding or UTF_8)
         if opened.records is None:

@@ -63,8 +63,13 @@ def short_names(models: Sequence[Collected]) -> list[str]:
 
 
 def _prefixes(models: Sequence[Collected]) -> list[str]:
-    """What is put before the names of series; nothing where there is one model."""
-    return [f"{name} " for name in short_names(models)] if len(models) > 1 else [""]
+    """
+    What is put before the names of series; nothing where there is one model.
+
+    A blank stands before `_`, as legends leave out what begins with that.
+    """
+    names = map(printable, short_names(models))
+    return [f"{' ' * name.startswith('_')}{name} " for name in names] if len(models) > 1 else [""]
 
 
 def _loss(models: Sequence[Collected]) -> Picture | None:
@@ -101,7 +106,7 @@ def _curve(models: Sequence[Collected], name: str) -> Picture | None:
             curve = model.history.curves.get(name) if model.history else None
             if curve:
                 axes.plot(
-                    curve.steps, curve.values, color=colour(number), marker="o", label=prefix.strip() or None
+                    curve.steps, curve.values, color=colour(number), marker="o", label=prefix.rstrip() or None
                 )
         _mark_rollbacks(axes, models)
         values = [value for model in models if model.history for value in _values(model.history, name)]
@@ -205,6 +210,7 @@ def _by_frequency(models: Sequence[Collected]) -> Picture | None:
     def draw(axes: Any) -> None:
         _draw_means(axes, models, lambda model: model.frequencies)
         logarithmic(axes, "x")
+        axes.xaxis.set_major_formatter(lambda times, _: plain(times) if times >= 1 else "never")
         _finish(axes, "times in the training text", "bits a token")
 
     title = "By frequency of the token"

@@ -77,7 +77,7 @@ def by_place(tokens: Tokens, predicted: Predicted, *, in_units: bool) -> Means:
 
 def by_frequency(tokens: Tokens, predicted: Predicted, counts: Int64Array) -> Means:
     """
-    The loss by how often a token stands in the training text.
+    The loss by how often a token stands in the training text: 1 to 9 times, 10 to 99 and so on; 0.1 is never.
 
     Args:
         tokens: of the text.

@@ -88,13 +88,13 @@ def _of_model(model: Collected) -> dict[str, Any]:
         "count": len(shown.lasts),
         "lengths": None if single else _packet(_bytes_of(shown.lengths, 3)),
         "scored": None if scored.all() else _packet([scored.astype(np.uint8)]),
-        "models": [_predictions(each, shown, tokenizer) for each in model.predicted],
+        "models": [_predictions(each, model.tokens.ids, shown, tokenizer) for each in model.predicted],
         "cells": None if model.inside is None else _cells(model.inside, shown),
     }
 
 
-def _predictions(predicted: Predicted, shown: Shown, tokenizer: Tokenizer) -> dict[str, Any]:
-    guesses = predicted.guesses[shown.firsts]
+def _predictions(predicted: Predicted, ids: Int64Array, shown: Shown, tokenizer: Tokenizer) -> dict[str, Any]:
+    guesses = at_their_ranks(predicted, ids)[shown.firsts]
     used, places = np.unique(guesses, return_inverse=True)
     places = places.reshape(guesses.shape)
     width = 1 if len(used) <= 256 else 2 if len(used) <= 65536 else 3
@@ -114,6 +114,22 @@ def _predictions(predicted: Predicted, shown: Shown, tokenizer: Tokenizer) -> di
             ]
         ),
     }
+
+
+def at_their_ranks(predicted: Predicted, ids: Int64Array) -> Int64Array:
+    """
+    The guesses, (N, G), each token of the text in the place of its rank where that is among them.
+
+    Of equally likely tokens the one that came stands first, so a rank of 2 is always the second guess.
+    """
+    guesses = predicted.guesses.copy()
+    rows = np.flatnonzero(predicted.ranks <= guesses.shape[1])
+    came, places = ids[rows], predicted.ranks[rows] - 1
+    other = guesses[rows, places]
+    at, place = np.nonzero(guesses[rows] == came[:, None])
+    guesses[rows[at], place] = other[at]
+    guesses[rows, places] = came
+    return guesses
 
 
 def _cells(inside: Inside, shown: Shown) -> dict[str, Any]:

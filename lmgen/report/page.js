@@ -216,7 +216,12 @@
     return made;
   };
   const percent = (share) => (share >= 0.0995 ? `${Math.round(share * 100)}%` : share >= 0.00095 ? `${(share * 100).toFixed(1)}%` : "<0.1%");
-  const visible = (text) => text.replace(/ /g, "\u2423").replace(/\n/g, "\u21b5").replace(/\t/g, "\u21e5");
+  const code = (letter) => `U+${letter.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+  /** A token of which something can be seen, whatever is in it. */
+  const visible = (text) => {
+    const marked = text.replace(/ /g, "\u2423").replace(/\n/g, "\u21b5").replace(/\t/g, "\u21e5");
+    return /^[\p{C}\p{Z}\p{M}]+$/u.test(marked) ? Array.from(marked, code).join(" ") : marked;
+  };
 
   const heat = new Reader(find("heat"));
   const cells = new Reader(find("cell-text"));
@@ -244,7 +249,7 @@
       if (!isScored(tokens, i)) parts.push(element("div", "said", "given, not predicted"));
       for (const each of shown) {
         const bits = each.bits[i] / 10;
-        parts.push(element("div", "said", `${each.name}: ${bits >= 25.5 ? "25 bits or more" : `${bits.toFixed(1)} bits`}, rank ${each.ranks[i].toLocaleString("en")}`));
+        parts.push(element("div", "said", `${each.name}: ${bits >= 25.5 ? "25 bits or more" : `${bits.toFixed(1)} bits`}, rank ${each.ranks[i].toLocaleString("en")}${each.ranks[i] < 65535 ? "" : " or more"}`));
         const list = element("ol");
         each.guesses.forEach((ids, g) => {
           const share = (each.chances[g][i] / 255) ** 2;

@@ -75,9 +75,11 @@ def subjects_of(
     """
     opened = [_opened(path) for path in models]
     names = [str(named_by(model.path)) for model in opened]
-    for name in names:
-        if names.count(name) > 1:
+    files: list[Path] = []
+    for name, model in zip(names, opened, strict=True):
+        if (file := model.path.resolve()) in files:
             raise ConfigError(f"{name} is named twice; name each run once")
+        files.append(file)
     if text == STANDARD_INPUT and len(models) > 1:
         text = open_text(STANDARD_INPUT)  # each model reads it
     found = []

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lmgen.errors import ModelError, WriteError
+from lmgen.errors import ModelError
 from lmgen.extras import needed
 from lmgen.files import refuse_existing, refuse_unwritable, write_text
 from lmgen.report.subject import CHARACTERS, subjects_of
@@ -98,7 +98,7 @@ def write_report(
 
 
 def _check_folder(svg: Path | None, *, overwrite: bool) -> None:
-    """Refuse a folder that holds pictures already, and what is no folder; make one that is not there."""
+    """Refuse a folder that holds pictures already or cannot be written to, and what is no folder."""
     if svg is None:
         return
     if svg.exists() and not svg.is_dir():
@@ -107,7 +107,4 @@ def _check_folder(svg: Path | None, *, overwrite: bool) -> None:
         raise ModelError(
             f"there are pictures in {svg} already; add --overwrite, or name another folder (--svg)"
         )
-    try:
-        svg.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"cannot make the folder {svg}: {error.strerror}; name another one") from error
+    refuse_unwritable(svg / "picture.svg")

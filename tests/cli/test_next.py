@@ -196,7 +196,7 @@ class TestContinuations:
         result = run(path, "the", "--of", "cat,dog", "--json")
         assert result.stderr == "note: the model never saw 'dog' and reads it as unknown\n"
         unfinished = run(path, "th", "--of", "ca,dog", "--json")
-        assert unfinished.stderr == "note: the model never saw 'th', 'ca', 'dog' and reads it as unknown\n"
+        assert unfinished.stderr == "note: the model never saw 'th', 'ca', 'dog' and reads them as unknown\n"
         shares = [each["probability"] for each in json.loads(result.stdout)["next"]]
         assert shares == pytest.approx([1 / 4, 1 / 4])
 

@@ -166,7 +166,7 @@ def test_unknown_characters_are_named_once(model: Path) -> None:
     result = run(model, "--prompt", "-", "--lines", *GREEDY, text="a\nxéx\nü\n")
     assert result.exit_code == 0
     assert result.stdout.startswith("abc\nxéx")
-    assert result.stderr == "note: the model never saw 'x', 'é' and reads it as unknown\n"
+    assert result.stderr == "note: the model never saw 'x', 'é' and reads them as unknown\n"
     assert "\ufffd" not in result.stdout
     assert run(model, "--prompt", "xé", "--quiet", *GREEDY).stderr == ""
 
@@ -185,7 +185,7 @@ def test_many_unknown_characters_are_counted(model: Path) -> None:
     result = run(model, "--prompt", "defghijklmno", *GREEDY)
     assert result.stderr == (
         "note: the model never saw 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm' and 2 more "
-        "and reads it as unknown\n"
+        "and reads them as unknown\n"
     )
 
 

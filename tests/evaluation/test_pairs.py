@@ -132,6 +132,8 @@ def test_what_is_no_pair_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("a\nb\n")
     with pytest.raises(CorpusError, match="has no records, of which two fields are the sentences of a pair"):
         pairs_of(tmp_path / "p.txt")
+    with pytest.raises(ConfigError, match="both sentences of a pair are the field 'good'; name two fields"):
+        pairs_of(tmp_path / "pairs.jsonl", good="good", bad="good")
     with pytest.raises(ConfigError, match="pair 2 is 'ab', but has to be a good and a bad sentence"):
         pairs_of([("a", "b"), "ab"])
     with pytest.raises(CorpusError, match="pairs has no pairs"):

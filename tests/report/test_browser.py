@@ -83,6 +83,23 @@ def test_a_token_under_the_pointer_tells_surprisal_rank_and_guesses(page: Any) -
     assert page.locator("#bubble").is_hidden()
 
 
+def test_a_token_that_cannot_be_seen_is_told_by_its_code(browser: Any, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    lmgen.write_report(runs.run(), out=out, text="o\u200b\re\u0301 \n")
+    page = browser.new_page()
+    page.goto(out.as_uri())
+    page.wait_for_selector('body[data-ready="0"]')
+    page.locator("#heat").focus()
+    page.keyboard.press("Home")
+
+    said = []
+    for _ in range(7):
+        said.append(shown(page).split("\n")[0])
+        page.keyboard.press("ArrowRight")
+    page.close()
+    assert said == ["o", "U+200B", "U+000D", "e", "U+0301", "\u2423", "\u21b5"]
+
+
 def test_the_keyboard_goes_from_token_to_token_and_from_model_to_model(page: Any) -> None:
     page.locator('#model-switch input[value="0"]').focus()
     page.keyboard.press("Tab")

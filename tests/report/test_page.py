@@ -1,8 +1,11 @@
 """The page of a report, read as HTML: what is in it, that it is harmless, and that it is the same again."""
 
 import base64
+import html
 import json
+import os
 import re
+import shutil
 import zlib
 from functools import cache
 from html.parser import HTMLParser
@@ -175,6 +178,20 @@ def test_a_hostile_text_stays_a_text(tmp_path: Path) -> None:
     assert named.all("b") == [{}] * len(named.all("b"))
 
 
+def test_pictures_name_runs_whatever_these_are_called(tmp_path: Path) -> None:
+    names = ["_old", "a\x1b[1m\nb", os.fsdecode(b"\xff"), "$x$ <b>&"]
+    for name in names:
+        shutil.copytree(runs.run(), tmp_path / name)
+    page = report(*(tmp_path / name for name in names), text="one Two\n")
+
+    assert Parsed(page).open == []
+    for picture in ("loss", "gradient-norm"):
+        svg = page[page.index(f'id="picture-{picture}"') :].partition("</figure>")[0]
+        legend = html.unescape("\n".join(re.findall("<text[^>]*>([^<]*)</text>", svg)))
+        for name in ("_old", "a\ufffd[1m\ufffdb", "\ufffd", "$x$ <b>&"):
+            assert name in legend
+
+
 @pytest.mark.parametrize(
     "text", ["</script>", "<!--<script>", "]]>", "\u2028\u2029", "\udcff", "a\x00b\\u003c", "&amp;😀"]
 )
@@ -306,10 +323,15 @@ def test_what_cannot_be_written_is_said_before_anything_is_done(
         lmgen.write_report(runs.run(), out=tmp_path / "new.html", svg=tmp_path / "there.html")
     with pytest.raises(ConfigError, match="named twice"):
         lmgen.write_report(runs.run(), runs.run(), out=tmp_path / "new.html")
+    linked = tmp_path / "linked"
+    linked.symlink_to(runs.run())
+    with pytest.raises(ConfigError, match="linked is named twice"):
+        lmgen.write_report(runs.run(), linked, out=tmp_path / "new.html")
     with pytest.raises(ConfigError, match="characters is 0, but has to be at least 1"):
         lmgen.write_report(runs.run(), out=tmp_path / "new.html", characters=0)
     with pytest.raises(CorpusError, match="cannot read"):
-        lmgen.write_report(runs.run(), out=tmp_path / "new.html", text="gone.txt")
+        lmgen.write_report(runs.run(), out=tmp_path / "new.html", text="gone.txt", svg=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
     monkeypatch.setitem(extras.PACKAGES, "no_such", "no-such")
     monkeypatch.setattr("lmgen.report.writing.needed", lambda _module, extra: extras.needed("no_such", extra))
     with pytest.raises(MissingExtraError, match=r'get it with pip install "lmgen\[report\]"'):

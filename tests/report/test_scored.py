@@ -7,8 +7,8 @@ import pytest
 
 import lmgen
 from lmgen.errors import CorpusError, ModelError
-from lmgen.report.packed import shown_tokens
-from lmgen.report.scored import predicted_by, read_tokens
+from lmgen.report.packed import at_their_ranks, shown_tokens
+from lmgen.report.scored import Predicted, predicted_by, read_tokens
 from lmgen.report.subject import beginning_of, subjects_of
 from lmgen.text.given import text_of
 from lmgen.text_model import TextModel
@@ -74,6 +74,18 @@ def test_the_bytes_of_a_character_are_shown_as_one_token() -> None:
     assert shown.lengths.tolist() == [1, 1, 2, 1]  # as JavaScript counts
     assert shown.summed(np.arange(8.0)).tolist() == [0, 1 + 2, 3 + 4 + 5 + 6, 7]
     assert [shown.place_of(token) for token in range(8)] == [0, 1, 1, 2, 2, 2, 2, 3]
+
+
+def test_of_equally_likely_tokens_the_one_that_came_is_shown_at_its_rank() -> None:
+    guesses = np.array([[4, 0, 1, 2]] * 4)
+    chances = np.array([[0.4, 0.1, 0.1, 0.1]] * 4)
+    ranks = np.array([1, 2, 2, 7])
+    predicted = Predicted("ngram", np.zeros(4), ranks, guesses, chances)
+
+    shown = at_their_ranks(predicted, np.array([4, 1, 3, 5]))
+
+    assert shown.tolist() == [[4, 0, 1, 2], [4, 1, 0, 2], [4, 3, 1, 2], [4, 0, 1, 2]]
+    assert guesses.tolist() == [[4, 0, 1, 2]] * 4
 
 
 def test_runs_are_compared_on_one_text_alone(tmp_path: Path) -> None:

@@ -327,6 +327,11 @@ def test_what_is_no_utf_8_is_sent_as_a_replacement_character(client: TestClient)
         ({"prompt": "a" * 201}, "prompt", "the prompt has more than 200 tokens"),
         ({"prompt": [[1] * 101, [1] * 101]}, "prompt", "the prompt has more than 200 tokens"),
         ({"prompt": "\udc80"}, "prompt", "is a lone surrogate"),
+        (
+            {"prompt": ["a" * 100] * 2, "n": 64, "echo": True, "logprobs": 20, "max_tokens": 100},
+            "logprobs",
+            "the answer may list 537,600 log-probabilities",
+        ),
         ({"\udc80": 1}, "\ufffd", "there is no field"),
         ({"stream": True, "stream_options": {"\udc80": 1}}, "\ufffd", "there is no field"),
         (

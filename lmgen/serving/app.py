@@ -108,14 +108,12 @@ class _Api:
     async def tokenize(self, request: Request) -> Response:
         asked = TokenizeRequest.of(await _body(request))
         served = self._served.find(asked.model)
-        return JSONResponse(
-            await asyncio.to_thread(served.tokenize, asked.prompt, with_pieces=asked.with_pieces)
-        )
+        return await _json(lambda: served.tokenize(asked.prompt, with_pieces=asked.with_pieces))
 
     async def detokenize(self, request: Request) -> Response:
         asked = DetokenizeRequest.of(await _body(request))
-        text = await asyncio.to_thread(self._served.find(asked.model).detokenize, asked.tokens)
-        return JSONResponse({"prompt": text})
+        served = self._served.find(asked.model)
+        return await _json(lambda: {"prompt": served.detokenize(asked.tokens)})
 
     async def completions(self, request: Request) -> Response:
         asked = CompletionRequest.of(await _body(request), self._config)
@@ -135,7 +133,7 @@ class _Api:
             raise ApiError(str(failure), status=500) from failure
         finally:
             listener.end()
-        return JSONResponse(answer.to_json())
+        return await _json(answer.to_json)
 
     async def _pieces(self, listener: "_Listener", answer: CompletionAnswer) -> AsyncIterator[bytes]:
         """The server-sent events of an answer; an error that comes after the first is one of them."""
@@ -249,6 +247,11 @@ class _EventStream(Response):
 def _pass_on(updates: Sequence[Update]) -> None:
     for update in updates:
         update.job.on_update(update)
+
+
+async def _json(answer: Callable[[], dict[str, Any]]) -> Response:
+    """An answer that may be long: it is made in a thread, while others are answered."""
+    return await asyncio.to_thread(lambda: JSONResponse(answer()))
 
 
 async def _body(request: Request) -> Any:

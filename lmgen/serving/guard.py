@@ -46,7 +46,7 @@ class Guard:
             on_bug: called with an exception that no answer was foreseen for.
         """
         self._app, self._hosts = app, hosts
-        self._key = None if api_key is None else f"Bearer {api_key}".encode()
+        self._key = None if api_key is None else api_key.encode()
         self._on_bug = on_bug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,8 +94,8 @@ class Guard:
         if origin and origin.partition("://")[2] != host:
             raise ApiError("pages of other origins may not ask this server", status=403, code="cross_origin")
         if self._key is not None and scope["path"] not in OPEN_PATHS:
-            given = headers.get(b"authorization", b"")
-            if not secrets.compare_digest(given, self._key):
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer" or not secrets.compare_digest(given.strip(), self._key):
                 raise ApiError(
                     "this server asks for a key: send it as Authorization: Bearer KEY",
                     status=401,

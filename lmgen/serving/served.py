@@ -22,6 +22,9 @@ from lmgen.tokenizers.edges import Edge
 
 LINE_END = "\n"
 
+MOST_LOGPROBS = 500_000
+"""The most log-probabilities of one answer: what one completion may have that fills the default limits."""
+
 
 class ServedModel:
     """One model."""
@@ -111,7 +114,8 @@ class ServedModel:
         What the engine has to do for a request, a job for each prompt.
 
         Raises:
-            ApiError: the prompts have too many tokens, or ids that do not exist.
+            ApiError: the prompts have too many tokens, or ids that do not exist; or the answer would list too
+                many log-probabilities.
         """
         jobs = []
         total = 0
@@ -137,6 +141,10 @@ class ServedModel:
                     streams=request.stream,
                 )
             )
+        if request.logprobs is not None:
+            read = total if request.echo else 0
+            scored = request.n * (read + len(jobs) * request.max_tokens)
+            _check_logprobs(scored * (1 + request.logprobs))
         return jobs
 
     def _check_length(self, tokens: int) -> None:
@@ -166,6 +174,16 @@ class ServedModel:
         parts.append(decoder.finish())
         ids = np.array(known, np.int64)
         return Prompt("".join(parts), Edge(ids)), ids, offsets_of_ids
+
+
+def _check_logprobs(count: int) -> None:
+    if count > MOST_LOGPROBS:
+        raise ApiError(
+            f"the answer may list {count:,} log-probabilities, but at most {MOST_LOGPROBS:,}; ask for fewer "
+            "logprobs, tokens or completions, or send several requests",
+            param="logprobs",
+            code="out_of_range",
+        )
 
 
 class ServedModels:

@@ -327,6 +327,11 @@ def test_what_is_no_utf_8_is_sent_as_a_replacement_character(client: TestClient)
         ({"prompt": "a" * 201}, "prompt", "the prompt has more than 200 tokens"),
         ({"prompt": [[1] * 101, [1] * 101]}, "prompt", "the prompt has more than 200 tokens"),
         ({"prompt": "\udc80"}, "prompt", "is a lone surrogate"),
+        (
+            {"prompt": ["a" * 100] * 2, "n": 64, "echo": True, "logprobs": 20, "max_tokens": 100},
+            "logprobs",
+            "the answer may list 537,600 log-probabilities",
+        ),
         ({"\udc80": 1}, "\ufffd", "there is no field"),
         ({"stream": True, "stream_options": {"\udc80": 1}}, "\ufffd", "there is no field"),
         (
@@ -398,12 +403,14 @@ def test_pages_of_other_origins_are_kept_out(client: TestClient) -> None:
 
 def test_a_key_is_asked_for_and_never_told() -> None:
     with TestClient(application(text_model("ngram", "char"), api_key="secret"), base_url=BASE) as client:
-        for wrong in ({}, {"authorization": "Bearer nothing"}, {"authorization": "secret"}):
+        for given in ("Bearer nothing", "secret", "Basic secret", "Bearer", "Bearer secret secret", ""):
+            wrong = {"authorization": given} if given else {}
             for response in (client.get("/v1/models", headers=wrong), client.get("/nowhere", headers=wrong)):
                 error = error_of(response, 401)
                 assert error["type"] == "authentication_error"
                 assert "secret" not in response.text
-        assert client.get("/v1/models", headers={"authorization": "Bearer secret"}).status_code == 200
+        for right in ("Bearer secret", "bearer secret", "BEARER  secret"):
+            assert client.get("/v1/models", headers={"authorization": right}).status_code == 200
         assert client.get("/").status_code == 200
         elsewhere = {"authorization": "Bearer secret", "host": "a-machine:8000"}
         assert client.get("/v1/models", headers=elsewhere).status_code == 200

@@ -23,7 +23,7 @@ def report_(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]... [TEXT]",
+            metavar="[RUN] [TEXT]",
             help="Any number of run folders or model files (none: the newest run), and a file, folder or - "
             "for stdin (none: the text that the runs have held out).",
             show_default=False,

@@ -1,7 +1,7 @@
 """The models that a report is about, and the piece of text that they are asked about."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lmgen.data.run_folder import RunFolder, find_model, named_by
@@ -81,10 +81,15 @@ def subjects_of(
             raise ConfigError(f"{name} is named twice; name each run once")
         files.append(file)
     if text == STANDARD_INPUT and len(models) > 1:
-        text = open_text(STANDARD_INPUT)  # each model reads it
+        errors = {model.tokenizer.reading_errors for model in opened}
+        text = open_text(
+            STANDARD_INPUT, errors=errors.pop() if len(errors) == 1 else "strict"
+        )  # read by each
     found = []
     for name, model in zip(names, opened, strict=True):
         [given] = model.texts(*([] if text is None else [text]), on_note=on_note)
+        if given.name == STANDARD_INPUT:
+            given = replace(given, name="standard input")
         found.append(Subject(name, model, beginning_of(given, model.tokenizer, characters)))
     if text is None:
         _refuse_different(found)

@@ -46,6 +46,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert dead_links(page) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_page_has_a_section_or_paragraph_twice(page: Path) -> None:
+    """Merging two branches can leave both of their copies."""
+    parts = [part.strip() for part in prose(page).split("\n\n")]
+
+    assert sorted({part for part in parts if parts.count(part) > 1 and len(part) > 100}) == []
+    headings = [part for part in parts if re.match(r"#{1,2} ", part)]
+    assert len(headings) == len(set(headings))
+
+
 def test_dead_links_are_found(tmp_path: Path) -> None:
     (tmp_path / "other.md").write_text("# A heading, here\n")
     page = tmp_path / "page.md"

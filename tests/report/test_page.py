@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import lmgen
 from lmgen import extras
+from lmgen.cli.app import app
 from lmgen.errors import ConfigError, CorpusError, MissingExtraError, ModelError
 from lmgen.report.page import as_json
 from tests.process import lmgen as command
@@ -364,3 +366,17 @@ def test_the_command_writes_what_python_writes(tmp_path: Path) -> None:
     )
     assert piped.returncode == 0, piped.stderr
     assert Parsed((tmp_path / "piped.html").read_text()).data["texts"] == ["one Two\n"]
+
+
+def test_models_of_bytes_are_asked_about_any_bytes(tmp_path: Path) -> None:
+    data = b"\x00\xff\n" * 20
+    (tmp_path / "bytes").write_bytes(data)
+    models = [str(tmp_path / name) for name in ("one.safetensors", "other.safetensors")]
+    for model in models:
+        ngram = ["ngram", str(tmp_path / "bytes"), "--tokenizer", "byte", "--order", "2", "--out", model]
+        assert CliRunner().invoke(app, ngram).exit_code == 0
+    for count in (1, 2):
+        out = tmp_path / f"{count}.html"
+        done = CliRunner().invoke(app, ["report", *models[:count], "-", "--out", str(out)], input=data)
+        assert done.exit_code == 0, done.stderr
+        assert "<code>standard input</code>" in out.read_text(encoding="utf-8")

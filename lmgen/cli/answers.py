@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lmgen.cli import completion, report
+from lmgen.cli import report
 from lmgen.cli.flags import option
 from lmgen.cli.listed import listed_texts
 from lmgen.cli.options import (
     EncodingOption,
     FieldOption,
     JsonOption,
+    ModelOrTextArgument,
     QuietOption,
     file_name,
     model_and_texts,
@@ -36,15 +37,7 @@ COUNTS = (
 
 
 def answers(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="A run folder or a model file (default: the newest run under checkpoints/).",
-            show_default=False,
-            autocompletion=completion.models,
-        ),
-    ] = None,
+    model: ModelOrTextArgument = None,
     texts: Annotated[
         list[str] | None,
         typer.Argument(

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from lmgen.label_model import LabelModel
     from lmgen.text_model import TextModel
 
-ModelArgument = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="MODEL",
-        help="A run folder or a model file (default: the newest run under checkpoints/).",
-        show_default=False,
-        autocompletion=completion.models,
-    ),
-]
+_MODEL = typer.Argument(
+    metavar="MODEL",
+    help="A run folder or a model file (default: the newest run under checkpoints/).",
+    show_default=False,
+    autocompletion=completion.models,
+)
+
+ModelArgument = Annotated[Path | None, _MODEL]
+ModelOrTextArgument = Annotated[str | None, _MODEL]
+"""MODEL where texts may follow: without any, a single name may be that of a text (`model_and_texts`)."""
 
 
 def _be_quiet(quiet: bool) -> bool:

@@ -5,9 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lmgen.cli import completion, report
+from lmgen.cli import report
 from lmgen.cli.flags import option
-from lmgen.cli.options import JsonOption, QuietOption, model_and_texts, open_model
+from lmgen.cli.options import (
+    JsonOption,
+    ModelOrTextArgument,
+    QuietOption,
+    model_and_texts,
+    open_model,
+)
 from lmgen.cli.output import TextOutput, json_line, visible
 from lmgen.cli.tables import Column, table
 from lmgen.errors import ConfigError
@@ -25,15 +31,7 @@ COUNTS = (
 
 
 def pairs(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="A run folder or a model file (default: the newest run under checkpoints/).",
-            show_default=False,
-            autocompletion=completion.models,
-        ),
-    ] = None,
+    model: ModelOrTextArgument = None,
     texts: Annotated[
         list[str] | None,
         typer.Argument(

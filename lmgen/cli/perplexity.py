@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from lmgen.cli import completion, report
+from lmgen.cli import report
 from lmgen.cli.flags import given, option, settings_as_options
 from lmgen.cli.heat import KeptText, print_heat
 from lmgen.cli.options import (
@@ -16,6 +16,7 @@ from lmgen.cli.options import (
     EncodingOption,
     FieldOption,
     JsonOption,
+    ModelOrTextArgument,
     QuietOption,
     file_name,
     model_and_texts,
@@ -38,15 +39,7 @@ Format = Literal["table", "json", "tsv", "heat"]
 
 @settings_as_options(AdaptingConfig, CacheConfig)
 def perplexity(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="A run folder or a model file (default: the newest run under checkpoints/).",
-            show_default=False,
-            autocompletion=completion.models,
-        ),
-    ] = None,
+    model: ModelOrTextArgument = None,
     texts: Annotated[
         list[str] | None,
         typer.Argument(

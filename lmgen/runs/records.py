@@ -6,7 +6,7 @@ from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
@@ -106,8 +106,7 @@ class Keeper:
         before, self._spent = self._spent, stepped.progress
         if is_quarter(before, stepped.progress) and self._prepared.labels is None:
             with suppress(ModelError, NumericalError):  # a network of NaNs, which the trainer will find, too
-                network = _in_use(self._trainer, self._prepared)
-                assert isinstance(network, RecurrentModel)
+                network = cast(RecurrentModel, _in_use(self._trainer, self._prepared))
                 self._samples.append(sample_line(network, self._prepared.tokenizer, stepped))
 
     def _take_model(self) -> None:

@@ -124,7 +124,7 @@ def _opened(models: "tuple[str | Path | TextModel, ...]", *, mix: bool) -> "list
     from lmgen.text_model import TextModel
 
     opened = [
-        each if isinstance(each, TextModel) else TextModel.load(each)
+        TextModel.load(each) if isinstance(each, str | Path) else each
         for each in (models or (TextModel.load(),))
     ]
     return [each.mixed() for each in opened] if mix else opened

@@ -3,6 +3,7 @@
 import atexit
 import os
 import signal
+from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -51,3 +52,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return file if file in IN_TURN else nodeid
 
     return Scheduling(config, log)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for pages; tests that use it have the MARKS of browsing.py."""
+    from tests.browsing import started_browser
+
+    with started_browser() as started:
+        yield started

@@ -27,7 +27,8 @@ from lmgen.errors import CorpusError
 MAGIC = b"\x89lmgen\r\n"
 """With a byte that is no text and a line end, both of which careless copying changes."""
 
-VERSION = 1
+VERSION = 2
+"""Of the format, and of what the presets compute."""
 
 BYTES = 256
 
@@ -109,16 +110,17 @@ def read_archive(content: bytes, path: Path) -> Archive:
         path: where it stood, for messages.
 
     Raises:
-        CorpusError: it is none, is damaged, or is of a newer version.
+        CorpusError: it is none, is damaged, or is of another version.
     """
     if content[: len(MAGIC)] != MAGIC[: max(len(content), 1)]:
         raise CorpusError(f"{path} is no archive of `lmgen compress`; decompress it with what wrote it")
     if len(content) < _START.size + _CHECK.size:
         raise _damaged(path)
     _, version, length, sha256, symbols, streams, preset = _START.unpack_from(content)
-    if version > VERSION:
+    if version != VERSION:
         raise CorpusError(
-            f"{path} is an archive of version {version}, known here is {VERSION}: upgrade lmgen"
+            f"{path} is an archive of version {version}, known here is {VERSION}: "
+            f"{'upgrade lmgen' if version > VERSION else 'decompress it with the lmgen that made it'}"
         )
     body, check = content[: -_CHECK.size], content[-_CHECK.size :]
     if _CHECK.unpack(check)[0] != zlib.crc32(body) or not 1 <= streams <= MOST_STREAMS:

@@ -24,10 +24,10 @@ from lmgen.data.token_file import read_tokens
 from lmgen.errors import ModelError
 from lmgen.evaluation.learning_to_adapt import LearnedToAdapt, learned_to_adapt
 from lmgen.models.adapting import Adapting, AdaptingConfig
-from lmgen.models.base import LanguageModel, LearningModel, State, predict_each
+from lmgen.models.base import LanguageModel, LearningModel, PredictsEach, State, predict_each
 from lmgen.models.cache import CachedNetwork, NetworkAndCache
 from lmgen.models.gated import GatedMixture, in_pieces
-from lmgen.models.gates import LinearGate, LogarithmicGate
+from lmgen.models.gates import Gate, LinearGate, LogarithmicGate
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.growing.contexts import Contexts, WordRule
 from lmgen.models.ngram.growing.model import GrowingCounts
@@ -148,7 +148,7 @@ class AdaptingModels:
             on_note=self._on_note,
         )
 
-    def _first_gate(self) -> LinearGate | LogarithmicGate | None:
+    def _first_gate(self) -> Gate | None:
         """The gate of the mixture before it has learned of networks; None: there is nothing to begin from."""
         if not self._mixes:
             return None
@@ -391,7 +391,7 @@ class _Reader:
             return self._answered("score", place, ids)
         found: list[Any] = []
         for piece in in_pieces(ids):
-            if isinstance(self._shared.model, _Recording):
+            if isinstance(self._shared.model, PredictsEach):
                 of_all, place = self.predict_each(place, piece)
                 found.append(_chosen(of_all, piece))
             else:

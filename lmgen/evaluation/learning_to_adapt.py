@@ -26,7 +26,7 @@ from lmgen.models.adapting import AdaptingConfig, CacheConfig
 from lmgen.models.base import LearningModel
 from lmgen.models.cache import NetworkAndCache, cached_probabilities
 from lmgen.models.gated import GatedMixture
-from lmgen.models.gates import LinearGate, LogarithmicGate
+from lmgen.models.gates import Gate
 from lmgen.models.mixture import fit_weights, mix
 from lmgen.models.network.model import RecurrentModel
 
@@ -57,7 +57,7 @@ class LearnedToAdapt:
 
     config: AdaptingConfig | None
     """None: no network learns."""
-    gate: LinearGate | LogarithmicGate | None
+    gate: Gate | None
     """Of a mixture; None: all experts are trusted alike, or there is no mixture."""
     cache: CacheConfig | None = None
     """None: no network has a cache."""
@@ -219,7 +219,7 @@ def _best(first: float, nats: Callable[[float], float]) -> float:
     return best
 
 
-def gate_after(mixture: GatedMixture, ids: IdArray) -> LinearGate | LogarithmicGate:
+def gate_after(mixture: GatedMixture, ids: IdArray) -> Gate:
     """The gate of a mixture after it has read a text, (N,)."""
     return mixture.advance(mixture.start(1), np.asarray(ids)[:, None]).streams[0].gate
 
@@ -268,7 +268,7 @@ class _Kept:
                     return replace(like, sharpness=sharpness, share=share)
         return None
 
-    def gate(self, key: str, like: LinearGate | LogarithmicGate) -> LinearGate | LogarithmicGate | None:
+    def gate(self, key: str, like: Gate) -> Gate | None:
         """The gate of a mixture, if it has the shape of another."""
         match self._found.get(key):
             case {"gate": dict(values)}:

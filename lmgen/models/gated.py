@@ -13,7 +13,7 @@ import numpy as np
 
 from lmgen.arrays import Float64Array, IdArray, Tensors
 from lmgen.errors import ModelError
-from lmgen.models.gates import Heard, LinearGate, LogarithmicGate
+from lmgen.models.gates import Gate, Heard, LinearGate
 from lmgen.models.opinions import Member
 
 AT_ONCE = 256
@@ -31,7 +31,7 @@ SMALLEST = 1e-8
 class _StreamState(NamedTuple):
     """What the gate knows of one stream."""
 
-    gate: LinearGate | LogarithmicGate
+    gate: Gate
     waiting: Heard
     """The tokens since the gate's last step, fewer than STRIDE; signals (n, F + K)."""
     lately: Float64Array
@@ -59,7 +59,7 @@ class GatedMixture:
         members: Sequence[Member],
         vocabulary_size: int,
         name: str,
-        gate: LinearGate | LogarithmicGate | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """
         Args:

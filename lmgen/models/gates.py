@@ -16,6 +16,7 @@ surer than each alone. It needs the opinions on all V tokens where the linear ga
 A gate is never changed in place: each step makes another one.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
@@ -88,7 +89,7 @@ LOGARITHMIC_RATES = Rates(2e-4, 3e-3, 200.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gate:
+class Gate(ABC):
     """The weights of a gate at one moment, with what Adam (Kingma and Ba 2015) remembers."""
 
     weights: dict[str, Float64Array]
@@ -113,6 +114,25 @@ class Gate:
         }
         nothing = {name: np.zeros_like(each) for name, each in weights.items()}
         return cls(weights, nothing, dict(nothing))
+
+    @abstractmethod
+    def predict(self, probabilities: Float64Array, signals: Float64Array, last: IdArray) -> Float64Array:
+        """
+        Log-probabilities of all tokens at each of N places, (N, V).
+
+        Args:
+            probabilities: the experts', (N, V, K).
+            signals: (N, F).
+            last: the token before, (N,).
+        """
+
+    @abstractmethod
+    def score(self, heard: Heard) -> Float64Array:
+        """Log-probability of each of N tokens, (N,)."""
+
+    @abstractmethod
+    def learned(self, heard: Heard) -> Self:
+        """The gate after a step on N tokens."""
 
     @property
     def experts(self) -> int:
@@ -213,7 +233,7 @@ class LinearGate(Gate):
         return self._with_hidden(signals)[1]
 
     def predict(self, probabilities: Float64Array, signals: Float64Array, last: IdArray) -> Float64Array:  # noqa: ARG002
-        """Log-probabilities of all tokens, (N, V), from the experts', (N, V, K); signals (N, F)."""
+        """As `Gate.predict`."""
         mixed: Float64Array = np.log(np.einsum("nvk,nk->nv", probabilities, self.shares(signals)))
         return mixed
 
@@ -222,7 +242,7 @@ class LinearGate(Gate):
         found: Float64Array = np.log((self.shares(heard.signals) * heard.probabilities).sum(axis=-1))
         return found
 
-    def learned(self, heard: Heard) -> "LinearGate":
+    def learned(self, heard: Heard) -> Self:
         """The gate after a step on N tokens."""
         return self._stepped(self.gradients(heard.signals, heard.probabilities))
 
@@ -249,12 +269,17 @@ class LinearGate(Gate):
 class Mixed(NamedTuple):
     """What a logarithmic gate says of N tokens, and how it came to that."""
 
-    probabilities: Float64Array
+    log_probabilities: Float64Array
     """(N, V)."""
     logarithms: Float64Array
     """Of the experts' probabilities, (N, V, K)."""
     hidden: Float64Array
     """(N, U)."""
+
+    @property
+    def probabilities(self) -> Float64Array:
+        """(N, V)."""
+        return np.exp(self.log_probabilities)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -278,32 +303,25 @@ class LogarithmicGate(Gate):
         return gate if rates is None else replace(gate, rates=rates)
 
     def mixed(self, probabilities: Float64Array, signals: Float64Array, last: IdArray) -> Mixed:
-        """
-        Probabilities of all tokens at each of N places.
-
-        Args:
-            probabilities: the experts', (N, V, K).
-            signals: (N, F).
-            last: the token before, (N,).
-        """
+        """As `predict`, with what led there, for `learned`."""
         hidden, scores = self._forward(signals)
         weights = scores + self.weights["table"][last]
         logarithms = np.log(np.maximum(probabilities, LEAST_PROBABILITY))
         sums = np.matmul(logarithms, weights[..., None])[..., 0]
-        found = np.exp(sums - sums.max(axis=-1, keepdims=True))
-        return Mixed(found / found.sum(axis=-1, keepdims=True), logarithms, hidden)
+        sums -= sums.max(axis=-1, keepdims=True)
+        sums -= np.log(np.exp(sums).sum(axis=-1, keepdims=True))
+        return Mixed(sums, logarithms, hidden)
 
     def predict(self, probabilities: Float64Array, signals: Float64Array, last: IdArray) -> Float64Array:
-        """Log-probabilities of all tokens, (N, V); arguments as those of `mixed`."""
-        found: Float64Array = np.log(self.mixed(probabilities, signals, last).probabilities)
-        return found
+        """As `Gate.predict`."""
+        return self.mixed(probabilities, signals, last).log_probabilities
 
     def score(self, heard: Heard) -> Float64Array:
         """Log-probability of each of N tokens, (N,)."""
         found = self.predict(heard.probabilities, heard.signals, heard.last)
         return found[np.arange(len(heard.ids)), heard.ids]
 
-    def learned(self, heard: Heard, mixed: Mixed | None = None) -> "LogarithmicGate":
+    def learned(self, heard: Heard, mixed: Mixed | None = None) -> Self:
         """The gate after a step on N tokens; `mixed` is what it says of them, if that is known."""
         mixed = mixed or self.mixed(heard.probabilities, heard.signals, heard.last)
         right = mixed.logarithms[np.arange(len(heard.ids)), heard.ids]

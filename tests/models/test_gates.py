@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from lmgen.models.gates import Heard, LinearGate, LogarithmicGate
+from lmgen.models.gates import Gate, Heard, LinearGate, LogarithmicGate
 
 N, V, K, F = 40, 5, 3, 4
 
 
-def heard(gate: LinearGate | LogarithmicGate, seed: int = 0) -> Heard:
+def heard(gate: Gate, seed: int = 0) -> Heard:
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet(np.ones(V), size=(N, K)).swapaxes(1, 2)
     ids, last = random.integers(V, size=(2, N))
@@ -18,7 +18,7 @@ def heard(gate: LinearGate | LogarithmicGate, seed: int = 0) -> Heard:
     return of_all if gate.needs_all else of_all._replace(probabilities=of_all.right)
 
 
-def untrained() -> list[LinearGate | LogarithmicGate]:
+def untrained() -> list[Gate]:
     return [LinearGate.new(F, K), LogarithmicGate.over(F, K, V)]
 
 
@@ -26,7 +26,7 @@ each_kind = pytest.mark.parametrize("gate", untrained(), ids=lambda gate: type(g
 
 
 @each_kind
-def test_a_step_goes_down_the_gradient_of_the_loss(gate: LinearGate | LogarithmicGate) -> None:
+def test_a_step_goes_down_the_gradient_of_the_loss(gate: Gate) -> None:
     gate = gate.learned(heard(gate, seed=1))
     said = heard(gate)
 
@@ -48,7 +48,7 @@ def test_a_step_goes_down_the_gradient_of_the_loss(gate: LinearGate | Logarithmi
 
 
 @each_kind
-def test_scores_are_those_of_what_it_predicts(gate: LinearGate | LogarithmicGate) -> None:
+def test_scores_are_those_of_what_it_predicts(gate: Gate) -> None:
     gate = gate.learned(heard(gate, seed=1))
     of_all = heard(LogarithmicGate.over(F, K, V))
 
@@ -126,7 +126,7 @@ def test_a_linear_gate_with_more_experts_weighs_those_that_it_has_as_before() ->
 
 
 @each_kind
-def test_a_gate_is_kept_as_json(gate: LinearGate | LogarithmicGate) -> None:
+def test_a_gate_is_kept_as_json(gate: Gate) -> None:
     learned = gate.learned(heard(gate))
 
     again = gate.restored(json.loads(json.dumps(learned.to_json())))

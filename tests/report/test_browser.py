@@ -1,6 +1,5 @@
 """The page of a report in a real browser: hover, keyboard, switches, dark mode, a phone, paper."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,30 +7,17 @@ from typing import Any
 import pytest
 
 import lmgen
+from tests.browsing import MARKS, watched_page
 from tests.report import runs
 from tests.report.test_page import HOSTILE
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to show the page"),
-]
+pytestmark = MARKS
 
 LARGEST = 2_000_000
 """Bytes of a page about one run and a text of 50,000 characters."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +31,11 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(browser: Any, file: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The page, which may complain about nothing and fetch nothing."""
-    opened = browser.new_page(**getattr(request, "param", {}))
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    asked: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.goto(file.as_uri())
-    opened.wait_for_selector('body[data-ready="0"]')
-    yield opened
-    assert complaints == []
-    assert [url for url in asked if not url.startswith("data:,")] == [file.as_uri()]
-    opened.close()
+    options = getattr(request, "param", {})
+    with watched_page(browser, lambda url: url == file.as_uri(), **options) as opened:
+        opened.goto(file.as_uri())
+        opened.wait_for_selector('body[data-ready="0"]')
+        yield opened
 
 
 def shown(page: Any) -> str:

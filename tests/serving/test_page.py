@@ -1,7 +1,6 @@
 """The page at / in a real browser: typing, completing, the keyboard, dark mode, a phone, and hostile text."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,30 +8,17 @@ from typing import Any
 import pytest
 
 from lmgen.models.model_file import save_model
+from tests.browsing import MARKS, playwright, watched_page
 from tests.serving.models import model, tokenizer
 from tests.serving.test_process import served
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to show the page"),
-]
+pytestmark = MARKS
 
 HOSTILE = (
     "worker 3 <script>document.title='run'</script><img src=x onerror=\"document.title='run'\">&amp; job"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +33,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Any, server: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The page, which may complain about nothing and ask nobody but its server."""
-    opened = browser.new_page(**getattr(request, "param", {}))
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    asked: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.goto(f"{server}/")
-    opened.locator("#next li").first.wait_for()
-    yield opened
-    assert complaints == []
-    assert all(url.startswith((f"{server}/", "data:,")) for url in asked)
-    opened.close()
+    options = getattr(request, "param", {})
+    with watched_page(browser, lambda url: url.startswith(f"{server}/"), **options) as opened:
+        opened.goto(f"{server}/")
+        opened.locator("#next li").first.wait_for()
+        yield opened
 
 
 def shown_tokens(page: Any, count: int) -> None:

@@ -12,7 +12,16 @@ from lmgen.cli.tables import Column, GrowingTable
 from lmgen.data.labels import LabelSet
 from lmgen.data.preparation import Prepared
 from lmgen.evaluation.results import exp_or_infinity
-from lmgen.runs.events import BaselineFitted, Event, Finished, Interrupted, Saved, Started, Unsaved
+from lmgen.runs.events import (
+    BaselineFitted,
+    Event,
+    Finished,
+    Interrupted,
+    Saved,
+    SizesChosen,
+    Started,
+    Unsaved,
+)
 from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack, Stepped
 
 ESTIMATE_NOTE = "note: with --objective sampled the training loss is an estimate from a sample of the tokens"
@@ -181,6 +190,8 @@ class _Shown:
                 display.line(self._table.row([cell for *_, cell in cells]).rstrip("\n"))
             case CostMeasured():
                 display.line(_cost(event))
+            case SizesChosen():
+                display.line(str(event))
             case RangeTest():
                 for line in _range_test(event):
                     display.line(line)

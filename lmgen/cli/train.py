@@ -59,10 +59,10 @@ def train(
         option(help="Settings from a TOML file, such as a run's config.toml. Flags win.", panel=Panel.RUN),
     ] = None,
     preset: Annotated[
-        Literal["quick", "good", "best", "awd-lstm"] | None,
+        Literal["auto", "quick", "good", "best", "awd-lstm"] | None,
         option(
-            help="Settings that go well together, for 1, 4 or 15 minutes, or AWD-LSTM's; flags and --config "
-            "win."
+            help="Sizes that fit the text and the time: that of --minutes (auto), 1, 4 or 15 minutes; or "
+            "AWD-LSTM's; flags and --config win."
         ),
     ] = None,
     from_: Annotated[

@@ -53,6 +53,10 @@ class RunConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     labelling: LabelConfig = field(default_factory=LabelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    fit_sizes: bool = False
+    """Whether sizes are still to be chosen for the time there is (sizes.py)."""
+    fitted: str = ""
+    """Which sizes were chosen, and why; empty if none were."""
     texts: Mapping[str, Text] = field(default_factory=dict, compare=False)
     """The texts that a program gave, by the names that stand for them above (text/given.py)."""
     asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -202,8 +206,9 @@ class RunConfig:
         Raises:
             ConfigError: a name is unknown or a value is wrong.
         """
-        refuse_unknown(values, setting_names(), where, "see `lmgen train --help`")
         rest = with_implied_tokenizer(values)
+        fit_sizes, fitted = rest.pop("fit_sizes", False), rest.pop("fitted", "")
+        refuse_unknown(rest, setting_names(), where, "see `lmgen train --help`")
         if rest.get("labels") is True:
             rest.setdefault("unit", "line")
         corpus = rest.pop("corpus", ())
@@ -230,19 +235,30 @@ class RunConfig:
                 f"{where}: {starts[0]} is for new weights, and --from has its own; leave it out"
             )
         asked = spelled(values if asked is None else asked)
-        return cls(corpus=tuple(corpus), origin=origin, extend_vocabulary=extend, asked=asked, **parts)
+        return cls(
+            corpus=tuple(corpus),
+            origin=origin,
+            extend_vocabulary=extend,
+            fit_sizes=fit_sizes is True,
+            fitted=str(fitted),
+            asked=asked,
+            **parts,
+        )
 
     def resolved(self) -> "RunConfig":
         """The same with a value for each default that depends on other settings."""
         network, training = self.network, self.training
         share = 1.0 if self.origin is None else FINE_TUNING_RATE
-        rate = training.learning_rate or training.highest_rate(network.hidden_size) * share
+        rate, embedding_size = training.learning_rate, network.embedding_size
+        if not self.fit_sizes:  # both may depend on the hidden size
+            rate = rate or training.highest_rate(network.hidden_size) * share
+            embedding_size = network.embedding_width
         token_rate = training.token_learning_rate
         if training.optimizer == "adamw-adagrad":
             token_rate = token_rate or training.highest_token_rate * share
         return replace(
             self,
-            network=replace(network, embedding_size=network.embedding_width),
+            network=replace(network, embedding_size=embedding_size),
             training=replace(
                 training,
                 learning_rate=rate,
@@ -259,7 +275,24 @@ class RunConfig:
             settings |= {"from": self.origin, "extend_vocabulary": self.extend_vocabulary}
         for name in _PARTS:
             settings |= to_mapping(getattr(self, name), complete=True)
+        if self.fit_sizes:
+            settings["fit_sizes"] = True
+        if self.fitted:
+            settings["fitted"] = self.fitted
         return settings
+
+    def with_sizes(self, sizes: Mapping[str, Any], fitted: str) -> "RunConfig":
+        """
+        The same with sizes that were chosen, but for those that were asked for.
+
+        Args:
+            sizes: by the names of the flags.
+            fitted: what was chosen, and why.
+        """
+        settings = {**self.to_settings(), **sizes, "fit_sizes": False, "fitted": fitted}
+        settings |= {name: self.asked[name] for name in sizes if name in self.asked}
+        chosen = RunConfig.from_settings(settings, "the sizes that fit the time", self.asked)
+        return replace(chosen.resolved(), texts=self.texts)
 
 
 def _typed(name: str) -> str:

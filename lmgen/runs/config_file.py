@@ -20,7 +20,7 @@ from typing import Any
 from lmgen.errors import ConfigError
 from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import open_origin, refuse_contradictions
-from lmgen.runs.presets import preset_settings
+from lmgen.runs.presets import preset_settings, to_be_fitted, with_implied_preset
 from lmgen.text.sources import Text
 from lmgen.tokenizers.config import with_implied_tokenizer
 
@@ -41,9 +41,10 @@ def configured(
 
     1. a flag, or an argument in Python;
     2. the file of `--config`;
-    3. `--preset`, whose budget counts only where 1 and 2 give none;
-    4. the model of `--from`;
-    5. the default.
+    3. the sizes that fit a budget of time (sizes.py), unless 1 and 2 say how the network is shaped;
+    4. `--preset`, whose budget counts only where 1 and 2 give none;
+    5. the model of `--from`;
+    6. the default.
 
     The tokenizer and the shape of the network are always those of the model of `--from`: a preset's are
     passed over, and a flag or a file that contradicts them is an error.
@@ -69,8 +70,11 @@ def configured(
     if origin:
         refuse_contradictions(given, origin)
     tokenizer = with_implied_tokenizer({**shape, **given}).get("tokenizer")
-    preset = preset_settings(asked, tokenizer, where)
+    with_preset = with_implied_preset(asked)
+    preset = preset_settings(with_preset, tokenizer, where)
     chosen = {**preset, **given}
+    if origin is None and to_be_fitted(with_preset.get("preset"), chosen, asked.keys()):
+        chosen["fit_sizes"] = True
     inherited = {**origin.regularization_beside(chosen), **origin.reading} if origin else {}
     try:
         config = RunConfig.from_settings({**inherited, **chosen, **shape}, where, asked)

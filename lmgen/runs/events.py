@@ -31,6 +31,17 @@ class BaselineFitted:
 
 
 @dataclass(frozen=True, slots=True)
+class SizesChosen:
+    """Sizes were chosen for the time there is."""
+
+    reason: str
+    """Which, and why."""
+
+    def __str__(self) -> str:
+        return f"chosen    {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """Everything is ready; the first update comes next."""
 
@@ -151,6 +162,7 @@ def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
 Event = (
     Prepared
     | BaselineFitted
+    | SizesChosen
     | RangeTest
     | Started
     | CostMeasured

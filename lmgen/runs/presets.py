@@ -1,9 +1,11 @@
 """Settings that go well together, by name: `lmgen train --preset quick`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import fields
 from typing import Any
 
 from lmgen.errors import ConfigError
+from lmgen.models.network.config import NetworkConfig
 from lmgen.settings import shown
 from lmgen.training.config import BUDGET
 
@@ -37,7 +39,11 @@ AWD_LSTM = {
 }
 """The published recipe for WikiText-2 (Merity, Keskar and Socher 2017); for a GPU and a day."""
 
+AUTO = "auto"
+"""The preset that chooses sizes for a given time (sizes.py)."""
+
 PRESETS: Mapping[str, Mapping[str, Any]] = {
+    AUTO: {},
     "quick": {"minutes": 1.0},
     "good": {"minutes": 4.0, "hidden_size": 384, "dropout": 0.2},
     "best": {
@@ -49,7 +55,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     "awd-lstm": AWD_LSTM,
 }
-"""`quick` is a minute of the defaults. What was tried, and what it gave: benchmarks/results/presets.md."""
+"""
+Those named by a time have it in `minutes`. Their sizes here are for a run that ends after a number of updates
+or epochs; where it ends after a time, sizes are chosen for that (sizes.py), whatever the preset is called.
+"""
 
 LARGE_VOCABULARY = {
     "output": "adaptive",
@@ -59,6 +68,7 @@ LARGE_VOCABULARY = {
     "batch_size": 32,
 }
 WORD_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    AUTO: {**LARGE_VOCABULARY, "dropout": 0.2},
     "quick": {**LARGE_VOCABULARY, "dropout": 0.2},
     "good": {**LARGE_VOCABULARY, "hidden_size": 400, "dropout": 0.4},
     "best": {
@@ -70,6 +80,53 @@ WORD_PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """The network and optimiser of these presets with `--tokenizer word`: benchmarks/results/words.md."""
+
+
+SIZES = ("layers", "hidden_size")
+REGULARISATION = (
+    "dropout",
+    "dropout_input",
+    "dropout_hidden",
+    "dropout_output",
+    "dropout_embedding",
+    "variational",
+    "weight_drop",
+)
+"""What is chosen together with the sizes."""
+
+KIND = {
+    *(field.name for field in fields(NetworkConfig) if field.name != "cell"),
+    *("objective", "optimizer", "learning_rate", "batch_size", "window_length", "state", "embeddings"),
+    *("labels", "answers_after", "from"),
+}
+"""Settings of a kind of network that the rule for sizes does not know."""
+
+
+def with_implied_preset(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for, with the preset `auto` where a time is given but no preset or kind of network."""
+    implied = asked.get("minutes") is not None and asked.keys().isdisjoint(KIND)
+    return {**({"preset": AUTO} if implied else {}), **asked}
+
+
+def to_be_fitted(preset: object, chosen: Mapping[str, Any], asked: Collection[str]) -> bool:
+    """
+    Whether sizes are to be chosen for the time there is (sizes.py).
+
+    Args:
+        preset: its name, or None.
+        chosen: the settings of a new network.
+        asked: the names of those that the user gave.
+
+    Raises:
+        ConfigError: the preset is `auto`, and there is no time to choose for.
+    """
+    if preset == AUTO and chosen.get("minutes") is None:
+        raise ConfigError(
+            "--preset auto chooses sizes for the time there is: give --minutes, or another --preset"
+        )
+    if preset is None or chosen.get("minutes") is None or chosen.get("labels") or preset == "awd-lstm":
+        return False
+    return not {*SIZES, *REGULARISATION} <= set(asked)
 
 
 def preset_settings(given: Mapping[str, Any], tokenizer: str | None, where: str) -> dict[str, Any]:
@@ -89,7 +146,7 @@ def preset_settings(given: Mapping[str, Any], tokenizer: str | None, where: str)
         raise ConfigError(f"{where}: there is no preset {shown(name)}; known are {', '.join(PRESETS)}")
     preset = dict(PRESETS[name])
     if tokenizer == "word" and name in WORD_PRESETS:
-        preset = {**WORD_PRESETS[name], "minutes": preset["minutes"]}
+        preset = {**WORD_PRESETS[name], **{key: preset[key] for key in BUDGET if key in preset}}
     if not given.keys().isdisjoint(BUDGET):
         preset = {setting: value for setting, value in preset.items() if setting not in BUDGET}
     return preset

@@ -18,7 +18,7 @@ from lmgen.files import checksum, write_text
 from lmgen.runs.board import check_board, on_board
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml
-from lmgen.runs.events import BaselineFitted, Event, Interrupted, Started
+from lmgen.runs.events import BaselineFitted, Event, Interrupted, SizesChosen, Started
 from lmgen.runs.finetuning import Origin, origin_of
 from lmgen.runs.lock import Lock, locked
 from lmgen.runs.new_run import check_free, discard_new, discard_new_data, discard_remains, put_in_place
@@ -27,6 +27,7 @@ from lmgen.runs.pretrained import Pretrained, load_vectors, with_vector_size
 from lmgen.runs.records import Keeper, cut_lines, is_damaged, model_is_lost, save_checkpoint, summarized
 from lmgen.runs.resuming import resumed_config, settings_of_this_call
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
+from lmgen.runs.sizes import fitting
 from lmgen.text.corpora import Corpus
 from lmgen.text.given import is_placeholder
 from lmgen.text.sources import STANDARD_INPUT
@@ -220,6 +221,10 @@ def _begin(
             run.samples.unlink(missing_ok=True)
             yield from _fit_baseline(run, config, prepared, call.on_note)
             pretrained = load_vectors(config, run, prepared)
+            if config.fit_sizes:
+                config = config.with_sizes(*fitting(run, call.applied(config), prepared))
+                write_text(run.config, as_toml(config))
+                yield SizesChosen(config.fitted)
             if config.training.learning_rate == "find":
                 config = yield from _with_found_rate(run, config, prepared, origin, pretrained, call)
             trainer = new_trainer(run, call.applied(config), prepared, origin, pretrained)

@@ -38,7 +38,7 @@ def import_torch() -> None:
     Meant to be called before anything is begun: when Ctrl-C interrupts an import, the exception may get lost,
     or leave half a module behind.
     """
-    from lmgen.training import checkpoints, cost, loop, process, range_test, setup  # noqa: F401
+    from lmgen.training import checkpoints, cost, loop, process, range_test, setup, speed  # noqa: F401
 
 
 def on_this_machine(config: RunConfig) -> RunConfig:

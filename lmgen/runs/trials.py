@@ -13,6 +13,7 @@ from lmgen.runs.finetuning import origin_of
 from lmgen.runs.ngram import open_run_corpus
 from lmgen.runs.pretrained import load_vectors, with_vector_size
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
+from lmgen.runs.sizes import fitting
 from lmgen.training.events import CostMeasured, RangeTest
 
 if TYPE_CHECKING:
@@ -72,4 +73,7 @@ def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Train
         prepared = prepare_run(config, corpus, run, origin)
         for note in prepared.notes:
             on_note(note)
+        if config.fit_sizes:
+            config = config.with_sizes(*fitting(run, config, prepared))
+            on_note(f"chosen for the time there is: {config.fitted}")
         yield new_trainer(run, config, prepared, origin, load_vectors(config, run, prepared))

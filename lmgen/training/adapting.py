@@ -28,6 +28,7 @@ from lmgen.models.adapting import AdaptingConfig
 from lmgen.models.network.layer import NetworkState
 from lmgen.models.network.model import RecurrentModel, with_parameters
 from lmgen.training.network import Network, TorchLanguageModel, detached
+from lmgen.training.process import keep_freed_memory
 
 AVERAGING = 0.999
 """d, the decay of the mean squares of gradients."""
@@ -85,6 +86,7 @@ class AdaptingNetwork:
             device: where it computes.
             on_note: told the first time that a step went wrong.
         """
+        keep_freed_memory()  # each step makes gradients anew
         self.model = model
         self.config = config
         network = Network(model.config, model.vocabulary_size, model.parameters).to(device).eval()
@@ -226,7 +228,8 @@ class AdaptingNetwork:
     ) -> tuple[FloatArray, Any, Learned]:
         """What is said of k tokens, (k, B), the state after them, and what was learned from them."""
         said, chosen, (layers, unread) = self._reader.differentiable(begun, ids, each=each)
-        gradients = torch.autograd.grad(-chosen.mean(), self._parameters)
+        # A cluster of rare tokens has no part in the loss of others, and so no gradient.
+        gradients = torch.autograd.grad(-chosen.mean(), self._parameters, allow_unused=True)
         after = (detached(layers), unread.detach())
         stepped = self._stepped(learned, gradients, owned=owned)
         if not self._is_sound(stepped):
@@ -239,7 +242,8 @@ class AdaptingNetwork:
         """Whether all weights are finite, and none is too large."""
         if float(_squared_norm(learned.weights)) <= self._limit**2:  # the sum is above each of its parts
             return True
-        return all(bool(weights.abs().max() <= self._limit) for weights in learned.weights)  # NaN is not
+        ends = (end for weights in learned.weights for end in torch.aminmax(weights))
+        return all(bool(abs(end) <= self._limit) for end in ends)  # NaN is not
 
     def _rolled_back(self) -> Learned:
         """What is known without having learned anything."""
@@ -252,28 +256,31 @@ class AdaptingNetwork:
         self._take(self._trained)
         return self._trained
 
-    def _stepped(self, learned: Learned, gradients: Sequence[Tensor], *, owned: bool) -> Learned:
+    def _stepped(self, learned: Learned, gradients: Sequence[Tensor | None], *, owned: bool) -> Learned:
         """
         Weights after a step: one of Adam without momentum, or of gradient descent.
 
         Args:
             learned: before the step.
-            gradients: of the mean loss.
+            gradients: of the mean loss; None: these weights have no part in it, and stay as they are.
             owned: whether nobody else has what was learned before, so that its memory is used again; else it
                 stays as it is.
         """
         config, steps = self.config, learned.steps + 1
         weights, squares = ([*each] if owned else [*map(torch.clone, each)] for each in learned[:2])
-        norm = _squared_norm(gradients).sqrt()
+        changing = [index for index, each in enumerate(gradients) if each is not None]
+        found = [each for each in gradients if each is not None]
+        moved = [weights[index] for index in changing]
+        norm = _squared_norm(found).sqrt()
         scale = (norm / LARGEST_NORM).clamp(min=1.0)
         shared: dict[str, Any] = {"fused": True, "grad_scale": scale, "lr": config.size}
         shared |= {"weight_decay": 0.0, "maximize": False}
         with torch.no_grad():
             if config.step == "plain":
                 sgd(
-                    weights,
-                    [*gradients],
-                    [None for _ in weights],
+                    moved,
+                    found,
+                    [None for _ in moved],
                     momentum=0.0,
                     dampening=0.0,
                     nesterov=False,
@@ -281,13 +288,13 @@ class AdaptingNetwork:
                 )
             else:
                 adam(
-                    weights,
-                    [*gradients],
+                    moved,
+                    found,
                     # With a decay of 0 the mean of the gradients is the gradient.
-                    [*gradients],
-                    squares,
+                    [*found],
+                    [squares[index] for index in changing],
                     [],
-                    [torch.full((), float(learned.steps), device=norm.device) for _ in weights],
+                    [torch.full((), float(learned.steps), device=norm.device) for _ in moved],
                     amsgrad=False,
                     beta1=0.0,
                     beta2=AVERAGING,

@@ -16,7 +16,9 @@ from tests import process
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_whole_configuration(name: str) -> None:
-    configured({"preset": name}, "here").resolved()
+    time = {"minutes": 1.0} if name == "auto" else {}
+
+    configured({"preset": name, **time}, "here").resolved()
 
 
 def test_the_command_offers_every_preset() -> None:
@@ -39,7 +41,9 @@ def test_a_budget_that_is_given_replaces_the_presets() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="there is no preset 'fast'; known are quick, good, best, awd-lstm"):
+    with pytest.raises(
+        ConfigError, match="there is no preset 'fast'; known are auto, quick, good, best, awd-lstm"
+    ):
         preset_settings({"preset": "fast"}, None, "here")
 
 
@@ -48,7 +52,7 @@ def test_a_preset_that_is_no_name_is_refused() -> None:
         preset_settings({"preset": ["quick"]}, None, "here")
 
 
-@pytest.mark.parametrize("name", WORD_PRESETS)
+@pytest.mark.parametrize("name", WORD_PRESETS.keys() - {"auto"})
 def test_a_preset_has_another_network_for_words_in_the_same_time(name: str) -> None:
     config = configured({"preset": name, "tokenizer": "word"}, "here")
 

@@ -40,6 +40,23 @@ def test_without_a_step_it_says_what_the_network_says() -> None:
     assert scored == pytest.approx(expected, abs=1e-5)
 
 
+def test_clusters_of_rare_tokens_learn_nothing_from_others() -> None:
+    config = from_mapping(NetworkConfig, {"hidden_size": 8, "output": "adaptive", "cutoffs": "4,6"}, "a test")
+    trained = RecurrentModel(config, 9, START, initial_parameters(config, 9, unknown=None, seed=2), None)
+    model = AdaptingNetwork(trained, AdaptingConfig(every=4, rate=0.05))
+    frequent = np.array([1, 2, 3, 1, 2, 3, 0, 1])[:, None]
+
+    after = model.adapted(model.advance(model.start(1), frequent))
+    mixed = model.adapted(model.advance(model.start(1), np.array([1, 4, 5, 8])[:, None]))
+
+    moved = {name for name, array in after.parameters.items() if (array != trained.parameters[name]).any()}
+    assert "output.weight" in moved
+    assert not any(name.startswith("output.clusters") for name in moved)
+    assert (
+        mixed.parameters["output.clusters.1.weight"] != trained.parameters["output.clusters.1.weight"]
+    ).any()
+
+
 @pytest.mark.parametrize("step", ["rms", "plain"])
 def test_a_step_is_a_gradient_step_on_the_last_tokens(step: str) -> None:
     model = adapting(step=step, every=8, rate=0.05, decay=0.25)

@@ -1,0 +1,172 @@
+"""
+Sizes for the time there is: what `--preset auto`, quick, good and best choose, and `--minutes` by itself.
+
+    minutes ──► tokens that networks of each size would read ──► the largest that reads enough
+                              ▲                                                │
+    speeds of two networks, measured           how often it reads the text ◄───┤
+                                                             │                 │
+                                                             ▼                 ▼
+                                                      regularisation    layers, hidden size
+
+A larger network learns more from each token, and reads fewer of them in the time. How many are enough was
+fitted to a grid of runs, and so was how often a text is read until regularisation pays:
+benchmarks/results/budgets.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log
+from typing import Any
+
+from lmgen.data.preparation import Prepared
+from lmgen.data.run_folder import RunFolder
+from lmgen.models.network.config import NetworkConfig
+from lmgen.runs.config import RunConfig, spelled
+from lmgen.runs.presets import REGULARISATION
+from lmgen.runs.setup import new_trainer
+
+SIZES = (128, 192, 256, 384, 512, 768, 1024)
+"""Hidden sizes to choose from."""
+
+MEASURED = (256, 512)
+"""Hidden sizes whose speed is measured; that of others is interpolated."""
+
+SHARE, MOST_SECONDS = 0.01, 2.0
+"""Each measurement takes about this share of the budget, and no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What a budget of time buys."""
+
+    minutes: float
+    speeds: Mapping[int, float]
+    """Tokens a second, by hidden size; of one size or several."""
+    text: int
+    """Tokens of the training text."""
+
+    def tokens(self, hidden_size: int) -> float:
+        """How many tokens a network of this size reads; logarithms of speeds lie on a line."""
+        sizes = sorted(self.speeds)
+        small, large = sizes[0], sizes[-1]
+        slope = log(self.speeds[large] / self.speeds[small]) / log(large / small) if large > small else -1.6
+        return 60 * self.minutes * self.speeds[small] * exp(slope * log(hidden_size / small))
+
+    def epochs(self, hidden_size: int) -> float:
+        """How often it reads the text."""
+        return self.tokens(hidden_size) / self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Regularisation:
+    """What keeps a network from learning by heart a text that it reads often."""
+
+    epochs: float
+    """It is taken from so many passes over the text on."""
+    in_short: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is chosen for texts of one kind."""
+
+    enough: float
+    """Tokens that a network of 256 units reads at least, where a smaller one could have been chosen."""
+    growth: float
+    """By which power of the hidden size this rises."""
+    regularisation: Sequence[Regularisation]
+    """By rising number of passes."""
+
+    def hidden_size(self, bought: Bought) -> int:
+        """The largest that reads enough."""
+        fitting = [size for size in SIZES if bought.tokens(size) >= self.enough * (size / 256) ** self.growth]
+        return max(fitting, default=SIZES[0])
+
+    def regularisation_for(self, epochs: float) -> Regularisation:
+        """The last one that this many passes call for."""
+        return [each for each in self.regularisation if each.epochs <= epochs][-1]
+
+
+CHARACTERS = Rule(
+    enough=3e6,
+    growth=1.0,
+    regularisation=(
+        Regularisation(0.0, "no dropout", {}),
+        Regularisation(4.0, "dropout 0.2", {"dropout": 0.2}),
+        Regularisation(
+            12.0,
+            "variational dropout 0.1 and 0.4",
+            {"variational": True, "dropout_input": 0.1, "dropout_output": 0.4},
+        ),
+    ),
+)
+"""Of characters, bytes and parts of words."""
+
+WORDS = Rule(
+    enough=3e6,
+    growth=1.0,
+    regularisation=(
+        Regularisation(0.0, "dropout 0.2", {"dropout": 0.2}),
+        Regularisation(1.5, "dropout 0.4", {"dropout": 0.4}),
+        Regularisation(
+            4.0,
+            "dropout 0.5, of the input 0.4",
+            {"dropout": 0.5, "dropout_input": 0.4, "dropout_embedding": 0.1},
+        ),
+    ),
+)
+
+
+def fitting(run: RunFolder, config: RunConfig, prepared: Prepared) -> tuple[dict[str, Any], str]:
+    """
+    Measure how fast networks learn here, and choose.
+
+    Args:
+        run: with the token files.
+        config: settings with a budget of time.
+        prepared: what is in the token files.
+
+    Returns:
+        Settings by the names of the flags, and which they are and why, in a line.
+    """
+    asked, minutes = config.asked.get("hidden_size"), config.training.minutes
+    assert minutes is not None, "sizes are chosen for a budget of time"
+    sizes = MEASURED if asked is None else (asked,)
+    speeds = {size: _speed(run, config, prepared, size) for size in sizes}
+    return choose(Bought(minutes, speeds, prepared.train.tokens), config)
+
+
+def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
+    """The settings for what a budget buys, by the names of the flags, and why, in a line."""
+    rule = WORDS if config.tokenizer.tokenizer == "word" else CHARACTERS
+    size = config.asked.get("hidden_size") or rule.hidden_size(bought)
+    settings: dict[str, Any] = {"layers": 1, "hidden_size": size}
+    epochs = bought.epochs(size)
+    regularisation = rule.regularisation_for(epochs)
+    parts = [f"{config.asked.get('layers', 1)} x {size}"]
+    if config.asked.keys().isdisjoint(REGULARISATION):
+        settings |= {name: getattr(NetworkConfig(), name) for name in REGULARISATION}
+        settings |= regularisation.settings
+        parts.append(regularisation.in_short)
+    speed = bought.tokens(size) / bought.minutes / 60
+    reason = (
+        f"{bought.minutes:g} minutes at {_rounded(speed)} tokens a second are "
+        f"{_rounded(epochs)} passes over the text"
+    )
+    return spelled(settings), f"{', '.join(parts)}: {reason}"
+
+
+def _speed(run: RunFolder, config: RunConfig, prepared: Prepared, hidden_size: int) -> float:
+    """Tokens a second that a network of this size learns from, without dropout."""
+    from lmgen.training.speed import tokens_per_second
+
+    assert config.training.minutes is not None, "sizes are chosen for a budget of time"
+    seconds = min(SHARE * 60 * config.training.minutes, MOST_SECONDS)
+    sized = config.with_sizes({"layers": 1, "hidden_size": hidden_size}, "")
+    return tokens_per_second(new_trainer(run, sized, prepared), seconds)
+
+
+def _rounded(number: float) -> str:
+    """A number with two digits that count, and no fewer than it has before the point: 39,000 or 9.6."""
+    return f"{float(f'{number:.2g}'):,g}"

@@ -1,0 +1,158 @@
+"""Sizes that are chosen for the time there is."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lmgen
+from lmgen.errors import ConfigError
+from lmgen.runs.config import RunConfig
+from lmgen.runs.config_file import as_toml, configured, read_config, read_run_config
+from lmgen.runs.events import SizesChosen, Started
+from lmgen.runs.sizes import SIZES, Bought, choose
+from tests import process
+
+TEXT = "the cat sat on the mat and the dog lay on the log\n" * 200
+
+
+def config(**settings: Any) -> RunConfig:
+    return configured({"minutes": 4.0, **settings}, "here").resolved()
+
+
+def bought(speed: float, text: int = 1_000_000, minutes: float = 4.0) -> Bought:
+    """What is bought where 512 units are a quarter as fast as 256."""
+    return Bought(minutes, {256: speed, 512: speed / 4}, text)
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "word"])
+def test_a_faster_machine_never_gets_a_smaller_network(tokenizer: str) -> None:
+    speeds = [100 * 1.5**power for power in range(24)]
+    sizes = [choose(bought(speed), config(tokenizer=tokenizer))[0]["hidden_size"] for speed in speeds]
+
+    assert all(slow <= fast for slow, fast in pairwise(sizes))
+    assert (sizes[0], sizes[-1]) == (SIZES[0], SIZES[-1])
+
+
+def test_what_counts_is_the_number_of_tokens_that_the_time_buys() -> None:
+    half = choose(bought(20_000, minutes=8.0), config())[0]
+    full = choose(bought(40_000, minutes=4.0), config())[0]
+
+    assert half == full
+
+
+def test_a_text_that_is_read_often_is_learnt_with_more_dropout() -> None:
+    dropped = []
+    for text in (100_000_000, 1_000_000, 50_000):
+        network = config().with_sizes(*choose(bought(40_000, text), config())).network
+        dropped.append(network.dropout if network.dropout_output is None else network.dropout_output)
+
+    assert dropped[0] == 0.0
+    assert dropped == sorted(dropped)
+    assert dropped[2] > dropped[1]
+
+
+def test_speeds_of_other_sizes_are_interpolated() -> None:
+    between = Bought(1.0, {256: 1000.0, 512: 250.0}, 1000)
+
+    assert between.tokens(256) == pytest.approx(60_000)
+    assert between.tokens(512) == pytest.approx(15_000)
+    assert between.tokens(128) == pytest.approx(240_000)
+    assert between.epochs(512) == pytest.approx(15)
+
+
+def test_what_was_asked_for_is_not_chosen() -> None:
+    asked = config(preset="auto", hidden_size=200, dropout=0.35)
+    settings, reason = choose(Bought(4.0, {200: 50_000.0}, 100_000), asked)
+    chosen = asked.with_sizes(settings, reason)
+
+    assert (chosen.network.hidden_size, chosen.network.dropout) == (200, 0.35)
+    assert not chosen.network.variational
+    assert "1 x 200: 4 minutes" in reason
+
+
+def test_the_learning_rate_is_that_of_the_size_that_is_chosen() -> None:
+    asked = config()
+    chosen = asked.with_sizes(*choose(bought(1e9), asked))
+
+    assert chosen.network.hidden_size == SIZES[-1]
+    assert chosen.training.learning_rate == pytest.approx(8e-3 * 256 / SIZES[-1])
+
+
+def test_the_reason_says_what_the_time_buys() -> None:
+    settings, reason = choose(bought(40_000, text=3_200_000), config(preset="auto", hidden_size=256))
+
+    assert reason == "1 x 256, no dropout: 4 minutes at 40,000 tokens a second are 3 passes over the text"
+    assert settings["hidden_size"] == 256
+
+
+@pytest.mark.parametrize(
+    ("settings", "fitted"),
+    [
+        ({"minutes": 1.0}, True),
+        ({"minutes": 1.0, "cell": "gru"}, True),
+        ({"preset": "good"}, True),
+        ({"preset": "good", "hidden_size": 64}, True),
+        ({"preset": "auto", "minutes": 1.0}, True),
+        ({"minutes": 1.0, "hidden_size": 64}, False),
+        ({"minutes": 1.0, "dropout": 0.1}, False),
+        ({"minutes": 1.0, "labels": True}, False),
+        ({"preset": "good", "steps": 5}, False),
+        ({"preset": "awd-lstm", "minutes": 1.0}, False),
+        ({"steps": 5}, False),
+        ({}, False),
+    ],
+)
+def test_sizes_are_chosen_for_a_time_by_itself_and_for_presets_of_a_time(
+    settings: dict[str, Any], fitted: bool
+) -> None:
+    assert configured(settings, "here").fit_sizes is fitted
+
+
+def test_auto_without_a_time_is_refused() -> None:
+    with pytest.raises(ConfigError, match="give --minutes"):
+        configured({"preset": "auto"}, "here")
+
+
+def test_words_get_the_output_and_optimiser_for_large_vocabularies_with_a_time_alone() -> None:
+    assert config(tokenizer="word").network.output == "adaptive"
+    assert config(tokenizer="word").training.optimizer == "adamw-adagrad"
+    assert config(tokenizer="word", output="softmax").training.optimizer == "adamw"
+
+
+def test_a_run_that_is_killed_before_sizes_are_chosen_still_chooses(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(as_toml(config()))
+
+    assert read_run_config(tmp_path / "config.toml").fit_sizes
+
+
+def test_a_run_keeps_what_was_chosen_and_why(tmp_path: Path) -> None:
+    events: list[object] = []
+    lmgen.train(TEXT, minutes=0.01, out=tmp_path / "run", on_event=events.append, baseline_order=0)
+
+    [chosen] = [event for event in events if isinstance(event, SizesChosen)]
+    [started] = [event for event in events if isinstance(event, Started)]
+    kept = read_run_config(tmp_path / "run" / "config.toml")
+    assert kept.fitted == chosen.reason
+    assert not kept.fit_sizes
+    assert kept.network == started.config.network
+    assert f"1 x {kept.network.hidden_size}" in chosen.reason
+    assert read_config(tmp_path / "run" / "config.toml").keys() >= {"minutes"}
+    assert "hidden_size" not in read_config(tmp_path / "run" / "config.toml")
+
+
+@pytest.mark.slow
+def test_the_command_says_what_it_chose_and_resumes_with_it(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    flags = ("--preset", "auto", "--minutes", "0.01", "--out", "run", "--threads", "1")
+    first = process.lmgen("train", "text.txt", *flags, cwd=tmp_path)
+    size = read_run_config(tmp_path / "run" / "config.toml").network.hidden_size
+    again = process.lmgen("train", "--resume", "--out", "run", "--minutes", "0.02", cwd=tmp_path)
+    estimated = process.lmgen("train", "text.txt", "--minutes", "0.01", "--estimate", cwd=tmp_path)
+
+    assert first.returncode == again.returncode == estimated.returncode == 0, first.stderr + again.stderr
+    assert f"chosen    1 x {size}" in first.stderr
+    assert "chosen" not in again.stderr
+    assert read_run_config(tmp_path / "run" / "config.toml").network.hidden_size == size
+    assert "chosen for the time there is: 1 x" in estimated.stderr

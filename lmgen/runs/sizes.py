@@ -149,11 +149,9 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
         settings |= {name: getattr(NetworkConfig(), name) for name in REGULARISATION}
         settings |= regularisation.settings
         parts.append(regularisation.in_short)
+    seconds = round(60 * bought.minutes)
     speed = bought.tokens(size) / bought.minutes / 60
-    reason = (
-        f"{bought.minutes:g} minutes at {_rounded(speed)} tokens a second are "
-        f"{_rounded(epochs)} passes over the text"
-    )
+    reason = f"{seconds // 60}:{seconds % 60:02} buys {_rounded(epochs)} epochs at {_rounded(speed)} tokens/s"
     return spelled(settings), f"{', '.join(parts)}: {reason}"
 
 

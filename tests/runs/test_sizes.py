@@ -69,7 +69,7 @@ def test_what_was_asked_for_is_not_chosen() -> None:
 
     assert (chosen.network.hidden_size, chosen.network.dropout) == (200, 0.35)
     assert not chosen.network.variational
-    assert "1 x 200: 4 minutes" in reason
+    assert "1 x 200: 4:00 buys" in reason
 
 
 def test_the_learning_rate_is_that_of_the_size_that_is_chosen() -> None:
@@ -83,7 +83,7 @@ def test_the_learning_rate_is_that_of_the_size_that_is_chosen() -> None:
 def test_the_reason_says_what_the_time_buys() -> None:
     settings, reason = choose(bought(40_000, text=3_200_000), config(preset="auto", hidden_size=256))
 
-    assert reason == "1 x 256, no dropout: 4 minutes at 40,000 tokens a second are 3 passes over the text"
+    assert reason == "1 x 256, no dropout: 4:00 buys 3 epochs at 40,000 tokens/s"
     assert settings["hidden_size"] == 256
 
 

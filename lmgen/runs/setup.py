@@ -24,7 +24,7 @@ from lmgen.runs.ngram import baseline_order
 from lmgen.runs.pretrained import Pretrained, keep_vectors
 from lmgen.text.config import LabelFormat
 from lmgen.text.corpora import Corpus
-from lmgen.training.config import TrainingConfig
+from lmgen.training.config import GPU_PRECISIONS, TrainingConfig
 
 if TYPE_CHECKING:
     from lmgen.training.distributed import Group
@@ -47,13 +47,17 @@ def on_this_machine(config: RunConfig) -> RunConfig:
     The same with the device and the number of threads of this machine, where they are left to lmgen.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: a GPU is asked for, or a number format of one, and there is none.
     """
     from lmgen.training.process import default_threads
     from lmgen.training.setup import open_device
 
     training = config.training
     device = open_device(training.device).type
+    if training.precision in GPU_PRECISIONS and device != "cuda":
+        raise ConfigError(
+            f"--precision {training.precision} is for GPUs, and training is on {device}: leave it out"
+        )
     return replace(
         config, training=replace(training, device=device, threads=training.threads or default_threads())
     )

@@ -81,7 +81,7 @@ class Trainer:
             tokens=network.token_parameters(),
             output=network.output_parameters(),
         )
-        self.state = TrainingState(network, optimizer, batches.streams, config.ema, group)
+        self.state = TrainingState(network, optimizer, batches.streams, config.ema, group, config.precision)
         objective = objective_for(config, network.vocabulary_size, batches.ids)
         self.learner = Learner(self.state, objective, config, batches.carried, group)
         self._shown_nats: float | None = None

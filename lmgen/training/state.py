@@ -12,6 +12,7 @@ The names of its tensors, which are also those in `last/training.safetensors`:
     average.NAME            averaged weights and how many were averaged, once averaging has begun
     carried.LAYER.PART      hidden state
     random.cpu, random.cuda state of torch's generators; the second only where the network trains on a GPU
+    scaler.NAME             the scale of the loss with float16 (precision.py)
     random.RANK.cpu, ...    those of the other processes, where several train together (distributed.py)
 
 In a checkpoint `carried` has the streams of all processes. So it does not matter to it how many there are:
@@ -35,6 +36,7 @@ from lmgen.training.distributed import ALONE, Group
 from lmgen.training.network import Network
 from lmgen.training.optimization.averaging import average_tensors, begin_average, restored_average
 from lmgen.training.position import Position
+from lmgen.training.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class TrainingState:
         streams: int,
         average_decay: float | None = None,
         group: Group = ALONE,
+        precision: str = "float32",
     ) -> None:
         """
         Start before the first update.
@@ -70,10 +73,12 @@ class TrainingState:
             streams: B of the first batch.
             average_decay: of a moving average of the weights, which begins with the first update; None: none.
             group: the processes that train together; this one carries its own streams.
+            precision: the number format, by its name.
         """
         self.group = group
         self.network = network
         self.optimizer = optimizer
+        self.precision = Precision(precision, self.device)
         self.average: AveragedModel | None = None
         self._streams = group.streams(streams)
         self.carried = network.initial_state(self._streams)
@@ -105,6 +110,7 @@ class TrainingState:
         tensors |= {f"average.{name}": value for name, value in average_tensors(self.average).items()}
         for layer, parts in enumerate(self.carried):
             tensors |= {f"carried.{layer}.{part}": value for part, value in enumerate(parts)}
+        tensors |= {f"scaler.{name}": value for name, value in self.precision.tensors().items()}
         return tensors | random_states(self.device)
 
     def copy(self) -> Snapshot:
@@ -127,6 +133,7 @@ class TrainingState:
             tuple(_fitting(tensors[f"carried.{layer}.{part}"], zeros) for part, zeros in enumerate(parts))
             for layer, parts in enumerate(self.network.initial_state(self._streams))
         )
+        self.precision.restore(under("scaler.", tensors))
         restore_random_states(tensors, self.device)
 
     def equalize(self) -> None:

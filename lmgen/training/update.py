@@ -7,8 +7,10 @@ clipping their gradients and losses are added up; the rest is the same in all.
 
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -50,16 +52,18 @@ class Learner:
         state, config, network = self.state, self.config, self.state.network
         own, after = self._backward(self.group.part(batch))
         loss = self.group.combine(network.trained_parameters(), own, sparse=network.sparse_gradients)
+        state.precision.unscale(state.optimizer)
         norm = clip_gradients(network.parameters(), config.clip or inf, config.clip_value)
-        nats = loss.item()
-        self._check(nats, norm.item())
-        for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate * group.get(SHARE, 1.0)
-        state.optimizer.step()
-        state.update_average()
+        # Both at once, for here a GPU is waited for.
+        nats, length = torch.stack([loss.double(), norm.double()]).tolist()
+        if self._is_sound(nats, length):
+            for group in state.optimizer.param_groups:
+                group["lr"] = learning_rate * group.get(SHARE, 1.0)
+            state.optimizer.step()
+            state.update_average()
         if self.carried:
             state.carried = detached(after)
-        return nats
+        return float(nats)
 
     def read(self, batch: Batch) -> None:
         """Only move the carried state on, over a batch with no scored position."""
@@ -72,40 +76,62 @@ class Learner:
         if not part.share:
             self.state.optimizer.zero_grad()
             return next(network.parameters()).new_zeros(()), self._read(batch)
-        hidden, after = self._forward(batch)
-        targets = torch.from_numpy(batch.targets).to(hidden.device)
-        weights = None if batch.weights is None else torch.from_numpy(batch.weights).to(hidden)
-        dropped = network.drop_output(hidden)
-        loss = self.objective(network, dropped, targets, weights)
-        if part.share != 1:
-            loss = part.share * loss
-        alpha, beta = config.activation_penalty * part.share, config.slowness_penalty * part.later_share
-        penalty = activation_penalty(dropped, hidden, alpha, beta, weights)
+        targets = self._on_device(batch.targets)
+        weights = None if batch.weights is None else self._on_device(batch.weights).to(self._dtype)
+        with self.state.precision.autocast():
+            hidden, after = self._forward(batch)
+            dropped = network.drop_output(hidden)
+            loss = self.objective(network, dropped, targets, weights)
+            if part.share != 1:
+                loss = part.share * loss
+            alpha, beta = config.activation_penalty * part.share, config.slowness_penalty * part.later_share
+            penalty = activation_penalty(dropped, hidden, alpha, beta, weights)
         self.state.optimizer.zero_grad()
-        (loss + penalty).backward()  # type: ignore[no-untyped-call]
+        self.state.precision.backward(loss + penalty)
         return loss, after
 
     def _read(self, batch: Batch) -> NetworkState:
         """The hidden state after a batch, which may have no streams."""
         if not batch.inputs.size:
             return self.state.network.initial_state(0)
-        with torch.no_grad():
+        with torch.no_grad(), self.state.precision.autocast():
             return self._forward(batch)[1]
 
     def _forward(self, batch: Batch) -> tuple[Tensor, NetworkState]:
         """What the output layer reads at each step, (T, B, H), and the hidden state after the last."""
         network, weights = self.state.network, batch.weights
         network.train()
-        inputs = torch.from_numpy(batch.inputs).to(self.state.device)
+        inputs = self._on_device(batch.inputs)
         begins = batch.begins
         if begins is None:
             begins = np.full(inputs.shape[1], not self.carried)
-        counted = None if weights is None else torch.from_numpy(weights > 0).to(self.state.device)
+        counted = None if weights is None else self._on_device(weights > 0)
         return network.read(inputs, self.state.starting_state(begins), counted)
 
-    def _check(self, nats: float, norm: float) -> None:
-        """Note the gradient's norm, unless it or the loss shows that training has failed."""
-        position = self.state.position
-        check_update(nats, norm, position.gradient_norms, f"after {position.step:,} updates")
+    def _on_device(self, array: npt.NDArray[Any]) -> Tensor:
+        """An array where the network is. A GPU copies it from pinned memory while Python goes on."""
+        tensor, device = torch.from_numpy(array), self.state.device
+        return (
+            tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+        )
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Of the parameters."""
+        return next(self.state.network.parameters()).dtype
+
+    def _is_sound(self, nats: float, norm: float) -> bool:
+        """
+        Whether the weights may change by gradients of this norm, which is noted.
+
+        Raises:
+            NumericalError: loss or gradient shows that training has failed.
+        """
+        position, place = self.state.position, f"after {self.state.position.step:,} updates"
+        if not self.state.precision.settle(norm):
+            check_update(nats, 0.0, [], place)
+            return False
+        check_update(nats, norm, position.gradient_norms, place)
         position.gradient_norm = norm
         position.gradient_norms = [*position.gradient_norms, norm][-MEDIAN_NORMS:]
+        return True

@@ -1,6 +1,7 @@
 """A trained network in use with torch, as on a GPU."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_it_scores_as_without_torch(run: Path, on_torch: TextModel) -> None:
 
 
 def test_it_writes_the_same_text(run: Path, on_torch: TextModel) -> None:
-    settings = {"length": 60, "temperature": 0.01, "seed": 1}
+    settings: dict[str, Any] = {"length": 60, "temperature": 0.01, "seed": 1}
 
     assert on_torch.sample("the ", **settings) == lmgen.load(run).sample("the ", **settings)
     assert on_torch.sample("the ", num=3, **settings) == lmgen.load(run).sample("the ", num=3, **settings)

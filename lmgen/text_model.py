@@ -7,6 +7,7 @@ them only when it is called.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
@@ -54,6 +55,10 @@ if TYPE_CHECKING:
     from lmgen.vectors.table import Vectors
 
 
+DEVICES = ("cpu", "cuda")
+"""Where a model in use may compute."""
+
+
 class Compared(TypedDict, total=False):
     """The keyword arguments of `TextModel.perplexity` beside `by`."""
 
@@ -99,6 +104,9 @@ class TextModel:
 
     is_saved: bool = True
     """Whether `path` holds this model; a mixture made in memory has no file until `save` writes one."""
+
+    device: str = "cpu"
+    """Where a network computes: `cpu`, with numpy, or `cuda`, with torch."""
 
     adapted: "Callable[[], RecurrentModel] | None" = field(default=None, compare=False)
     """Gives the network with what it learned from the last text; None: the model does not adapt."""
@@ -200,6 +208,27 @@ class TextModel:
 
         changed = with_parameters(network_of(self.model), tensors)
         return replace(self, model=changed, training={}, weights="float32", is_saved=False)
+
+    def on_device(self, device: str) -> "TextModel":
+        """
+        The same network computing elsewhere: `lmgen.load("checkpoints/book").on_device("cuda")`.
+
+        Args:
+            device: `cuda`, a GPU, which imports torch; `cpu` leaves everything as it is.
+
+        Raises:
+            ConfigError: it is neither, or torch finds no GPU here.
+            ModelError: the model is no network.
+        """
+        if device not in DEVICES:
+            raise ConfigError(f"device is {shown(device)}, but has to be one of {', '.join(DEVICES)}")
+        if device == "cpu":
+            return self
+        network = self.model.as_network()
+        if network is None:
+            raise ModelError(f"{self.model.name} is not a network, and only networks compute on a GPU")
+        using = import_module("lmgen.training.using")
+        return replace(self, model=using.on_device(network, device), device=device)
 
     @property
     def run(self) -> RunFolder | None:
@@ -306,6 +335,7 @@ class TextModel:
         chosen = adapting(
             adapt,
             cache,
+            device=self.device,
             adapt_step=adapt_step,
             adapt_rate=adapt_rate,
             adapt_every=adapt_every,
@@ -667,6 +697,7 @@ class TextModel:
                 adapt,
                 cache,
                 across=adapt_across,
+                device=self.device,
                 adapt_step=adapt_step,
                 adapt_rate=adapt_rate,
                 adapt_every=adapt_every,

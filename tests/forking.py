@@ -2,7 +2,8 @@
 A process that has everything imported and forks for each `lmgen` that it is asked to run.
 
 Importing torch takes seconds, a forked process has it at once. Nothing is computed before a fork, so no
-thread of torch or numpy is lost in it. Each request is a line of JSON on stdin, the answer is the exit code.
+thread of torch or numpy is lost in it. Each request is a list of commands as a line of JSON on stdin, which
+are run at the same time; the answer is the list of their exit codes.
 """
 
 import gc
@@ -24,12 +25,14 @@ def main() -> None:
     import_everything()
     gc.freeze()
     while line := sys.stdin.readline():
-        process = os.fork()
-        if not process:
-            become_lmgen(**json.loads(line))
-            return
-        _, status = os.waitpid(process, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        processes = []
+        for command in json.loads(line):
+            processes.append(os.fork())
+            if not processes[-1]:
+                become_lmgen(**command)
+                return
+        codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
+        sys.stdout.write(f"{json.dumps(codes)}\n")
         sys.stdout.flush()
 
 
@@ -44,9 +47,10 @@ def import_everything() -> None:
     torch.optim.AdamW([torch.nn.Parameter(torch.empty(1))])  # the first optimizer imports a lot
 
 
-def become_lmgen(arguments: list[str], cwd: str, files: list[str]) -> None:
+def become_lmgen(arguments: list[str], cwd: str, files: list[str], environment: dict[str, str]) -> None:
     """Run the command in a folder, with stdin, stdout and stderr from and to these files."""
     signal.alarm(SECONDS)
+    os.environ.update(environment)
     os.chdir(cwd)
     for number, flags in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         file = os.open(files[number], flags)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -49,20 +50,54 @@ def lmgen_from_scratch(
 
 def lmgen(*arguments: str, cwd: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run `lmgen` in a folder, in a process forked from one that has everything imported (forking.py)."""
+    return _forked([{}], arguments, cwd, text)[0]
+
+
+def lmgen_together(processes: int, *arguments: str, cwd: Path) -> list[subprocess.CompletedProcess[str]]:
+    """Run `lmgen` in a folder as torchrun does, in several processes that train one model."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return _forked([place(rank, processes, port) for rank in range(processes)], arguments, cwd)
+
+
+def place(rank: int, processes: int, port: int) -> dict[str, str]:
+    """What torchrun tells each of several processes on this machine."""
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_PORT": port}
+    return {"MASTER_ADDR": "127.0.0.1", **{name: str(number) for name, number in numbers.items()}}
+
+
+def _forked(
+    environments: Sequence[Mapping[str, str]], arguments: Sequence[str], cwd: Path, text: str | None = None
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run a command in each of some environments, at the same time."""
     forking = _forking()
     assert forking.stdin is not None
     assert forking.stdout is not None
     with TemporaryDirectory() as folder:
-        stdin, stdout, stderr = files = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
-        for file in files:
-            file.write_bytes((text or "").encode() if file is stdin else b"")
-        request = {"arguments": arguments, "cwd": str(cwd), "files": [str(file) for file in files]}
-        forking.stdin.write(json.dumps(request) + "\n")
+        files = [
+            [Path(folder) / f"{name}-{number}" for name in ("stdin", "stdout", "stderr")]
+            for number in range(len(environments))
+        ]
+        for stdin, stdout, stderr in files:
+            stdin.write_bytes((text or "").encode())
+            stdout.touch()
+            stderr.touch()
+        commands = [
+            {
+                "arguments": arguments,
+                "cwd": str(cwd),
+                "files": [*map(str, paths)],
+                "environment": {**environment},
+            }
+            for environment, paths in zip(environments, files, strict=True)
+        ]
+        forking.stdin.write(json.dumps(commands) + "\n")
         forking.stdin.flush()
-        code = int(forking.stdout.readline())
-        return subprocess.CompletedProcess(
-            ["lmgen", *arguments], code, stdout=_text_of(stdout), stderr=_text_of(stderr)
-        )
+        codes = json.loads(forking.stdout.readline())
+        return [
+            subprocess.CompletedProcess(["lmgen", *arguments], code, _text_of(stdout), _text_of(stderr))
+            for code, (_, stdout, stderr) in zip(codes, files, strict=True)
+        ]
 
 
 def _text_of(file: Path) -> str:

@@ -59,8 +59,8 @@ pytestmark = pytest.mark.slow
 PRINTING = {"json", "quiet", "output_format", "help_all", "heat", "bars"}
 """Flags that only say how results are printed."""
 
-OPENING = {"model"}
-"""What `lmgen.load` takes instead."""
+OPENING = {"model", "device"}
+"""What `lmgen.load` and `TextModel.on_device` take instead."""
 
 FORMS: list[tuple[Callable[..., Any], list[Callable[..., Any]], dict[str, str]]] = [
     (perplexity.perplexity, [TextModel.perplexity], {}),

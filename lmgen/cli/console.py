@@ -249,7 +249,8 @@ def _start_line(started: Started) -> str:
     both = "bidirectional " if started.config.labelling.bidirectional else ""
     shape = f"{both}{started.config.network.in_short}, {started.parameters:,} parameters"
     goes_on = f", going on from step {started.resumed_step:,}" if started.resumed_step else ""
-    return f"network   {shape}, on {started.device}, in {started.folder}{goes_on}"
+    together = "" if started.processes == 1 else f" in {started.processes:,} processes"
+    return f"network   {shape}, on {started.device}{together}, in {started.folder}{goes_on}"
 
 
 def _range_test(test: RangeTest) -> list[str]:

@@ -2,7 +2,7 @@
 
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -44,6 +44,10 @@ CacheOption = Annotated[
         help="Add a cache: what followed similar states becomes likelier.",
     ),
 ]
+_DEVICE = "Where the network computes; cuda is a GPU."
+DeviceOption = Annotated[Literal["cpu", "cuda"], option(help=_DEVICE)]
+RareDeviceOption = Annotated[Literal["cpu", "cuda"], option(help=_DEVICE, panel=Panel.MACHINE)]
+"""For a command with a long page, which alone has it."""
 JsonOption = Annotated[bool, option("--json", help="Print JSON on stdout.")]
 FieldOption = Annotated[
     str | None,

@@ -18,6 +18,7 @@ from lmgen.cli.options import (
     JsonOption,
     ModelOrTextArgument,
     QuietOption,
+    RareDeviceOption,
     file_name,
     model_and_texts,
     open_model,
@@ -154,6 +155,7 @@ def perplexity(
         Literal["none", "nfc", "nfkc"],
         option(help="Bring the texts into a Unicode normal form first.", panel=Panel.TEXT),
     ] = "none",
+    device: RareDeviceOption = "cpu",
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
     **settings: Any,
 ) -> None:
@@ -173,7 +175,7 @@ def perplexity(
         if output == "heat" and by != "token":
             raise ConfigError(f"--format heat colours each token: add --by token in place of --by {by}")
         path, names = model_and_texts([] if model is None else [model, *(texts or [])])
-        opened = open_model(path)
+        opened = open_model(path).on_device(device)
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
         to_score = opened.texts(
             *map(file_name, names), field=field, encoding=encoding, reading=reading, on_note=report.note

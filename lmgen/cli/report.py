@@ -9,6 +9,7 @@ import typer
 
 from lmgen.cli.output import visible
 from lmgen.errors import LmgenError
+from lmgen.training.processes import reports
 
 LONGEST_MESSAGE = 8000
 """Maximum length of a message, in characters: one that quotes a damaged file can be of any length."""
@@ -24,8 +25,13 @@ def note(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """Print an error as one line on stderr; the text says what went wrong, where, and what to do."""
-    _to_stderr(f"error: {text}")
+    """
+    Print an error as one line on stderr; the text says what went wrong, where, and what to do.
+
+    Of several processes that train one model, and all end by it, one prints it.
+    """
+    if reports():
+        _to_stderr(f"error: {text}")
 
 
 def duration(seconds: float) -> str:

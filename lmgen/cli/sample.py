@@ -8,7 +8,7 @@ import typer
 
 from lmgen.cli import report
 from lmgen.cli.flags import given, option, settings_as_options
-from lmgen.cli.options import CacheOption, JsonOption, ModelArgument, QuietOption, open_model
+from lmgen.cli.options import CacheOption, DeviceOption, JsonOption, ModelArgument, QuietOption, open_model
 from lmgen.cli.output import TextOutput, json_line
 from lmgen.cli.prompts import noting_unknown, prompts
 from lmgen.errors import ConfigError
@@ -55,6 +55,7 @@ def sample(
     heat: Annotated[
         bool, option("--heat", help="Colour each token by its surprisal, or mark it by a digit below.")
     ] = False,
+    device: DeviceOption = "cpu",
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
     **settings: Any,
@@ -87,7 +88,7 @@ def sample(
         if save_adapted is not None:
             has_prompt = bool(prompt) or prompt_file is not None or config.learn_from_itself
             _check_saving(save_adapted, adapt=adapt, lines=lines, has_prompt=has_prompt)
-        opened = open_model(model, for_texts="a text to complete goes with --prompt")
+        opened = open_model(model, for_texts="a text to complete goes with --prompt").on_device(device)
         if adapt or cache:
             opened = opened.adapting(adapt=adapt, mix=mixed, cache=cache, on_note=report.note)
         elif mixed:

@@ -18,6 +18,7 @@ from lmgen.settings import Panel
 from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.training.config import TrainingConfig
+from lmgen.training.processes import own_place
 
 if TYPE_CHECKING:
     from lmgen.runs.config import RunConfig
@@ -128,6 +129,9 @@ def train(
 
         interruption = Interruption(_signals())
         stop = interruption.requested
+        is_first = own_place().rank == 0
+        if not is_first:
+            report.QUIET = quiet = True
         if run_config:
             events = run.train(run_config, out, overwrite=overwrite, should_stop=stop, on_note=report.note)
         else:
@@ -140,7 +144,8 @@ def train(
             raise typer.Exit(_exit_code(interruption.received or signal.SIGINT)) from stopped
         if finished is None:
             raise typer.Exit(_exit_code(interruption.received))
-        print_summary(finished, as_json=json)
+        if is_first:
+            print_summary(finished, as_json=json)
         finished.check()
 
 

@@ -143,7 +143,7 @@ class AdaptingModels:
             given=adapting.given,
             name=self._mixture_name,
             network=network,
-            adapted=lambda config: adapting_network(network, config),
+            adapted=lambda config: adapting_network(network, config, adapting.device),
             mixture=lambda begun: self._mixture(begun, self._mixed(self._members(begun, lambda _: None))),
             on_note=self._on_note,
         )
@@ -214,7 +214,9 @@ class AdaptingModels:
         learning: Any = None
         cached: Any = None
         if self._network is not None and begun.config is not None:
-            learning = _Recording(adapting_network(self._network, begun.config, on_note))
+            learning = _Recording(
+                adapting_network(self._network, begun.config, self._adapting.device, on_note)
+            )
         if self._network is not None and begun.cache is not None:
             cached = NetworkAndCache(self._network, begun.cache)
         return _Members(cached, learning, self._counts)
@@ -261,11 +263,14 @@ def _training_tokens(baseline: NgramModel | None, run: RunFolder | None) -> IdAr
 
 
 def adapting_network(
-    network: RecurrentModel, config: AdaptingConfig, on_note: Callable[[str], None] = lambda _: None
+    network: RecurrentModel,
+    config: AdaptingConfig,
+    device: str = "cpu",
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> LearningModel:
     """A network that learns from what it reads; `on_note` is told if a step went wrong. Imports torch."""
     adapting = import_module("lmgen.training.adapting")
-    model: LearningModel = adapting.AdaptingNetwork(network, config, on_note=on_note)
+    model: LearningModel = adapting.AdaptingNetwork(network, config, device, on_note)
     return model
 
 

@@ -86,6 +86,8 @@ class Adapting:
     """Settings that are to stay as they are, not to be replaced by what a run's validation text tells."""
     across: bool = False
     """Whether what was learned in one text, line or record is kept in the next."""
+    device: str = "cpu"
+    """Where a network learns: `cpu` or `cuda`."""
 
     def named(self, name: str) -> str:
         """What results call a model with all of that: `mixture+adapt+cache`."""
@@ -93,7 +95,12 @@ class Adapting:
 
 
 def adapting(
-    adapt: bool, cache: bool = False, *, across: bool = False, **given: float | str | None
+    adapt: bool,
+    cache: bool = False,
+    *,
+    across: bool = False,
+    device: str = "cpu",
+    **given: float | str | None,
 ) -> Adapting | None:
     """
     How models are to make use of what they read; None if they are not.
@@ -102,6 +109,7 @@ def adapting(
         adapt: whether they learn from it.
         cache: whether networks have a cache of it.
         across: as in `Adapting`.
+        device: as there.
         given: settings as `adapt_rate` and `cache_size`; None for the default.
 
     Raises:
@@ -129,4 +137,5 @@ def adapting(
         cache=CacheConfig(**of_cache) if cache else None,  # type: ignore[arg-type]
         given=frozenset(chosen),
         across=across,
+        device=device,
     )

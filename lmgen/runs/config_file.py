@@ -106,14 +106,12 @@ def read_run_config(path: Path) -> RunConfig:
     Raises:
         ConfigError: its `config.toml` is missing or damaged.
     """
-    asked = _read(path)
-    derived = asked.pop(DERIVED, {})
-    if not isinstance(derived, dict):
-        raise _no_table(path)
-    settings = {**WITHOUT, **asked, **derived}
-    if settings.pop("preset", None) is not None and not derived:
-        raise ConfigError(f"{path}: the table {DERIVED} is missing, which says what the preset stood for")
-    return RunConfig.from_settings(settings, str(path), asked)
+    return _run_config(_read(path), path)
+
+
+def run_config_in(text: str, path: Path) -> RunConfig:
+    """The settings of a run, as `as_toml` wrote them; `path` is where they are kept, for messages."""
+    return _run_config(tomllib.loads(text), path)
 
 
 def as_toml(config: RunConfig) -> str:
@@ -135,6 +133,16 @@ def as_toml(config: RunConfig) -> str:
     except UnicodeEncodeError as error:
         raise ConfigError("a path of the corpus is not UTF-8; rename it") from error
     return text
+
+
+def _run_config(asked: dict[str, Any], path: Path) -> RunConfig:
+    derived = asked.pop(DERIVED, {})
+    if not isinstance(derived, dict):
+        raise _no_table(path)
+    settings = {**WITHOUT, **asked, **derived}
+    if settings.pop("preset", None) is not None and not derived:
+        raise ConfigError(f"{path}: the table {DERIVED} is missing, which says what the preset stood for")
+    return RunConfig.from_settings(settings, str(path), asked)
 
 
 def _no_table(path: Path) -> ConfigError:

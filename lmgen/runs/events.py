@@ -52,10 +52,13 @@ class Started:
     device: str
     resumed_step: int | None
     """The step that a resumed run goes on from; None at the beginning."""
+    processes: int = 1
+    """How many train it together."""
 
     def __str__(self) -> str:
         goes_on = f", going on from step {self.resumed_step:,}" if self.resumed_step else ""
-        return f"started   {self.config.network.in_short} on {self.device}, in {self.folder}{goes_on}"
+        on = self.device if self.processes == 1 else f"{self.device}, in {self.processes:,} processes"
+        return f"started   {self.config.network.in_short} on {on}, in {self.folder}{goes_on}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,11 +95,17 @@ class Keeper:
             self._cut_at = event.step
             self._spent = self._trainer.progress.spent
             self._taken_step = None
-        due = monotonic() >= self._due
+        due = self.is_due()
+        if self._trainer.group.size > 1:  # all have to do it together
+            due = isinstance(event, Stepped) and self._trainer.agreed.save
         if due and self._keeps_last:
             self._take_last_model()
         if due or not isinstance(event, Stepped):
             yield from self._attempt(checkpoint=due)
+
+    def is_due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return monotonic() >= self._due
 
     def _sample_at_quarters(self, stepped: Stepped) -> None:
         """Let the network write a text if an update ended a quarter of the budget; labels are no text."""
@@ -112,7 +118,9 @@ class Keeper:
     def _take_model(self) -> None:
         """Copy the model as it is now. It holds no times or dates: the same seed gives the same bytes."""
         progress, normalization = self._trainer.progress, self._trainer.state.network.config.normalization
-        in_weights = {"normalization": "batch"} if normalization == "batch" else {}
+        others: dict[str, Any] = {"normalization": "batch"} if normalization == "batch" else {}
+        if self._trainer.group.size > 1:
+            others["processes"] = self._trainer.group.size
         self._model = (
             _in_use(self._trainer, self._prepared),
             {
@@ -121,7 +129,7 @@ class Keeper:
                 "steps": progress.step,
                 "epochs": progress.epochs,
                 "valid_nats_per_token": progress.last_nats,
-                **in_weights,
+                **others,
             },
         )
         self._taken_step = progress.step

@@ -16,7 +16,7 @@ from lmgen.errors import ConfigError, ModelError
 from lmgen.runs.config import RunConfig, setting_names, spelled
 from lmgen.runs.config_file import read_run_config
 from lmgen.settings import flag, from_mapping, refuse_unknown
-from lmgen.training.config import BUDGET, TrainingConfig
+from lmgen.training.config import BUDGET, GPU_PRECISIONS, TrainingConfig
 
 EACH_TIME = ("device", "threads", "checkpoint_minutes", "tensorboard")
 """Settings that may be others whenever a run is resumed."""
@@ -90,6 +90,8 @@ def settings_of_this_call(
             f"the run was computed on {training.device} until now and goes on on {device}, which rounds "
             f"differently; --device {training.device} goes on as before"
         )
+    if training.precision in GPU_PRECISIONS and device != "cuda":
+        on_note(f"numbers of {training.precision} are for GPUs: on {device} the run goes on in float32")
     threads = given.threads if "threads" in chosen else training.threads
     if "threads" not in chosen and "threads" not in asked and (threads or 0) > (os.cpu_count() or 1):
         on_note(f"this machine has fewer than the {threads} processors that the run had until now")

@@ -18,7 +18,7 @@ from lmgen.files import checksum, write_text
 from lmgen.runs.board import check_board, on_board
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml
-from lmgen.runs.events import BaselineFitted, Event, Interrupted, SizesChosen, Started
+from lmgen.runs.events import BaselineFitted, Event, Interrupted, SizesChosen
 from lmgen.runs.finetuning import Origin, origin_of
 from lmgen.runs.lock import Lock, locked
 from lmgen.runs.new_run import check_free, discard_new, discard_new_data, discard_remains, put_in_place
@@ -28,12 +28,14 @@ from lmgen.runs.records import Keeper, cut_lines, is_damaged, model_is_lost, sav
 from lmgen.runs.resuming import resumed_config, settings_of_this_call
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.runs.sizes import fitting
+from lmgen.runs.together import check_together, started, tell_to_begin, tell_to_go, together
 from lmgen.text.corpora import Corpus
 from lmgen.text.given import is_placeholder
 from lmgen.text.sources import STANDARD_INPUT
 from lmgen.training.events import RangeTest
 
 if TYPE_CHECKING:
+    from lmgen.training.distributed import Group
     from lmgen.training.loop import Trainer
 
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 class _Call:
     """What the caller of `train` or `resume` wants, besides the settings that the run keeps."""
 
+    group: "Group"
+    """The processes that train together, of which this is the first."""
     should_stop: Callable[[], bool]
     on_note: Callable[[str], None]
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -62,6 +66,9 @@ def train(
     """
     Train a model from the beginning. The call imports torch; the rest happens while the events are read.
 
+    Where torchrun has started several processes, all of them call this. Process 0 yields all events, the
+    others only `Started` and the last one.
+
     Args:
         config: all settings.
         folder: the run folder; `checkpoints/CORPUS` if None.
@@ -80,10 +87,17 @@ def train(
             than an `Unsaved`.
         NumericalError: even the last good state has no finite loss on the validation text, or without one has
             weights that are not finite.
+        LostProcessError: another process of the training has ended.
     """
+    check_together(config)
     check_board(config)
     import_torch()
-    return _new_run(config, folder, _Call(should_stop=should_stop, on_note=on_note), overwrite=overwrite)
+
+    def lead(group: "Group") -> Generator[Event, None, None]:
+        call = _Call(group=group, should_stop=should_stop, on_note=on_note)
+        return _new_run(config, folder, call, overwrite=overwrite)
+
+    return together(lead, should_stop)
 
 
 def resume(
@@ -109,9 +123,16 @@ def resume(
     Raises:
         ModelError: there is no run to resume, another process trains it, or its files are damaged.
         ConfigError: a setting cannot change, or its value is wrong.
+        LostProcessError: another process of the training has ended.
     """
     import_torch()
-    return _resumed_run(folder, changes or {}, should_stop, on_note)
+
+    def lead(group: "Group") -> Generator[Event, None, None]:
+        return _resumed_run(
+            folder, changes or {}, _Call(group=group, should_stop=should_stop, on_note=on_note)
+        )
+
+    return together(lead, should_stop)
 
 
 def _new_run(
@@ -137,12 +158,7 @@ def _new_run(
         yield from _begin(lock, config, prepared, origin, call)
 
 
-def _resumed_run(
-    folder: Path,
-    changes: Mapping[str, Any],
-    should_stop: Callable[[], bool],
-    on_note: Callable[[str], None],
-) -> Generator[Event, None, None]:
+def _resumed_run(folder: Path, changes: Mapping[str, Any], call: _Call) -> Generator[Event, None, None]:
     """Repair what a killed process has left in the folder and train on from there."""
     run = RunFolder(folder)
     if not (run.config.exists() or run.new.config.exists()):
@@ -152,24 +168,21 @@ def _resumed_run(
         put_in_place(run)
         discard_remains(run)
         if replaced:
-            on_note(
+            call.on_note(
                 f"{run.folder} is as it was before --overwrite, which had not prepared its text when it "
                 "ended; train with --overwrite again to replace it"
             )
         in_place = run.config.exists()
         config = resumed_config(run.config if in_place else run.new.config, changes)
-        call = _Call(
-            should_stop=should_stop,
-            on_note=on_note,
-            settings=settings_of_this_call(config, changes, on_note),
-        )
+        call = replace(call, settings=settings_of_this_call(config, changes, call.on_note))
+        check_together(config)
         check_board(call.applied(config))
         if config.training.device == "auto":  # in runs of lmgen 0.1
             config = on_this_machine(config)
         if in_place:
             prepared = load_prepared(run, config.training.evaluation_tokens)
         else:
-            prepared = _prepared_again(run, config, on_note)
+            prepared = _prepared_again(run, config, call.on_note)
             put_in_place(run)
         yield prepared
         if run.last.exists() or run.previous.exists():
@@ -222,12 +235,13 @@ def _begin(
             yield from _fit_baseline(run, config, prepared, call.on_note)
             pretrained = load_vectors(config, run, prepared)
             if config.fit_sizes:
-                config = config.with_sizes(*fitting(run, call.applied(config), prepared))
+                config = config.with_sizes(*fitting(run, call.applied(config), prepared, call.group.size))
                 write_text(run.config, as_toml(config))
                 yield SizesChosen(config.fitted)
+            tell_to_begin(call.group, run, config, call.settings, resumed=False)
             if config.training.learning_rate == "find":
                 config = yield from _with_found_rate(run, config, prepared, origin, pretrained, call)
-            trainer = new_trainer(run, call.applied(config), prepared, origin, pretrained)
+            trainer = new_trainer(run, call.applied(config), prepared, origin, pretrained, call.group)
         except KeyboardInterrupt:
             yield Interrupted(run.folder, 0)
             return
@@ -243,7 +257,8 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
 
     run = lock.run
     with computing(call.applied(config).training.threads):
-        trainer = new_trainer(run, call.applied(config), prepared)
+        tell_to_begin(call.group, run, config, call.settings, resumed=True)
+        trainer = new_trainer(run, call.applied(config), prepared, group=call.group)
         files = load_checkpoint(run, trainer.state, call.on_note)
         write_text(run.config, as_toml(config))
         evaluated = trainer.progress.evaluated_step
@@ -276,14 +291,8 @@ def _train(
     """Run the trainer and keep its results in the run folder."""
     run = lock.run
     run.vectors.unlink(missing_ok=True)  # the checkpoint has them
-    yield Started(
-        folder=run.folder,
-        config=config,
-        prepared=prepared,
-        parameters=trainer.state.network.parameter_count,
-        device=str(trainer.state.device),
-        resumed_step=trainer.progress.step or None,
-    )
+    tell_to_go(call.group)
+    yield started(run, config, prepared, trainer)
     keeper = Keeper(lock, trainer, prepared, config.training.checkpoint_minutes, files)
     events = _updates(trainer, keeper, call.should_stop)
     if config.training.tensorboard:
@@ -300,7 +309,7 @@ def _updates(trainer: "Trainer", keeper: Keeper, should_stop: Callable[[], bool]
     from lmgen.training.cost import CostMeter
 
     meter = CostMeter(trainer)
-    for event in trainer.run(should_stop):
+    for event in trainer.run(should_stop, keeper.is_due):
         if cost := meter.after(event):
             yield cost
         kept = list(keeper.after(event))
@@ -321,7 +330,7 @@ def _with_found_rate(
     from lmgen.training.range_test import range_test
 
     call.on_note("before training, a range of learning rates is tried on copies of the network")
-    trainer = new_trainer(run, call.applied(config), prepared, origin, pretrained)
+    trainer = new_trainer(run, call.applied(config), prepared, origin, pretrained, call.group)
     default = trainer.highest_rate
     found = range_test(trainer)
     yield found

@@ -24,9 +24,10 @@ from lmgen.runs.ngram import baseline_order
 from lmgen.runs.pretrained import Pretrained, keep_vectors
 from lmgen.text.config import LabelFormat
 from lmgen.text.corpora import Corpus
-from lmgen.training.config import TrainingConfig
+from lmgen.training.config import GPU_PRECISIONS, TrainingConfig
 
 if TYPE_CHECKING:
+    from lmgen.training.distributed import Group
     from lmgen.training.loop import Trainer
     from lmgen.training.validation import Validation
 
@@ -46,13 +47,17 @@ def on_this_machine(config: RunConfig) -> RunConfig:
     The same with the device and the number of threads of this machine, where they are left to lmgen.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: a GPU is asked for, or a number format of one, and there is none.
     """
     from lmgen.training.process import default_threads
     from lmgen.training.setup import open_device
 
     training = config.training
     device = open_device(training.device).type
+    if training.precision in GPU_PRECISIONS and device != "cuda":
+        raise ConfigError(
+            f"--precision {training.precision} is for GPUs, and training is on {device}: leave it out"
+        )
     return replace(
         config, training=replace(training, device=device, threads=training.threads or default_threads())
     )
@@ -104,6 +109,7 @@ def new_trainer(
     prepared: Prepared,
     origin: Origin | None = None,
     pretrained: Pretrained | None = None,
+    group: "Group | None" = None,
 ) -> "Trainer":
     """
     A trainer before its first update, with random weights by the seed or with those of `origin`.
@@ -114,10 +120,13 @@ def new_trainer(
         prepared: what is in the token files.
         origin: the model to fine-tune.
         pretrained: vectors that the embedding of new weights starts with.
+        group: the processes that train together, which all call this; None: there is but this one.
     """
+    from lmgen.training.distributed import ALONE
     from lmgen.training.loop import Trainer
     from lmgen.training.setup import new_network
 
+    group = group or ALONE
     tokenizer, training = prepared.tokenizer, config.training
     V = tokenizer.vocabulary_size
     labelling = labelling_of(config, prepared)
@@ -128,10 +137,10 @@ def new_trainer(
             parameters = with_vectors(parameters, pretrained.ids, pretrained.vectors)
     else:
         parameters = parameters_from(origin, V)
-    network = new_network(config.network, V, parameters, training, labelling)
+    network = new_network(config.network, V, parameters, training, labelling, group)
     batches = _batches(run, "train", prepared, training)
-    validation = _validation(run, prepared, training) if prepared.valid else None
-    return Trainer(network, batches, validation, training)
+    validation = _validation(run, prepared, training, group) if prepared.valid else None
+    return Trainer(network, batches, validation, training, group)
 
 
 def labelling_of(config: RunConfig, prepared: Prepared) -> Labelling | None:
@@ -163,12 +172,13 @@ def _check_pooling(labelling: LabelConfig, labels: LabelSet) -> None:
         )
 
 
-def _validation(run: RunFolder, prepared: Prepared, training: TrainingConfig) -> "Validation":
+def _validation(run: RunFolder, prepared: Prepared, training: TrainingConfig, group: "Group") -> "Validation":
     """The validation text as the trainer scores it."""
     from lmgen.training.validation import LabelValidation, TextValidation
 
     if prepared.labels is not None:
-        return LabelValidation(_batches(run, "valid", prepared, training, limit=training.evaluation_tokens))
+        batches = _batches(run, "valid", prepared, training, limit=training.evaluation_tokens)
+        return LabelValidation(batches, group)
     tokenizer = prepared.tokenizer
     return TextValidation(
         ids=read_tokens(run.valid_tokens, tokenizer.vocabulary_size),
@@ -176,6 +186,7 @@ def _validation(run: RunFolder, prepared: Prepared, training: TrainingConfig) ->
         start_token=tokenizer.start,
         unit_end=tokenizer.end,
         answers=Answers.of(tokenizer),
+        group=group,
     )
 
 

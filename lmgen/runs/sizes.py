@@ -14,7 +14,7 @@ benchmarks/results/budgets.md.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log
 from typing import Any
 
@@ -118,7 +118,9 @@ WORDS = Rule(
 )
 
 
-def fitting(run: RunFolder, config: RunConfig, prepared: Prepared) -> tuple[dict[str, Any], str]:
+def fitting(
+    run: RunFolder, config: RunConfig, prepared: Prepared, processes: int = 1
+) -> tuple[dict[str, Any], str]:
     """
     Measure how fast networks learn here, and choose.
 
@@ -126,6 +128,7 @@ def fitting(run: RunFolder, config: RunConfig, prepared: Prepared) -> tuple[dict
         run: with the token files.
         config: settings with a budget of time.
         prepared: what is in the token files.
+        processes: how many train together; this one computes its part of a batch, for all of them.
 
     Returns:
         Settings by the names of the flags, and which they are and why, in a line.
@@ -133,7 +136,7 @@ def fitting(run: RunFolder, config: RunConfig, prepared: Prepared) -> tuple[dict
     asked, minutes = config.asked.get("hidden_size"), config.training.minutes
     assert minutes is not None, "sizes are chosen for a budget of time"
     sizes = MEASURED if asked is None else (asked,)
-    speeds = {size: _speed(run, config, prepared, size) for size in sizes}
+    speeds = {size: _speed(run, config, prepared, size, processes) for size in sizes}
     return choose(Bought(minutes, speeds, prepared.train.tokens), config)
 
 
@@ -155,14 +158,16 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     return spelled(settings), f"{', '.join(parts)}: {reason}"
 
 
-def _speed(run: RunFolder, config: RunConfig, prepared: Prepared, hidden_size: int) -> float:
-    """Tokens a second that a network of this size learns from, without dropout."""
+def _speed(run: RunFolder, config: RunConfig, prepared: Prepared, hidden_size: int, processes: int) -> float:
+    """Tokens a second that networks of this size learn from in all processes, without dropout."""
     from lmgen.training.speed import tokens_per_second
 
     assert config.training.minutes is not None, "sizes are chosen for a budget of time"
     seconds = min(SHARE * 60 * config.training.minutes, MOST_SECONDS)
     sized = config.with_sizes({"layers": 1, "hidden_size": hidden_size}, "")
-    return tokens_per_second(new_trainer(run, sized, prepared), seconds)
+    part = max(1, sized.training.batch_size // processes)
+    sized = replace(sized, training=replace(sized.training, batch_size=part))
+    return processes * tokens_per_second(new_trainer(run, sized, prepared), seconds)
 
 
 def _rounded(number: float) -> str:

@@ -14,6 +14,7 @@ from lmgen.runs.ngram import open_run_corpus
 from lmgen.runs.pretrained import load_vectors, with_vector_size
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.runs.sizes import fitting
+from lmgen.runs.together import refuse_together
 from lmgen.training.events import CostMeasured, RangeTest
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def find_learning_rate(config: RunConfig, on_note: Callable[[str], None] = lambd
 @contextmanager
 def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Trainer"]:
     """A trainer before its first update, whose run folder is deleted when the block ends."""
+    refuse_together("an estimate, or a search for a learning rate alone,")
     import_torch()
     from lmgen.training.process import computing
 

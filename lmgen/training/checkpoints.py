@@ -29,7 +29,7 @@ from lmgen.files import rename
 from lmgen.models.model_file import load_tensors, save_tensors
 from lmgen.settings import shown
 from lmgen.training.position import Position
-from lmgen.training.state import Snapshot, TrainingState, under
+from lmgen.training.state import Snapshot, TrainingState, gathered, part_of, processes_of, under
 
 GOOD = "good."
 """Prefix of the names of the last good state's tensors."""
@@ -47,6 +47,8 @@ def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, in
     """
     Write a checkpoint, whole or not at all, and keep the one before it.
 
+    Where several processes train together, the others call `share_checkpoint` meanwhile.
+
     Args:
         run: the run folder to write to.
         state: between two updates.
@@ -56,10 +58,9 @@ def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, in
         WriteError: the file cannot be written.
     """
     header: dict[str, Any] = {"kind": "training", "position": asdict(state.position), "files": dict(files)}
-    tensors = state.tensors()
-    if _place(state.good.position) != _place(state.position):
+    if _has_earlier_good(state):
         header["good"] = asdict(state.good.position)
-        tensors |= {GOOD + name: tensor for name, tensor in state.good.tensors.items()}
+    tensors = share_checkpoint(state)
     arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
     new = run.unfinished
     value = _checksum(header, sorted(arrays.items()))
@@ -69,6 +70,15 @@ def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, in
     if run.last.exists():
         rename(run.last, run.previous)
     rename(new, run.last)
+
+
+def share_checkpoint(state: TrainingState) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint by name, gathered from all processes that train together."""
+    tensors = gathered(state.tensors(), state.group)
+    if _has_earlier_good(state):
+        good = gathered(state.good.tensors, state.group)
+        tensors |= {GOOD + name: tensor for name, tensor in good.items()}
+    return tensors
 
 
 def load_checkpoint(run: RunFolder, state: TrainingState, on_note: Callable[[str], None]) -> dict[str, int]:
@@ -89,16 +99,32 @@ def load_checkpoint(run: RunFolder, state: TrainingState, on_note: Callable[[str
     """
     header, arrays = _newest(run, on_note)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    before, now = processes_of(tensors), state.group.size
+    if before != now:
+        on_note(
+            f"the run was trained in {_counted(before)} until now and goes on in {_counted(now)}: the "
+            "streams are shared out anew, and sums are rounded differently"
+        )
     try:
-        state.restore(Snapshot(_position(header["position"]), tensors))
+        state.restore(Snapshot(_position(header["position"]), part_of(tensors, state.group)))
         state.good = state.copy()
         if "good" in header:
-            state.good = Snapshot(_position(header["good"]), under(GOOD, tensors))
+            good = part_of(under(GOOD, tensors), state.group)
+            state.good = Snapshot(_position(header["good"]), good)
         return dict(header.get("files", {}))
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{run.last} does not fit this run ({error}); train again with --overwrite, or restore the file"
         ) from error
+
+
+def _counted(processes: int) -> str:
+    return "one process" if processes == 1 else f"{processes:,} processes"
+
+
+def _has_earlier_good(state: TrainingState) -> bool:
+    """Whether the last good state is not the present one."""
+    return _place(state.good.position) != _place(state.position)
 
 
 def _place(position: Position) -> tuple[int, int, int]:

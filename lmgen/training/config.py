@@ -12,6 +12,11 @@ OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad"
 OBJECTIVE_NAMES = ("full", "sampled")
 SCHEDULE_NAMES = ("cosine", "plateau", "constant")
 
+GPU_PRECISIONS = ("tf32", "bfloat16", "float16")
+"""Number formats that only GPUs are faster with."""
+
+PRECISIONS = ("float32", *GPU_PRECISIONS, "float64")
+
 LEARNING_RATES = {
     "adamw": 8e-3,
     "adam": 8e-3,
@@ -282,7 +287,10 @@ class TrainingConfig:
         panel=Panel.MACHINE,
     )
     precision: str = setting(
-        "float32", "Number format of training.", choices=("float32", "float64"), panel=Panel.MACHINE
+        "float32",
+        "Number format of training; all but the first and the last are for GPUs.",
+        choices=PRECISIONS,
+        panel=Panel.MACHINE,
     )
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from lmgen.data.batches import Batch, Batches
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.training.budget import MOST_ROLLBACKS, Budget, Progress
 from lmgen.training.config import TrainingConfig
+from lmgen.training.distributed import ALONE, Agreed, Group
 from lmgen.training.events import Evaluated, RolledBack, Stepped
 from lmgen.training.network import Network, TorchLanguageModel
 from lmgen.training.optimization.averaging import averaging_begins
@@ -38,11 +39,20 @@ SMOOTHING = 0.95
 """Share of the previous value in the running means of loss and speed that are shown after each update."""
 
 
+def _never() -> bool:
+    return False
+
+
 class Trainer:
     """Trains a network on batches until its budget is spent; `run` is the loop."""
 
     def __init__(
-        self, network: Network, batches: Batches, validation: Validation | None, config: TrainingConfig
+        self,
+        network: Network,
+        batches: Batches,
+        validation: Validation | None,
+        config: TrainingConfig,
+        group: Group = ALONE,
     ) -> None:
         """
         Set up an optimiser and start before the first batch.
@@ -52,7 +62,11 @@ class Trainer:
             batches: of the training text.
             validation: the validation text; None: evaluations report the training loss only.
             config: budget, optimiser, schedule.
+            group: the processes that train together, whose trainers all do the same.
         """
+        self.group = group
+        self.agreed = Agreed(0.0)
+        """What the group knows since the last update."""
         self.batches = batches
         self.validation = validation
         self.config = config
@@ -67,9 +81,9 @@ class Trainer:
             tokens=network.token_parameters(),
             output=network.output_parameters(),
         )
-        self.state = TrainingState(network, optimizer, batches.streams, config.ema)
+        self.state = TrainingState(network, optimizer, batches.streams, config.ema, group, config.precision)
         objective = objective_for(config, network.vocabulary_size, batches.ids)
-        self.learner = Learner(self.state, objective, config, batches.carried)
+        self.learner = Learner(self.state, objective, config, batches.carried, group)
         self._shown_nats: float | None = None
         self._shown_speed: float | None = None
 
@@ -81,7 +95,7 @@ class Trainer:
         return other
 
     def run(
-        self, should_stop: Callable[[], bool] = lambda: False
+        self, should_stop: Callable[[], bool] = _never, should_save: Callable[[], bool] = _never
     ) -> Iterator[Stepped | Evaluated | RolledBack]:
         """
         Train from the present state until something stops it.
@@ -89,6 +103,8 @@ class Trainer:
         Args:
             should_stop: asked after every update, and before each block of the text in an evaluation; yes
                 ends the run early, in a state from which it can continue as if it had not stopped.
+            should_save: asked after every update where several processes train together; what one of them
+                says, all know as `agreed.save`.
 
         Raises:
             CorpusError: an epoch has no scored position.
@@ -98,13 +114,15 @@ class Trainer:
         with suppress(StopRequested):
             while not self.stopped_by:
                 try:
-                    yield from self._rest_of_epoch(should_stop)
+                    yield from self._rest_of_epoch(should_stop, should_save)
                 except NumericalError as error:
                     yield self._roll_back(str(error))
             if not self.state.position.evaluated:
                 yield self.evaluate(should_stop)
 
-    def _rest_of_epoch(self, should_stop: Callable[[], bool]) -> Iterator[Stepped | Evaluated]:
+    def _rest_of_epoch(
+        self, should_stop: Callable[[], bool], should_save: Callable[[], bool]
+    ) -> Iterator[Stepped | Evaluated]:
         """Updates and evaluations until the epoch or the run is over."""
         position = self.state.position
         if self.budget.evaluation_due(position):  # training was stopped before it was made
@@ -115,10 +133,10 @@ class Trainer:
                 return
             if batch.scored:
                 anything_scored = True
-                yield self._update(batch)
+                yield self._update(batch, should_stop, should_save)
             else:
                 self._skip(batch)
-            if should_stop():
+            if self.agreed.stop if self.group.size > 1 else should_stop():
                 raise StopRequested
             if self.budget.evaluation_due(position):
                 yield self.evaluate(should_stop)
@@ -126,14 +144,17 @@ class Trainer:
             raise CorpusError("no position of the training text is scored, so there is nothing to learn")
         self.state.begin_epoch()
 
-    def _update(self, batch: Batch) -> Stepped:
+    def _update(
+        self, batch: Batch, should_stop: Callable[[], bool], should_save: Callable[[], bool]
+    ) -> Stepped:
         """Learn from a batch and do the accounts."""
         begun, spent, position = perf_counter(), self._spent, self.state.position
         candidate = snapshot_if_due(self.state)
         nats = self.learner.learn(batch, self.rate * self.batches.learning_rate_share(batch))
         if candidate and is_good(nats, self.state.network.outputs):
             self.state.good = candidate
-        elapsed, tokens = perf_counter() - begun, batch.scored
+        self.agreed = self.group.agree(perf_counter() - begun, stop=should_stop, save=should_save)
+        elapsed, tokens = self.agreed.seconds, batch.scored
         position.step += 1
         position.window += 1
         position.seconds += elapsed
@@ -158,10 +179,10 @@ class Trainer:
         begun, spent, position = perf_counter(), self._spent, self.state.position
         self.learner.read(batch)
         position.window += 1
-        position.seconds += perf_counter() - begun
+        position.seconds += self.group.agree(perf_counter() - begun, stop=_never, save=_never).seconds
         position.crossed |= self.budget.crosses_evaluation(spent, self._spent)
 
-    def evaluate(self, should_stop: Callable[[], bool] = lambda: False) -> Evaluated:
+    def evaluate(self, should_stop: Callable[[], bool] = _never) -> Evaluated:
         """
         Score the validation text, if there is one, without touching the state that training carries.
 
@@ -169,6 +190,7 @@ class Trainer:
             NumericalError: the loss is not finite; without validation text, a weight is not.
         """
         state, position = self.state, self.state.position
+        state.equalize()
         place = f"after {position.step:,} updates"
         nats = accuracy = None
         if self.validation is None:

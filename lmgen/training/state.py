@@ -12,8 +12,14 @@ The names of its tensors, which are also those in `last/training.safetensors`:
     average.NAME            averaged weights and how many were averaged, once averaging has begun
     carried.LAYER.PART      hidden state
     random.cpu, random.cuda state of torch's generators; the second only where the network trains on a GPU
+    scaler.NAME             the scale of the loss with float16 (precision.py)
+    random.RANK.cpu, ...    those of the other processes, where several train together (distributed.py)
+
+In a checkpoint `carried` has the streams of all processes. So it does not matter to it how many there are:
+another number goes on from the same place, with other random numbers.
 """
 
+import re
 import zlib
 from collections.abc import Mapping
 from copy import deepcopy
@@ -26,9 +32,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from lmgen.arrays import BoolArray
 from lmgen.models.network.layer import NetworkState
+from lmgen.training.distributed import ALONE, Group
 from lmgen.training.network import Network
 from lmgen.training.optimization.averaging import average_tensors, begin_average, restored_average
 from lmgen.training.position import Position
+from lmgen.training.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         streams: int,
         average_decay: float | None = None,
+        group: Group = ALONE,
+        precision: str = "float32",
     ) -> None:
         """
         Start before the first update.
@@ -62,13 +72,17 @@ class TrainingState:
             optimizer: of the network's parameters.
             streams: B of the first batch.
             average_decay: of a moving average of the weights, which begins with the first update; None: none.
+            group: the processes that train together; this one carries its own streams.
+            precision: the number format, by its name.
         """
+        self.group = group
         self.network = network
         self.optimizer = optimizer
+        self.precision = Precision(precision, self.device)
         self.average: AveragedModel | None = None
-        self.carried = network.initial_state(streams)
+        self._streams = group.streams(streams)
+        self.carried = network.initial_state(self._streams)
         self.position = Position()
-        self._streams = streams
         self._average_decay = average_decay
         self.good = self.copy()
         """What a rollback restores (recovery.py)."""
@@ -96,6 +110,7 @@ class TrainingState:
         tensors |= {f"average.{name}": value for name, value in average_tensors(self.average).items()}
         for layer, parts in enumerate(self.carried):
             tensors |= {f"carried.{layer}.{part}": value for part, value in enumerate(parts)}
+        tensors |= {f"scaler.{name}": value for name, value in self.precision.tensors().items()}
         return tensors | random_states(self.device)
 
     def copy(self) -> Snapshot:
@@ -118,7 +133,18 @@ class TrainingState:
             tuple(_fitting(tensors[f"carried.{layer}.{part}"], zeros) for part, zeros in enumerate(parts))
             for layer, parts in enumerate(self.network.initial_state(self._streams))
         )
+        self.precision.restore(under("scaler.", tensors))
         restore_random_states(tensors, self.device)
+
+    def equalize(self) -> None:
+        """
+        Take the weights and moments of process 0, where several train together.
+
+        They are the same anyway on processors of one kind; others may round differently, and drift apart.
+        """
+        own = ("carried.", "random.")
+        shared = [tensor for name, tensor in sorted(self.tensors().items()) if not name.startswith(own)]
+        self.group.spread(shared)
 
     def starting_state(self, begins: BoolArray) -> NetworkState:
         """
@@ -158,6 +184,50 @@ class TrainingState:
         """Compare later evaluations no more with those so far: the best model is lost."""
         self.position.lost = len(self.position.validation_nats) - self.position.evaluated
         self.good.position.lost = len(self.good.position.validation_nats)
+
+
+def gathered(tensors: Mapping[str, Tensor], group: Group) -> dict[str, Tensor]:
+    """
+    The tensors of a state with what only other processes have of it: their streams and generators.
+
+    All processes have to call this together.
+    """
+    whole = dict(tensors)
+    if group.size == 1:
+        return whole
+    for name in [name for name in tensors if name.startswith("carried.")]:
+        whole[name] = group.rows(tensors[name])
+    for name in [name for name in tensors if name.startswith("random.")]:
+        kind = name.removeprefix("random.")
+        first, *others = group.rows(tensors[name][None])
+        whole |= {name: first} | {f"random.{rank}.{kind}": each for rank, each in enumerate(others, start=1)}
+    return whole
+
+
+def processes_of(tensors: Mapping[str, Tensor]) -> int:
+    """How many processes a gathered state is of."""
+    return 1 + sum(re.fullmatch(r"random\.\d+\.cpu", name) is not None for name in tensors)
+
+
+def part_of(tensors: Mapping[str, Tensor], group: Group) -> dict[str, Tensor]:
+    """
+    What this process has of a gathered state.
+
+    If it is of another number of processes, all but the first seed their generators from that of the first.
+    """
+    own = {name: tensor for name, tensor in tensors.items() if not re.match(r"random\.\d", name)}
+    if group.size == 1:
+        return own
+    for name in [name for name in own if name.startswith("carried.")]:
+        own[name] = own[name][group.columns(len(own[name]))]
+    if group.rank and processes_of(tensors) == group.size:
+        prefix = f"random.{group.rank}."
+        return own | {f"random.{kind}": state for kind, state in under(prefix, tensors).items()}
+    if group.rank and "random.cpu" in own:
+        own.pop("random.cuda", None)
+        seed = zlib.crc32(own["random.cpu"].numpy().tobytes(), group.rank)
+        own["random.cpu"] = torch.Generator().manual_seed(seed).get_state()
+    return own
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

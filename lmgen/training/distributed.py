@@ -26,19 +26,20 @@ from datetime import timedelta
 from functools import partial
 from itertools import count
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
-from torch.distributed.rendezvous import rendezvous
 
 from lmgen.data.batches import Batch
 from lmgen.errors import ConfigError, LostProcessError
 from lmgen.training import processes
 from lmgen.training.processes import Place, own_place
+
+if TYPE_CHECKING:
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
 UPDATE_TIMEOUT = timedelta(minutes=30)
 """The longest that one process may keep the others waiting between two updates, for a checkpoint, say."""
@@ -151,7 +152,7 @@ ALONE = Group()
 class Processes(Group):
     """Several processes that have met."""
 
-    def __init__(self, place: Place, store: Store) -> None:
+    def __init__(self, place: Place, store: "Store") -> None:
         """
         Args:
             place: of this process.
@@ -345,6 +346,9 @@ _meetings = count()
 
 def _met(place: Place) -> Processes:
     """Join the group of all processes; GPUs communicate by NCCL, each process has the one of its number."""
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined] # some builds of torch lack it
+    from torch.distributed.rendezvous import rendezvous
+
     backend = "gloo"
     if torch.cuda.is_available() and dist.is_nccl_available():
         backend = "cpu:gloo,cuda:nccl"

@@ -173,10 +173,10 @@ def test_an_error_ends_all_with_one_line(folder: Path, arguments: str, code: int
 class Together:
     """A training in two processes that goes on until it is stopped."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         tiny = ["--hidden-size=12", "--baseline-order=0", "--checkpoint-minutes=0.001", "--steps=1000000"]
         port = free_port()
-        command = [*COMMAND, "train", "lines.txt", *tiny, "--out=stopped", "--overwrite"]
+        command = [*COMMAND, "train", "lines.txt", *tiny, "--out=stopped", "--overwrite", *arguments]
         self.processes = [
             subprocess.Popen(
                 command,
@@ -209,6 +209,22 @@ def test_ctrl_c_in_any_process_saves(folder: Path, stopped: list[int]) -> None:
     assert said[1] == ""
     assert not list((folder / "stopped").glob(".*"))
     resumed(folder, 2, "--steps=1", out="stopped")
+
+
+def test_training_goes_on_while_nothing_can_be_written(folder: Path) -> None:
+    training = Together(folder, "--evaluations=100000")
+    metrics = folder / "stopped" / "metrics.jsonl"
+    metrics.unlink(missing_ok=True)
+    metrics.mkdir()
+    wait_for("note: cannot write", training.processes[0])
+    wait_for("note: cannot write", training.processes[0])
+    metrics.rmdir()
+    for process in training.processes:
+        process.send_signal(signal.SIGINT)
+    codes, said = training.ended()
+    assert codes == [130, 130]
+    assert "note: stopped at step" in said[0]
+    assert said[1] == ""
 
 
 @pytest.mark.parametrize("killed", [0, 1])

@@ -55,9 +55,15 @@ def lmgen(*arguments: str, cwd: Path, text: str | None = None) -> subprocess.Com
 
 def lmgen_together(processes: int, *arguments: str, cwd: Path) -> list[subprocess.CompletedProcess[str]]:
     """Run `lmgen` in a folder as torchrun does, in several processes that train one model."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     return _forked([place(rank, processes, port) for rank in range(processes)], arguments, cwd)
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
 
 
 def place(rank: int, processes: int, port: int) -> dict[str, str]:

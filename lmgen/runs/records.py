@@ -143,7 +143,12 @@ class Keeper:
         """Write what is waiting, and a checkpoint if asked; a failure becomes an event."""
         begun, failure = monotonic(), None
         try:
-            yield from self._write()
+            try:
+                yield from self._write()
+            except WriteError:
+                if checkpoint:
+                    _pass_checkpoint(self._trainer.state)
+                raise
             if checkpoint:
                 save_checkpoint(self._run, self._trainer.state, self._files)
         except WriteError as error:
@@ -224,6 +229,13 @@ def save_checkpoint(run: RunFolder, state: "TrainingState", files: Mapping[str, 
     from lmgen.training.checkpoints import save_checkpoint
 
     save_checkpoint(run, state, files)
+
+
+def _pass_checkpoint(state: "TrainingState") -> None:
+    """Write no checkpoint, but give and take what processes that train together send each other for one."""
+    from lmgen.training.checkpoints import gather_checkpoint
+
+    gather_checkpoint(state)
 
 
 def summarized(trainer: "Trainer", run: RunFolder, prepared: Prepared, stopped_by: str) -> Finished:

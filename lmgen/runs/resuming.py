@@ -17,6 +17,7 @@ from lmgen.runs.config import RunConfig, setting_names, spelled
 from lmgen.runs.config_file import read_run_config
 from lmgen.settings import flag, from_mapping, refuse_unknown
 from lmgen.training.config import BUDGET, GPU_PRECISIONS, TrainingConfig
+from lmgen.training.processes import own_place
 
 EACH_TIME = ("device", "threads", "checkpoint_minutes", "tensorboard")
 """Settings that may be others whenever a run is resumed."""
@@ -68,7 +69,7 @@ def settings_of_this_call(
     The settings of EACH_TIME for one call that resumes a run: those given, else the run's own.
 
     If the device was left to lmgen, it is chosen anew on this machine. The number of threads stays the same
-    unless this machine has fewer processors.
+    unless this machine has fewer processors, or several processes share them.
 
     Args:
         config: of the run, as it was kept.
@@ -96,6 +97,8 @@ def settings_of_this_call(
     if "threads" not in chosen and "threads" not in asked and (threads or 0) > (os.cpu_count() or 1):
         on_note(f"this machine has fewer than the {threads} processors that the run had until now")
         threads = None
+    if "threads" not in chosen and "threads" not in asked and own_place().size > 1:
+        threads = None  # torchrun says how many, by OMP_NUM_THREADS
     minutes = given if "checkpoint_minutes" in chosen else training
     return {
         "device": device,

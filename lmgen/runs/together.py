@@ -128,7 +128,7 @@ def tell_to_go(group: "Group") -> None:
 
 def _follow(group: "Group", should_stop: Callable[[], bool]) -> Generator[Event, None, None]:
     """Take the same steps as process 0, and write nothing."""
-    from lmgen.training.checkpoints import load_checkpoint, share_checkpoint
+    from lmgen.training.checkpoints import gather_checkpoint, load_checkpoint
     from lmgen.training.process import computing
 
     begun = group.told()
@@ -144,13 +144,13 @@ def _follow(group: "Group", should_stop: Callable[[], bool]) -> Generator[Event,
             group.told()
             load_checkpoint(run, trainer.state, lambda _: None)
         else:
-            share_checkpoint(trainer.state)
+            gather_checkpoint(trainer.state)
             group.told()
         yield started(run, config, prepared, trainer)
         for event in trainer.run(should_stop):
             if isinstance(event, Stepped) and trainer.agreed.save:
-                share_checkpoint(trainer.state)
-        share_checkpoint(trainer.state)
+                gather_checkpoint(trainer.state)
+        gather_checkpoint(trainer.state)
         end = group.told()
         group.meet()
     if end["finished"]:

@@ -29,7 +29,7 @@ from lmgen.files import rename
 from lmgen.models.model_file import load_tensors, save_tensors
 from lmgen.settings import shown
 from lmgen.training.position import Position
-from lmgen.training.state import Snapshot, TrainingState, gathered, part_of, processes_of, under
+from lmgen.training.state import Snapshot, TrainingState, part_of, processes_of, under, whole
 
 GOOD = "good."
 """Prefix of the names of the last good state's tensors."""
@@ -47,7 +47,7 @@ def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, in
     """
     Write a checkpoint, whole or not at all, and keep the one before it.
 
-    Where several processes train together, the others call `share_checkpoint` meanwhile.
+    Where several processes train together, the others call `gather_checkpoint` meanwhile.
 
     Args:
         run: the run folder to write to.
@@ -60,7 +60,7 @@ def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, in
     header: dict[str, Any] = {"kind": "training", "position": asdict(state.position), "files": dict(files)}
     if _has_earlier_good(state):
         header["good"] = asdict(state.good.position)
-    tensors = share_checkpoint(state)
+    tensors = gather_checkpoint(state)
     arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
     new = run.unfinished
     value = _checksum(header, sorted(arrays.items()))
@@ -72,11 +72,11 @@ def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, in
     rename(new, run.last)
 
 
-def share_checkpoint(state: TrainingState) -> dict[str, torch.Tensor]:
+def gather_checkpoint(state: TrainingState) -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint by name, gathered from all processes that train together."""
-    tensors = gathered(state.tensors(), state.group)
+    tensors = whole(state.tensors(), state.group)
     if _has_earlier_good(state):
-        good = gathered(state.good.tensors, state.group)
+        good = whole(state.good.tensors, state.group)
         tensors |= {GOOD + name: tensor for name, tensor in good.items()}
     return tensors
 

@@ -18,31 +18,37 @@ A `Group` is a process on its own, for which all of this is nothing.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import count
-from typing import Any, TypeVar
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
-from torch.distributed.rendezvous import rendezvous
 
 from lmgen.data.batches import Batch
 from lmgen.errors import ConfigError, LostProcessError
 from lmgen.training import processes
 from lmgen.training.processes import Place, own_place
 
+if TYPE_CHECKING:
+    from torch.distributed import Store  # type: ignore[attr-defined]
+
 UPDATE_TIMEOUT = timedelta(minutes=30)
 """The longest that one process may keep the others waiting between two updates, for a checkpoint, say."""
 
-POLL = timedelta(seconds=1)
-"""How often a process that waits for word from the first one looks whether another has failed."""
+POLL = 0.1
+"""Seconds after which a process that waits for word from the first one looks again."""
+
+PARTING = 2.0
+"""The most seconds that process 0 stays after an error, where the others look at it for what has happened."""
 
 ENDED = "ended"
 """Key of the number of processes that have ended by an error or a signal."""
@@ -146,7 +152,7 @@ ALONE = Group()
 class Processes(Group):
     """Several processes that have met."""
 
-    def __init__(self, place: Place, store: Store) -> None:
+    def __init__(self, place: Place, store: "Store") -> None:
         """
         Args:
             place: of this process.
@@ -273,20 +279,12 @@ class Processes(Group):
             LostProcessError: a process has ended meanwhile.
         """
         key = f"message {next(self._messages)}"
-        while not self._try(lambda: self._has_come(key)):
-            pass
+        while not self._try(lambda: self._store.check([key])):  # its own wait() logs every time-out
+            if self._try(lambda: self._store.add(ENDED, 0)):
+                raise _lost()
+            sleep(POLL)
         message: dict[str, Any] = json.loads(self._try(lambda: self._store.get(key)))
         return message
-
-    def _has_come(self, key: str) -> bool:
-        """Wait for a key, for a while; whether it is there."""
-        if self._store.add(ENDED, 0):
-            raise _lost()
-        try:
-            self._store.wait([key], POLL)
-        except dist.DistStoreError:  # not yet
-            return False
-        return True
 
     def meet(self) -> None:
         """Wait for all others, which may still be about to read a message."""
@@ -298,6 +296,15 @@ class Processes(Group):
             return bool(self._store.add(ENDED, 1) == 1)
         except RuntimeError:  # process 0 kept the messages and is gone
             return self.rank == 1
+
+    def wait_for_ends(self) -> None:
+        """If this process keeps the messages, give the others the time to see that it ends by an error."""
+        if self.rank or os.environ.get("TORCHELASTIC_USE_AGENT_STORE"):  # torchrun keeps them itself
+            return
+        until = monotonic() + PARTING
+        with suppress(RuntimeError):
+            while self._store.add(ENDED, 0) < self.size and monotonic() < until:
+                sleep(POLL)
 
     def _try(self, communicate: Callable[[], Result]) -> Result:
         """Communicate; where that fails, a process has ended, or is out of reach."""
@@ -327,6 +334,7 @@ def joined() -> Iterator[Group]:
         processes.note_end(reports=group.is_first_to_end())  # before the others find this one gone
         if dist.get_backend() == "gloo":  # NCCL would wait for the others
             dist.destroy_process_group()
+        group.wait_for_ends()
         raise
     else:
         processes.note_end(reports=group.rank == 0)
@@ -338,6 +346,9 @@ _meetings = count()
 
 def _met(place: Place) -> Processes:
     """Join the group of all processes; GPUs communicate by NCCL, each process has the one of its number."""
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined] # some builds of torch lack it
+    from torch.distributed.rendezvous import rendezvous
+
     backend = "gloo"
     if torch.cuda.is_available() and dist.is_nccl_available():
         backend = "cpu:gloo,cuda:nccl"

@@ -186,32 +186,32 @@ class TrainingState:
         self.good.position.lost = len(self.good.position.validation_nats)
 
 
-def gathered(tensors: Mapping[str, Tensor], group: Group) -> dict[str, Tensor]:
+def whole(tensors: Mapping[str, Tensor], group: Group) -> dict[str, Tensor]:
     """
     The tensors of a state with what only other processes have of it: their streams and generators.
 
     All processes have to call this together.
     """
-    whole = dict(tensors)
+    found = dict(tensors)
     if group.size == 1:
-        return whole
+        return found
     for name in [name for name in tensors if name.startswith("carried.")]:
-        whole[name] = group.rows(tensors[name])
+        found[name] = group.rows(tensors[name])
     for name in [name for name in tensors if name.startswith("random.")]:
         kind = name.removeprefix("random.")
         first, *others = group.rows(tensors[name][None])
-        whole |= {name: first} | {f"random.{rank}.{kind}": each for rank, each in enumerate(others, start=1)}
-    return whole
+        found |= {name: first} | {f"random.{rank}.{kind}": each for rank, each in enumerate(others, start=1)}
+    return found
 
 
 def processes_of(tensors: Mapping[str, Tensor]) -> int:
-    """How many processes a gathered state is of."""
+    """How many processes a whole state is of."""
     return 1 + sum(re.fullmatch(r"random\.\d+\.cpu", name) is not None for name in tensors)
 
 
 def part_of(tensors: Mapping[str, Tensor], group: Group) -> dict[str, Tensor]:
     """
-    What this process has of a gathered state.
+    What this process has of a whole state.
 
     If it is of another number of processes, all but the first seed their generators from that of the first.
     """

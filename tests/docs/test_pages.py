@@ -104,9 +104,10 @@ def quickly(code: str) -> str:
 
 def run(commands: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run commands of the shell, the first that fails ends them; stdout is all that a terminal shows."""
+    torchrun = 'torchrun() { python -m torch.distributed.run "$@"; }'  # whatever is installed beside Python
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return run_command(
-        ["bash", "-ec", f"exec 2>&1\n{commands}"],
+        ["bash", "-ec", f"exec 2>&1\n{torchrun}\n{commands}"],
         cwd=folder,
         environment={**ENVIRONMENT, "PATH": path},
         timeout=600,

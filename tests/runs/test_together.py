@@ -2,6 +2,10 @@
 
 import json
 import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.process import lmgen, lmgen_together
+from tests.process import COMMAND, ENVIRONMENT, free_port, lmgen, lmgen_together, place, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -96,3 +100,161 @@ def test_processes_train_as_one_does(folder: Path, processes: int, arguments: st
     weights = load_file(several / "model.safetensors")
     for name, array in load_file(one / "model.safetensors").items():
         np.testing.assert_allclose(weights[name], array, rtol=1e-4, atol=1e-6)
+
+
+STEADY = ["--schedule=constant", "--valid=0"]
+"""What has a run of few steps take the same ones as a longer run, and keep its last weights."""
+
+
+def resumed(folder: Path, processes: int, *arguments: str, out: str) -> str:
+    """Go on in so many processes; what process 0 says."""
+    command = ["train", "--resume", "--out", out, *arguments]
+    ended = (
+        [lmgen(*command, cwd=folder)] if processes == 1 else lmgen_together(processes, *command, cwd=folder)
+    )
+    assert [each.returncode for each in ended] == [0] * processes, [each.stderr for each in ended]
+    return ended[0].stderr
+
+
+def test_a_run_goes_on_bit_for_bit_in_as_many_processes(folder: Path) -> None:
+    corpus = ["lines.txt", "--precision=float32", "--dropout=0.3", *STEADY]
+    whole = load_file(trained(folder, 2, *corpus) / "last" / "training.safetensors")
+    run = trained(folder, 2, *corpus, "--steps=3")
+    said = resumed(folder, 2, "--steps=6", out=run.name)
+    assert "shared out anew" not in said
+    parts = load_file(run / "last" / "training.safetensors")
+    assert parts.keys() == whole.keys()
+    assert "random.1.cpu" in parts
+    for name, array in whole.items():
+        np.testing.assert_array_equal(parts[name], array)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3)])
+def test_another_number_of_processes_goes_on_from_the_same_place(
+    folder: Path, before: int, after: int
+) -> None:
+    whole = load_file(trained(folder, 1, "lines.txt", *STEADY) / "model.safetensors")
+    run = trained(folder, before, "lines.txt", "--steps=3", *STEADY)
+    said = resumed(folder, after, "--steps=6", out=run.name)
+    counted = {1: "one process", 2: "2 processes", 3: "3 processes"}
+    assert f"in {counted[before]} until now and goes on in {counted[after]}" in said
+    for name, array in load_file(run / "model.safetensors").items():
+        np.testing.assert_allclose(array, whole[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_says_how_many_processes_trained_it(folder: Path) -> None:
+    run = trained(folder, 2, "lines.txt", "--learning-rate=find", "--steps=2")
+    assert "processes 2" in lmgen("info", run.name, cwd=folder).stdout
+    assert json.loads(lmgen("info", run.name, "--json", cwd=folder).stdout)["training"]["processes"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("lines.txt --batch-size 1", 2, "--batch-size 1 is shared out among 2 processes"),
+        ("lines.txt --normalization batch", 2, "--normalization batch takes its statistics"),
+        ("lines.txt --estimate", 2, "start it without torchrun"),
+        ("missing.txt", 1, "no file, folder or corpus 'missing.txt'"),
+        ("lines.txt --valid missing.txt", 1, "missing.txt"),
+        ("lines.txt --hiden-size 3", 2, "--hidden-size"),
+        ("lines.txt --learning-rate 1e15 --precision float32", 1, "training was unstable 3 times"),
+    ],
+)
+def test_an_error_ends_all_with_one_line(folder: Path, arguments: str, code: int, message: str) -> None:
+    ended = lmgen_together(2, "train", *arguments.split(), "--out", "wrong", "--steps=9", cwd=folder)
+    assert [each.returncode for each in ended] == [code, code]
+    said = [line for each in ended for line in each.stderr.splitlines()]
+    assert [message in line for line in said if line.startswith("error:")] == [True], said
+    assert "Traceback" not in "".join(said)
+    if code == 2 or "missing" in arguments:
+        assert not (folder / "wrong").exists()
+
+
+class Together:
+    """A training in two processes that goes on until it is stopped."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        tiny = ["--hidden-size=12", "--baseline-order=0", "--checkpoint-minutes=0.001", "--steps=1000000"]
+        port = free_port()
+        command = [*COMMAND, "train", "lines.txt", *tiny, "--out=stopped", "--overwrite", *arguments]
+        self.processes = [
+            subprocess.Popen(
+                command,
+                cwd=folder,
+                stderr=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                text=True,
+                env={**ENVIRONMENT, **place(rank, 2, port)},
+            )
+            for rank in range(2)
+        ]
+        wait_for("cost ", self.processes[0])
+        while not (folder / "stopped" / "last" / "previous.safetensors").exists():
+            time.sleep(0.05)
+
+    def ended(self) -> tuple[list[int], list[str]]:
+        """Exit codes, and what was said until the end."""
+        said = [process.communicate(timeout=60)[1] for process in self.processes]
+        return [process.returncode for process in self.processes], said
+
+
+@pytest.mark.parametrize("stopped", [[0, 1], [1]])
+def test_ctrl_c_in_any_process_saves(folder: Path, stopped: list[int]) -> None:
+    training = Together(folder)
+    for rank in stopped:
+        training.processes[rank].send_signal(signal.SIGINT)
+    codes, said = training.ended()
+    assert codes == [130 if rank in stopped else 0 for rank in range(2)]
+    assert "note: stopped at step" in said[0]
+    assert said[1] == ""
+    assert not list((folder / "stopped").glob(".*"))
+    resumed(folder, 2, "--steps=1", out="stopped")
+
+
+def test_training_goes_on_while_nothing_can_be_written(folder: Path) -> None:
+    training = Together(folder, "--evaluations=100000")
+    metrics = folder / "stopped" / "metrics.jsonl"
+    metrics.unlink(missing_ok=True)
+    metrics.mkdir()
+    wait_for("note: cannot write", training.processes[0])
+    wait_for("note: cannot write", training.processes[0])
+    metrics.rmdir()
+    for process in training.processes:
+        process.send_signal(signal.SIGINT)
+    codes, said = training.ended()
+    assert codes == [130, 130]
+    assert "note: stopped at step" in said[0]
+    assert said[1] == ""
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_process_ends_all_with_one_line(folder: Path, killed: int) -> None:
+    training = Together(folder)
+    training.processes[killed].kill()
+    codes, said = training.ended()
+    assert codes == [-signal.SIGKILL if rank == killed else 1 for rank in range(2)]
+    [error] = [line for each in said for line in each.splitlines() if line.startswith("error:")]
+    assert "another process of this training has ended" in error
+    assert "Traceback" not in "".join(said)
+    resumed(folder, 2, "--steps=1", out="stopped")
+
+
+def test_a_program_gets_the_model_in_every_process(folder: Path) -> None:
+    program = f"""
+import lmgen
+model = lmgen.train("lines.txt", out={str(folder / "called")!r}, steps=2, baseline_order=0, hidden_size=8)
+print(model.path)
+"""
+    port = free_port()
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**ENVIRONMENT, **place(rank, 2, port)},
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=60)[0] for process in running]
+    assert said == [f"{folder / 'called' / 'model.safetensors'}\n"] * 2

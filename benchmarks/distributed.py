@@ -6,10 +6,10 @@ Several processes that train one model, beside one: tokens a second, and what th
 
 Each row is a training on python-docs as torchrun starts it, one thread a process; where the system can do it,
 process n keeps to processor n. Speeds are those of all updates after the first quarter, by the clock on the
-wall; the ratio is the median of those within a round. Bytes are what goes over the loopback device in an
-update, all processes together, counted by the system (so nothing else may use it). Where two processes each
-send the other half of the sums that it made, and half of the gradients for the other to add, they are 8 bytes
-for each parameter.
+wall. Ratios are medians of those within a round: by that clock, and by the processor time that process 0 took
+instead, which is what it comes to where others use the processors as well, less what processes wait for each
+other. Bytes are what goes over the loopback device in an update, all processes together, counted by the
+system, so nothing else may use it. Of P processes each sends 2 (P - 1) / P times 4 bytes for each parameter.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 import torch
@@ -40,6 +40,7 @@ class Measured(NamedTuple):
     """What the updates of a run came to."""
 
     tokens_per_second: float
+    tokens_per_processor_second: float
     bytes_per_update: float
     parameters: int
 
@@ -64,8 +65,8 @@ def main() -> None:
         f"{arguments.batch_size}, {arguments.rounds} rounds of {arguments.updates} updates\n"
     )
     print(
-        f"| network | parameters | 1 process | {arguments.processes} processes | ratio | bytes an update |\n"
-        "| --- | --- | --- | --- | --- | --- |"
+        f"| network | parameters | 1 process | {arguments.processes} processes | ratio | "
+        "by processor time | bytes an update |\n| --- | --- | --- | --- | --- | --- | --- |"
     )
     for size in arguments.sizes:
         layers, _, units = size.partition("x")
@@ -80,11 +81,14 @@ def main() -> None:
             (trained(1, settings), trained(arguments.processes, settings)) for _ in range(arguments.rounds)
         ]
         one, several = zip(*rounds, strict=True)
-        ratio = median(many.tokens_per_second / alone.tokens_per_second for alone, many in rounds)
+        by_clock = median(many.tokens_per_second / alone.tokens_per_second for alone, many in rounds)
+        by_processor = median(
+            many.tokens_per_processor_second / alone.tokens_per_processor_second for alone, many in rounds
+        )
         print(
             f"| {size} | {one[0].parameters:,} | {median(each.tokens_per_second for each in one):,.0f} | "
-            f"{median(each.tokens_per_second for each in several):,.0f} | {ratio:.2f} | "
-            f"{median(each.bytes_per_update for each in several):,.0f} |",
+            f"{median(each.tokens_per_second for each in several):,.0f} | {by_clock:.2f} | "
+            f"{by_processor:.2f} | {median(each.bytes_per_update for each in several):,.0f} |",
             flush=True,
         )
 
@@ -108,7 +112,7 @@ def measure(settings: dict[str, Any]) -> None:
     if hasattr(os, "sched_setaffinity"):
         processors = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, [processors[rank % len(processors)]])
-    seen: list[tuple[float, int]] = []
+    seen: list[tuple[float, float, int]] = []
     parameters = 0
 
     def note(event: Event) -> None:
@@ -116,15 +120,18 @@ def measure(settings: dict[str, Any]) -> None:
         if isinstance(event, Started):
             parameters = event.parameters
         elif isinstance(event, Stepped):
-            seen.append((perf_counter(), loopback_bytes()))
+            seen.append((perf_counter(), process_time(), loopback_bytes()))
 
     lmgen.train("python-docs", on_event=note, **settings)
     if rank == 0:
         kept = seen[len(seen) // 4 :]
-        (begun, before), (ended, after) = kept[0], kept[-1]
+        seconds, processor_seconds, sent = (
+            after - before for before, after in zip(kept[0], kept[-1], strict=True)
+        )
         updates = len(kept) - 1
         tokens = updates * settings["batch_size"] * settings["window_length"]
-        print(json.dumps(Measured(tokens / (ended - begun), (after - before) / updates, parameters)))
+        found = Measured(tokens / seconds, tokens / processor_seconds, sent / updates, parameters)
+        print(json.dumps(found))
 
 
 def loopback_bytes() -> int:

@@ -83,16 +83,14 @@ def together(
 
     last = None
     has_started = False
-    with joined() as group, closing(lead(group) if not group.rank else _follow(group, should_stop)) as events:
+    with joined() as group, closing(_follow(group, should_stop) if group.rank else lead(group)) as events:
         for event in events:
             if isinstance(event, Finished | Interrupted):
                 last = event
             else:
                 has_started = has_started or isinstance(event, Started)
                 yield event
-        if (
-            group.size > 1 and not has_started
-        ):  # Ctrl-C came before the first update; the others may be anywhere
+        if group.size > 1 and not has_started:  # Ctrl-C came while the others may be doing something else
             raise KeyboardInterrupt
         if not group.rank:
             group.tell({"finished": asdict(last) if isinstance(last, Finished) else None})

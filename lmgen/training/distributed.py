@@ -355,7 +355,8 @@ def _met(place: Place) -> Processes:
         torch.cuda.set_device(min(place.local_rank, torch.cuda.device_count() - 1))
     try:
         store, rank, size = next(rendezvous("env://", timeout=UPDATE_TIMEOUT))
-        store = PrefixStore(f"lmgen {next(_meetings)}", store)
+        restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun's store outlives a restart
+        store = PrefixStore(f"lmgen {restarts} {next(_meetings)}", store)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=UPDATE_TIMEOUT)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(

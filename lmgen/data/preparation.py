@@ -17,7 +17,7 @@ their labels, each after a tab.
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -32,9 +32,9 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.data.labels import LabelledBlock, LabelSet
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
-from lmgen.data.token_file import id_type, write_tokens
+from lmgen.data.token_file import id_type, not_as_prepared, write_tokens
 from lmgen.errors import CorpusError, LmgenError, ModelError
-from lmgen.files import checksum, replacing, write_text
+from lmgen.files import CHECKED_BYTES, block_checksum, block_checksums, checksum, replacing, write_text
 from lmgen.text.config import LabelFormat, ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter, TextCounts, count
@@ -49,6 +49,13 @@ PARTS = ("train", "valid", "test")
 
 LARGEST_COUNT = 2**63 - 1
 """Upper bound on the token, character, byte and word counts of a text: no file is larger."""
+
+VERIFIED_BY_BLOCK = 1 << 26
+"""
+From this size on, in bytes, a file is not read as a whole each time that its run goes on.
+
+Its blocks have checksums of their own, which are verified where they are read (token_file.py).
+"""
 
 EXAMPLES = 8
 """Maximum number of tokens that a note lists."""
@@ -109,6 +116,8 @@ class Prepared:
     notes: tuple[str, ...] = ()
     labels: LabelSet | None = None
     """The labels that the texts have, if they are to be predicted."""
+    block_checksums: Mapping[str, Sequence[int]] = field(default_factory=dict, repr=False)
+    """By the names of large files: the checksum of each of their blocks (`files.block_checksums`)."""
 
     def __str__(self) -> str:
         held_out = "" if self.valid is None else f", {self.valid.tokens:,} to validate"
@@ -194,15 +203,17 @@ def prepare(
     if label_set is not None or given is not None or config.tokenizer_file is not None:
         notes += _unknown_notes(parts, counted=bool(missing))
     _check_length(parts["train"].tokens, needed_tokens)
+    files = _files(run, parts, tokenizer.unit, with_labels=label_set is not None)
+    large = {file.name: block_checksums(file) for file in files if _is_large(file)}
     saved = {
         "corpus": corpus.name,
         "tokenizer": tokenizer.to_json(),
         "parts": {name: part.to_json() for name, part in parts.items()},
-        "crc32": {
-            file.name: checksum(file)
-            for file in _files(run, parts, tokenizer.unit, with_labels=label_set is not None)
-        },
+        "crc32": {file.name: checksum(file) for file in files if file.name not in large},
     }
+    if large:
+        saved["crc32_of_blocks"] = large
+        saved["bytes"] = {file.name: file.stat().st_size for file in files if file.name in large}
     if label_set is not None:
         saved["labels"] = {"of": label_set.of, "names": list(label_set.names)}
     write_text(run.prepared, json.dumps({**saved, "own_crc32": _own_checksum(saved)}))
@@ -217,12 +228,15 @@ def prepare(
         test=parts.get("test"),
         notes=tuple(notes),
         labels=label_set,
+        block_checksums=large,
     )
 
 
 def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
     """
     Load a corpus that `prepare` wrote to a run folder, and verify its checksums.
+
+    Of a large file only the first and the last block are verified now, the others where they are read.
 
     Args:
         run: run folder with data files.
@@ -236,6 +250,10 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
         if saved.pop("own_crc32", None) not in (None, _own_checksum(saved)):
             raise ValueError("it is damaged")
         checksums = dict(saved.get("crc32", {}))  # the first version of lmgen wrote none
+        of_blocks = {
+            str(name): list(map(int, of_file)) for name, of_file in saved.get("crc32_of_blocks", {}).items()
+        }
+        sizes = {name: int(saved["bytes"][name]) for name in of_blocks}
         parts = {name: Part(**saved["parts"][name]) for name in PARTS if name in saved["parts"]}
         prepared = Prepared(
             corpus=str(saved["corpus"]),
@@ -245,30 +263,47 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
             scored=parts.get("valid"),
             test=parts.get("test"),
             labels=_saved_labels(saved.get("labels")),
+            block_checksums=of_blocks,
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError) as error:
         raise ModelError(f"cannot read {run.prepared} ({error}); train again with --overwrite") from error
     with_labels = prepared.labels is not None
-    if checksums:
-        _check_files(_files(run, parts, prepared.tokenizer.unit, with_labels=with_labels), checksums)
+    if checksums or of_blocks:
+        for file in _files(run, parts, prepared.tokenizer.unit, with_labels=with_labels):
+            if file.name in of_blocks:
+                matches = partial(_ends_match, file, of_blocks[file.name], sizes[file.name])
+            else:
+                matches = partial(_matches, file, checksums.get(file.name))
+            _check_file(file, matches)
     if with_labels:
         return prepared
     scored = _measure_beginning(run.valid_text, prepared.valid, prepared.tokenizer, scored_tokens)
     return replace(prepared, scored=scored)
 
 
-def _check_files(files: Iterable[Path], checksums: Mapping[str, int]) -> None:
+def _check_file(file: Path, matches: Callable[[], bool]) -> None:
     """Raise ModelError for a file that is unreadable or does not match its checksum."""
-    for file in files:
-        try:
-            whole = checksum(file) == checksums.get(file.name)
-        except OSError as error:
-            raise ModelError(f"cannot read {file}: {error.strerror}; train again with --overwrite") from error
-        if not whole:
-            raise ModelError(
-                f"{file} is not what was prepared: damaged, or changed since; restore it, or train again "
-                "with --overwrite"
-            )
+    try:
+        whole = matches()
+    except OSError as error:
+        raise ModelError(f"cannot read {file}: {error.strerror}; train again with --overwrite") from error
+    if not whole:
+        raise not_as_prepared(file)
+
+
+def _matches(file: Path, expected: int | None) -> bool:
+    return checksum(file) == expected
+
+
+def _ends_match(file: Path, expected: Sequence[int], size: int) -> bool:
+    """Whether the first and the last block of a large file are as they were, and its size."""
+    if file.stat().st_size != size or len(expected) != -(-size // CHECKED_BYTES):
+        return False
+    return all(block_checksum(file, number) == expected[number] for number in (0, len(expected) - 1))
+
+
+def _is_large(file: Path) -> bool:
+    return file.stat().st_size >= VERIFIED_BY_BLOCK
 
 
 def _files(run: RunFolder, parts: Iterable[str], unit: Unit, *, with_labels: bool) -> list[Path]:

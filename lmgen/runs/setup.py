@@ -1,16 +1,15 @@
 """What a run needs before its first update: torch, a device, tokens, and a trainer at its beginning."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
-
-import numpy as np
 
 from lmgen.data.answers import Answers
 from lmgen.data.batches import Batches
 from lmgen.data.labels import LabelSet
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import read_tokens
+from lmgen.data.token_file import TokenFile, open_tokens, places_of
 from lmgen.data.unit_batches import UnitBatches
 from lmgen.data.windows import Windows, needed_tokens
 from lmgen.errors import ConfigError
@@ -171,7 +170,7 @@ def _validation(run: RunFolder, prepared: Prepared, training: TrainingConfig) ->
         return LabelValidation(_batches(run, "valid", prepared, training, limit=training.evaluation_tokens))
     tokenizer = prepared.tokenizer
     return TextValidation(
-        ids=read_tokens(run.valid_tokens, tokenizer.vocabulary_size),
+        ids=_tokens(run.valid_tokens, tokenizer.vocabulary_size, prepared),
         limit=training.evaluation_tokens,
         start_token=tokenizer.start,
         unit_end=tokenizer.end,
@@ -184,7 +183,7 @@ def _batches(
 ) -> Batches:
     """Windows of a document, or units side by side; of units with labels about the first `limit` tokens."""
     tokenizer, labels = prepared.tokenizer, prepared.labels
-    ids = read_tokens(run.files_of(part)[0], tokenizer.vocabulary_size)
+    ids = _tokens(run.files_of(part)[0], tokenizer.vocabulary_size, prepared)
     shape: dict[str, Any] = {
         "ids": ids,
         "start_token": tokenizer.start,
@@ -197,8 +196,13 @@ def _batches(
         return Windows(**shape, varied=training.vary_window_length)
     if labels is None:
         return UnitBatches(**shape, unit_end=tokenizer.end, answers=Answers.of(tokenizer))
-    targets = read_tokens(run.labels_of(part), len(labels.names) + 1)
-    if limit is not None and limit < len(ids):
-        end = limit + int(np.argmax(ids[limit:] == tokenizer.end)) + 1  # of the unit that is under way there
-        ids, targets = ids[:end], targets[:end]
-    return UnitBatches(**{**shape, "ids": ids}, unit_end=tokenizer.end, targets=targets)
+    targets = _tokens(run.labels_of(part), len(labels.names) + 1, prepared)
+    if limit is None or limit >= len(ids):
+        return UnitBatches(**shape, unit_end=tokenizer.end, targets=targets)
+    end = 1 + next(int(places[0]) for places in places_of(ids, tokenizer.end, limit) if len(places))
+    return UnitBatches(**{**shape, "ids": ids[:end]}, unit_end=tokenizer.end, targets=targets[:end])
+
+
+def _tokens(path: Path, vocabulary_size: int, prepared: Prepared) -> TokenFile:
+    """A token file of the run, verified block by block if it is large."""
+    return open_tokens(path, vocabulary_size, prepared.block_checksums.get(path.name))

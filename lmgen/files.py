@@ -52,6 +52,27 @@ def replacing(path: Path) -> Iterator[Path]:
                 temporary.unlink()
 
 
+@contextmanager
+def growing(path: Path, part: Path) -> Iterator[Path]:
+    """
+    Make a file in several attempts: `part` becomes `path` when the block ends.
+
+    The block receives `part`, as the last attempt has left it, or empty. If the block raises, it stays.
+
+    Raises:
+        WriteError: as `replacing`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        yield part
+        _flush_file(part)
+        part.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def refuse_stdout(path: Path, option: str = "--out") -> None:
     """
     Check that `--out`, or another flag, is not `-`, which would be stdout.

@@ -17,8 +17,8 @@ their labels, each after a tab.
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from math import log
@@ -33,8 +33,10 @@ from lmgen.data.labels import LabelledBlock, LabelSet
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
 from lmgen.data.token_file import id_type, not_as_prepared, write_tokens
+from lmgen.data.unfinished import Stamp, Unfinished, refuse_changes, stamps
 from lmgen.errors import CorpusError, LmgenError, ModelError
 from lmgen.files import CHECKED_BYTES, block_checksum, block_checksums, checksum, replacing, write_text
+from lmgen.text import progress
 from lmgen.text.config import LabelFormat, ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter, TextCounts, count
@@ -43,6 +45,7 @@ from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.units import JsonLines, Unit
 from lmgen.tokenizers.base import Chunks, EncodedBlock, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.parallel import in_processes
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
 PARTS = ("train", "valid", "test")
@@ -141,11 +144,14 @@ def prepare(
     needed_tokens: int = 1,
     scored_tokens: int | None = None,
     check_vocabulary: Callable[[int], object] = lambda _: None,
+    processes: int | None = None,
+    going_on: bool = False,
 ) -> Prepared:
     """
     Split and encode a corpus into a run's data folder.
 
-    `prepared.json` is written last, so that its presence means the folder is complete.
+    `prepared.json` is written last, so that its presence means the folder is complete. A long text is encoded
+    in several processes, to the same ids.
 
     Args:
         corpus: text to train on, with its own validation and test text if it has them.
@@ -159,61 +165,81 @@ def prepare(
         needed_tokens: minimum length of the training text, in tokens.
         scored_tokens: number of leading validation tokens to score in evaluations; None: all.
         check_vocabulary: called with V; raises an error if no network can be built for it.
+        processes: how many encode a long text; None: one for each processor.
+        going_on: go on with what an interrupted preparation of the same files has left in the folder, and
+            leave something to go on with (unfinished.py).
 
     Raises:
         ConfigError: the given vocabulary cannot be extended.
-        CorpusError: a part of the corpus is empty or too short, or cannot be read.
+        CorpusError: a part of the corpus is empty or too short, or cannot be read, or a file changes
+            meanwhile.
         WriteError: the folder cannot be written to.
     """
     kind = TOKENIZERS[config.tokenizer]
     read = None
-    if labels is not None:
-        form = None if labels == "any" else labels
-        label_of = labels_of(form or found_format(corpus.train))
-        read = partial(labelled, form=form, of=label_of)
-    texts = split_corpus(
-        corpus, held_out, reading, at_line_ends=kind.reads_lines, errors=kind.reading_errors, labelled=read
-    )
-    notes = list(corpus.notes)
-    missing: Mapping[str, int] = {}
-    label_set = None
-    learnt: Chunks = texts["train"].chunks
-    if read is not None:
-        label_set = LabelSet.of_text(learnt(), label_of, corpus.name)
-        learnt = partial(_without_labels, texts["train"])
-    if given is None:
-        tokenizer = train_tokenizer(learnt, config, reading)
-        notes += tokenizer.notes
-    else:
-        missing = given.missing(texts["train"].chunks)
-        tokenizer = _extended(given, missing, config) if extend else given
-        notes += _vocabulary_notes(given, tokenizer, missing)
-    check_vocabulary(tokenizer.vocabulary_size)
-    if label_set is None:
-        parts = {name: _encode(text, name, tokenizer, run, notes.append) for name, text in texts.items()}
-    else:
+    files = _files_read(corpus, config)
+    read_files = stamps(files or ())
+    with in_processes(processes), _unchanged(read_files):
+        if labels is not None:
+            form = None if labels == "any" else labels
+            label_of = labels_of(form or found_format(corpus.train))
+            read = partial(labelled, form=form, of=label_of)
+        with progress.reading("measuring the text", files):
+            texts = split_corpus(
+                corpus,
+                held_out,
+                reading,
+                at_line_ends=kind.reads_lines,
+                errors=kind.reading_errors,
+                labelled=read,
+            )
+        depends_on = None
+        answers = reading is not None and reading.answers_after is not None
+        if going_on and files is not None and given is None and labels is None and not answers:
+            depends_on = _depends_on(texts, read_files, corpus, held_out, config, reading)
+        begun = Unfinished.begun(run, depends_on)
+        notes = list(corpus.notes)
+        missing: Mapping[str, int] = {}
+        label_set = None
+        learnt: Chunks = texts["train"].chunks
+        with progress.reading("choosing tokens", files):
+            if read is not None:
+                label_set = LabelSet.of_text(learnt(), label_of, corpus.name)
+                learnt = partial(_without_labels, texts["train"])
+            if given is None:
+                tokenizer = begun.tokenizer_or(lambda: train_tokenizer(learnt, config, reading))
+                notes += begun.notes
+            else:
+                missing = given.missing(texts["train"].chunks)
+                tokenizer = _extended(given, missing, config) if extend else given
+                notes += _vocabulary_notes(given, tokenizer, missing)
+        check_vocabulary(tokenizer.vocabulary_size)
         parts = {}
         for name, text in texts.items():
-            parts[name], unknown_labels = _encode_labelled(text, name, tokenizer, label_set, run)
-            if unknown_labels:
-                notes.append(
-                    f"{unknown_labels:,} labels of the {name} text are none of the training text's; they are "
-                    "left out of its loss"
-                )
+            with progress.reading(f"splitting the {name} text into tokens", files):
+                if label_set is None:
+                    parts[name] = _encode(text, name, tokenizer, begun, notes.append)
+                    continue
+                parts[name], unknown_labels = _encode_labelled(text, name, tokenizer, label_set, run)
+                if unknown_labels:
+                    notes.append(
+                        f"{unknown_labels:,} labels of the {name} text are none of the training text's; they "
+                        "are left out of its loss"
+                    )
     if label_set is not None or given is not None or config.tokenizer_file is not None:
         notes += _unknown_notes(parts, counted=bool(missing))
     _check_length(parts["train"].tokens, needed_tokens)
-    files = _files(run, parts, tokenizer.unit, with_labels=label_set is not None)
-    large = {file.name: block_checksums(file) for file in files if _is_large(file)}
+    written = _files(run, parts, tokenizer.unit, with_labels=label_set is not None)
+    large = {file.name: block_checksums(file) for file in written if _is_large(file)}
     saved = {
         "corpus": corpus.name,
         "tokenizer": tokenizer.to_json(),
         "parts": {name: part.to_json() for name, part in parts.items()},
-        "crc32": {file.name: checksum(file) for file in files if file.name not in large},
+        "crc32": {file.name: checksum(file) for file in written if file.name not in large},
     }
     if large:
         saved["crc32_of_blocks"] = large
-        saved["bytes"] = {file.name: file.stat().st_size for file in files if file.name in large}
+        saved["bytes"] = {file.name: file.stat().st_size for file in written if file.name in large}
     if label_set is not None:
         saved["labels"] = {"of": label_set.of, "names": list(label_set.names)}
     write_text(run.prepared, json.dumps({**saved, "own_crc32": _own_checksum(saved)}))
@@ -370,30 +396,75 @@ def _examples(counts: Mapping[str, int]) -> str:
     return ", ".join(shown) + (", ..." if len(frequent) > EXAMPLES else "")
 
 
+def _files_read(corpus: Corpus, config: TokenizerConfig) -> tuple[Path, ...] | None:
+    """The files that the tokens of a corpus come from, held-out ones aside; None if not from files alone."""
+    texts = [text for text in (corpus.train, corpus.valid, corpus.test) if text is not None]
+    if any(text.files is None for text in texts):
+        return None
+    own = [] if config.tokenizer_file is None else [Path(config.tokenizer_file)]
+    return tuple(dict.fromkeys([*(file for text in texts for file in text.files or ()), *own]))
+
+
+@contextmanager
+def _unchanged(read_files: Sequence[Stamp]) -> Iterator[None]:
+    """In the block, files are read that have to stay as they are; raises CorpusError if one does not."""
+    try:
+        yield
+    except CorpusError:
+        refuse_changes(read_files)  # which says more
+        raise
+    refuse_changes(read_files)
+
+
+def _depends_on(
+    texts: Mapping[str, Text],
+    read_files: Sequence[Stamp],
+    corpus: Corpus,
+    held_out: HeldOutConfig,
+    config: TokenizerConfig,
+    reading: ReadingConfig | None,
+) -> dict[str, Any] | None:
+    """All that token files depend on, as JSON values; None if that is not all in files and settings."""
+    if any(text.files is None for text in texts.values()):
+        return None
+    return {
+        "files": read_files,
+        "held_out_files": stamps([file for text in texts.values() for file in text.files or ()]),
+        "split": dict(corpus.split),
+        "held_out": asdict(held_out),
+        "tokenizer": asdict(config),
+        "reading": asdict(reading or ReadingConfig()),
+    }
+
+
 def _encode(
-    text: Text, name: str, tokenizer: Tokenizer, run: RunFolder, on_note: Callable[[str], None]
+    text: Text, name: str, tokenizer: Tokenizer, begun: Unfinished, on_note: Callable[[str], None]
 ) -> Part:
     """Write the token ids of one part, and its text if it is held out; return its size."""
-    counter = TextCounter()
+    if name in begun.parts:
+        return Part(**begun.parts[name])
+    encoded = begun.encoded(name, tokenizer)
+    position = encoded.counter.counts.characters
     sizes = AnswerSizes(tokenizer)
-    unknown = 0
 
-    def counted(blocks: Iterable[EncodedBlock]) -> Iterator[IdArray]:
-        nonlocal unknown
+    def counted(blocks: Iterable[EncodedBlock]) -> Generator[IdArray]:
         for block in blocks:
-            unknown += int(tokenizer.unknown_among(block.text, block.ids).sum())
             sizes.add(block)
             if len(block.ids):
                 yield block.ids
 
-    chunks = counter.counting(text.chunks())
-    ids_path, text_path = run.files_of(name, tokenizer.unit)
-    with _copied_to(chunks, text_path) as passed:
-        blocks = counted(tokenizer.encode_blocks(passed))
-        tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size)
+    ids_path, text_path = begun.run.files_of(name, tokenizer.unit)
+    chunks = text.part(position).chunks() if position else text.chunks()
+    with (
+        _copied_to(chunks, text_path) as passed,
+        closing(counted(tokenizer.encode_blocks(passed, encoded))) as blocks,
+    ):
+        tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size, begun.file_of(name, encoded))
     if tokens and (note := sizes.note(name)):
         on_note(note)
-    return _part(name, tokens, unknown, tokenizer.closed(counter.counts), sizes.counts)
+    part = _part(name, tokens, encoded.unknown, tokenizer.closed(encoded.counter.counts), sizes.counts)
+    begun.finished(name, part.to_json())
+    return part
 
 
 def _encode_labelled(

@@ -14,7 +14,7 @@ import os
 import re
 import weakref
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from lmgen.arrays import IdArray, Int64Array
 from lmgen.errors import CorpusError, ModelError
-from lmgen.files import CHECKED_BYTES, replacing
+from lmgen.files import CHECKED_BYTES, growing, replacing
 
 BLOCK_IDS = 1 << 20
 """Ids per block when a whole text is gone through."""
@@ -142,6 +142,19 @@ class TokenFile:
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
 
+class Begun(NamedTuple):
+    """A token file that is written in several attempts."""
+
+    part: Path
+    """Where it is written, until it is complete."""
+    ids: int
+    """How many ids were written in earlier attempts."""
+    is_due: Callable[[], bool]
+    """Whether it is time to write down how far the work has come."""
+    keep: Callable[[int], None]
+    """Writes down that so many ids are in the file: those before the last block."""
+
+
 class _Layout(NamedTuple):
     """How a token file is laid out."""
 
@@ -157,24 +170,41 @@ def id_type(vocabulary_size: int) -> np.dtype[Any]:
     return np.min_scalar_type(max(vocabulary_size - 1, 0))
 
 
-def write_tokens(path: Path, blocks: Iterable[IdArray], vocabulary_size: int) -> int:
+def write_tokens(
+    path: Path, blocks: Iterable[IdArray], vocabulary_size: int, begun: "Begun | None" = None
+) -> int:
     """
     Write blocks of ids to a token file, with only one block in memory at a time.
 
+    Args:
+        path: the file.
+        blocks: the ids.
+        vocabulary_size: V.
+        begun: a file that has the first ids already, and is left for another attempt if this one fails.
+
     Returns:
-        The number of ids written.
+        The number of ids in the file.
+
+    Raises:
+        WriteError: it cannot be written.
     """
     kind = id_type(vocabulary_size)
-    count = 0
-    with replacing(path) as temporary, temporary.open("r+b") as file:
+    count = begun.ids if begun else 0
+    with growing(path, begun.part) if begun else replacing(path) as part, part.open("r+b") as file:
         _write_header(file, kind, 0)
-        begin = file.tell()
+        first = file.tell()
+        file.seek(first + count * kind.itemsize)
+        file.truncate()
         for block in blocks:
-            block.astype(kind).tofile(file)
+            file.write(block.astype(kind).tobytes())
+            if begun and begun.is_due():
+                file.flush()
+                os.fsync(file.fileno())
+                begun.keep(count)
             count += len(block)
         file.seek(0)
         _write_header(file, kind, count)
-        if file.tell() != begin:  # numpy keeps room in the header for the length to grow into
+        if file.tell() != first:  # numpy keeps room in the header for the length to grow into
             raise RuntimeError("the header of the token file changed its length")
     return count
 

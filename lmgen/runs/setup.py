@@ -82,6 +82,8 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         else needed_tokens(training.batch_size, training.window_length, carried=training.state == "carry"),
         check_vocabulary=config.network.resolved,
         scored_tokens=training.evaluation_tokens,
+        processes=training.threads,
+        going_on=True,
     )
     if prepared.labels is not None:
         _check_pooling(config.labelling, prepared.labels)

@@ -5,12 +5,12 @@ Memory and time of texts that are larger than memory may be: prepared, trained o
     python benchmarks/large_corpus.py --bytes 200M           # a quick run
     python benchmarks/large_corpus.py --tokenizer word
 
-The text is drawn from a seeded model of 50,000 words. Each stage is the command itself, in a
-process of its own:
+The text is made of 200,000 random lines of 50,000 words, drawn by a seed. Each stage is the command itself,
+in a process of its own:
 
     carry       prepares the text and makes a few updates, with the state carried along
     resume      goes on with that run for a few updates more
-    reset       another run of the same text, with separate windows in random order
+    reset       another run of the same text, whose tokens it takes over: separate windows in random order
     score       scores a text of so many bytes with the model (--scored)
 
 Printed are the seconds of each, from its start to its end, the peak of its resident memory (VmHWM), and the
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-WORDS = 50_000
+WORDS, LINES = 50_000, 200_000
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 
 NETWORK = ["--hidden-size", "64", "--embedding-size", "32", "--batch-size", "64", "--baseline-order", "0"]
@@ -103,7 +103,7 @@ def children(process: int) -> list[int]:
 
 
 def write_text(path: Path, size: int) -> None:
-    """A text of so many bytes: words by Zipf's law, in lines of 12."""
+    """A text of so many bytes."""
     with path.open("wb") as file:
         for block in text_blocks():
             file.write(block[: size - file.tell()])
@@ -112,16 +112,17 @@ def write_text(path: Path, size: int) -> None:
 
 
 def text_blocks() -> Iterator[bytes]:
-    """An endless text."""
+    """An endless text of random lines, each of 12 words by Zipf's law."""
     random = np.random.default_rng(0)
     lengths = random.integers(2, 11, WORDS)
     rows = random.integers(97, 123, (WORDS, 11))
     letters = [bytes(row[:length].tolist()) for row, length in zip(rows, lengths, strict=True)]
     words = np.array(letters, object)
     shares = np.cumsum(1 / np.arange(1, WORDS + 1))
+    drawn = words[np.searchsorted(shares, random.random((LINES, 12)) * shares[-1])]
+    lines = np.array([b" ".join(line) + b"\n" for line in drawn.tolist()], object)
     while True:
-        drawn = words[np.searchsorted(shares, random.random(12 * 20_000) * shares[-1])]
-        yield b"\n".join(map(b" ".join, drawn.reshape(-1, 12).tolist())) + b"\n"
+        yield b"".join(lines[random.integers(LINES, size=100_000)].tolist())
 
 
 def size_of(text: str) -> int:

@@ -40,6 +40,7 @@ from lmgen.text import progress
 from lmgen.text.config import LabelFormat, ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter, TextCounts, count
+from lmgen.text.given import is_placeholder
 from lmgen.text.labels import found_format, labelled, labels_of, unlabelled
 from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.units import JsonLines, Unit
@@ -146,6 +147,7 @@ def prepare(
     check_vocabulary: Callable[[int], object] = lambda _: None,
     processes: int | None = None,
     going_on: bool = False,
+    others: Iterable[RunFolder] = (),
 ) -> Prepared:
     """
     Split and encode a corpus into a run's data folder.
@@ -168,6 +170,8 @@ def prepare(
         processes: how many encode a long text; None: one for each processor.
         going_on: go on with what an interrupted preparation of the same files has left in the folder, and
             leave something to go on with (unfinished.py).
+        others: runs whose token files are taken over (as hard links) if they come from the same large files,
+            unchanged since, by the same settings.
 
     Raises:
         ConfigError: the given vocabulary cannot be extended.
@@ -177,31 +181,34 @@ def prepare(
     """
     kind = TOKENIZERS[config.tokenizer]
     read = None
-    files = _files_read(corpus, config)
+    files = _files_read(corpus, held_out, config)
     read_files = stamps(files or ())
+    answers = reading is not None and reading.answers_after is not None
+    comes_from = None
+    if going_on and files is not None and given is None and labels is None and not answers:
+        comes_from = _comes_from(read_files, corpus, held_out, config, reading)
+    begun = Unfinished.begun(run, comes_from)
+    large = _taken_over(begun, others if sum(size for _, size, _ in read_files) >= VERIFIED_BY_BLOCK else ())
     with in_processes(processes), _unchanged(read_files):
         if labels is not None:
             form = None if labels == "any" else labels
             label_of = labels_of(form or found_format(corpus.train))
             read = partial(labelled, form=form, of=label_of)
         with progress.reading("measuring the text", files):
-            texts = split_corpus(
-                corpus,
-                held_out,
-                reading,
-                at_line_ends=kind.reads_lines,
-                errors=kind.reading_errors,
-                labelled=read,
-            )
-        depends_on = None
-        answers = reading is not None and reading.answers_after is not None
-        if going_on and files is not None and given is None and labels is None and not answers:
-            depends_on = _depends_on(texts, read_files, corpus, held_out, config, reading)
-        begun = Unfinished.begun(run, depends_on)
+            texts: Mapping[str, Text] = {}
+            if large is None:
+                texts = split_corpus(
+                    corpus,
+                    held_out,
+                    reading,
+                    at_line_ends=kind.reads_lines,
+                    errors=kind.reading_errors,
+                    labelled=read,
+                )
         notes = list(corpus.notes)
         missing: Mapping[str, int] = {}
         label_set = None
-        learnt: Chunks = texts["train"].chunks
+        learnt: Chunks = lambda: texts["train"].chunks()  # noqa: E731
         with progress.reading("choosing tokens", files):
             if read is not None:
                 label_set = LabelSet.of_text(learnt(), label_of, corpus.name)
@@ -214,7 +221,7 @@ def prepare(
                 tokenizer = _extended(given, missing, config) if extend else given
                 notes += _vocabulary_notes(given, tokenizer, missing)
         check_vocabulary(tokenizer.vocabulary_size)
-        parts = {}
+        parts = {} if large is None else {name: Part(**sizes) for name, sizes in begun.parts.items()}
         for name, text in texts.items():
             with progress.reading(f"splitting the {name} text into tokens", files):
                 if label_set is None:
@@ -230,8 +237,9 @@ def prepare(
         notes += _unknown_notes(parts, counted=bool(missing))
     _check_length(parts["train"].tokens, needed_tokens)
     written = _files(run, parts, tokenizer.unit, with_labels=label_set is not None)
-    large = {file.name: block_checksums(file) for file in written if _is_large(file)}
-    saved = {
+    if large is None:
+        large = {file.name: block_checksums(file) for file in written if _is_large(file)}
+    saved: dict[str, Any] = {
         "corpus": corpus.name,
         "tokenizer": tokenizer.to_json(),
         "parts": {name: part.to_json() for name, part in parts.items()},
@@ -240,6 +248,7 @@ def prepare(
     if large:
         saved["crc32_of_blocks"] = large
         saved["bytes"] = {file.name: file.stat().st_size for file in written if file.name in large}
+        saved["comes_from"] = comes_from and {**comes_from, "notes": begun.notes}
     if label_set is not None:
         saved["labels"] = {"of": label_set.of, "names": list(label_set.names)}
     write_text(run.prepared, json.dumps({**saved, "own_crc32": _own_checksum(saved)}))
@@ -396,13 +405,40 @@ def _examples(counts: Mapping[str, int]) -> str:
     return ", ".join(shown) + (", ..." if len(frequent) > EXAMPLES else "")
 
 
-def _files_read(corpus: Corpus, config: TokenizerConfig) -> tuple[Path, ...] | None:
-    """The files that the tokens of a corpus come from, held-out ones aside; None if not from files alone."""
-    texts = [text for text in (corpus.train, corpus.valid, corpus.test) if text is not None]
-    if any(text.files is None for text in texts):
-        return None
+def _files_read(corpus: Corpus, held_out: HeldOutConfig, config: TokenizerConfig) -> tuple[Path, ...] | None:
+    """The files that the tokens of a corpus come from; None if they do not come from files alone."""
     own = [] if config.tokenizer_file is None else [Path(config.tokenizer_file)]
+    for name in ("valid", "test"):
+        asked: str | None = getattr(held_out, name)
+        if asked is not None and not is_placeholder(asked) and held_out.fraction(name) is None:
+            own.append(Path(asked))
+    texts = [text for text in (corpus.train, corpus.valid, corpus.test) if text is not None]
+    if any(text.files is None for text in texts) or not all(path.is_file() for path in own):
+        return None
     return tuple(dict.fromkeys([*(file for text in texts for file in text.files or ()), *own]))
+
+
+def _taken_over(begun: Unfinished, others: Iterable[RunFolder]) -> Mapping[str, Sequence[int]] | None:
+    """
+    Take the token files of a run that come from the same files by the same settings, if there is one.
+
+    Returns:
+        The checksums of the blocks of large files (`Prepared.block_checksums`); None if there is no such run.
+    """
+    for other in others:
+        try:
+            saved = json.loads(other.prepared.read_text(encoding="utf-8"))
+            notes = saved["comes_from"].pop("notes")
+            if not begun.is_of(saved["comes_from"]):
+                continue
+            prepared = load_prepared(other)
+            begun.take_over(other, [*saved["crc32"], *saved["crc32_of_blocks"]])
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError):
+            continue  # such files are as good as none
+        begun.tokenizer, begun.notes = saved["tokenizer"], [str(note) for note in notes]
+        begun.parts = saved["parts"]
+        return prepared.block_checksums
+    return None
 
 
 @contextmanager
@@ -416,20 +452,16 @@ def _unchanged(read_files: Sequence[Stamp]) -> Iterator[None]:
     refuse_changes(read_files)
 
 
-def _depends_on(
-    texts: Mapping[str, Text],
+def _comes_from(
     read_files: Sequence[Stamp],
     corpus: Corpus,
     held_out: HeldOutConfig,
     config: TokenizerConfig,
     reading: ReadingConfig | None,
-) -> dict[str, Any] | None:
-    """All that token files depend on, as JSON values; None if that is not all in files and settings."""
-    if any(text.files is None for text in texts.values()):
-        return None
+) -> dict[str, Any]:
+    """All that token files depend on, as JSON values."""
     return {
         "files": read_files,
-        "held_out_files": stamps([file for text in texts.values() for file in text.files or ()]),
         "split": dict(corpus.split),
         "held_out": asdict(held_out),
         "tokenizer": asdict(config),

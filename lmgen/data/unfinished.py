@@ -11,6 +11,7 @@ is gone on with in the middle; of the others, which are shorter, the whole are k
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +62,7 @@ class Unfinished:
         found = cls(run, of)
         try:
             saved = json.loads(run.begun.read_text(encoding="utf-8"))
-            if of is None or saved["of"] != json.loads(json.dumps(of)):
+            if not found.is_of(saved["of"]):
                 raise ValueError("it is of another text")
             found.tokenizer, found.notes = saved["tokenizer"], [str(note) for note in saved["notes"]]
             found.parts = {
@@ -95,6 +96,31 @@ class Unfinished:
     def part_file(self) -> Path:
         """The token file of the training text while it is written."""
         return self.run.data / ".train.part"
+
+    def is_of(self, saved: Any) -> bool:
+        """Whether what is saved comes from the same files and settings."""
+        return self.of is not None and saved == json.loads(json.dumps(self.of))
+
+    def take_over(self, other: RunFolder, names: Sequence[str]) -> None:
+        """
+        Link the data files of another run, so that both have them.
+
+        Raises:
+            OSError: that cannot be done, as on another file system; then nothing has changed.
+        """
+        made: list[Path] = []
+        self.run.data.mkdir(parents=True, exist_ok=True)
+        try:
+            for name in names:
+                (self.run.data / name).unlink(missing_ok=True)
+                os.link(other.data / name, self.run.data / name)
+                made.append(self.run.data / name)
+        except OSError:
+            for file in made:
+                file.unlink()
+            raise
+        self.part_file.unlink(missing_ok=True)
+        self.run.begun.unlink(missing_ok=True)
 
     def tokenizer_or(self, train: Callable[[], Tokenizer]) -> Tokenizer:
         """The tokenizer that was trained before, else a new one, which is noted."""

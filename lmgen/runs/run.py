@@ -200,7 +200,9 @@ def _resumed_run(
 def _prepared(run: RunFolder, config: RunConfig, corpus: Corpus, origin: Origin | None) -> Prepared:
     """Prepare a new run beside what is in the folder."""
     write_text(run.new.config, as_toml(config))
-    return prepare_run(config, corpus, run.new, origin)
+    beside = run.folder.absolute().parent.glob(f"*/{run.prepared.relative_to(run.folder)}")
+    others = (RunFolder(file.parent.parent) for file in beside)
+    return prepare_run(config, corpus, run.new, origin, others)
 
 
 def _prepared_again(run: RunFolder, config: RunConfig, on_note: Callable[[str], None]) -> Prepared:

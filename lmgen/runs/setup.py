@@ -1,5 +1,6 @@
 """What a run needs before its first update: torch, a device, tokens, and a trainer at its beginning."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -57,11 +58,18 @@ def on_this_machine(config: RunConfig) -> RunConfig:
     )
 
 
-def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origin | None) -> Prepared:
+def prepare_run(
+    config: RunConfig,
+    corpus: Corpus,
+    run: RunFolder,
+    origin: Origin | None,
+    others: Iterable[RunFolder] = (),
+) -> Prepared:
     """
     Fill a run folder with the tokens of the corpus, made by a new tokenizer or by that of the origin.
 
-    Word vectors of its vocabulary, if there are to be any, are copied there, too.
+    Word vectors of its vocabulary, if there are to be any, are copied there, too. Tokens of a large text are
+    taken from one of the `others`, if that has been trained on the same.
 
     Raises:
         ConfigError, CorpusError, ModelError: as `prepare`.
@@ -84,6 +92,7 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         scored_tokens=training.evaluation_tokens,
         processes=training.threads,
         going_on=True,
+        others=others,
     )
     if prepared.labels is not None:
         _check_pooling(config.labelling, prepared.labels)

@@ -4,8 +4,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from lmgen.data import preparation, unfinished
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import Prepared, load_prepared, prepare
 from lmgen.data.run_folder import RunFolder
+from lmgen.data.splitting import split_corpus
 from lmgen.data.token_file import write_tokens
 from lmgen.errors import CorpusError, WriteError
 from lmgen.text.corpora import Corpus, open_corpus
@@ -33,11 +35,13 @@ def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def prepared(text: Path, folder: Path, tokenizer: str = "char", **settings: str) -> Prepared:
+def prepared(
+    text: Path, folder: Path, tokenizer: str = "char", others: Sequence[RunFolder] = (), **settings: str
+) -> Prepared:
     config = TokenizerConfig(tokenizer=tokenizer, vocab_size=275 if tokenizer in ("bpe", "unigram") else None)
     corpus = open_corpus([str(text)], errors="surrogateescape" if tokenizer == "byte" else "strict")
     held_out = HeldOutConfig(**({"valid": "0.1", "test": "0.1"} | settings))
-    return prepare(corpus, held_out, config, RunFolder(folder), processes=1, going_on=True)
+    return prepare(corpus, held_out, config, RunFolder(folder), processes=1, going_on=True, others=others)
 
 
 def interrupted(
@@ -111,7 +115,7 @@ def test_what_is_left_of_another_preparation_is_thrown_away(
     change: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = interrupted(text, tmp_path / "run", 20, monkeypatch)
-    settings: dict[str, str] = {}
+    settings: dict[str, Any] = {}
     tokenizer = "char"
     saved = json.loads(run.begun.read_text(encoding="utf-8"))
     match change:
@@ -179,6 +183,35 @@ def test_a_corpus_that_is_no_file_is_not_gone_on_with(text: Path, tmp_path: Path
 
     assert not run.begun.exists()
     assert load_prepared(run).train.tokens
+
+
+@pytest.mark.parametrize("change", [None, "text", "tokenizer", "damage"])
+def test_tokens_of_the_same_large_text_are_taken_over(
+    change: str | None, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a run beside it, whose files stay as they are; else they are made anew."""
+    monkeypatch.setattr(preparation, "VERIFIED_BY_BLOCK", 1000)
+    first = prepared(text, tmp_path / "first", "word")
+    other = RunFolder(tmp_path / "first")
+    if change == "text":
+        text.write_text(SENTENCE * 200, encoding="utf-8")
+    if change == "damage":
+        other.train_tokens.write_bytes(other.train_tokens.read_bytes()[:-1])
+    monkeypatch.setattr(preparation, "split_corpus", split_corpus if change else None)
+    run = RunFolder(tmp_path / "second")
+    tokenizer = "char" if change == "tokenizer" else "word"
+    second = prepared(text, run.folder, tokenizer, others=[RunFolder(tmp_path / "none"), other])
+
+    assert (run.train_tokens.stat().st_ino == other.train_tokens.stat().st_ino) == (change is None)
+    assert load_prepared(run).block_checksums == second.block_checksums
+    if change is None:
+        assert contents(run) == contents(other)
+        assert (second.train, second.valid, second.test, second.notes) == (
+            first.train,
+            first.valid,
+            first.test,
+            first.notes,
+        )
 
 
 SETTINGS = [

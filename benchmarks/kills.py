@@ -12,6 +12,9 @@ the same lines in metrics.jsonl (times aside) as the same run without a kill, an
 behind. A run that was killed before it had written anything has nothing to resume: it has to say so, and to
 begin again.
 
+The text is prepared block by block, and how far that has come is written down after each block, so that kills
+in the middle of it are gone on with, too.
+
 torch is imported once, and each process is forked from this one: a kill costs a second instead of ten.
 """
 
@@ -38,7 +41,9 @@ import tomli_w  # noqa: F401
 import torch
 
 import lmgen.cli.console
-import lmgen.cli.train  # noqa: F401
+import lmgen.cli.train
+import lmgen.data.unfinished
+import lmgen.text.raw
 from lmgen.__main__ import main as command
 from lmgen.data.run_folder import RunFolder
 from lmgen.models.network.cells import CELLS
@@ -82,6 +87,8 @@ def main() -> None:
     arguments = parser.parse_args()
     import_torch()  # and all that it takes to train
     torch.set_num_threads(1)
+    lmgen.data.unfinished.SECONDS = 0
+    lmgen.text.raw.BLOCK_BYTES = 256
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         failures = kill_all(arguments.kills, arguments.seed, Path(folder))
     for failure in failures:

@@ -57,6 +57,7 @@ RESULTS = (
     "serving",
     "ngram",
     "kills",
+    "large-corpus",
     "defaults",
     "learning-rate",
     "fine-tuning",

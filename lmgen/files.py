@@ -15,7 +15,7 @@ STDOUT = "-"
 """What stands for stdout where a file to write is named."""
 
 CHECKED_BYTES = 1 << 20
-"""Block size for reading a file to compute its checksum."""
+"""Size of the blocks of a file that are read, or have checksums of their own."""
 
 NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 """Error numbers from file systems that cannot flush a folder, such as some network shares."""
@@ -50,6 +50,27 @@ def replacing(path: Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
+
+
+@contextmanager
+def growing(path: Path, part: Path) -> Iterator[Path]:
+    """
+    Make a file in several attempts: `part` becomes `path` when the block ends.
+
+    The block receives `part`, as the last attempt has left it, or empty. If the block raises, it stays.
+
+    Raises:
+        WriteError: as `replacing`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        yield part
+        _flush_file(part)
+        part.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def refuse_stdout(path: Path, option: str = "--out") -> None:
@@ -146,6 +167,19 @@ def checksum(path: Path) -> int:
         while block := file.read(CHECKED_BYTES):
             value = zlib.crc32(block, value)
     return value
+
+
+def block_checksums(path: Path) -> list[int]:
+    """CRC-32 of each block of CHECKED_BYTES of a file; the last one may be shorter."""
+    with path.open("rb") as file:
+        return [zlib.crc32(block) for block in iter(lambda: file.read(CHECKED_BYTES), b"")]
+
+
+def block_checksum(path: Path, number: int) -> int:
+    """CRC-32 of one block of CHECKED_BYTES of a file."""
+    with path.open("rb") as file:
+        file.seek(number * CHECKED_BYTES)
+        return zlib.crc32(file.read(CHECKED_BYTES))
 
 
 def remains(path: Path) -> Iterator[Path]:

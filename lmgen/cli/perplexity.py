@@ -1,7 +1,7 @@
 """`lmgen perplexity`: measure how well a model and its n-gram baseline predict texts."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -24,6 +24,7 @@ from lmgen.cli.options import (
     open_model,
 )
 from lmgen.cli.output import flushing
+from lmgen.cli.progress import reading_shown
 from lmgen.cli.scores import By, print_json, print_tables, print_tsv
 from lmgen.errors import ConfigError
 from lmgen.models.adapting import AdaptingConfig, CacheConfig
@@ -168,7 +169,8 @@ def perplexity(
 
     zcat log.gz | lmgen perplexity checkpoints/demo - --by line --format tsv | sort -t$'\\t' -k5gr | head
     """
-    with report.reported_errors():
+    with report.reported_errors(), reading_shown() as bar:
+        from lmgen.text.progress import reading as shown_reading
         from lmgen.text.reading import read_alike
 
         output = _chosen_format(output_format, json)
@@ -199,15 +201,17 @@ def perplexity(
             **given(settings),
         )
         names_models = by == "document" or bool(baseline) or order is not None or mix or adapt or cache
-        if output == "json":
-            print_json(scores)
-        elif output == "tsv":
-            print_tsv(scores, names_models)
-        elif output == "heat":
-            print_heat(cast("Iterator[TokenScore]", scores), kept)
-        else:
-            longest = "mixture" + "+adapt" * adapt + "+cache" * cache
-            print_tables(scores, by, names_models, longest_name=longest if adapt or cache else "")
+        scores = bar.hidden_for(scores)
+        with shown_reading("scoring", _files(to_score, by)):
+            if output == "json":
+                print_json(scores)
+            elif output == "tsv":
+                print_tsv(scores, names_models)
+            elif output == "heat":
+                print_heat(cast("Iterator[TokenScore]", scores), kept)
+            else:
+                longest = "mixture" + "+adapt" * adapt + "+cache" * cache
+                print_tables(scores, by, names_models, longest_name=longest if adapt or cache else "")
         sys.stdout.flush()
 
 
@@ -215,6 +219,13 @@ def _chosen_format(output_format: Format | None, json: bool) -> Format:
     if json and output_format not in (None, "json"):
         raise ConfigError(f"--json and --format {output_format} contradict each other; give one of them")
     return "json" if json else output_format or "table"
+
+
+def _files(texts: "Sequence[Text]", by: By) -> "list[Path]":
+    """The files of texts, if a bar is to show how far they are read; rows on a terminal show that."""
+    if by != "document" and sys.stdout.isatty():
+        return []
+    return [file for text in texts for file in text.files or ()]
 
 
 def _flushing(text: "Text") -> "Text":

@@ -10,6 +10,7 @@ from lmgen.cli import completion, report
 from lmgen.cli.downloads import downloads_shown
 from lmgen.cli.flags import given, option, settings_as_options
 from lmgen.cli.options import JsonOption, QuietOption
+from lmgen.cli.progress import reading_shown
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
 from lmgen.models.network.config import NetworkConfig
@@ -113,7 +114,7 @@ def train(
 
     lmgen train book.txt --minutes 5 --out checkpoints/book
     """
-    with report.reported_errors(), downloads_shown():
+    with report.reported_errors(), downloads_shown(), reading_shown():
         flags = _flags(settings, corpus, stateful, stateless)
         flags |= given({"preset": preset, "from": from_, "extend_vocabulary": extend_vocabulary})
         run_config = None if resume else _configured(flags, config)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmgen.arrays import BoolArray, IdArray
+from lmgen.data.token_file import Tokens
 from lmgen.errors import CorpusError
 from lmgen.tokenizers.base import EncodedBlock, Tokenizer
 
@@ -36,7 +37,7 @@ class Answers:
             return None
         return cls(tokenizer.answer_mark, tokenizer.end)
 
-    def among(self, ids: IdArray) -> BoolArray:
+    def among(self, ids: Tokens) -> BoolArray:
         """Which tokens of a whole text are of answers, (N,)."""
         marker = AnswerMarker(self)
         found = np.zeros(len(ids), np.bool_)

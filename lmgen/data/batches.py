@@ -11,8 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
-from lmgen.arrays import BoolArray, Float32Array, IdArray, Int64Array, in_short
+from lmgen.arrays import BoolArray, Float32Array, Int64Array, in_short
 from lmgen.data.answers import Answers
+from lmgen.data.token_file import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Batches(Protocol):
         """Id of the token read before the first token of a text."""
 
     @property
-    def ids(self) -> IdArray:
+    def ids(self) -> Tokens:
         """All token ids of the training text, (N,), for counting token frequencies."""
 
     @property

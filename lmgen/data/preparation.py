@@ -17,8 +17,8 @@ their labels, each after a tab.
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from math import log
@@ -32,23 +32,34 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.data.labels import LabelledBlock, LabelSet
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
-from lmgen.data.token_file import id_type, write_tokens
+from lmgen.data.token_file import id_type, not_as_prepared, write_tokens
+from lmgen.data.unfinished import Stamp, Unfinished, refuse_changes, stamps
 from lmgen.errors import CorpusError, LmgenError, ModelError
-from lmgen.files import checksum, replacing, write_text
+from lmgen.files import CHECKED_BYTES, block_checksum, block_checksums, checksum, replacing, write_text
+from lmgen.text import progress
 from lmgen.text.config import LabelFormat, ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.counts import TextCounter, TextCounts, count
+from lmgen.text.given import is_placeholder
 from lmgen.text.labels import found_format, labelled, labels_of, unlabelled
 from lmgen.text.sources import Text, cut, open_text
 from lmgen.text.units import JsonLines, Unit
 from lmgen.tokenizers.base import Chunks, EncodedBlock, Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.parallel import in_processes
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
 PARTS = ("train", "valid", "test")
 
 LARGEST_COUNT = 2**63 - 1
 """Upper bound on the token, character, byte and word counts of a text: no file is larger."""
+
+VERIFIED_BY_BLOCK = 1 << 26
+"""
+From this size on, in bytes, a file is not read as a whole each time that its run goes on.
+
+Its blocks have checksums of their own, which are verified where they are read (token_file.py).
+"""
 
 EXAMPLES = 8
 """Maximum number of tokens that a note lists."""
@@ -109,6 +120,8 @@ class Prepared:
     notes: tuple[str, ...] = ()
     labels: LabelSet | None = None
     """The labels that the texts have, if they are to be predicted."""
+    block_checksums: Mapping[str, Sequence[int]] = field(default_factory=dict, repr=False)
+    """By the names of large files: the checksum of each of their blocks (`files.block_checksums`)."""
 
     def __str__(self) -> str:
         held_out = "" if self.valid is None else f", {self.valid.tokens:,} to validate"
@@ -132,11 +145,15 @@ def prepare(
     needed_tokens: int = 1,
     scored_tokens: int | None = None,
     check_vocabulary: Callable[[int], object] = lambda _: None,
+    processes: int | None = None,
+    going_on: bool = False,
+    others: Iterable[RunFolder] = (),
 ) -> Prepared:
     """
     Split and encode a corpus into a run's data folder.
 
-    `prepared.json` is written last, so that its presence means the folder is complete.
+    `prepared.json` is written last, so that its presence means the folder is complete. A long text is encoded
+    in several processes, to the same ids.
 
     Args:
         corpus: text to train on, with its own validation and test text if it has them.
@@ -150,59 +167,88 @@ def prepare(
         needed_tokens: minimum length of the training text, in tokens.
         scored_tokens: number of leading validation tokens to score in evaluations; None: all.
         check_vocabulary: called with V; raises an error if no network can be built for it.
+        processes: how many encode a long text; None: one for each processor.
+        going_on: go on with what an interrupted preparation of the same files has left in the folder, and
+            leave something to go on with (unfinished.py).
+        others: runs whose token files are taken over (as hard links) if they come from the same large files,
+            unchanged since, by the same settings.
 
     Raises:
         ConfigError: the given vocabulary cannot be extended.
-        CorpusError: a part of the corpus is empty or too short, or cannot be read.
+        CorpusError: a part of the corpus is empty or too short, or cannot be read, or a file changes
+            meanwhile.
         WriteError: the folder cannot be written to.
     """
     kind = TOKENIZERS[config.tokenizer]
     read = None
-    if labels is not None:
-        form = None if labels == "any" else labels
-        label_of = labels_of(form or found_format(corpus.train))
-        read = partial(labelled, form=form, of=label_of)
-    texts = split_corpus(
-        corpus, held_out, reading, at_line_ends=kind.reads_lines, errors=kind.reading_errors, labelled=read
-    )
-    notes = list(corpus.notes)
-    missing: Mapping[str, int] = {}
-    label_set = None
-    learnt: Chunks = texts["train"].chunks
-    if read is not None:
-        label_set = LabelSet.of_text(learnt(), label_of, corpus.name)
-        learnt = partial(_without_labels, texts["train"])
-    if given is None:
-        tokenizer = train_tokenizer(learnt, config, reading)
-        notes += tokenizer.notes
-    else:
-        missing = given.missing(texts["train"].chunks)
-        tokenizer = _extended(given, missing, config) if extend else given
-        notes += _vocabulary_notes(given, tokenizer, missing)
-    check_vocabulary(tokenizer.vocabulary_size)
-    if label_set is None:
-        parts = {name: _encode(text, name, tokenizer, run, notes.append) for name, text in texts.items()}
-    else:
-        parts = {}
-        for name, text in texts.items():
-            parts[name], unknown_labels = _encode_labelled(text, name, tokenizer, label_set, run)
-            if unknown_labels:
-                notes.append(
-                    f"{unknown_labels:,} labels of the {name} text are none of the training text's; they are "
-                    "left out of its loss"
+    files = _files_read(corpus, held_out, config)
+    read_files = stamps(files or ())
+    answers = reading is not None and reading.answers_after is not None
+    comes_from = None
+    if going_on and files is not None and given is None and labels is None and not answers:
+        comes_from = _comes_from(read_files, corpus, held_out, config, reading)
+    begun = Unfinished.begun(run, comes_from)
+    large = _taken_over(begun, others if sum(size for _, size, _ in read_files) >= VERIFIED_BY_BLOCK else ())
+    with in_processes(processes), _unchanged(read_files):
+        if labels is not None:
+            form = None if labels == "any" else labels
+            label_of = labels_of(form or found_format(corpus.train))
+            read = partial(labelled, form=form, of=label_of)
+        with progress.reading("measuring the text", files):
+            texts: Mapping[str, Text] = {}
+            if large is None:
+                texts = split_corpus(
+                    corpus,
+                    held_out,
+                    reading,
+                    at_line_ends=kind.reads_lines,
+                    errors=kind.reading_errors,
+                    labelled=read,
                 )
+        notes = list(corpus.notes)
+        missing: Mapping[str, int] = {}
+        label_set = None
+        learnt: Chunks = lambda: texts["train"].chunks()  # noqa: E731
+        with progress.reading("choosing tokens", files):
+            if read is not None:
+                label_set = LabelSet.of_text(learnt(), label_of, corpus.name)
+                learnt = partial(_without_labels, texts["train"])
+            if given is None:
+                tokenizer = begun.tokenizer_or(lambda: train_tokenizer(learnt, config, reading))
+                notes += begun.notes
+            else:
+                missing = given.missing(texts["train"].chunks)
+                tokenizer = _extended(given, missing, config) if extend else given
+                notes += _vocabulary_notes(given, tokenizer, missing)
+        check_vocabulary(tokenizer.vocabulary_size)
+        parts = {} if large is None else {name: Part(**sizes) for name, sizes in begun.parts.items()}
+        for name, text in texts.items():
+            with progress.reading(f"splitting the {name} text into tokens", files):
+                if label_set is None:
+                    parts[name] = _encode(text, name, tokenizer, begun, notes.append)
+                    continue
+                parts[name], unknown_labels = _encode_labelled(text, name, tokenizer, label_set, run)
+                if unknown_labels:
+                    notes.append(
+                        f"{unknown_labels:,} labels of the {name} text are none of the training text's; they "
+                        "are left out of its loss"
+                    )
     if label_set is not None or given is not None or config.tokenizer_file is not None:
         notes += _unknown_notes(parts, counted=bool(missing))
     _check_length(parts["train"].tokens, needed_tokens)
-    saved = {
+    written = _files(run, parts, tokenizer.unit, with_labels=label_set is not None)
+    if large is None:
+        large = {file.name: block_checksums(file) for file in written if _is_large(file)}
+    saved: dict[str, Any] = {
         "corpus": corpus.name,
         "tokenizer": tokenizer.to_json(),
         "parts": {name: part.to_json() for name, part in parts.items()},
-        "crc32": {
-            file.name: checksum(file)
-            for file in _files(run, parts, tokenizer.unit, with_labels=label_set is not None)
-        },
+        "crc32": {file.name: checksum(file) for file in written if file.name not in large},
     }
+    if large:
+        saved["crc32_of_blocks"] = large
+        saved["bytes"] = {file.name: file.stat().st_size for file in written if file.name in large}
+        saved["comes_from"] = comes_from and {**comes_from, "notes": begun.notes}
     if label_set is not None:
         saved["labels"] = {"of": label_set.of, "names": list(label_set.names)}
     write_text(run.prepared, json.dumps({**saved, "own_crc32": _own_checksum(saved)}))
@@ -217,12 +263,15 @@ def prepare(
         test=parts.get("test"),
         notes=tuple(notes),
         labels=label_set,
+        block_checksums=large,
     )
 
 
 def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
     """
     Load a corpus that `prepare` wrote to a run folder, and verify its checksums.
+
+    Of a large file only the first and the last block are verified now, the others where they are read.
 
     Args:
         run: run folder with data files.
@@ -236,6 +285,10 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
         if saved.pop("own_crc32", None) not in (None, _own_checksum(saved)):
             raise ValueError("it is damaged")
         checksums = dict(saved.get("crc32", {}))  # the first version of lmgen wrote none
+        of_blocks = {
+            str(name): list(map(int, of_file)) for name, of_file in saved.get("crc32_of_blocks", {}).items()
+        }
+        sizes = {name: int(saved["bytes"][name]) for name in of_blocks}
         parts = {name: Part(**saved["parts"][name]) for name in PARTS if name in saved["parts"]}
         prepared = Prepared(
             corpus=str(saved["corpus"]),
@@ -245,30 +298,47 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
             scored=parts.get("valid"),
             test=parts.get("test"),
             labels=_saved_labels(saved.get("labels")),
+            block_checksums=of_blocks,
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError) as error:
         raise ModelError(f"cannot read {run.prepared} ({error}); train again with --overwrite") from error
     with_labels = prepared.labels is not None
-    if checksums:
-        _check_files(_files(run, parts, prepared.tokenizer.unit, with_labels=with_labels), checksums)
+    if checksums or of_blocks:
+        for file in _files(run, parts, prepared.tokenizer.unit, with_labels=with_labels):
+            if file.name in of_blocks:
+                matches = partial(_ends_match, file, of_blocks[file.name], sizes[file.name])
+            else:
+                matches = partial(_matches, file, checksums.get(file.name))
+            _check_file(file, matches)
     if with_labels:
         return prepared
     scored = _measure_beginning(run.valid_text, prepared.valid, prepared.tokenizer, scored_tokens)
     return replace(prepared, scored=scored)
 
 
-def _check_files(files: Iterable[Path], checksums: Mapping[str, int]) -> None:
+def _check_file(file: Path, matches: Callable[[], bool]) -> None:
     """Raise ModelError for a file that is unreadable or does not match its checksum."""
-    for file in files:
-        try:
-            whole = checksum(file) == checksums.get(file.name)
-        except OSError as error:
-            raise ModelError(f"cannot read {file}: {error.strerror}; train again with --overwrite") from error
-        if not whole:
-            raise ModelError(
-                f"{file} is not what was prepared: damaged, or changed since; restore it, or train again "
-                "with --overwrite"
-            )
+    try:
+        whole = matches()
+    except OSError as error:
+        raise ModelError(f"cannot read {file}: {error.strerror}; train again with --overwrite") from error
+    if not whole:
+        raise not_as_prepared(file)
+
+
+def _matches(file: Path, expected: int | None) -> bool:
+    return checksum(file) == expected
+
+
+def _ends_match(file: Path, expected: Sequence[int], size: int) -> bool:
+    """Whether the first and the last block of a large file are as they were, and its size."""
+    if file.stat().st_size != size or len(expected) != -(-size // CHECKED_BYTES):
+        return False
+    return all(block_checksum(file, number) == expected[number] for number in (0, len(expected) - 1))
+
+
+def _is_large(file: Path) -> bool:
+    return file.stat().st_size >= VERIFIED_BY_BLOCK
 
 
 def _files(run: RunFolder, parts: Iterable[str], unit: Unit, *, with_labels: bool) -> list[Path]:
@@ -335,30 +405,98 @@ def _examples(counts: Mapping[str, int]) -> str:
     return ", ".join(shown) + (", ..." if len(frequent) > EXAMPLES else "")
 
 
+def _files_read(corpus: Corpus, held_out: HeldOutConfig, config: TokenizerConfig) -> tuple[Path, ...] | None:
+    """The files that the tokens of a corpus come from; None if they do not come from files alone."""
+    own = [] if config.tokenizer_file is None else [Path(config.tokenizer_file)]
+    for name in ("valid", "test"):
+        asked: str | None = getattr(held_out, name)
+        if asked is not None and not is_placeholder(asked) and held_out.fraction(name) is None:
+            own.append(Path(asked))
+    texts = [text for text in (corpus.train, corpus.valid, corpus.test) if text is not None]
+    if any(text.files is None for text in texts) or not all(path.is_file() for path in own):
+        return None
+    return tuple(dict.fromkeys([*(file for text in texts for file in text.files or ()), *own]))
+
+
+def _taken_over(begun: Unfinished, others: Iterable[RunFolder]) -> Mapping[str, Sequence[int]] | None:
+    """
+    Take the token files of a run that come from the same files by the same settings, if there is one.
+
+    Returns:
+        The checksums of the blocks of large files (`Prepared.block_checksums`); None if there is no such run.
+    """
+    for other in others:
+        try:
+            saved = json.loads(other.prepared.read_text(encoding="utf-8"))
+            notes = saved["comes_from"].pop("notes")
+            if not begun.is_of(saved["comes_from"]):
+                continue
+            prepared = load_prepared(other)
+            begun.take_over(other, [*saved["crc32"], *saved["crc32_of_blocks"]])
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError):
+            continue  # such files are as good as none
+        begun.tokenizer, begun.notes = saved["tokenizer"], [str(note) for note in notes]
+        begun.parts = saved["parts"]
+        return prepared.block_checksums
+    return None
+
+
+@contextmanager
+def _unchanged(read_files: Sequence[Stamp]) -> Iterator[None]:
+    """In the block, files are read that have to stay as they are; raises CorpusError if one does not."""
+    try:
+        yield
+    except CorpusError:
+        refuse_changes(read_files)  # which says more
+        raise
+    refuse_changes(read_files)
+
+
+def _comes_from(
+    read_files: Sequence[Stamp],
+    corpus: Corpus,
+    held_out: HeldOutConfig,
+    config: TokenizerConfig,
+    reading: ReadingConfig | None,
+) -> dict[str, Any]:
+    """All that token files depend on, as JSON values."""
+    return {
+        "files": read_files,
+        "split": dict(corpus.split),
+        "held_out": asdict(held_out),
+        "tokenizer": asdict(config),
+        "reading": asdict(reading or ReadingConfig()),
+    }
+
+
 def _encode(
-    text: Text, name: str, tokenizer: Tokenizer, run: RunFolder, on_note: Callable[[str], None]
+    text: Text, name: str, tokenizer: Tokenizer, begun: Unfinished, on_note: Callable[[str], None]
 ) -> Part:
     """Write the token ids of one part, and its text if it is held out; return its size."""
-    counter = TextCounter()
+    if name in begun.parts:
+        return Part(**begun.parts[name])
+    encoded = begun.encoded(name, tokenizer)
+    position = encoded.counter.counts.characters
     sizes = AnswerSizes(tokenizer)
-    unknown = 0
 
-    def counted(blocks: Iterable[EncodedBlock]) -> Iterator[IdArray]:
-        nonlocal unknown
+    def counted(blocks: Iterable[EncodedBlock]) -> Generator[IdArray]:
         for block in blocks:
-            unknown += int(tokenizer.unknown_among(block.text, block.ids).sum())
             sizes.add(block)
             if len(block.ids):
                 yield block.ids
 
-    chunks = counter.counting(text.chunks())
-    ids_path, text_path = run.files_of(name, tokenizer.unit)
-    with _copied_to(chunks, text_path) as passed:
-        blocks = counted(tokenizer.encode_blocks(passed))
-        tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size)
+    ids_path, text_path = begun.run.files_of(name, tokenizer.unit)
+    chunks = text.part(position).chunks() if position else text.chunks()
+    with (
+        _copied_to(chunks, text_path) as passed,
+        closing(counted(tokenizer.encode_blocks(passed, encoded))) as blocks,
+    ):
+        tokens = write_tokens(ids_path, blocks, tokenizer.vocabulary_size, begun.file_of(name, encoded))
     if tokens and (note := sizes.note(name)):
         on_note(note)
-    return _part(name, tokens, unknown, tokenizer.closed(counter.counts), sizes.counts)
+    part = _part(name, tokens, encoded.unknown, tokenizer.closed(encoded.counter.counts), sizes.counts)
+    begun.finished(name, part.to_json())
+    return part
 
 
 def _encode_labelled(

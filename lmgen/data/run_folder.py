@@ -99,6 +99,11 @@ class RunFolder:
         return RunFolder(self.folder / ".new")
 
     @property
+    def begun(self) -> Path:
+        """How far a preparation has come that takes long (data/unfinished.py)."""
+        return self.folder / "begun.json"
+
+    @property
     def data(self) -> Path:
         """Folder of the prepared corpus."""
         return self.folder / "data"

@@ -95,7 +95,7 @@ def _cut_off(text: Text, shares: dict[str, float], mark: str | None, *, whole_un
     """Cut fractions from the end of a text, in the order given; `train` is the text before them."""
     if not shares:
         return {}
-    total = text.counts().characters
+    total = sum(map(len, text.chunks()))
     parts = {}
     begin, share_so_far = 0, 0.0
     for name, share in {"train": 1.0 - sum(shares.values()), **shares}.items():

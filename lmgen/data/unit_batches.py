@@ -17,6 +17,9 @@ more there are. A unit longer than T carries its state on to the next batch, wit
 Where units are questions with answers, the tokens of questions have weight 0, too (data/answers.py). Units
 with labels (data/labels.py) are read whole, end and all, since a layer may see what follows; a batch has at
 most B of them, and about B * T tokens.
+
+In memory are the place and length of each unit, and while an epoch is put in order a little more: about 60
+bytes a unit in all. Of tokens there are only those of a batch; where answers alone are scored, a byte each.
 """
 
 from collections.abc import Iterator
@@ -24,9 +27,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmgen.arrays import BoolArray, IdArray, Int64Array
+from lmgen.arrays import BoolArray, Int64Array
 from lmgen.data.answers import Answers
 from lmgen.data.batches import Batch
+from lmgen.data.token_file import Tokens, places_of
 from lmgen.errors import CorpusError
 
 BUCKETS_PER_DOUBLING = 8
@@ -42,8 +46,8 @@ class UnitBatches:
         CorpusError: the text has no unit.
     """
 
-    ids: IdArray
-    """The units one after another, (N,), each with its end; may be a memory map."""
+    ids: Tokens
+    """The units one after another, (N,), each with its end: an array, or a token file."""
 
     unit_end: int
     """Id of the token that ends a unit."""
@@ -52,7 +56,7 @@ class UnitBatches:
     """B; a batch has B * T tokens, padding included, and as many streams as units of its length fit."""
     length: int
     """T: steps of a batch, at most."""
-    targets: IdArray | None = None
+    targets: Tokens | None = None
     """What is to be predicted at each of `ids`, 0: nothing, k: label k - 1; None: the token itself."""
     carried: bool
     """Whether a unit longer than T carries its state on; otherwise each of its batches begins from zeros."""
@@ -68,7 +72,7 @@ class UnitBatches:
     _groups: dict[int, list[Int64Array]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        ends = np.flatnonzero(self.ids == self.unit_end) + 1
+        ends = np.concatenate([np.zeros(0, np.int64), *places_of(self.ids, self.unit_end)]) + 1
         if not len(ends) or ends[-1] < len(self.ids):
             ends = np.append(ends, len(self.ids))
         if not len(self.ids):
@@ -158,7 +162,7 @@ class UnitBatches:
             np.full(len(units), window == 0 or not self.carried),
         )
 
-    def _labelled_batch(self, units: Int64Array, targets: IdArray) -> Batch:
+    def _labelled_batch(self, units: Int64Array, targets: Tokens) -> Batch:
         """Some units from beginning to end, with what is to be predicted at their tokens."""
         lengths = self._lengths[units]
         steps = np.arange(int(lengths.max()))[:, None]

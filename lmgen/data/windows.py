@@ -23,17 +23,21 @@ N / T separate windows, reshuffles them every epoch, and starts each from a zero
 Stateful windows may vary in length. Their boundaries then move from epoch to epoch, so that gradients can
 sometimes reach what a token depends on even if it is close to a boundary of equal windows (Merity, Keskar and
 Socher 2017, section 4.1). Every token is still read once per epoch.
+
+Memory does not grow with the text: where windows end is worked out as they come, and of a text with very many
+windows so is their order (permutation.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 
-from lmgen.arrays import BoolArray, IdArray, Int64Array, in_short
+from lmgen.arrays import BoolArray, Int64Array, in_short
 from lmgen.data.batches import Batch
+from lmgen.data.permutation import Permutation
+from lmgen.data.token_file import Tokens
 from lmgen.errors import CorpusError
 
 HALVED = 0.05
@@ -48,6 +52,15 @@ SHORTEST = 5
 LONGEST_ABOVE = 10
 """Maximum steps that a varied window exceeds T by, to bound memory: with T = 70, at most 80."""
 
+DRAWN_TOGETHER = 1 << 16
+"""How many lengths are drawn at a time."""
+
+MOST_SHUFFLED = 1 << 22
+"""
+More separate windows than this are not shuffled as an array, but by a computed permutation.
+
+An array of that many takes 64 MB with its shuffled copy.
+"""
 
 RESTART_WINDOWS = 1000
 """
@@ -73,8 +86,8 @@ class Windows:
         CorpusError: the text is too short for one window.
     """
 
-    ids: IdArray
-    """The whole text, (N,); may be a memory map."""
+    ids: Tokens
+    """The whole text, (N,): an array, or a token file, of which only windows are read."""
 
     start_token: int
     streams: int
@@ -100,22 +113,24 @@ class Windows:
 
     def count(self, epoch: int) -> int:
         """Number of windows in an epoch."""
-        if self.carried:
-            return len(self._ends(epoch))
-        return -(-(len(self.ids) // self.length) // self.streams)
+        if not self.carried:
+            return -(-(len(self.ids) // self.length) // self.streams)
+        if self.varied:
+            return _varied_count(self._stream_length, self.length, self.seed, epoch)
+        return -(-self._stream_length // self.length)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the windows of an epoch from number `first`, determined by the seed and the epoch."""
         if self.carried:
             begins = self._stream_begins()
-            spans = list(pairwise([0, *self._ends(epoch).tolist()]))
-            for number in range(first, len(spans)):
-                begin, end = spans[number]
+            for number, begin, end in self._spans(epoch, first):
                 yield self._window(begins + begin, end - begin, self._restarting(number))
         else:
-            begins = self._shuffled_begins(epoch)
+            windows = len(self.ids) // self.length
+            order = _order(windows, self.seed, epoch)
             for number in range(first, self.count(epoch)):
-                yield self._window(begins[number * self.streams :][: self.streams], self.length)
+                places = np.arange(number * self.streams, min((number + 1) * self.streams, windows))
+                yield self._window(order(places) * self.length, self.length)
 
     def learning_rate_share(self, batch: Batch) -> float:
         """
@@ -133,16 +148,19 @@ class Windows:
     def _stream_begins(self) -> Int64Array:
         return np.arange(self.streams) * self._stream_length
 
-    def _ends(self, epoch: int) -> Int64Array:
-        """End offset of each carried window within its stream."""
-        stream_length = self._stream_length
-        if self.varied:
-            return _varied_ends(stream_length, self.length, self.seed, epoch)
-        return _equal_ends(stream_length, self.length)
-
-    def _shuffled_begins(self, epoch: int) -> Int64Array:
-        begins = np.arange(len(self.ids) // self.length) * self.length
-        return np.random.default_rng([self.seed, epoch]).permutation(begins)
+    def _spans(self, epoch: int, first: int) -> Iterator[tuple[int, int, int]]:
+        """Number, begin and end within their streams of carried windows, from number `first` on."""
+        if not self.varied:
+            for number in range(first, self.count(epoch)):
+                begin = number * self.length
+                yield number, begin, min(begin + self.length, self._stream_length)
+            return
+        number = begin = 0
+        for ends in _varied_ends(self._stream_length, self.length, self.seed, epoch):
+            for end in ends.tolist():
+                if number >= first:
+                    yield number, begin, end
+                number, begin = number + 1, end
 
     def _restarting(self, number: int) -> BoolArray | None:
         """The streams that restart from zeros at this window of an epoch; None if there are none."""
@@ -161,22 +179,34 @@ class Windows:
         return Batch(np.ascontiguousarray(columns[:-1]), np.ascontiguousarray(columns[1:]), begins=restarting)
 
 
-# Cached because training asks for the number of windows after every update.
+def _order(windows: int, seed: int, epoch: int) -> Callable[[Int64Array], Int64Array]:
+    """A function from places in the order of an epoch to separate windows, by their numbers."""
+    if windows > MOST_SHUFFLED:
+        return Permutation(windows, seed, epoch)
+    return np.random.default_rng([seed, epoch]).permutation(np.arange(windows)).__getitem__
 
 
-@lru_cache(maxsize=2)
-def _equal_ends(stream_length: int, length: int) -> Int64Array:
-    """End offsets of windows of T steps; the last window ends with the stream and may be shorter."""
-    return np.append(np.arange(length, stream_length, length), stream_length)
+@lru_cache(maxsize=2)  # because training asks for the number of windows after every update
+def _varied_count(stream_length: int, length: int, seed: int, epoch: int) -> int:
+    return sum(map(len, _varied_ends(stream_length, length, seed, epoch)))
 
 
-@lru_cache(maxsize=2)
-def _varied_ends(stream_length: int, length: int, seed: int, epoch: int) -> Int64Array:
-    """End offsets of windows with random lengths around T; the last window ends with the stream."""
-    random = np.random.default_rng([seed, epoch])
+def _varied_ends(stream_length: int, length: int, seed: int, epoch: int) -> Iterator[Int64Array]:
+    """
+    End offsets of windows with random lengths around T, some at a time; the last ends with the stream.
+
+    The generator first gives a number for the mean of each window that there may be, then the lengths. Two
+    copies of it, one of them that far ahead, give both side by side.
+    """
     shortest = min(SHORTEST, length)
     most = -(-stream_length // shortest)
-    centres = np.where(random.random(most) < HALVED, length / 2, length)
-    lengths = random.normal(centres, DEVIATION).astype(np.int64)
-    ends = np.cumsum(lengths.clip(shortest, length + LONGEST_ABOVE))
-    return np.append(ends[ends < stream_length], stream_length)
+    means, lengths = np.random.PCG64([seed, epoch]), np.random.PCG64([seed, epoch]).advance(most)
+    uniform, normal = np.random.Generator(means).random, np.random.Generator(lengths).normal
+    before = drawn = 0
+    while before < stream_length:
+        count = min(DRAWN_TOGETHER, most - drawn)
+        centres = np.where(uniform(count) < HALVED, length / 2, length)
+        steps = normal(centres, DEVIATION).astype(np.int64).clip(shortest, length + LONGEST_ABOVE)
+        ends = before + np.cumsum(steps)
+        before, drawn = int(ends[-1]), drawn + count
+        yield ends if before < stream_length else np.append(ends[ends < stream_length], stream_length)

@@ -21,7 +21,7 @@ from typing import Literal, get_args
 from lmgen.arrays import Float64Array
 from lmgen.data.answers import Answers
 from lmgen.data.run_folder import run_of
-from lmgen.data.token_file import read_tokens
+from lmgen.data.token_file import open_tokens
 from lmgen.errors import ConfigError, ModelError
 from lmgen.evaluation.adapting import AdaptingModels
 from lmgen.evaluation.baseline import baseline_of
@@ -244,7 +244,7 @@ class Comparison:
         if self._run is None or not self._run.train_tokens.exists():
             return None
         size = self._tokenizer.vocabulary_size
-        return unigram_bits(read_tokens(self._run.train_tokens, size), size)
+        return unigram_bits(open_tokens(self._run.train_tokens, size), size)
 
     def _note_answers(self) -> None:
         reading = self._tokenizer.reading

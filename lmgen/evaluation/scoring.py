@@ -39,6 +39,7 @@ import numpy.typing as npt
 
 from lmgen.arrays import BoolArray, Float64Array, FloatArray, IdArray, Int64Array, in_short
 from lmgen.data.answers import AnswerMarker, Answers
+from lmgen.data.token_file import Tokens, blocks_of
 from lmgen.errors import CorpusError, NumericalError
 from lmgen.models.base import LanguageModel, State, nats_of
 
@@ -220,14 +221,14 @@ def joined(blocks: Sequence[ScoredBlock]) -> ScoredBlock:
 
 
 def mean_nats(
-    model: LanguageModel, ids: IdArray, limit: int | None = None, answers: Answers | None = None
+    model: LanguageModel, ids: Tokens, limit: int | None = None, answers: Answers | None = None
 ) -> tuple[float, int]:
     """
     Mean negative log-probability in nats a token of a text, and how many tokens it is the mean of.
 
     Args:
         model: any language model.
-        ids: the text, (N,); a memory map will do.
+        ids: the text, (N,): an array, or a token file.
         limit: score only this many tokens, from its start.
         answers: take the mean over the tokens of answers alone; None: over all.
 
@@ -237,7 +238,7 @@ def mean_nats(
     """
     nats, tokens = 0.0, 0
     marker = None if answers is None else AnswerMarker(answers)
-    for block in score_ids(model, ids[:limit]):
+    for block in score_ids(model, blocks_of(ids, limit, STREAMS * STREAM_LENGTH)):
         scored = block.nats if marker is None else block.nats[marker.among(block.ids)]
         nats += float(scored.sum())
         tokens += len(scored)

@@ -21,6 +21,7 @@ from functools import cached_property
 import numpy as np
 
 from lmgen.arrays import Float64Array, FloatArray, IdArray, Int64Array
+from lmgen.data.token_file import Tokens, token_counts
 from lmgen.tokenizers.base import Tokenizer
 
 _BOUNDARIES = {"next": re.compile(r"(?<=\S)\s"), "previous": re.compile(r"(?<=\s)\S")}
@@ -94,17 +95,15 @@ def entropy_bits(predicted: FloatArray) -> Float64Array:
     return entropies
 
 
-def unigram_bits(ids: IdArray, vocabulary_size: int) -> Float64Array:
+def unigram_bits(ids: Tokens, vocabulary_size: int) -> Float64Array:
     """
     -log2 of the relative frequency of each token in a text, (V,); infinite for a token it does not have.
 
     Args:
-        ids: the text, (N,); a memory map will do.
+        ids: the text, (N,).
         vocabulary_size: V.
     """
-    counts = np.zeros(vocabulary_size, np.int64)
-    for first in range(0, len(ids), 1 << 20):
-        counts += np.bincount(ids[first : first + (1 << 20)], minlength=vocabulary_size)
+    counts = token_counts(ids, vocabulary_size)
     with np.errstate(divide="ignore"):
         bits: Float64Array = np.log2(max(len(ids), 1)) - np.log2(counts)
     return bits

@@ -4,10 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import numpy as np
-
 from lmgen.arrays import Int64Array
-from lmgen.data.token_file import read_tokens as read_token_file
+from lmgen.data.token_file import open_tokens, token_counts
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError
 from lmgen.evaluation.novelty import Novelty
 from lmgen.evaluation.results import TextScore
@@ -146,7 +144,7 @@ def _scores(subject: Subject, adapt: bool | None, on_note: Callable[[str], None]
     if subject.has_baseline and run is not None:
         order = model.baseline().order
         size = (
-            len(read_token_file(run.train_tokens, subject.tokenizer.vocabulary_size))
+            len(open_tokens(run.train_tokens, subject.tokenizer.vocabulary_size))
             if run.train_tokens.exists()
             else 0
         )
@@ -220,6 +218,6 @@ def _training_counts(found: Collected) -> Int64Array | None:
     if run is None or not run.train_tokens.exists():
         return None
     try:
-        return np.bincount(read_token_file(run.train_tokens, V), minlength=V)
+        return token_counts(open_tokens(run.train_tokens, V), V)
     except LmgenError:
         return None

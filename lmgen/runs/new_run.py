@@ -3,6 +3,7 @@ Creates a run folder in steps, so that a kill at any moment leaves the old run, 
 
     .new/config.toml                    written first; enough to begin a killed preparation again
     .new/data/...                       then the token files, with prepared.json last
+    .new/begun.json                     in between, where that takes long, how far it has come
     the old run, if it is replaced      deleted now, no earlier
     .new/data/ ──► data/
     .new/config.toml ──► config.toml
@@ -85,6 +86,12 @@ def discard_new(run: RunFolder) -> None:
     """Delete a prepared run that was not put in place."""
     discard_new_data(run)
     shutil.rmtree(run.new.folder, ignore_errors=True)
+
+
+def discard_unless_begun(run: RunFolder) -> None:
+    """Delete a run that was not put in place, unless its preparation can go on (data/unfinished.py)."""
+    if not run.new.begun.exists():
+        discard_new(run)
 
 
 def discard_new_data(run: RunFolder) -> None:

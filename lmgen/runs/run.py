@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmgen.data.preparation import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
-from lmgen.errors import ModelError
+from lmgen.errors import ModelError, WriteError
 from lmgen.files import checksum, write_text
 from lmgen.runs.board import check_board, on_board
 from lmgen.runs.config import RunConfig
@@ -21,7 +21,14 @@ from lmgen.runs.config_file import as_toml
 from lmgen.runs.events import BaselineFitted, Event, Interrupted, SizesChosen
 from lmgen.runs.finetuning import Origin, origin_of
 from lmgen.runs.lock import Lock, locked
-from lmgen.runs.new_run import check_free, discard_new, discard_new_data, discard_remains, put_in_place
+from lmgen.runs.new_run import (
+    check_free,
+    discard_new,
+    discard_new_data,
+    discard_remains,
+    discard_unless_begun,
+    put_in_place,
+)
 from lmgen.runs.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
 from lmgen.runs.pretrained import Pretrained, load_vectors, with_vector_size
 from lmgen.runs.records import Keeper, cut_lines, is_damaged, model_is_lost, save_checkpoint, summarized
@@ -148,8 +155,16 @@ def _new_run(
     with locked(run) as lock:
         check_free(run, overwrite=overwrite)  # again: now nobody else writes there
         try:
-            discard_new(run)
+            discard_unless_begun(run)
             prepared = _prepared(run, config, corpus, origin)
+        except (KeyboardInterrupt, WriteError):
+            discard_unless_begun(run)
+            if run.new.begun.exists():
+                call.on_note(
+                    "what was prepared of the text is kept, and the same command goes on with it; without "
+                    f"{run.new.folder} it begins again"
+                )
+            raise
         except BaseException:
             discard_new(run)
             raise
@@ -199,7 +214,9 @@ def _resumed_run(folder: Path, changes: Mapping[str, Any], call: _Call) -> Gener
 def _prepared(run: RunFolder, config: RunConfig, corpus: Corpus, origin: Origin | None) -> Prepared:
     """Prepare a new run beside what is in the folder."""
     write_text(run.new.config, as_toml(config))
-    return prepare_run(config, corpus, run.new, origin)
+    beside = run.folder.absolute().parent.glob(f"*/{run.prepared.relative_to(run.folder)}")
+    others = (RunFolder(file.parent.parent) for file in beside)
+    return prepare_run(config, corpus, run.new, origin, others)
 
 
 def _prepared_again(run: RunFolder, config: RunConfig, on_note: Callable[[str], None]) -> Prepared:
@@ -214,8 +231,11 @@ def _prepared_again(run: RunFolder, config: RunConfig, on_note: Callable[[str], 
             f"{run.folder} has nothing to go on from: it was stopped while it read its texts, and no file "
             "holds them; train again with the same texts"
         )
-    on_note(f"{run.folder} was stopped before its text was prepared: that begins again")
-    discard_new_data(run)
+    goes_on = run.new.begun.exists()
+    how = "goes on" if goes_on else "begins again"
+    on_note(f"{run.folder} was stopped before its text was prepared: that {how}")
+    if not goes_on:
+        discard_new_data(run)
     return _prepared(run, config, open_run_corpus(config, on_note), origin_of(config, run))
 
 

@@ -1,16 +1,16 @@
 """What a run needs before its first update: torch, a device, tokens, and a trainer at its beginning."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
-
-import numpy as np
 
 from lmgen.data.answers import Answers
 from lmgen.data.batches import Batches
 from lmgen.data.labels import LabelSet
 from lmgen.data.preparation import Prepared, prepare
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import read_tokens
+from lmgen.data.token_file import TokenFile, open_tokens, places_of
 from lmgen.data.unit_batches import UnitBatches
 from lmgen.data.windows import Windows, needed_tokens
 from lmgen.errors import ConfigError
@@ -63,11 +63,18 @@ def on_this_machine(config: RunConfig) -> RunConfig:
     )
 
 
-def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origin | None) -> Prepared:
+def prepare_run(
+    config: RunConfig,
+    corpus: Corpus,
+    run: RunFolder,
+    origin: Origin | None,
+    others: Iterable[RunFolder] = (),
+) -> Prepared:
     """
     Fill a run folder with the tokens of the corpus, made by a new tokenizer or by that of the origin.
 
-    Word vectors of its vocabulary, if there are to be any, are copied there, too.
+    Word vectors of its vocabulary, if there are to be any, are copied there, too. Tokens of a large text are
+    taken from one of the `others`, if that has been trained on the same.
 
     Raises:
         ConfigError, CorpusError, ModelError: as `prepare`.
@@ -88,6 +95,9 @@ def prepare_run(config: RunConfig, corpus: Corpus, run: RunFolder, origin: Origi
         else needed_tokens(training.batch_size, training.window_length, carried=training.state == "carry"),
         check_vocabulary=config.network.resolved,
         scored_tokens=training.evaluation_tokens,
+        processes=training.threads,
+        going_on=True,
+        others=others,
     )
     if prepared.labels is not None:
         _check_pooling(config.labelling, prepared.labels)
@@ -181,7 +191,7 @@ def _validation(run: RunFolder, prepared: Prepared, training: TrainingConfig, gr
         return LabelValidation(batches, group)
     tokenizer = prepared.tokenizer
     return TextValidation(
-        ids=read_tokens(run.valid_tokens, tokenizer.vocabulary_size),
+        ids=_tokens(run.valid_tokens, tokenizer.vocabulary_size, prepared),
         limit=training.evaluation_tokens,
         start_token=tokenizer.start,
         unit_end=tokenizer.end,
@@ -195,7 +205,7 @@ def _batches(
 ) -> Batches:
     """Windows of a document, or units side by side; of units with labels about the first `limit` tokens."""
     tokenizer, labels = prepared.tokenizer, prepared.labels
-    ids = read_tokens(run.files_of(part)[0], tokenizer.vocabulary_size)
+    ids = _tokens(run.files_of(part)[0], tokenizer.vocabulary_size, prepared)
     shape: dict[str, Any] = {
         "ids": ids,
         "start_token": tokenizer.start,
@@ -208,8 +218,13 @@ def _batches(
         return Windows(**shape, varied=training.vary_window_length)
     if labels is None:
         return UnitBatches(**shape, unit_end=tokenizer.end, answers=Answers.of(tokenizer))
-    targets = read_tokens(run.labels_of(part), len(labels.names) + 1)
-    if limit is not None and limit < len(ids):
-        end = limit + int(np.argmax(ids[limit:] == tokenizer.end)) + 1  # of the unit that is under way there
-        ids, targets = ids[:end], targets[:end]
-    return UnitBatches(**{**shape, "ids": ids}, unit_end=tokenizer.end, targets=targets)
+    targets = _tokens(run.labels_of(part), len(labels.names) + 1, prepared)
+    if limit is None or limit >= len(ids):
+        return UnitBatches(**shape, unit_end=tokenizer.end, targets=targets)
+    end = 1 + next(int(places[0]) for places in places_of(ids, tokenizer.end, limit) if len(places))
+    return UnitBatches(**{**shape, "ids": ids[:end]}, unit_end=tokenizer.end, targets=targets[:end])
+
+
+def _tokens(path: Path, vocabulary_size: int, prepared: Prepared) -> TokenFile:
+    """A token file of the run, verified block by block if it is large."""
+    return open_tokens(path, vocabulary_size, prepared.block_checksums.get(path.name))

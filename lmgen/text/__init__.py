@@ -2,7 +2,7 @@
 Where text comes from.
 
 - counts.py: count the characters, bytes, words and lines of a text
-- raw.py: read bytes from plain and compressed files and pipes
+- raw.py: read bytes from plain and compressed files and pipes; progress.py: how far files have been read
 - archives.py: read the files in .zip and .tar archives
 - encodings.py: decode bytes to text; guessing.py: what a file is that cannot be decoded
 - records.py: extract the texts of JSON Lines, JSON, CSV and TSV; documents.py: those of .html and .docx

@@ -39,22 +39,32 @@ class TextCounts:
 class TextCounter:
     """Counts a text that arrives in chunks; a chunk may end anywhere, even inside a word."""
 
-    def __init__(self) -> None:
-        self._characters = self._bytes = self._words = self._line_ends = 0
-        self._last = "\n"
+    def __init__(self, counted: TextCounts | None = None, last: str = "\n") -> None:
+        """
+        Args:
+            counted: the counts of the text so far; None: it begins.
+            last: its last character.
+        """
+        counted = counted or TextCounts()
+        self._characters, self._bytes = counted.characters, counted.bytes
+        self._words, self._line_ends = counted.words, counted.line_ends
+        self.last = last
+        """The last character so far, a line end in the place of the end of a record."""
 
     def add(self, chunk: str) -> None:
         """Count the next chunk of the text."""
+        self.add_counted(chunk, counts_of(chunk))
+
+    def add_counted(self, chunk: str, counts: TextCounts) -> None:
+        """Add the next chunk of the text, whose own counts are known (`counts_of`)."""
         if not chunk:
             return
-        if UNIT_END in chunk:  # the end of a record counts as a line end, as which it is written
-            chunk = chunk.replace(UNIT_END, "\n")
-        cut_word = not self._last.isspace() and not chunk[0].isspace()
-        self._characters += len(chunk)
-        self._bytes += byte_length(chunk)
-        self._words += len(chunk.split()) - cut_word
-        self._line_ends += chunk.count("\n")
-        self._last = chunk[-1]
+        cut_word = not self.last.isspace() and not _as_line_end(chunk[0]).isspace()
+        self._characters += counts.characters
+        self._bytes += counts.bytes
+        self._words += counts.words - cut_word
+        self._line_ends += counts.line_ends
+        self.last = _as_line_end(chunk[-1])
 
     def counting(self, chunks: Iterable[str]) -> Iterator[str]:
         """Yield the chunks unchanged, counting each as it passes."""
@@ -70,7 +80,7 @@ class TextCounter:
             bytes=self._bytes,
             words=self._words,
             line_ends=self._line_ends,
-            open_lines=int(self._last != "\n"),
+            open_lines=int(self.last != "\n"),
         )
 
 
@@ -82,6 +92,18 @@ def count(chunks: Iterable[str]) -> TextCounts:
     for chunk in chunks:
         counter.add(chunk)
     return counter.counts
+
+
+def counts_of(chunk: str) -> TextCounts:
+    """The counts of one chunk by itself; whether its last line is open does not matter to a `TextCounter`."""
+    if UNIT_END in chunk:  # the end of a record counts as a line end, as which it is written
+        chunk = chunk.replace(UNIT_END, "\n")
+    return TextCounts(
+        characters=len(chunk),
+        bytes=byte_length(chunk),
+        words=len(chunk.split()),
+        line_ends=chunk.count("\n"),
+    )
 
 
 def byte_length(text: str) -> int:
@@ -101,3 +123,7 @@ def utf8_bytes(text: str) -> bytes:
     except UnicodeEncodeError as error:
         where = f"U+{ord(text[error.start]):04X} at character {error.start}"
         raise CorpusError(f"{where} of the text is a lone surrogate, which UTF-8 cannot encode") from error
+
+
+def _as_line_end(character: str) -> str:
+    return "\n" if character == UNIT_END else character

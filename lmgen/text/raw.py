@@ -14,6 +14,7 @@ from typing import IO, BinaryIO, Protocol, cast
 
 from lmgen.errors import CorpusError
 from lmgen.settings import shown_path
+from lmgen.text.progress import has_read
 
 BLOCK_BYTES = 1 << 18
 """Bytes read at a time."""
@@ -48,7 +49,9 @@ def file_blocks(path: Path) -> Iterator[bytes]:
         CorpusError: the file cannot be read, or cannot be decompressed.
     """
     with readable(path), path.open("rb") as file:
-        yield from decompressed(file, path.name, path)
+        for block in decompressed(file, path.name, path):
+            has_read(path, file.tell())
+            yield block
 
 
 def decompressed(file: Readable, name: str, path: Path) -> Iterator[bytes]:

@@ -64,6 +64,9 @@ class Text:
     encoding: str = UTF_8
     """The character encoding that its files are read in, unless a byte order mark says otherwise."""
 
+    files: tuple[Path, ...] | None = None
+    """The files that it consists of, if they are all that it depends on; None for a pipe, say."""
+
     def __repr__(self) -> str:
         return f"<Text {self.name}>"
 
@@ -77,7 +80,7 @@ class Text:
 
     def part(self, start: int, end: int | None = None) -> "Text":
         """The characters from `start` up to but not including `end`; None means the end of the text."""
-        return Text(self.name, lambda: cut(self.chunks(), start, end))
+        return Text(self.name, lambda: cut(self.chunks(), start, end), files=self.files)
 
     def counts(self) -> TextCounts:
         """Count the characters, bytes, words and lines; reads the whole text."""
@@ -167,6 +170,7 @@ def joined(name: str, texts: Sequence[Text]) -> Text:
         notes,
         _joined_records(name, texts),
         encodings.pop() if len(encodings) == 1 else UTF_8,
+        _joined_files(texts),
     )
 
 
@@ -190,15 +194,16 @@ def _source(name: str, reading: _Reading, *, once: bool) -> Text:
     path = Path(name)
     mode = _mode(path)
     if S_ISDIR(mode):
-        files = [_File(str(file), partial(file_blocks, file)) for file in files_below(path)]
-        return _several(str(path), files, reading)
+        paths = files_below(path)
+        files = [_File(str(file), partial(file_blocks, file)) for file in paths]
+        return replace(_several(str(path), files, reading), files=tuple(paths))
     if not S_ISREG(mode):
         return _piped(name, _pipe(path), reading, once)
     if _ARCHIVE.search(name):
-        return _several(str(path), _members(path), reading)
+        return replace(_several(str(path), _members(path), reading), files=(path,))
     with readable(path), path.open("rb") as opened:  # fail now, not in the middle of a training
         head = opened.read(_HEAD_BYTES)
-    text = _content(str(path), partial(file_blocks, path), reading)
+    text = replace(_content(str(path), partial(file_blocks, path), reading), files=(path,))
     if reading.needs_field(name):
         next(text.chunks(), None)  # raises an error unless the records are texts themselves
     return text if reading.takes_any_bytes else replace(text, notes=_notes(name, head))
@@ -311,6 +316,16 @@ def _joined_records(name: str, texts: Sequence[Text]) -> Callable[[], Iterator[s
     if not any(text.records for text in texts):
         return None
     return lambda: _not_empty(name, chain.from_iterable(text.record_chunks() for text in texts))
+
+
+def _joined_files(texts: Sequence[Text]) -> tuple[Path, ...] | None:
+    """The files of all texts; None if one of them depends on something else."""
+    files: list[Path] = []
+    for text in texts:
+        if text.files is None:
+            return None
+        files += text.files
+    return tuple(files)
 
 
 def _numbered(name: str) -> list[object]:

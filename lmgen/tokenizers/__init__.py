@@ -10,5 +10,5 @@ Text to token ids and back; from the simplest tokenizer to the most involved:
 
 base.py has the interface that they share and config.py their settings. pieces.py escapes tokens for display;
 sentencepiece_model.py reads and writes SentencePiece's model format, charsmap.py checks its normalisation;
-streams.py encodes and decodes long texts.
+streams.py encodes and decodes long texts, parallel.py works on one in several processes.
 """

@@ -27,6 +27,9 @@ from lmgen.tokenizers.pieces import escape
 Chunks = Callable[[], Iterable[str]]
 """A text that can be read from its start any number of times, in chunks that may end anywhere."""
 
+Encoding = Callable[[Iterable[str]], Iterator[tuple[str, IdArray]]]
+"""Passes blocks of a text on with their ids."""
+
 V = TypeVar("V")
 
 
@@ -196,23 +199,32 @@ class Tokenizer(ABC):
         """
         return np.zeros(len(ids), np.bool_) if self.unknown is None else ids == self.unknown
 
-    def encode_blocks(self, chunks: Iterable[str]) -> Iterator[EncodedBlock]:
+    def encode_blocks(
+        self, chunks: Iterable[str], encoding: Encoding | None = None
+    ) -> Iterator[EncodedBlock]:
         """
         Encode a text of any length, block by block.
 
         A text whose last line or unit lacks its end gets the token for it, where models learn to predict it
         (`sentence_end`). A run without white space that is longer than a block (see `line_blocks`) becomes
         more than one word.
+
+        Args:
+            chunks: the text, in chunks that may end anywhere.
+            encoding: encodes blocks as `encode` does, but perhaps several at a time; None: one after another.
         """
         position = 0
         is_open = False
         closing = self.sentence_end
-        for block in self._blocks(chunks):
+        for block, ids in (encoding or self._encoded)(self._blocks(chunks)):
             is_open = not block.endswith(UNIT_END if self.unit == "record" else "\n")
-            yield EncodedBlock(block, self.encode(block), position)
+            yield EncodedBlock(block, ids, position)
             position += len(block)
         if closing is not None and is_open:
             yield EncodedBlock("", np.array([closing]), position, closes=True)
+
+    def _encoded(self, blocks: Iterable[str]) -> Iterator[tuple[str, IdArray]]:
+        return ((block, self.encode(block)) for block in blocks)
 
     def _blocks(self, chunks: Iterable[str]) -> Iterator[str]:
         """The text in blocks, each of which can be encoded without the others."""

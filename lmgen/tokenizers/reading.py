@@ -28,7 +28,7 @@ from lmgen.text.config import ReadingConfig
 from lmgen.text.reading import read_stream, read_text
 from lmgen.text.sources import line_blocks
 from lmgen.text.units import UNIT_END
-from lmgen.tokenizers.base import Chunks, Decoder, EncodedBlock, Tokenizer, damaged, plain_ids
+from lmgen.tokenizers.base import Chunks, Decoder, EncodedBlock, Encoding, Tokenizer, damaged, plain_ids
 from lmgen.tokenizers.characters import code_points
 from lmgen.tokenizers.edges import Edge, Rest
 from lmgen.tokenizers.pieces import escape
@@ -145,9 +145,11 @@ class ReadingTokenizer(Tokenizer):
                 unknown[ids == token] = False
         return unknown
 
-    def encode_blocks(self, chunks: Iterable[str]) -> Iterator[EncodedBlock]:
+    def encode_blocks(
+        self, chunks: Iterable[str], encoding: Encoding | None = None
+    ) -> Iterator[EncodedBlock]:
         """As every tokenizer; the blocks are those of the text as it is read."""
-        return super().encode_blocks(read_stream(chunks, self.reading))
+        return super().encode_blocks(read_stream(chunks, self.reading), encoding)
 
     def _blocks(self, chunks: Iterable[str]) -> Iterator[str]:
         """Blocks of whole units, for only the first mark of each counts."""

@@ -39,6 +39,7 @@ from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, plain_ids, saved_value
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.edges import Edge
+from lmgen.tokenizers.parallel import in_order
 from lmgen.tokenizers.word_edges import WordSpellings, is_mark
 
 UNKNOWN, LINE_END = 0, 1
@@ -324,17 +325,10 @@ class WordTokenizer(TrainedTokenizer):
 
         Memory grows only with the number of distinct words.
         """
-        counts: Counter[str] = Counter()
-        marked_lines = 0
-        for block in line_blocks(chunks):
-            if not self.reserved.marks_in(self._folded(block)):
-                counts.update(self._split_at_white_space(block))
-                continue
-            for line in block.split("\n"):
-                words = self._split_at_white_space(line)
-                kept = self.reserved.kept(words, self._folded)
-                marked_lines += len(kept) < len(words)
-                counts.update(kept)
+        counting = _Counting(self)
+        for _ in in_order(counting, line_blocks(chunks)):
+            pass
+        counts, marked_lines = counting.total()
         for word in [word for word in counts if _LONE_SURROGATE.search(word)]:
             del counts[word]  # UTF-8 cannot represent it, so no file contains it
         if self.reserved.unknown is not None:
@@ -356,6 +350,48 @@ class WordTokenizer(TrainedTokenizer):
             and not _LONE_SURROGATE.search(word)
             and word not in (self.reserved.unknown, *self.reserved.boundaries)
         )
+
+
+class _Counting:
+    """Counts the words of blocks of whole lines, and the lines with sentence marks (parallel.Work)."""
+
+    def __init__(self, tokenizer: WordTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._counts: Counter[str] = Counter()
+        self._marked_lines = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _counting_like, (
+            self._tokenizer.lowercase,
+            self._tokenizer.reserved,
+            self._tokenizer.white_space,
+        )
+
+    def __call__(self, block: str) -> None:
+        tokenizer = self._tokenizer
+        if not tokenizer.reserved.marks_in(tokenizer._folded(block)):
+            self._counts.update(tokenizer._split_at_white_space(block))
+            return
+        for line in block.split("\n"):
+            words = tokenizer._split_at_white_space(line)
+            kept = tokenizer.reserved.kept(words, tokenizer._folded)
+            self._marked_lines += len(kept) < len(words)
+            self._counts.update(kept)
+
+    def total(self) -> tuple[Counter[str], int]:
+        """How often each word came, and how many lines had marks."""
+        return self._counts, self._marked_lines
+
+    def merge(self, total: tuple[Counter[str], int]) -> None:
+        """Add the counts of other blocks."""
+        counts, marked_lines = total
+        self._counts.update(counts)
+        self._marked_lines += marked_lines
+
+
+def _counting_like(lowercase: bool, reserved: Reserved, white_space: str) -> _Counting:
+    """One that has counted nothing yet, in another process."""
+    return _Counting(WordTokenizer([], lowercase=lowercase, reserved=reserved, white_space=white_space))
 
 
 class _WordDecoder(Decoder):

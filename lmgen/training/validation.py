@@ -11,6 +11,7 @@ import torch
 from lmgen.arrays import FloatArray, IdArray
 from lmgen.data.answers import Answers
 from lmgen.data.batches import Batches
+from lmgen.data.token_file import Tokens
 from lmgen.errors import NumericalError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.models.base import State
@@ -55,7 +56,7 @@ class Validation(Protocol):
 class TextValidation:
     """A validation text whose tokens are predicted one after the other."""
 
-    ids: IdArray
+    ids: Tokens
     """The text, (N,)."""
     limit: int
     """Score only this many tokens from its start."""

@@ -11,7 +11,7 @@ import pytest
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import load_prepared, prepare
 from lmgen.data.run_folder import RunFolder, find_model, newest_model
-from lmgen.data.token_file import read_tokens
+from lmgen.data.token_file import open_tokens, read_tokens
 from lmgen.errors import CorpusError, ModelError
 from lmgen.text.corpora import Corpus
 from lmgen.text.sources import Text
@@ -94,6 +94,35 @@ def test_what_was_prepared_is_read_back(tmp_path: Path) -> None:
     assert (again.train, again.valid, again.test) == (prepared.train, prepared.valid, prepared.test)
     run.prepared.write_text('{"corpus": ')
     with pytest.raises(ModelError, match=r"cannot read .*prepared\.json"):
+        load_prepared(run)
+
+
+def test_of_large_files_only_the_ends_are_verified_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmgen.data.preparation.VERIFIED_BY_BLOCK", 1 << 20)
+    run = RunFolder(tmp_path / "run")
+    prepared = prepare(corpus(SENTENCE * 100_000), HeldOutConfig(), TokenizerConfig(), run)
+    again = load_prepared(run)
+    size = prepared.tokenizer.vocabulary_size
+
+    assert list(again.block_checksums) == ["train.npy"]
+    assert again.block_checksums == prepared.block_checksums
+    for place, is_noticed in ((1000, True), (1 << 21, False), (run.train_tokens.stat().st_size - 9, True)):
+        content = bytearray(run.train_tokens.read_bytes())
+        content[place] ^= 1
+        run.train_tokens.write_bytes(content)
+        if is_noticed:
+            with pytest.raises(ModelError, match=r"train\.npy is not what was prepared"):
+                load_prepared(run)
+        else:
+            ids = open_tokens(run.train_tokens, size, load_prepared(run).block_checksums["train.npy"])
+            with pytest.raises(ModelError, match=r"train\.npy is not what was prepared"):
+                ids[(1 << 21) - 128 : 1 << 21]
+        content[place] ^= 1
+        run.train_tokens.write_bytes(content)
+    run.train_tokens.write_bytes(content + b"a")
+    with pytest.raises(ModelError, match=r"train\.npy is not what was prepared"):
         load_prepared(run)
 
 

@@ -1,6 +1,8 @@
 """Units side by side: every token once, every unit from its start, padding without weight."""
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from lmgen.arrays import IdArray
 from lmgen.data.batches import Batch
+from lmgen.data.token_file import open_tokens, write_tokens
 from lmgen.data.unit_batches import UnitBatches
 from lmgen.errors import CorpusError
 
@@ -111,3 +114,15 @@ def test_reset_begins_every_window_of_a_long_unit_from_zeros() -> None:
 def test_no_units_are_an_error() -> None:
     with pytest.raises(CorpusError, match="no units"):
         UnitBatches(ids=np.zeros(0, np.uint8), unit_end=1, start_token=0, streams=1, length=1, carried=True)
+
+
+def test_units_of_a_file_are_those_of_an_array(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    of_array = batches_of([random.integers(2, 9, size).tolist() for size in random.integers(0, 20, 300)])
+    write_tokens(tmp_path / "train.npy", [np.asarray(of_array.ids[:])], 9)
+    of_file = replace(of_array, ids=open_tokens(tmp_path / "train.npy", 9))
+
+    assert of_file.count(1) == of_array.count(1)
+    for one, other in zip(of_file.epoch(1), of_array.epoch(1), strict=True):
+        assert np.array_equal(one.inputs, other.inputs)
+        assert np.array_equal(one.targets, other.targets)

@@ -1,11 +1,15 @@
 """Windows join into the text again, whatever the sizes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmgen.data.windows import LONGEST_ABOVE, Windows
+from lmgen.data.batches import Batch
+from lmgen.data.token_file import Tokens, open_tokens, write_tokens
+from lmgen.data.windows import DEVIATION, HALVED, LONGEST_ABOVE, SHORTEST, Windows
 from lmgen.errors import CorpusError
 
 START = 99
@@ -125,3 +129,67 @@ def test_an_epoch_goes_on_from_any_window(carried: bool, varied: bool) -> None:
 def test_a_text_shorter_than_a_window_is_refused(carried: bool) -> None:
     with pytest.raises(CorpusError, match=r"3 tokens are too few: one window needs at least 8"):
         windows(3, 8, 8, carried=carried)
+
+
+def ends_as_they_were_stored(stream_length: int, length: int, seed: int, epoch: int) -> list[int]:
+    """Varied ends drawn all at once, as they were before texts could be larger than memory."""
+    random = np.random.default_rng([seed, epoch])
+    shortest = min(SHORTEST, length)
+    most = -(-stream_length // shortest)
+    centres = np.where(random.random(most) < HALVED, length / 2, length)
+    lengths = random.normal(centres, DEVIATION).astype(np.int64)
+    ends = np.cumsum(lengths.clip(shortest, length + LONGEST_ABOVE))
+    return [*ends[ends < stream_length].tolist(), stream_length]
+
+
+@given(st.integers(1, 3000), st.integers(1, 90), st.integers(0, 5), st.integers(0, 5), st.integers(1, 40))
+def test_varied_windows_end_where_they_always_did(
+    stream_length: int, length: int, seed: int, epoch: int, together: int
+) -> None:
+    cut = windows(2 * stream_length + 1, 2, length, carried=True, varied=True, seed=seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmgen.data.windows.DRAWN_TOGETHER", together)
+        ends = [int(window.targets[-1, 0]) + 1 for window in cut.epoch(epoch)]
+        middle = len(ends) // 2
+        rest = [int(window.targets[-1, 0]) + 1 for window in cut.epoch(epoch, middle)]
+
+    assert ends == ends_as_they_were_stored(stream_length, length, seed, epoch)
+    assert rest == ends[middle:]
+    assert cut.count(epoch) == len(ends)
+
+
+def test_separate_windows_come_in_the_order_that_they_always_did() -> None:
+    cut = windows(1003, 3, 7, carried=False, seed=5)
+    begins = np.random.default_rng([5, 2]).permutation(np.arange(1003 // 7) * 7)
+
+    assert np.concatenate([window.targets[0] for window in cut.epoch(2)]).tolist() == begins.tolist()
+
+
+def test_of_very_many_windows_each_comes_once_in_an_order_that_is_not_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lmgen.data.windows.MOST_SHUFFLED", 100)
+    cut = windows(5003, 4, 5, carried=False, seed=3)
+    first, second = ([window.targets[0].tolist() for window in cut.epoch(epoch)] for epoch in (0, 1))
+    begins = [begin for row in first for begin in row]
+
+    assert sorted(begins) == list(range(0, 5000, 5))
+    assert begins != sorted(begins)
+    assert first != second
+    assert [window.targets[0].tolist() for window in cut.epoch(0, 33)] == first[33:]
+
+
+@pytest.mark.parametrize(("carried", "varied"), [(True, False), (True, True), (False, False)])
+def test_windows_of_a_file_are_those_of_an_array(carried: bool, varied: bool, tmp_path: Path) -> None:
+    ids = np.random.default_rng(0).integers(0, 300, 5000)
+    write_tokens(tmp_path / "train.npy", [ids], 300)
+
+    def batches(ids: Tokens) -> list[Batch]:
+        shape = {"streams": 3, "length": 9, "carried": carried, "varied": varied}
+        return list(Windows(ids=ids, start_token=START, **shape).epoch(1))  # type: ignore[arg-type]
+
+    of_file, of_array = batches(open_tokens(tmp_path / "train.npy", 300)), batches(ids)
+    assert len(of_file) == len(of_array)
+    for one, other in zip(of_file, of_array, strict=True):
+        assert np.array_equal(one.inputs, other.inputs)
+        assert np.array_equal(one.targets, other.targets)

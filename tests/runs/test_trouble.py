@@ -61,10 +61,10 @@ def flip(path: Path, share: float) -> None:
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
-    """No file can grow beyond a kilobyte: a limit of the system itself, which fails like a full disk."""
+def full_disk(room: int = 1024) -> Iterator[None]:
+    """No file can grow beyond so many bytes: a limit of the system itself, which fails like a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
         yield
     finally:

@@ -25,8 +25,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lmgen.arrays import Float64Array, IdArray
-from lmgen.data.token_file import token_counts
+from lmgen.arrays import Float64Array
+from lmgen.data.token_file import Tokens, token_counts
 from lmgen.training.config import TrainingConfig
 from lmgen.training.network import Network
 from lmgen.training.optimization.weighting import scored_positions, weighted_mean
@@ -40,14 +40,14 @@ not all of them 0, or None where every position counts 1.
 """
 
 
-def objective_for(config: TrainingConfig, vocabulary_size: int, training_ids: IdArray) -> Objective:
+def objective_for(config: TrainingConfig, vocabulary_size: int, training_ids: Tokens) -> Objective:
     """
     The objective that the settings name.
 
     Args:
         config: `objective` and `samples`.
         vocabulary_size: V.
-        training_ids: the training text, (N,); a memory map will do.
+        training_ids: the training text, (N,).
     """
     if config.objective == "full":
         return full

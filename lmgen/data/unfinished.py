@@ -1,0 +1,196 @@
+"""
+What is known of a preparation that was interrupted, so that the next one of the same text goes on from there.
+
+    .new/begun.json         files and settings that the tokens come from; the tokenizer; the sizes of finished
+                            parts; how far the one under way had come
+    .new/data/train.npy     a finished part
+    .new/data/.train.part   the one under way, with more in it, perhaps, than is written down
+
+It is written every few seconds, and only where a preparation takes longer than that. Only the training part
+is gone on with in the middle; of the others, which are shorter, the whole are kept.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lmgen.data.encoding import Encoded
+from lmgen.data.run_folder import RunFolder
+from lmgen.data.token_file import Begun, id_type
+from lmgen.errors import CorpusError, LmgenError
+from lmgen.files import write_text
+from lmgen.tokenizers.base import Tokenizer
+from lmgen.tokenizers.registry import tokenizer_from_json
+
+TRAINING = "train"
+
+SECONDS = 5.0
+"""How much of a preparation may be lost."""
+
+Stamp = tuple[str, int, int]
+"""What a file is recognised by: its path, size in bytes, and time of the last change in nanoseconds."""
+
+
+@dataclass(slots=True)
+class Unfinished:
+    """A preparation under way in a run folder."""
+
+    run: RunFolder
+    of: Mapping[str, Any] | None
+    """The files and settings that the tokens depend on, as JSON values; None: nothing is written down."""
+    tokenizer: dict[str, Any] | None = None
+    """What `Tokenizer.to_json` gives, once it is trained."""
+    notes: list[str] = field(default_factory=list)
+    """What is to be said of its training."""
+    parts: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The sizes of finished parts by name."""
+    under_way: dict[str, Any] | None = None
+    """How far the training part has come."""
+    _written: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def begun(cls, run: RunFolder, of: Mapping[str, Any] | None) -> "Unfinished":
+        """The preparation that can go on in a folder; if none of this text can, a new one."""
+        with suppress(OSError):
+            run.prepared.unlink()  # first, so that nobody takes the rest for complete
+        found = cls(run, of)
+        try:
+            saved = json.loads(run.begun.read_text(encoding="utf-8"))
+            if not found.is_of(saved["of"]):
+                raise ValueError("it is of another text")
+            found.tokenizer, found.notes = saved["tokenizer"], [str(note) for note in saved["notes"]]
+            found.parts = {
+                str(name): part for name, part in saved["parts"].items() if run.files_of(name)[0].exists()
+            }
+            found.under_way = saved["under_way"]
+            found._check()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError):
+            found = cls(run, of)
+            run.begun.unlink(missing_ok=True)
+            shutil.rmtree(run.data, ignore_errors=True)
+        for remains in run.data.glob(".*"):
+            if remains != found.part_file:
+                remains.unlink(missing_ok=True)
+        return found
+
+    def _check(self) -> None:
+        """Raise ValueError, TypeError or what else there is for damaged values, unless this can go on."""
+        if self.tokenizer is None:
+            raise ValueError("it has no tokenizer")
+        tokenizer = tokenizer_from_json(self.tokenizer)
+        if not self.part_file.exists():
+            self.under_way = None
+        if self.under_way is not None:
+            Encoded.going_on(tokenizer, self.under_way)
+            written = int(self.under_way["ids"]) * id_type(tokenizer.vocabulary_size).itemsize
+            if not 0 <= written <= self.part_file.stat().st_size:
+                raise ValueError("its token file is shorter")
+
+    @property
+    def part_file(self) -> Path:
+        """The token file of the training text while it is written."""
+        return self.run.data / ".train.part"
+
+    def is_of(self, saved: Any) -> bool:
+        """Whether what is saved comes from the same files and settings."""
+        return self.of is not None and saved == json.loads(json.dumps(self.of))
+
+    def take_over(self, other: RunFolder, names: Sequence[str]) -> None:
+        """
+        Link the data files of another run, so that both have them.
+
+        Raises:
+            OSError: that cannot be done, as on another file system; then nothing has changed.
+        """
+        made: list[Path] = []
+        self.run.data.mkdir(parents=True, exist_ok=True)
+        try:
+            for name in names:
+                (self.run.data / name).unlink(missing_ok=True)
+                os.link(other.data / name, self.run.data / name)
+                made.append(self.run.data / name)
+        except OSError:
+            for file in made:
+                file.unlink()
+            raise
+        self.part_file.unlink(missing_ok=True)
+        self.run.begun.unlink(missing_ok=True)
+
+    def tokenizer_or(self, train: Callable[[], Tokenizer]) -> Tokenizer:
+        """The tokenizer that was trained before, else a new one, which is noted."""
+        if self.tokenizer is not None:
+            return tokenizer_from_json(self.tokenizer)
+        tokenizer = train()
+        self.notes = list(tokenizer.notes)
+        self.tokenizer = tokenizer.to_json()
+        self.write()
+        return tokenizer
+
+    def encoded(self, name: str, tokenizer: Tokenizer) -> Encoded:
+        """What encodes a part from its beginning, or from where it was interrupted."""
+        if name == TRAINING and self.under_way is not None:
+            return Encoded.going_on(tokenizer, self.under_way)
+        return Encoded(tokenizer)
+
+    def file_of(self, name: str, encoded: Encoded) -> Begun | None:
+        """Where the tokens of a part are written, if it can be gone on with in the middle."""
+        if name != TRAINING or self.of is None:
+            return None
+
+        def keep(ids: int) -> None:
+            self.under_way = {**encoded.before, "ids": ids}
+            self.write()
+
+        ids = 0 if self.under_way is None else int(self.under_way["ids"])
+        return Begun(self.part_file, ids, lambda: self.is_due, keep)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write down how far the work has come."""
+        return self.of is not None and time.monotonic() - self._written >= SECONDS
+
+    def finished(self, name: str, sizes: dict[str, int]) -> None:
+        """Note that a part is complete."""
+        self.parts[name] = sizes
+        self.under_way = None
+        self.write()
+
+    def write(self) -> None:
+        """Write down how far the work has come, if that is worth it."""
+        if self.is_due or (self.of is not None and self.run.begun.exists()):
+            values = {name: value for name, value in asdict(self).items() if name not in ("run", "_written")}
+            write_text(self.run.begun, json.dumps(values))
+            self._written = time.monotonic()
+
+
+def stamps(files: Sequence[Path]) -> list[Stamp]:
+    """
+    What files are recognised by.
+
+    Raises:
+        CorpusError: one is no longer there.
+    """
+    try:
+        return [(str(file.absolute()), (at := file.stat()).st_size, at.st_mtime_ns) for file in files]
+    except OSError as error:
+        raise CorpusError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def refuse_changes(before: Sequence[Stamp]) -> None:
+    """
+    Check that files are as they were.
+
+    Raises:
+        CorpusError: one is not.
+    """
+    for one, other in zip(before, stamps([Path(path) for path, *_ in before]), strict=True):
+        if one != other:
+            raise CorpusError(
+                f"{one[0]} changed while it was read; wait until it is complete, or take a copy of it"
+            )

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from lmgen.arrays import FloatArray, IdArray, Int64Array, Tensors
 from lmgen.errors import ModelError
 from lmgen.models.ngram.kneser_ney import Discounts, estimate
-from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
+from lmgen.models.ngram.packed_table import AnyTable
+from lmgen.models.ngram.table import NO_ROW, RowArray
 from lmgen.models.ngram.tensors import UNSIGNED, pack_tables, unpack_tables
 
 TRAINING = "training"
@@ -41,7 +42,7 @@ class NgramModel:
     sentence_end: int | None
     """The id that ends a sentence: the next begins after `<s>`. None if a text is one long sentence."""
 
-    tables: tuple[NgramTable, ...]
+    tables: tuple[AnyTable, ...]
     """The n-grams of order 1 .. N."""
 
     discounts: tuple[Discounts, ...]
@@ -113,9 +114,9 @@ class NgramModel:
         """Log-probabilities of the next token, (B, V), float32; each row sums to 1 when exponentiated."""
         log_probs = np.tile(self.tables[0].log_probs[: self.vocabulary_size], (len(state), 1))
         for contexts, (lower, table) in zip(state.T, pairwise(self.tables), strict=True):
-            log_probs += lower.backoffs[contexts, None]
+            log_probs += lower.backoff(contexts)[:, None]
             streams, ids, rows = table.followers(contexts)
-            log_probs[streams, ids] = table.log_probs[rows]
+            log_probs[streams, ids] = table.log_prob(rows)
         return log_probs
 
     def advance(self, state: RowArray, ids: IdArray) -> RowArray:
@@ -127,13 +128,13 @@ class NgramModel:
 
     def score(self, state: RowArray, ids: IdArray) -> tuple[FloatArray, RowArray]:
         """Log-probabilities of the tokens `ids`, (T, B), float32, and the state after them."""
-        log_probs = self.tables[0].log_probs[ids]
+        log_probs = self.tables[0].log_prob(ids)
         for (contexts, rows), (lower, table) in zip(
             self._walk(state, ids), pairwise(self.tables), strict=True
         ):
-            log_probs += lower.backoffs[contexts[:-1]]
+            log_probs += lower.backoff(contexts[:-1])
             found = rows != NO_ROW
-            log_probs[found] = table.log_probs[rows[found]]
+            log_probs[found] = table.log_prob(rows[found])
         return log_probs, self.advance(state, ids)
 
     def matched(self, state: RowArray, ids: IdArray) -> Int64Array:

@@ -70,7 +70,7 @@ def estimate(
         ConfigError: the order or a threshold is out of range.
         CorpusError: the text is empty.
 
-    Needs about 110 bytes of memory a token while it works, and 16 bytes an n-gram for the result.
+    Needs `bytes_in_memory` while it works, and 16 bytes an n-gram for the result.
     """
     thresholds = thresholds_of(prune, order)
     if not len(ids):
@@ -84,6 +84,11 @@ def estimate(
         ngrams = longer
     smoothing.add(ngrams, ngrams.occurrences, thresholds[-1])
     return smoothing.finish()
+
+
+def bytes_in_memory(tokens: int, vocabulary_size: int) -> int:
+    """The bytes of memory that `estimate` needs for so many tokens, about."""
+    return 110 * tokens + 40 * vocabulary_size
 
 
 def thresholds_of(prune: Sequence[int], order: int) -> list[int]:

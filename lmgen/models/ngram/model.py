@@ -11,6 +11,7 @@ For a token w after a context h, and h' the context without its first token:
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +19,9 @@ import numpy.typing as npt
 
 from lmgen.arrays import FloatArray, IdArray, Int64Array, Tensors
 from lmgen.errors import ModelError
-from lmgen.models.ngram.kneser_ney import Discounts, estimate
+from lmgen.memory import resident_memory
+from lmgen.models.ngram.kneser_ney import Discounts, bytes_in_memory, estimate
+from lmgen.models.ngram.on_disk.estimate import estimate_on_disk
 from lmgen.models.ngram.packed_table import AnyTable
 from lmgen.models.ngram.table import NO_ROW, RowArray
 from lmgen.models.ngram.tensors import UNSIGNED, pack_tables, unpack_tables
@@ -67,9 +70,32 @@ class NgramModel:
         vocabulary_size: int,
         sentence_end: int | None = None,
         prune: Sequence[int] = (),
+        memory: int | None = None,
+        folder: Path | None = None,
     ) -> Self:
-        """Estimate a model from a training text. Arguments and errors are those of `kneser_ney.estimate`."""
-        result = estimate(ids, order, vocabulary_size, sentence_end, prune)
+        """
+        Estimate a model from a training text, in memory or on disk: the figures are the same.
+
+        Arguments and errors are those of `kneser_ney.estimate`, and:
+
+        Args:
+            ids: see there.
+            order: see there.
+            vocabulary_size: see there.
+            sentence_end: see there.
+            prune: see there.
+            memory: bytes that the process may have; with more to do, it is done on disk. None: any number.
+            folder: where on disk; None: the system's folder for temporary files.
+
+        Raises:
+            WriteError: the disk is full.
+        """
+        text = ids, order, vocabulary_size, sentence_end, prune
+        left = None if memory is None else memory - resident_memory()
+        if left is None or bytes_in_memory(len(ids), vocabulary_size) <= left:
+            result = estimate(*text)
+        else:
+            result = estimate_on_disk(*text, folder=folder, memory=left)
         return cls(
             vocabulary_size=vocabulary_size,
             sentence_end=sentence_end,

@@ -89,7 +89,7 @@ def run(command: Sequence[str]) -> Measurement:
     with tempfile.TemporaryFile() as output:
         process = os.posix_spawnp(
             command[0],
-            command,
+            list(command),
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), number) for number in (1, 2)],
         )

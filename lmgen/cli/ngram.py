@@ -56,6 +56,14 @@ def ngram(
             metavar="N,N,...",
         ),
     ] = None,
+    limit_vocab_file: Annotated[
+        Path | None,
+        option(
+            help="Leave out n-grams with words that this file does not list, separated by white space, as "
+            "lmplz --limit_vocab_file does; with --tokenizer word.",
+            panel=Panel.NGRAMS,
+        ),
+    ] = None,
     memory: Annotated[
         str | None,
         option(
@@ -109,8 +117,9 @@ def ngram(
         from lmgen.runs.ngram import convert_arpa, fit_ngram
 
         if arpa:
-            fitting = {"corpus": corpus, "order": order, "prune": prune, "memory": memory}
-            _refuse_with_arpa({**settings, **fitting, "keep_tokens": keep_tokens or None})
+            fitting: dict[str, Any] = {"corpus": corpus, "order": order, "prune": prune, "memory": memory}
+            fitting |= {"keep_tokens": keep_tokens or None, "limit_vocab_file": limit_vocab_file}
+            _refuse_with_arpa({**settings, **fitting})
             fitted = convert_arpa(
                 arpa, out, tokenizer=settings["tokenizer"], blank=blank, overwrite=overwrite
             )
@@ -122,6 +131,7 @@ def ngram(
                 ORDER if order is None else order,
                 out,
                 prune=_thresholds(prune),
+                limit_vocab_file=limit_vocab_file,
                 memory=memory,
                 keep_tokens=keep_tokens,
                 overwrite=overwrite,

@@ -9,6 +9,7 @@ from lmgen.errors import ModelError
 from lmgen.memory import memory_bytes
 from lmgen.models.model_file import load_model
 from lmgen.models.ngram.model import NgramModel
+from lmgen.models.ngram.words import Words
 from lmgen.tokenizers.base import Tokenizer
 
 
@@ -17,6 +18,7 @@ def fit_on_run(
     tokenizer: Tokenizer,
     order: int,
     prune: Sequence[int] = (),
+    words: Words | None = None,
     memory: str | None = None,
 ) -> NgramModel:
     """
@@ -27,6 +29,7 @@ def fit_on_run(
         tokenizer: the one that made the tokens.
         order: tokens of an n-gram, at least 1.
         prune: leave out n-grams that occur at most this often, for order 1, 2, ... (`NgramModel.fit`).
+        words: the ids that the model has; None: all.
         memory: what the process may have, such as `2G`; with more to do, it is done on the disk of the run
             folder. None: half of what is free.
 
@@ -41,6 +44,7 @@ def fit_on_run(
         vocabulary_size=tokenizer.vocabulary_size,
         sentence_end=tokenizer.sentence_end,
         prune=prune,
+        words=words,
         memory=memory_bytes(memory),
         folder=run.folder,
     )

@@ -24,6 +24,7 @@ from lmgen.memory import memory_bytes
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.arpa import read_arpa
 from lmgen.models.ngram.model import NgramModel
+from lmgen.models.ngram.words import Words
 from lmgen.runs.config import RunConfig
 from lmgen.runs.corpus_notes import corpus_notes, held_out_notes
 from lmgen.runs.events import BaselineFitted
@@ -32,9 +33,11 @@ from lmgen.settings import names_of, refuse_unknown
 from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus, open_corpus, short_name
 from lmgen.text.given import given_text, is_placeholder
-from lmgen.text.sources import Text
+from lmgen.text.sources import Text, open_text
+from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS
+from lmgen.tokenizers.words import UNKNOWN, WordTokenizer
 
 BASELINE_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5, "unigram": 5, "sentencepiece": 5}
 """By tokenizer; on tinyshakespeare's characters, order 7 predicts best."""
@@ -83,6 +86,7 @@ def fit_ngram(
     out: Path | None = None,
     *,
     prune: Sequence[int] = (),
+    limit_vocab_file: Path | None = None,
     memory: str | None = None,
     keep_tokens: bool = False,
     texts: Mapping[str, Text] = MappingProxyType({}),
@@ -100,6 +104,8 @@ def fit_ngram(
         order: tokens of an n-gram, 1 to 100.
         out: the model file; None: `checkpoints/CORPUS-ngram.safetensors`.
         prune: for each order, leave out n-grams that occur at most this often; see `kneser_ney.estimate`.
+        limit_vocab_file: words, separated by white space: others are counted and then left out, as by lmplz;
+            to the model they are unknown.
         memory: what the process may have, such as `2G`, `500M` or `80%` of all; n-grams that need more are
             counted on disk, beside `out`. None: half of what is free.
         keep_tokens: keep the training tokens in the file, so that its counts can grow.
@@ -117,6 +123,10 @@ def fit_ngram(
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
     memory_bytes(memory)
+    if limit_vocab_file is not None and keep_tokens:
+        raise ConfigError(
+            "--limit-vocab-file leaves out tokens that --keep-tokens would keep: give one of them"
+        )
     refuse_unknown(settings, SETTINGS, "", "an n-gram model has no such setting, see `lmgen ngram --help`")
     config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
     config = replace(config, texts=texts)
@@ -127,12 +137,15 @@ def fit_ngram(
     with _folder_beside(out) as run:
         held_out = _held_out(config, opened)
         prepared = prepare(opened, held_out, config.tokenizer, run, reading=config.reading)
-        model = fit_on_run(run, prepared.tokenizer, order, prune, memory)
-        nats = _valid_nats(run, prepared, model)
-        misfits = held_out_notes(run, prepared.tokenizer, model)
+        tokenizer, words = prepared.tokenizer, None
+        if limit_vocab_file is not None:
+            tokenizer, words = _limited(tokenizer, limit_vocab_file)
+        model = fit_on_run(run, prepared.tokenizer, order, prune, words, memory)
+        nats = _valid_nats(run, prepared, model, words=words)
+        misfits = held_out_notes(run, tokenizer, model)
         if keep_tokens:
             model = replace(model, training=np.array(read_tokens(run.train_tokens, model.vocabulary_size)))
-        save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
+        save_model(run.ngram, model, tokenizer, _training(prepared, nats))
         rename(run.ngram, out)
     return FittedNgram(
         model=str(out),
@@ -280,13 +293,40 @@ def _held_out(config: RunConfig, corpus: Corpus) -> HeldOutConfig:
     return config.held_out
 
 
+def _limited(tokenizer: Tokenizer, file: Path) -> tuple[Tokenizer, Words]:
+    """
+    The tokenizer with only those of its words that a file lists, and which of its ids they are.
+
+    Raises:
+        ConfigError: it does not split a text into words, or has none of them.
+        CorpusError: the file cannot be read.
+    """
+    if not isinstance(tokenizer, WordTokenizer):
+        raise ConfigError(
+            f"--limit-vocab-file lists words, and the text is split into {tokenizer.name} tokens: take "
+            "--tokenizer word"
+        )
+    limited = tokenizer.limited_to(set("".join(open_text(str(file)).chunks()).split()))
+    if not limited.words:
+        raise ConfigError(f"{file} lists no word of the text; is it the right list?")
+    kept = np.isin(np.array(tokenizer.words, object), np.array(limited.words, object))
+    specials = np.ones(tokenizer.vocabulary_size - len(kept), bool)
+    return limited, Words.some_of(np.concatenate([specials, kept]))
+
+
 def _valid_nats(
-    run: RunFolder, prepared: Prepared, model: NgramModel, limit: int | None = None
+    run: RunFolder,
+    prepared: Prepared,
+    model: NgramModel,
+    limit: int | None = None,
+    words: Words | None = None,
 ) -> float | None:
     """Validation loss of an n-gram model on the first `limit` tokens; None without validation text."""
     if prepared.valid is None:
         return None
-    ids = read_tokens(run.valid_tokens, model.vocabulary_size)
+    ids = read_tokens(run.valid_tokens, prepared.tokenizer.vocabulary_size)
+    if words is not None and words.kept is not None:
+        ids = np.where(words.kept, words.new_ids, UNKNOWN)[ids]
     return mean_nats(model, ids, limit, Answers.of(prepared.tokenizer))[0]
 
 

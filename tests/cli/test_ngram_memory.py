@@ -1,11 +1,11 @@
 """`lmgen ngram --memory`: the same model with less memory, and what is left where it ends too early."""
 
-import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +14,10 @@ import lmgen
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError
 from lmgen.memory import free_memory, memory_bytes, resident_memory, total_memory
-from tests.process import COMMAND, ENVIRONMENT, Running, run_command
+from tests.process import COMMAND, Running, run_command
 from tests.process import lmgen as command
 
-TINY = {
+TINY: dict[str, Any] = {
     "hidden_size": 4,
     "layers": 1,
     "window_length": 8,
@@ -162,16 +162,9 @@ def test_what_a_killed_process_leaves_is_deleted_by_the_next(text: Path, tmp_pat
 def test_a_full_disk_is_one_line_and_leaves_nothing(text: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands for a disk that has no room for them."""
     for kilobytes in (20, 60, 100, 200, 300):
-        result = subprocess.run(
-            [*COMMAND, "ngram", "text.txt", "--tokenizer", "word", "--memory", "1M", "--out", "m"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env=ENVIRONMENT,
-            preexec_fn=lambda limit=kilobytes << 10: resource.setrlimit(
-                resource.RLIMIT_FSIZE, (limit, limit)
-            ),
-        )
+        arguments = ["ngram", "text.txt", "--tokenizer", "word", "--memory", "1M", "--out", "m"]
+        limited = ["bash", "-c", f'ulimit -f {kilobytes} && exec "$@"', "bash", *COMMAND, *arguments]
+        result = run_command(limited, cwd=tmp_path)
         assert (result.returncode, result.stdout) == (1, ""), kilobytes
         assert result.stderr.startswith("error: cannot write "), result.stderr
         assert result.stderr.endswith("; choose another place or free some space\n")

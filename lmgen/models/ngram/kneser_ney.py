@@ -28,6 +28,7 @@ from lmgen.errors import ConfigError, CorpusError
 from lmgen.models.ngram.config import HIGHEST_ORDER
 from lmgen.models.ngram.packed_table import AnyTable
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
+from lmgen.models.ngram.words import Words
 
 Discounts = tuple[float, float, float]
 """D(1), D(2), D(3): subtracted from an adjusted count of 1, of 2, and of 3 or more."""
@@ -51,6 +52,7 @@ def estimate(
     vocabulary_size: int,
     sentence_end: int | None,
     prune: Sequence[int] = (),
+    words: Words | None = None,
 ) -> Estimate:
     """
     Estimate an n-gram model of order N from a whole training text.
@@ -65,6 +67,8 @@ def estimate(
         prune: thresholds as for lmplz's `--prune`: n-grams of order n that occur at most `prune[n - 1]` times
             in the text (plain counts, not adjusted ones) are left out. The last threshold holds for higher
             orders too. Thresholds must not decrease, and the first is 0: all unigrams are kept.
+        words: the ids that the model has, as for lmplz's `--limit_vocab_file`; None: all. n-grams with others
+            are counted, and then left out.
 
     Raises:
         ConfigError: the order or a threshold is out of range.
@@ -76,7 +80,7 @@ def estimate(
     if not len(ids):
         raise CorpusError("the training text has no tokens to count n-grams of; give a longer text")
     ids = np.asarray(ids)
-    smoothing = _Smoothing(vocabulary_size)
+    smoothing = _Smoothing(words or Words.all_of(vocabulary_size))
     counted = count_ngrams(ids, order, vocabulary_size, sentence_end)
     ngrams = next(counted)
     for threshold, longer in zip(thresholds, counted, strict=False):
@@ -111,6 +115,8 @@ class CountedNgrams:
     """The distinct n-grams of one order, R of them, sorted as in an `NgramTable`."""
 
     keys: Int64Array
+    last_ids: IdArray
+    """The last token; of order 1 also `<s>`, V, (R,)."""
     contexts: RowArray
     """The row of the first n - 1 tokens, one order below, (R,)."""
     suffixes: RowArray
@@ -155,7 +161,7 @@ def _count_unigrams(ids: IdArray, vocabulary_size: int) -> CountedNgrams:
         raise ValueError(f"the highest id is {ids.max()}, but the vocabulary has {vocabulary_size} ids")
     no_context = np.zeros(vocabulary_size + 1, np.intp)
     rows = np.arange(vocabulary_size + 1)
-    return CountedNgrams(rows, no_context, no_context, occurrences, sentence_starts=vocabulary_size)
+    return CountedNgrams(rows, rows, no_context, no_context, occurrences, sentence_starts=vocabulary_size)
 
 
 def _count_longer(
@@ -188,6 +194,7 @@ def _count_longer(
     examples = places[runs]
     ngrams = CountedNgrams(
         keys=keys[runs],
+        last_ids=ids[examples],
         contexts=contexts[examples],
         suffixes=rows[examples],
         occurrences=np.diff(runs, append=len(keys)),
@@ -268,20 +275,24 @@ def smoothed(
 class _Smoothing:
     """Estimates probabilities from adjusted counts, order by order from 1 up."""
 
-    def __init__(self, vocabulary_size: int) -> None:
-        self.vocabulary_size = vocabulary_size
+    def __init__(self, words: Words) -> None:
+        self.words = words
         self.used = DiscountsUsed()
         self.keys: list[Int64Array] = []
         self.log_probs: list[Float32Array] = []
         self.backoffs: list[Float32Array] = []  # of order 0, the empty context, and up
         # P(last token | context) of each n-gram one order below; below the unigrams, 1 / V.
-        self.lower: FloatArray = np.array([1 / vocabulary_size])
+        self.lower: FloatArray = np.array([1 / words.size])
         # Which n-grams one order below are kept; None: all.
         self.kept: BoolArray | None = None
 
     def add(self, ngrams: CountedNgrams, counts: RowArray, threshold: int = 0) -> None:
         """Estimate the next order from its adjusted counts; keep n-grams with counts above `threshold`."""
-        kept = ngrams.occurrences > threshold if threshold else None
+        last_ids = ngrams.last_ids
+        below = None
+        if self.kept is not None and self.words.kept is not None:
+            below = self.kept[ngrams.contexts]
+        kept = self.words.keep(ngrams.occurrences, threshold, last_ids, below)
         probabilities, weights = smoothed(
             counts,
             kept,
@@ -290,7 +301,8 @@ class _Smoothing:
             self.used.add(low_counts(counts)),
             self.lower[ngrams.suffixes],
         )
-        self.keys.append(self._keys(ngrams) if kept is None else self._keys(ngrams)[kept])
+        keys = self._keys(ngrams)
+        self.keys.append(keys if kept is None else keys[kept])
         self.log_probs.append(log_of(probabilities if kept is None else probabilities[kept]))
         self.backoffs.append(log_of(np.append(weights if self.kept is None else weights[self.kept], 1)))
         self.lower = probabilities
@@ -301,15 +313,17 @@ class _Smoothing:
         self.log_probs[0][-1] = 0  # <s> is never predicted; in ARPA files its log-probability is 0
         backoffs = [*self.backoffs[1:], np.empty(0, np.float32)]
         columns = zip(self.keys, self.log_probs, backoffs, strict=True)
-        tables = tuple(NgramTable(self.vocabulary_size, *column) for column in columns)
+        tables = tuple(NgramTable(self.words.size, *column) for column in columns)
         return Estimate(tables, tuple(self.used.discounts), self.used.notes())
 
     def _keys(self, ngrams: CountedNgrams) -> Int64Array:
         """Keys by the rows that contexts have after pruning; the context of a kept n-gram is kept too."""
+        if not self.keys:
+            return self.words.new_ids
         if self.kept is None:
             return ngrams.keys
         rows = np.cumsum(self.kept) - 1
-        return rows[ngrams.contexts] * self.vocabulary_size + ngrams.keys % self.vocabulary_size
+        return rows[ngrams.contexts] * self.words.size + self.words.new_ids[ngrams.last_ids]
 
 
 def _ranges(numbers: list[int]) -> str:

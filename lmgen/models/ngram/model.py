@@ -25,6 +25,7 @@ from lmgen.models.ngram.on_disk.estimate import estimate_on_disk
 from lmgen.models.ngram.packed_table import AnyTable
 from lmgen.models.ngram.table import NO_ROW, RowArray
 from lmgen.models.ngram.tensors import UNSIGNED, pack_tables, unpack_tables
+from lmgen.models.ngram.words import Words
 
 TRAINING = "training"
 """The tensor of the training text, unsigned, (N,): less than any tables of counts, which follow from it."""
@@ -70,6 +71,7 @@ class NgramModel:
         vocabulary_size: int,
         sentence_end: int | None = None,
         prune: Sequence[int] = (),
+        words: Words | None = None,
         memory: int | None = None,
         folder: Path | None = None,
     ) -> Self:
@@ -84,18 +86,22 @@ class NgramModel:
             vocabulary_size: see there.
             sentence_end: see there.
             prune: see there.
+            words: see there; the model's ids are those that they give.
             memory: bytes that the process may have; with more to do, it is done on disk. None: any number.
             folder: where on disk; None: the system's folder for temporary files.
 
         Raises:
             WriteError: the disk is full.
         """
-        text = ids, order, vocabulary_size, sentence_end, prune
+        text = ids, order, vocabulary_size, sentence_end, prune, words
         left = None if memory is None else memory - resident_memory()
         if left is None or bytes_in_memory(len(ids), vocabulary_size) <= left:
             result = estimate(*text)
         else:
             result = estimate_on_disk(*text, folder=folder, memory=left)
+        if words is not None:
+            vocabulary_size = words.size
+            sentence_end = None if sentence_end is None else int(words.new_ids[sentence_end])
         return cls(
             vocabulary_size=vocabulary_size,
             sentence_end=sentence_end,

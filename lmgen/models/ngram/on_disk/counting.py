@@ -27,6 +27,7 @@ class NgramColumns:
 
     contexts: Column
     last_ids: Column
+    """Of order 1 also `<s>`, V."""
     suffixes: Column
     occurrences: Column
     sentence_starts: int
@@ -52,14 +53,14 @@ class NgramCounter:
         self.sentence_end = sentence_end
         self.scratch = scratch
         self.row_type = np.int32 if len(ids) + vocabulary_size < 2**31 else np.int64
-        self.id_type = np.min_scalar_type(vocabulary_size - 1)
+        self.id_type = np.min_scalar_type(vocabulary_size)
 
     def count(self, order: int) -> Iterator[NgramColumns]:
         """The n-grams of orders 1 .. `order`. Order 1 lists all ids and `<s>`, seen or not."""
         occurrences = self._count_ids()
         ngrams = self._empty(self.vocabulary_size)
         nothing = np.zeros(self.vocabulary_size + 1, np.int64)
-        self._append(ngrams, nothing, nothing, nothing, occurrences)
+        self._append(ngrams, nothing, np.arange(self.vocabulary_size + 1), nothing, occurrences)
         yield ngrams
         rows = None
         for n in range(2, order + 1):

@@ -9,12 +9,20 @@ import numpy as np
 from lmgen.arrays import BoolArray, Float64Array, IdArray, Int64Array
 from lmgen.errors import CorpusError
 from lmgen.files import unwritable
-from lmgen.models.ngram.kneser_ney import DiscountsUsed, Estimate, log_of, low_counts, smoothed, thresholds_of
+from lmgen.models.ngram.kneser_ney import (
+    DiscountsUsed,
+    Estimate,
+    log_of,
+    low_counts,
+    smoothed,
+    thresholds_of,
+)
 from lmgen.models.ngram.on_disk.columns import Column, Scratch
 from lmgen.models.ngram.on_disk.counting import NgramColumns, NgramCounter
 from lmgen.models.ngram.on_disk.ranges import Questions
 from lmgen.models.ngram.packed_table import Begun, PackedTable
 from lmgen.models.ngram.table import RowArray
+from lmgen.models.ngram.words import Words
 
 LARGEST_BLOCK = 1 << 22
 """Numbers in memory at a time, at most: more would not make it faster."""
@@ -35,6 +43,7 @@ def estimate_on_disk(
     vocabulary_size: int,
     sentence_end: int | None,
     prune: Sequence[int] = (),
+    words: Words | None = None,
     *,
     folder: Path | None,
     memory: int,
@@ -51,6 +60,7 @@ def estimate_on_disk(
         vocabulary_size: V.
         sentence_end: the id that ends a sentence, or None.
         prune: thresholds.
+        words: the ids that the model has; None: all.
         folder: where to make the files; None: the system's folder for temporary files.
         memory: bytes to use beside what the process has already, about; some megabytes and 40 bytes for each
             token of the vocabulary are always needed.
@@ -66,17 +76,22 @@ def estimate_on_disk(
     block = (memory - BYTES_OF_TOKEN * vocabulary_size) // BYTES_OF_BLOCK
     try:
         with Scratch(folder, min(max(block, SMALLEST_BLOCK), LARGEST_BLOCK)) as scratch:
-            return estimate_in_blocks(ids, vocabulary_size, sentence_end, thresholds, scratch)
+            return estimate_in_blocks(ids, vocabulary_size, sentence_end, thresholds, words, scratch)
     except OSError as error:
         raise unwritable((folder or Path()) / "the n-grams counted so far", error) from error
 
 
 def estimate_in_blocks(
-    ids: IdArray, vocabulary_size: int, sentence_end: int | None, thresholds: Sequence[int], scratch: Scratch
+    ids: IdArray,
+    vocabulary_size: int,
+    sentence_end: int | None,
+    thresholds: Sequence[int],
+    words: Words | None,
+    scratch: Scratch,
 ) -> Estimate:
     """What `estimate_on_disk` does, with a threshold for each order, and with OSError for a full disk."""
     counter = NgramCounter(ids, vocabulary_size, sentence_end, scratch)
-    smoothing = _Smoothing(vocabulary_size, scratch)
+    smoothing = _Smoothing(words or Words.all_of(vocabulary_size), scratch)
     counted = counter.count(len(thresholds))
     ngrams, questions = next(counted), None
     for threshold, longer in zip(thresholds, counted, strict=False):
@@ -102,21 +117,21 @@ def _left_extensions(ngrams: NgramColumns, asked: Questions, scratch: Scratch) -
 class _Smoothing:
     """Estimates probabilities from adjusted counts, order by order from 1 up."""
 
-    def __init__(self, vocabulary_size: int, scratch: Scratch) -> None:
-        self.vocabulary_size = vocabulary_size
+    def __init__(self, words: Words, scratch: Scratch) -> None:
+        self.words = words
         self.scratch = scratch
         self.used = DiscountsUsed()
         self.orders: list[_Order] = []
         # P(last token | context) of each n-gram one order below; below the unigrams, 1 / V.
         self.lower = scratch.column(np.float64)
-        self.lower.append(np.array([1 / vocabulary_size]))
+        self.lower.append(np.array([1 / words.size]))
 
     def add(self, ngrams: NgramColumns, counts: Column, questions: Questions | None, threshold: int) -> None:
         """
         Estimate the next order.
 
         Args:
-            ngrams: its n-grams; closed, except for how often they occur.
+            ngrams: its n-grams, closed.
             counts: their adjusted counts, closed.
             questions: their suffixes, sorted; None for unigrams.
             threshold: n-grams that occur at most so often are pruned.
@@ -124,7 +139,8 @@ class _Smoothing:
         having = sum(map(low_counts, counts.blocks(self.scratch.block)), np.zeros(5, np.int64))
         discounts = self.used.add(having)
         answers = None if questions is None else questions.answered(self.lower)
-        order = _Order(self.vocabulary_size, ngrams.occurrences, threshold, self.scratch)
+        is_pruned = threshold > 0 or self.words.kept is not None
+        order = _Order(self.words.size, len(ngrams), self.scratch, is_pruned=is_pruned)
         probabilities = self.scratch.column(np.float64)
         for first, contexts in self._whole_contexts(ngrams.contexts):
             end = first + len(contexts)
@@ -132,32 +148,40 @@ class _Smoothing:
                 lower = np.full(len(contexts), self.lower.read(0, 1))
             else:
                 lower = questions.ranges.take(ngrams.suffixes.read(first, end), answers)
-            kept = order.kept(first, end)
             low, number = int(contexts[0]), int(contexts[-1] - contexts[0]) + 1
             contexts -= low
+            last_ids = ngrams.last_ids.read(first, end)
+            below = self.orders[-1].kept(low, low + number) if self.orders else None
+            kept = self.words.keep(
+                ngrams.occurrences.read(first, end),
+                threshold,
+                last_ids,
+                None if below is None else below[contexts],
+            )
             found, weights = smoothed(counts.read(first, end), kept, contexts, number, discounts, lower)
             probabilities.append(found)
-            last_ids = ngrams.last_ids.read(first, end)
             if kept is not None:
+                order.is_kept.append(kept)
                 found, last_ids, contexts = found[kept], last_ids[kept], contexts[kept]
             order.log_probs.append(log_of(found))
-            order.last_ids.append(last_ids)
+            order.last_ids.append(self.words.new_ids[last_ids])
             if self.orders:
                 self.orders[-1].add_contexts(low, weights, np.bincount(contexts, minlength=number))
         if self.orders:
             self.orders[-1].finish_contexts()
-        for column in (self.lower, answers, ngrams.contexts, ngrams.last_ids, ngrams.suffixes, counts):
-            if column is not None and column is not ngrams.occurrences:
+        ngrams.close()
+        for column in (self.lower, answers, counts):
+            if column is not None:
                 column.close()
         self.lower = probabilities
         self.orders.append(order)
 
     def finish(self) -> Estimate:
         """The tables of all orders that were added."""
-        self.orders[0].log_probs.write(self.vocabulary_size, np.zeros(1))  # as in kneser_ney.py
+        self.orders[0].log_probs.write(self.words.size, np.zeros(1))  # as in kneser_ney.py
         tables: list[PackedTable] = []
         for n, order in enumerate(self.orders):
-            table = PackedTable(self.vocabulary_size, order.log_probs.mapped(), order.backoffs.mapped())
+            table = PackedTable(self.words.size, order.log_probs.mapped(), order.backoffs.mapped())
             if n:
                 begun = Begun(self.orders[n - 1].followers.mapped())
                 table = replace(table, last_ids=order.last_ids.mapped(), begun=begun)
@@ -180,20 +204,21 @@ class _Smoothing:
 class _Order:
     """The columns of one table, without the n-grams that are pruned."""
 
-    def __init__(self, vocabulary_size: int, occurrences: Column, threshold: int, scratch: Scratch) -> None:
+    def __init__(self, vocabulary_size: int, rows: int, scratch: Scratch, *, is_pruned: bool) -> None:
         self.log_probs = scratch.column(np.float32)
         self.last_ids = scratch.column(np.min_scalar_type(vocabulary_size - 1))
         self.backoffs = scratch.column(np.float32)
         self.followers = scratch.column(np.uint32)
+        self.is_kept = scratch.column(np.bool_)
+        self._rows = rows
+        self._is_pruned = is_pruned
         self._scratch = scratch
-        self._occurrences = occurrences
-        self._threshold = threshold
         self._done = 0
         self._most_followers = 0
 
     def kept(self, first: int, end: int) -> BoolArray | None:
         """Which of some n-grams are not pruned; None: all."""
-        return self._occurrences.read(first, end) > self._threshold if self._threshold else None
+        return self.is_kept.read(first, end) if self._is_pruned else None
 
     def add_contexts(self, first: int, weights: Float64Array, followers: Int64Array) -> None:
         """
@@ -211,8 +236,8 @@ class _Order:
 
     def finish_contexts(self) -> None:
         """All contexts are added: the rest of the rows begin no n-gram."""
-        self.add_contexts(len(self._occurrences), np.empty(0), np.empty(0, np.int64))
-        self._occurrences.close()
+        self.add_contexts(self._rows, np.empty(0), np.empty(0, np.int64))
+        self.is_kept.close()
         wide = self.followers
         self.followers = self._scratch.column(np.min_scalar_type(self._most_followers))
         for block in wide.blocks(self._scratch.block):

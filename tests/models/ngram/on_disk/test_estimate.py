@@ -15,6 +15,7 @@ from lmgen.models.ngram.kneser_ney import Estimate, estimate, thresholds_of
 from lmgen.models.ngram.on_disk.columns import Scratch
 from lmgen.models.ngram.on_disk.estimate import estimate_in_blocks, estimate_on_disk
 from lmgen.models.ngram.tensors import pack_tables
+from lmgen.models.ngram.words import Words
 from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.words import WordTokenizer
@@ -27,9 +28,11 @@ def in_blocks(
     sentence_end: int | None,
     prune: Sequence[int] = (),
     block: int = 16,
+    words: Words | None = None,
 ) -> Estimate:
     with Scratch(None, block) as scratch:
-        return estimate_in_blocks(ids, vocabulary_size, sentence_end, thresholds_of(prune, order), scratch)
+        thresholds = thresholds_of(prune, order)
+        return estimate_in_blocks(ids, vocabulary_size, sentence_end, thresholds, words, scratch)
 
 
 def assert_same(ours: Estimate, expected: Estimate) -> None:
@@ -52,10 +55,13 @@ def test_any_text_in_blocks_of_any_size(data: st.DataObject) -> None:
     sentence_end = data.draw(st.none() | of_text)
     prune = [0, *sorted(data.draw(st.lists(st.integers(0, 3), max_size=order - 1)))]
     block = data.draw(st.sampled_from([1, 2, 3, 7, 16, 100, 1000]))
+    kept = np.array(data.draw(st.lists(st.booleans(), min_size=vocabulary_size, max_size=vocabulary_size)))
+    kept[sentence_end or 0] = True
+    words = data.draw(st.sampled_from([None, Words.some_of(kept)]))
 
     assert_same(
-        in_blocks(ids, order, vocabulary_size, sentence_end, prune, block),
-        estimate(ids, order, vocabulary_size, sentence_end, prune),
+        in_blocks(ids, order, vocabulary_size, sentence_end, prune, block, words),
+        estimate(ids, order, vocabulary_size, sentence_end, prune, words),
     )
 
 

@@ -1,5 +1,6 @@
 """Names of the types of numpy arrays, and a short form of values that hold arrays."""
 
+import mmap
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -21,6 +22,20 @@ Float64Array = npt.NDArray[np.float64]
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 """Arrays by name, as a model file holds them."""
+
+
+def let_go(array: npt.NDArray[Any]) -> None:
+    """
+    Give back the memory of what was read of an array that a file is mapped to; nothing for other arrays.
+
+    The numbers stay where they are: those that are asked for again are read again. Where the system has no
+    such call, it takes the memory back on its own when it is short of it.
+    """
+    below: Any = array
+    while isinstance(below, np.ndarray | memoryview):
+        below = below.base if isinstance(below, np.ndarray) else below.obj
+    if isinstance(below, mmap.mmap) and hasattr(below, "madvise"):
+        below.madvise(mmap.MADV_DONTNEED)
 
 
 def in_short(value: Any) -> str:

@@ -14,6 +14,7 @@ ORDER = [
     "arrays",
     "files",
     "settings",
+    "memory",
     "calls",
     "text",
     "tokenizers",

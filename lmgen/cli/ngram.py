@@ -1,6 +1,9 @@
 """`lmgen ngram`: fit an n-gram model, or read one from an ARPA file."""
 
 import json as json_format
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,6 +56,24 @@ def ngram(
             metavar="N,N,...",
         ),
     ] = None,
+    limit_vocab_file: Annotated[
+        Path | None,
+        option(
+            help="Leave out n-grams with words that this file does not list, separated by white space, as "
+            "lmplz --limit_vocab_file does; with --tokenizer word.",
+            panel=Panel.NGRAMS,
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        option(
+            help="Memory that the command may have, such as 2G, 500M or 80%; n-grams that need more are "
+            "counted on disk, beside --out.",
+            by_default="half of what is free",
+            panel=Panel.NGRAMS,
+            metavar="SIZE",
+        ),
+    ] = None,
     keep_tokens: Annotated[
         bool,
         option(
@@ -92,11 +113,12 @@ def ngram(
 
     lmgen ngram book.txt --order 6 --out book-6.safetensors
     """
-    with reported_errors(), downloads_shown():
+    with reported_errors(), downloads_shown(), _ended_by_signals():
         from lmgen.runs.ngram import convert_arpa, fit_ngram
 
         if arpa:
-            fitting = {"corpus": corpus, "order": order, "prune": prune, "keep_tokens": keep_tokens or None}
+            fitting: dict[str, Any] = {"corpus": corpus, "order": order, "prune": prune, "memory": memory}
+            fitting |= {"keep_tokens": keep_tokens or None, "limit_vocab_file": limit_vocab_file}
             _refuse_with_arpa({**settings, **fitting})
             fitted = convert_arpa(
                 arpa, out, tokenizer=settings["tokenizer"], blank=blank, overwrite=overwrite
@@ -109,6 +131,8 @@ def ngram(
                 ORDER if order is None else order,
                 out,
                 prune=_thresholds(prune),
+                limit_vocab_file=limit_vocab_file,
+                memory=memory,
                 keep_tokens=keep_tokens,
                 overwrite=overwrite,
                 on_note=note,
@@ -120,6 +144,25 @@ def ngram(
             print_result(json_format.dumps(fitted.to_json()) + "\n")
         else:
             print_result(_line(fitted) + "\n")
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let what asks a process to end do so as an exception, so that files on the way are deleted."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {
+        number: signal.signal(number, end)
+        for number in (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _refuse_with_arpa(settings: dict[str, Any]) -> None:

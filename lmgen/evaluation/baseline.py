@@ -6,12 +6,21 @@ from pathlib import Path
 from lmgen.data.run_folder import RunFolder, run_of
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import ModelError
+from lmgen.memory import memory_bytes
 from lmgen.models.model_file import load_model
 from lmgen.models.ngram.model import NgramModel
+from lmgen.models.ngram.words import Words
 from lmgen.tokenizers.base import Tokenizer
 
 
-def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int, prune: Sequence[int] = ()) -> NgramModel:
+def fit_on_run(
+    run: RunFolder,
+    tokenizer: Tokenizer,
+    order: int,
+    prune: Sequence[int] = (),
+    words: Words | None = None,
+    memory: str | None = None,
+) -> NgramModel:
     """
     Fit an n-gram model on a run's training tokens. Lines are sentences if the tokenizer reads lines.
 
@@ -20,10 +29,14 @@ def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int, prune: Sequence
         tokenizer: the one that made the tokens.
         order: tokens of an n-gram, at least 1.
         prune: leave out n-grams that occur at most this often, for order 1, 2, ... (`NgramModel.fit`).
+        words: the ids that the model has; None: all.
+        memory: what the process may have, such as `2G`; with more to do, it is done on the disk of the run
+            folder. None: half of what is free.
 
     Raises:
         CorpusError: the token file is missing or damaged.
-        ConfigError: the order or the thresholds are out of range.
+        ConfigError: the order, the thresholds or the memory are out of range.
+        WriteError: the disk is full.
     """
     return NgramModel.fit(
         read_tokens(run.train_tokens, tokenizer.vocabulary_size),
@@ -31,6 +44,9 @@ def fit_on_run(run: RunFolder, tokenizer: Tokenizer, order: int, prune: Sequence
         vocabulary_size=tokenizer.vocabulary_size,
         sentence_end=tokenizer.sentence_end,
         prune=prune,
+        words=words,
+        memory=memory_bytes(memory),
+        folder=run.folder,
     )
 
 

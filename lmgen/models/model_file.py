@@ -22,10 +22,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from lmgen.arrays import Tensors
 from lmgen.errors import LmgenError, ModelError
@@ -36,6 +34,8 @@ from lmgen.models.network.compression import compress, expand
 from lmgen.models.network.labels import LabelNetwork
 from lmgen.models.network.model import RecurrentModel
 from lmgen.models.ngram.model import NgramModel
+from lmgen.models.ngram.tensors import LARGE_BYTES
+from lmgen.models.tensor_file import map_tensors, write_tensors
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
 
@@ -273,13 +273,9 @@ def save_tensors(path: Path, tensors: Tensors, header: Mapping[str, Any]) -> Non
     Raises:
         WriteError: the file cannot be written.
     """
-    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     metadata = {FORMAT: json.dumps({"format_version": 1, **header})}
     with replacing(path) as temporary:
-        try:
-            save_file(contiguous, temporary, metadata=metadata)
-        except SafetensorError as error:  # a full disk, say; the library has no OSError
-            raise OSError(str(error)) from error
+        write_tensors(temporary, tensors, metadata)
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
@@ -296,13 +292,15 @@ def read_header(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]
 
 def load_tensors(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """
-    Read the header and the arrays of a file that `save_tensors` wrote.
+    Read the header and the arrays of a file that `save_tensors` wrote; a large n-gram model is mapped.
 
     Raises:
         ModelError: it is missing, cut short, of another program, or of a newer format.
     """
     with _opened(path) as file:
         header = _parsed_header(path, file.metadata() or {})
+        if header.get("kind") == NgramModel.kind and path.stat().st_size >= LARGE_BYTES:
+            return header, map_tensors(path)
         return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
 
 

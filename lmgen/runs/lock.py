@@ -93,6 +93,23 @@ def is_locked(run: RunFolder) -> bool:
     return False
 
 
+def is_abandoned(run: RunFolder) -> bool:
+    """Whether the process that held the lock of a folder has ended without giving it back, for certain."""
+    if sys.platform == "win32":
+        return False
+    try:
+        descriptor = os.open(run.lock, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # it is held, or there are no locks here
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
 def _acquired(run: RunFolder) -> Lock:
     """Open the file, lock it and write the id of this process into it."""
     while True:

@@ -1,7 +1,9 @@
 """Fits n-gram models, as the baseline of a run or alone, and reads them from ARPA files. Needs no torch."""
 
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,26 +19,41 @@ from lmgen.data.token_file import read_tokens
 from lmgen.errors import ConfigError
 from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
-from lmgen.files import refuse_existing
+from lmgen.files import refuse_existing, remains, rename, unwritable
+from lmgen.memory import memory_bytes
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.arpa import read_arpa
 from lmgen.models.ngram.model import NgramModel
+from lmgen.models.ngram.words import Words
 from lmgen.runs.config import RunConfig
 from lmgen.runs.corpus_notes import corpus_notes, held_out_notes
 from lmgen.runs.events import BaselineFitted
+from lmgen.runs.lock import is_abandoned, locked
 from lmgen.settings import names_of, refuse_unknown
 from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus, open_corpus, short_name
 from lmgen.text.given import given_text, is_placeholder
-from lmgen.text.sources import Text
+from lmgen.text.sources import Text, open_text
+from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS
+from lmgen.tokenizers.words import UNKNOWN, WordTokenizer
 
 BASELINE_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5, "unigram": 5, "sentencepiece": 5}
 """By tokenizer; on tinyshakespeare's characters, order 7 predicts best."""
 
-BASELINE_TOKENS = 30_000_000
-"""Longer training texts get no baseline unless its order is asked for, since it is fitted in memory."""
+BASELINE_TOKENS = 300_000_000
+"""
+Longer training texts get no baseline unless its order is asked for: it would take more than ten minutes.
+
+benchmarks/results/ngram.md has the seconds for each million tokens.
+"""
+
+LONG_TOKENS = 30_000_000
+"""For longer training texts a note says that the baseline is being fitted, which takes about a minute."""
+
+SECONDS_OF_TOKEN = 2e-6
+"""What an order-5 baseline takes for each token, about."""
 
 
 SETTINGS = names_of(ReadingConfig, HeldOutConfig, TokenizerConfig)
@@ -69,6 +86,8 @@ def fit_ngram(
     out: Path | None = None,
     *,
     prune: Sequence[int] = (),
+    limit_vocab_file: Path | None = None,
+    memory: str | None = None,
     keep_tokens: bool = False,
     texts: Mapping[str, Text] = MappingProxyType({}),
     overwrite: bool = False,
@@ -85,6 +104,10 @@ def fit_ngram(
         order: tokens of an n-gram, 1 to 100.
         out: the model file; None: `checkpoints/CORPUS-ngram.safetensors`.
         prune: for each order, leave out n-grams that occur at most this often; see `kneser_ney.estimate`.
+        limit_vocab_file: words, separated by white space: others are counted and then left out, as by lmplz;
+            to the model they are unknown.
+        memory: what the process may have, such as `2G`, `500M` or `80%` of all; n-grams that need more are
+            counted on disk, beside `out`. None: half of what is free.
         keep_tokens: keep the training tokens in the file, so that its counts can grow.
         texts: the texts that some names of files stand for (text/given.py).
         overwrite: replace a file that is there.
@@ -95,9 +118,15 @@ def fit_ngram(
         ConfigError: a setting is unknown or out of range.
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the file exists.
+        WriteError: the disk is full.
     """
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
+    memory_bytes(memory)
+    if limit_vocab_file is not None and keep_tokens:
+        raise ConfigError(
+            "--limit-vocab-file leaves out tokens that --keep-tokens would keep: give one of them"
+        )
     refuse_unknown(settings, SETTINGS, "", "an n-gram model has no such setting, see `lmgen ngram --help`")
     config = RunConfig.from_settings({**settings, "corpus": corpus}, "the settings")
     config = replace(config, texts=texts)
@@ -105,17 +134,19 @@ def fit_ngram(
     if out is None:
         out = ngram_file(opened.name)
         refuse_existing(out, overwrite=overwrite)
-    # Windows does not delete token files that are still mapped into memory.
-    with tempfile.TemporaryDirectory(prefix="lmgen-", ignore_cleanup_errors=True) as folder:
-        run = RunFolder(Path(folder) / "run")
+    with _folder_beside(out) as run:
         held_out = _held_out(config, opened)
         prepared = prepare(opened, held_out, config.tokenizer, run, reading=config.reading)
-        model = fit_on_run(run, prepared.tokenizer, order, prune)
-        nats = _valid_nats(run, prepared, model)
-        misfits = held_out_notes(run, prepared.tokenizer, model)
+        tokenizer, words = prepared.tokenizer, None
+        if limit_vocab_file is not None:
+            tokenizer, words = _limited(tokenizer, limit_vocab_file)
+        model = fit_on_run(run, prepared.tokenizer, order, prune, words, memory)
+        nats = _valid_nats(run, prepared, model, words=words)
+        misfits = held_out_notes(run, tokenizer, model)
         if keep_tokens:
             model = replace(model, training=np.array(read_tokens(run.train_tokens, model.vocabulary_size)))
-    save_model(out, model, prepared.tokenizer, _training(prepared, nats))
+        save_model(run.ngram, model, tokenizer, _training(prepared, nats))
+        rename(run.ngram, out)
     return FittedNgram(
         model=str(out),
         order=order,
@@ -166,7 +197,13 @@ def convert_arpa(
 
 
 def fit_baseline(
-    run: RunFolder, prepared: Prepared, order: int, evaluation_tokens: int, *, tokenizer_is_new: bool = True
+    run: RunFolder,
+    prepared: Prepared,
+    order: int,
+    evaluation_tokens: int,
+    memory: str | None = None,
+    *,
+    tokenizer_is_new: bool = True,
 ) -> BaselineFitted:
     """
     Fit the baseline of a run on its training tokens, and save it.
@@ -175,7 +212,7 @@ def fit_baseline(
     Without validation text it is not scored. If the tokenizer was made for this run, notes tell where
     held-out text is unlike the training text; what is unlike another run's text was told before.
     """
-    model = fit_on_run(run, prepared.tokenizer, order)
+    model = fit_on_run(run, prepared.tokenizer, order, memory=memory)
     nats = _valid_nats(run, prepared, model, evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
     misfits = held_out_notes(run, prepared.tokenizer, model) if tokenizer_is_new else []
@@ -219,6 +256,36 @@ def baseline_order(config: RunConfig, prepared: Prepared) -> int:
     return BASELINE_ORDERS[config.tokenizer.tokenizer]
 
 
+@contextmanager
+def _folder_beside(out: Path) -> Iterator[RunFolder]:
+    """
+    A folder beside a file that is to be made, for what leads to it, until the block ends.
+
+    Folders that killed processes have left there are deleted: nobody holds their lock.
+
+    Raises:
+        WriteError: no folder can be made there.
+    """
+    for left in remains(out):
+        if is_abandoned(RunFolder(left)):
+            shutil.rmtree(left, ignore_errors=True)
+    made = not out.parent.exists()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise unwritable(out, error) from error
+    try:
+        with locked(RunFolder(folder)):
+            yield RunFolder(folder)
+    finally:
+        # Windows does not delete files that are still mapped into memory.
+        shutil.rmtree(folder, ignore_errors=True)
+        if made:
+            with suppress(OSError):  # it is not empty: the file is in it
+                out.parent.rmdir()
+
+
 def _held_out(config: RunConfig, corpus: Corpus) -> HeldOutConfig:
     """The settings of the held-out text; none is cut from a corpus that has no split of its own."""
     if config.held_out.valid is None and corpus.valid is None and "valid" not in corpus.split:
@@ -226,13 +293,40 @@ def _held_out(config: RunConfig, corpus: Corpus) -> HeldOutConfig:
     return config.held_out
 
 
+def _limited(tokenizer: Tokenizer, file: Path) -> tuple[Tokenizer, Words]:
+    """
+    The tokenizer with only those of its words that a file lists, and which of its ids they are.
+
+    Raises:
+        ConfigError: it does not split a text into words, or has none of them.
+        CorpusError: the file cannot be read.
+    """
+    if not isinstance(tokenizer, WordTokenizer):
+        raise ConfigError(
+            f"--limit-vocab-file lists words, and the text is split into {tokenizer.name} tokens: take "
+            "--tokenizer word"
+        )
+    limited = tokenizer.limited_to(set("".join(open_text(str(file)).chunks()).split()))
+    if not limited.words:
+        raise ConfigError(f"{file} lists no word of the text; is it the right list?")
+    kept = np.isin(np.array(tokenizer.words, object), np.array(limited.words, object))
+    specials = np.ones(tokenizer.vocabulary_size - len(kept), bool)
+    return limited, Words.some_of(np.concatenate([specials, kept]))
+
+
 def _valid_nats(
-    run: RunFolder, prepared: Prepared, model: NgramModel, limit: int | None = None
+    run: RunFolder,
+    prepared: Prepared,
+    model: NgramModel,
+    limit: int | None = None,
+    words: Words | None = None,
 ) -> float | None:
     """Validation loss of an n-gram model on the first `limit` tokens; None without validation text."""
     if prepared.valid is None:
         return None
-    ids = read_tokens(run.valid_tokens, model.vocabulary_size)
+    ids = read_tokens(run.valid_tokens, prepared.tokenizer.vocabulary_size)
+    if words is not None and words.kept is not None:
+        ids = np.where(words.kept, words.new_ids, UNKNOWN)[ids]
     return mean_nats(model, ids, limit, Answers.of(prepared.tokenizer))[0]
 
 

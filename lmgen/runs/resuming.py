@@ -2,9 +2,9 @@
 Which settings a run goes on with when it is resumed, and which of them may be others than before.
 
 A new budget is kept: `config.toml` names it from then on. Settings that only say how the run is computed or
-watched (`--device`, `--threads`, `--checkpoint-minutes`, `--tensorboard`) may be others each time and are not
-kept. Device and threads still change how sums are rounded: with others the run goes on from the same state,
-but no longer bit for bit like the uninterrupted one.
+watched (`--device`, `--threads`, `--memory`, `--checkpoint-minutes`, `--tensorboard`) may be others each time
+and are not kept. Device and threads still change how sums are rounded: with others the run goes on from the
+same state, but no longer bit for bit like the uninterrupted one.
 """
 
 import os
@@ -19,7 +19,7 @@ from lmgen.settings import flag, from_mapping, refuse_unknown
 from lmgen.training.config import BUDGET, GPU_PRECISIONS, TrainingConfig
 from lmgen.training.processes import own_place
 
-EACH_TIME = ("device", "threads", "checkpoint_minutes", "tensorboard")
+EACH_TIME = ("device", "threads", "memory", "checkpoint_minutes", "tensorboard")
 """Settings that may be others whenever a run is resumed."""
 
 CHANGEABLE = (*BUDGET, *EACH_TIME)
@@ -105,4 +105,5 @@ def settings_of_this_call(
         "threads": threads or default_threads(),
         "checkpoint_minutes": minutes.checkpoint_minutes,
         "tensorboard": (given if "tensorboard" in chosen else training).tensorboard,
+        "memory": (given if "memory" in chosen else training).memory,
     }

@@ -29,7 +29,14 @@ from lmgen.runs.new_run import (
     discard_unless_begun,
     put_in_place,
 )
-from lmgen.runs.ngram import BASELINE_TOKENS, baseline_order, fit_baseline, open_run_corpus
+from lmgen.runs.ngram import (
+    BASELINE_TOKENS,
+    LONG_TOKENS,
+    SECONDS_OF_TOKEN,
+    baseline_order,
+    fit_baseline,
+    open_run_corpus,
+)
 from lmgen.runs.pretrained import Pretrained, load_vectors, with_vector_size
 from lmgen.runs.records import Keeper, cut_lines, is_damaged, model_is_lost, save_checkpoint, summarized
 from lmgen.runs.resuming import resumed_config, settings_of_this_call
@@ -252,7 +259,7 @@ def _begin(
             write_text(run.config, as_toml(config))
             run.metrics.unlink(missing_ok=True)
             run.samples.unlink(missing_ok=True)
-            yield from _fit_baseline(run, config, prepared, call.on_note)
+            yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
             pretrained = load_vectors(config, run, prepared)
             if config.fit_sizes:
                 config = config.with_sizes(*fitting(run, call.applied(config), prepared, call.group.size))
@@ -287,7 +294,7 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
         if is_damaged(run.ngram, files):
             call.on_note(f"{run.ngram} is damaged: the baseline is fitted again")
             run.ngram.unlink()
-        yield from _fit_baseline(run, config, prepared, call.on_note)
+        yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
         # Without validation text, each checkpoint writes a model, too.
         written = evaluated >= 0 if prepared.valid else run.model.name in files
         saved_until = evaluated if prepared.valid else trainer.progress.step
@@ -369,6 +376,13 @@ def _fit_baseline(
     if order:
         is_new = config.origin is None
         scored = config.training.evaluation_tokens
-        yield fit_baseline(run, prepared, order, scored, tokenizer_is_new=is_new)
+        if prepared.train.tokens > LONG_TOKENS:
+            minutes = round(prepared.train.tokens * SECONDS_OF_TOKEN / 60)
+            on_note(
+                f"an n-gram baseline is fitted on {prepared.train.tokens:,} tokens, which takes about "
+                f"{minutes} min; --baseline-order 0 goes without"
+            )
+        memory = config.training.memory
+        yield fit_baseline(run, prepared, order, scored, memory, tokenizer_is_new=is_new)
     elif config.training.baseline_order is None and prepared.labels is None:
         on_note(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")

@@ -24,7 +24,7 @@ KenLM's lmplz with `--skip_symbols`, and `<eos>` is a word.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import pairwise, repeat
@@ -161,8 +161,16 @@ class WordTokenizer(TrainedTokenizer):
 
     def extended(self, tokens: Sequence[str]) -> Self:
         """A copy with more words, whose ids follow the existing ones."""
+        return self._with_words([*self.words, *tokens])
+
+    def limited_to(self, words: Set[str]) -> Self:
+        """A copy with only those of its words that are among some words, in the same order."""
+        kept = {self._folded(word) for word in words}
+        return self._with_words([word for word in self.words if word in kept])
+
+    def _with_words(self, words: list[str]) -> Self:
         return type(self)(
-            [*self.words, *tokens],
+            words,
             lowercase=self.lowercase,
             split_punctuation=self.split_punctuation,
             reserved=self.reserved,

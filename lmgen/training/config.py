@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lmgen.errors import ConfigError
+from lmgen.memory import memory_bytes
 from lmgen.models.network.initializers import INIT_NAMES
 from lmgen.models.ngram.config import HIGHEST_ORDER
 from lmgen.settings import LARGEST_COUNT, Panel, check, setting
@@ -286,6 +287,13 @@ class TrainingConfig:
         maximum=MOST_THREADS,
         panel=Panel.MACHINE,
     )
+    memory: str | None = setting(
+        None,
+        "Memory for fitting the n-gram baseline, such as 2G; what needs more is done on disk.",
+        by_default="half of what is free",
+        metavar="SIZE",
+        panel=Panel.MACHINE,
+    )
     precision: str = setting(
         "float32",
         "Number format of training; all but the first and the last are for GPUs.",
@@ -295,6 +303,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        memory_bytes(self.memory)
         if self.vary_window_length and self.state == "reset":
             raise ConfigError(
                 "--vary-window-length needs the state carry: separate windows are cut once, all of one "

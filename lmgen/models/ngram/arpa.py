@@ -35,6 +35,7 @@ from lmgen.files import replacing
 from lmgen.models.ngram.arpa_text import LOG10_OF_ZERO, MARK, MARK_CHARACTERS, Entries, parse_arpa
 from lmgen.models.ngram.arpa_words import NOT_A_TOKEN, VOCABULARY_KEYS, WAYS, spellings, vocabulary_of
 from lmgen.models.ngram.model import NgramModel
+from lmgen.models.ngram.packed_table import AnyTable
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
 from lmgen.tokenizers.base import Tokenizer
 
@@ -145,7 +146,7 @@ def read_arpa(
 # Writing
 
 
-def _without_empty_orders(tables: Sequence[NgramTable]) -> Sequence[NgramTable]:
+def _without_empty_orders(tables: Sequence[AnyTable]) -> Sequence[AnyTable]:
     return tables[: max(n for n, table in enumerate(tables, start=1) if len(table))]
 
 
@@ -168,24 +169,24 @@ def _opened(path: Path, suffix: str) -> Iterator[TextIO]:
         yield stack.enter_context(TextIOWrapper(file, encoding="utf-8", newline=""))
 
 
-def _blocks(tables: Sequence[NgramTable], spelled: list[str], *, has_backoffs: bool) -> Iterator[str]:
+def _blocks(tables: Sequence[AnyTable], spelled: list[str], *, has_backoffs: bool) -> Iterator[str]:
     """The lines of the last table's n-grams, many at a time."""
     table = tables[-1]
     template = "%.9g\t" + " ".join(["%s"] * len(tables)) + ("\t%.9g\n" if has_backoffs else "\n")
     for first in range(0, len(table), BLOCK_ROWS):
         rows = np.arange(first, min(first + BLOCK_ROWS, len(table)))
-        columns: list[Iterable[Any]] = [_log10(table.log_probs[rows])]
+        columns: list[Iterable[Any]] = [_log10(table.log_prob(rows))]
         columns += [map(spelled.__getitem__, ids) for ids in _tokens(tables, rows)]
         if has_backoffs:
-            columns.append(_log10(table.backoffs[rows]))
+            columns.append(_log10(table.backoff(rows)))
         yield "".join(map(template.__mod__, zip(*columns, strict=True)))
 
 
-def _tokens(tables: Sequence[NgramTable], rows: RowArray) -> list[list[int]]:
+def _tokens(tables: Sequence[AnyTable], rows: RowArray) -> list[list[int]]:
     """Columns of tokens of the n-grams in rows of the last table: all first tokens, all second tokens, ..."""
     columns = []
     for table in reversed(tables[1:]):
-        rows, last = np.divmod(table.keys[rows], table.vocabulary_size)
+        rows, last = table.split(rows)
         columns.append(last.tolist())
     return [rows.tolist(), *reversed(columns)]
 

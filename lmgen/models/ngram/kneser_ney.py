@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
-from lmgen.arrays import Float32Array, FloatArray, IdArray, Int64Array, in_short
+from lmgen.arrays import BoolArray, Float32Array, Float64Array, FloatArray, IdArray, Int64Array, in_short
 from lmgen.errors import ConfigError, CorpusError
 from lmgen.models.ngram.config import HIGHEST_ORDER
+from lmgen.models.ngram.packed_table import AnyTable
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
+from lmgen.models.ngram.words import Words
 
 Discounts = tuple[float, float, float]
 """D(1), D(2), D(3): subtracted from an adjusted count of 1, of 2, and of 3 or more."""
@@ -40,7 +41,7 @@ FALLBACK_DISCOUNTS: Discounts = (0.5, 1.0, 1.5)
 class Estimate:
     """The tables of an n-gram model for orders 1 .. N, with the discounts used and notes for the user."""
 
-    tables: tuple[NgramTable, ...]
+    tables: tuple[AnyTable, ...]
     discounts: tuple[Discounts, ...]
     notes: tuple[str, ...]
 
@@ -51,6 +52,7 @@ def estimate(
     vocabulary_size: int,
     sentence_end: int | None,
     prune: Sequence[int] = (),
+    words: Words | None = None,
 ) -> Estimate:
     """
     Estimate an n-gram model of order N from a whole training text.
@@ -65,18 +67,20 @@ def estimate(
         prune: thresholds as for lmplz's `--prune`: n-grams of order n that occur at most `prune[n - 1]` times
             in the text (plain counts, not adjusted ones) are left out. The last threshold holds for higher
             orders too. Thresholds must not decrease, and the first is 0: all unigrams are kept.
+        words: the ids that the model has, as for lmplz's `--limit_vocab_file`; None: all. n-grams with others
+            are counted, and then left out.
 
     Raises:
         ConfigError: the order or a threshold is out of range.
         CorpusError: the text is empty.
 
-    Needs about 110 bytes of memory a token while it works, and 16 bytes an n-gram for the result.
+    Needs `bytes_in_memory` while it works, and 16 bytes an n-gram for the result.
     """
-    thresholds = _thresholds(prune, order)
+    thresholds = thresholds_of(prune, order)
     if not len(ids):
         raise CorpusError("the training text has no tokens to count n-grams of; give a longer text")
     ids = np.asarray(ids)
-    smoothing = _Smoothing(vocabulary_size)
+    smoothing = _Smoothing(words or Words.all_of(vocabulary_size))
     counted = count_ngrams(ids, order, vocabulary_size, sentence_end)
     ngrams = next(counted)
     for threshold, longer in zip(thresholds, counted, strict=False):
@@ -86,7 +90,12 @@ def estimate(
     return smoothing.finish()
 
 
-def _thresholds(prune: Sequence[int], order: int) -> list[int]:
+def bytes_in_memory(tokens: int, vocabulary_size: int) -> int:
+    """The bytes of memory that `estimate` needs for so many tokens, about."""
+    return 110 * tokens + 40 * vocabulary_size
+
+
+def thresholds_of(prune: Sequence[int], order: int) -> list[int]:
     """The pruning threshold of each order, 1 to `order`."""
     if order < 1:
         raise ConfigError(f"the order of an n-gram model is {order}, but has to be at least 1")
@@ -106,6 +115,8 @@ class CountedNgrams:
     """The distinct n-grams of one order, R of them, sorted as in an `NgramTable`."""
 
     keys: Int64Array
+    last_ids: IdArray
+    """The last token; of order 1 also `<s>`, V, (R,)."""
     contexts: RowArray
     """The row of the first n - 1 tokens, one order below, (R,)."""
     suffixes: RowArray
@@ -150,7 +161,7 @@ def _count_unigrams(ids: IdArray, vocabulary_size: int) -> CountedNgrams:
         raise ValueError(f"the highest id is {ids.max()}, but the vocabulary has {vocabulary_size} ids")
     no_context = np.zeros(vocabulary_size + 1, np.intp)
     rows = np.arange(vocabulary_size + 1)
-    return CountedNgrams(rows, no_context, no_context, occurrences, sentence_starts=vocabulary_size)
+    return CountedNgrams(rows, rows, no_context, no_context, occurrences, sentence_starts=vocabulary_size)
 
 
 def _count_longer(
@@ -183,6 +194,7 @@ def _count_longer(
     examples = places[runs]
     ngrams = CountedNgrams(
         keys=keys[runs],
+        last_ids=ids[examples],
         contexts=contexts[examples],
         suffixes=rows[examples],
         occurrences=np.diff(runs, append=len(keys)),
@@ -202,36 +214,97 @@ def _left_extensions(ngrams: CountedNgrams, longer: CountedNgrams) -> RowArray:
     return counts
 
 
+class DiscountsUsed:
+    """The discounts of orders 1, 2, ..., and which of them the counts did not give."""
+
+    def __init__(self) -> None:
+        self.discounts: list[Discounts] = []
+        self.fallback_orders: list[int] = []
+
+    def add(self, having: Int64Array) -> Discounts:
+        """The discounts of the next order, by how many of its n-grams have the adjusted counts 0 .. 4."""
+        discounts = discounts_from(having)
+        if discounts is None:
+            self.fallback_orders.append(len(self.discounts) + 1)
+        self.discounts.append(discounts or FALLBACK_DISCOUNTS)
+        return self.discounts[-1]
+
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of them."""
+        if not self.fallback_orders:
+            return ()
+        orders = _ranges(self.fallback_orders)
+        fallback = ", ".join(f"{discount:g}" for discount in FALLBACK_DISCOUNTS)
+        return (f"n-gram counts of order {orders} give no valid Kneser-Ney discounts: {fallback} are used",)
+
+
+def smoothed(
+    counts: RowArray,
+    kept: BoolArray | None,
+    contexts: RowArray,
+    number: int,
+    discounts: Discounts,
+    lower: FloatArray,
+) -> tuple[Float64Array, Float64Array]:
+    """
+    The equations of the module for all n-grams of some contexts.
+
+    Args:
+        counts: adjusted counts, (R,).
+        kept: which n-grams are not pruned, (R,); None: all.
+        contexts: the context of each, (R,), 0 .. C - 1.
+        number: C.
+        discounts: of the order.
+        lower: P(last token | context without its first token) of each, (R,).
+
+    Returns:
+        P(last token | context) of each, (R,), of no use where it is pruned; the weight of each context, (C,).
+    """
+    subtracted = np.array([0.0, *discounts])[np.minimum(counts, 3)]
+    if kept is not None:
+        subtracted = np.where(kept, subtracted, counts)
+    totals = np.bincount(contexts, weights=counts, minlength=number)
+    taken = np.bincount(contexts, weights=subtracted, minlength=number)
+    # A context that nothing follows leaves all probability to the order below: a weight of 1.
+    weights = np.divide(taken, totals, out=np.ones(number), where=totals > 0)
+    probabilities: Float64Array = (counts - subtracted) / totals[contexts]
+    probabilities += weights[contexts] * lower
+    return probabilities, weights
+
+
 class _Smoothing:
     """Estimates probabilities from adjusted counts, order by order from 1 up."""
 
-    def __init__(self, vocabulary_size: int) -> None:
-        self.vocabulary_size = vocabulary_size
-        self.discounts: list[Discounts] = []
-        self.fallback_orders: list[int] = []
+    def __init__(self, words: Words) -> None:
+        self.words = words
+        self.used = DiscountsUsed()
         self.keys: list[Int64Array] = []
         self.log_probs: list[Float32Array] = []
         self.backoffs: list[Float32Array] = []  # of order 0, the empty context, and up
         # P(last token | context) of each n-gram one order below; below the unigrams, 1 / V.
-        self.lower: FloatArray = np.array([1 / vocabulary_size])
+        self.lower: FloatArray = np.array([1 / words.size])
         # Which n-grams one order below are kept; None: all.
-        self.kept: npt.NDArray[np.bool_] | None = None
+        self.kept: BoolArray | None = None
 
     def add(self, ngrams: CountedNgrams, counts: RowArray, threshold: int = 0) -> None:
         """Estimate the next order from its adjusted counts; keep n-grams with counts above `threshold`."""
-        subtracted = np.array([0.0, *self._discounts(counts)])[np.minimum(counts, 3)]
-        kept = ngrams.occurrences > threshold if threshold else None
-        if kept is not None:
-            subtracted = np.where(kept, subtracted, counts)
-        totals = np.bincount(ngrams.contexts, weights=counts, minlength=len(self.lower))
-        weights = np.bincount(ngrams.contexts, weights=subtracted, minlength=len(self.lower))
-        # A context that nothing follows leaves all probability to the order below: a weight of 1.
-        weights = np.divide(weights, totals, out=np.ones(len(self.lower)), where=totals > 0)
-        probabilities = (counts - subtracted) / totals[ngrams.contexts]
-        probabilities += weights[ngrams.contexts] * self.lower[ngrams.suffixes]
-        self.keys.append(self._keys(ngrams) if kept is None else self._keys(ngrams)[kept])
-        self.log_probs.append(_log(probabilities if kept is None else probabilities[kept]))
-        self.backoffs.append(_log(np.append(weights if self.kept is None else weights[self.kept], 1)))
+        last_ids = ngrams.last_ids
+        below = None
+        if self.kept is not None and self.words.kept is not None:
+            below = self.kept[ngrams.contexts]
+        kept = self.words.keep(ngrams.occurrences, threshold, last_ids, below)
+        probabilities, weights = smoothed(
+            counts,
+            kept,
+            ngrams.contexts,
+            len(self.lower),
+            self.used.add(low_counts(counts)),
+            self.lower[ngrams.suffixes],
+        )
+        keys = self._keys(ngrams)
+        self.keys.append(keys if kept is None else keys[kept])
+        self.log_probs.append(log_of(probabilities if kept is None else probabilities[kept]))
+        self.backoffs.append(log_of(np.append(weights if self.kept is None else weights[self.kept], 1)))
         self.lower = probabilities
         self.kept = kept
 
@@ -240,29 +313,17 @@ class _Smoothing:
         self.log_probs[0][-1] = 0  # <s> is never predicted; in ARPA files its log-probability is 0
         backoffs = [*self.backoffs[1:], np.empty(0, np.float32)]
         columns = zip(self.keys, self.log_probs, backoffs, strict=True)
-        tables = tuple(NgramTable(self.vocabulary_size, *column) for column in columns)
-        return Estimate(tables, tuple(self.discounts), self._notes())
+        tables = tuple(NgramTable(self.words.size, *column) for column in columns)
+        return Estimate(tables, tuple(self.used.discounts), self.used.notes())
 
     def _keys(self, ngrams: CountedNgrams) -> Int64Array:
         """Keys by the rows that contexts have after pruning; the context of a kept n-gram is kept too."""
+        if not self.keys:
+            return self.words.new_ids
         if self.kept is None:
             return ngrams.keys
         rows = np.cumsum(self.kept) - 1
-        return rows[ngrams.contexts] * self.vocabulary_size + ngrams.keys % self.vocabulary_size
-
-    def _discounts(self, counts: RowArray) -> Discounts:
-        discounts = discounts_of(counts)
-        if discounts is None:
-            self.fallback_orders.append(len(self.discounts) + 1)
-        self.discounts.append(discounts or FALLBACK_DISCOUNTS)
-        return self.discounts[-1]
-
-    def _notes(self) -> tuple[str, ...]:
-        if not self.fallback_orders:
-            return ()
-        orders = _ranges(self.fallback_orders)
-        fallback = ", ".join(f"{discount:g}" for discount in FALLBACK_DISCOUNTS)
-        return (f"n-gram counts of order {orders} give no valid Kneser-Ney discounts: {fallback} are used",)
+        return rows[ngrams.contexts] * self.words.size + self.words.new_ids[ngrams.last_ids]
 
 
 def _ranges(numbers: list[int]) -> str:
@@ -278,14 +339,24 @@ def _ranges(numbers: list[int]) -> str:
     )
 
 
+def low_counts(counts: RowArray) -> Int64Array:
+    """How many n-grams have the adjusted counts 0 .. 4, of which discounts are made, (5,)."""
+    return np.bincount(np.minimum(counts, 5), minlength=6)[:5]
+
+
 def discounts_of(counts: RowArray) -> Discounts | None:
+    """The discounts estimated from the adjusted counts of one order; None if they are not valid."""
+    return discounts_from(low_counts(counts))
+
+
+def discounts_from(having: Int64Array) -> Discounts | None:
     """
-    The discounts estimated from the adjusted counts of one order; None if they are not valid.
+    The discounts of an order by how many n-grams have the adjusted counts 0 .. 4; None if they are not valid.
 
     D(k) has to be above 0 and at most k. lmplz allows 0 too, but then a context whose counts are all k would
     give probability 0 to the tokens not seen after it.
     """
-    _, n1, n2, n3, n4 = np.bincount(np.minimum(counts, 5), minlength=6)[:5].tolist()
+    _, n1, n2, n3, n4 = having.tolist()
     if not (n1 and n2 and n3):
         return None
     y = Fraction(n1, n1 + 2 * n2)  # exact, so that a discount of 0 is seen to be 0
@@ -295,6 +366,6 @@ def discounts_of(counts: RowArray) -> Discounts | None:
     return float(one), float(two), float(three)
 
 
-def _log(probabilities: FloatArray) -> Float32Array:
+def log_of(probabilities: FloatArray) -> Float32Array:
     """Natural logarithms; a probability that rounding has put above 1 counts as 1."""
     return np.log(np.minimum(probabilities, 1)).astype(np.float32)

@@ -11,6 +11,7 @@ For a token w after a context h, and h' the context without its first token:
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,9 +19,13 @@ import numpy.typing as npt
 
 from lmgen.arrays import FloatArray, IdArray, Int64Array, Tensors
 from lmgen.errors import ModelError
-from lmgen.models.ngram.kneser_ney import Discounts, estimate
-from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
+from lmgen.memory import resident_memory
+from lmgen.models.ngram.kneser_ney import Discounts, bytes_in_memory, estimate
+from lmgen.models.ngram.on_disk.estimate import estimate_on_disk
+from lmgen.models.ngram.packed_table import AnyTable
+from lmgen.models.ngram.table import NO_ROW, RowArray
 from lmgen.models.ngram.tensors import UNSIGNED, pack_tables, unpack_tables
+from lmgen.models.ngram.words import Words
 
 TRAINING = "training"
 """The tensor of the training text, unsigned, (N,): less than any tables of counts, which follow from it."""
@@ -41,7 +46,7 @@ class NgramModel:
     sentence_end: int | None
     """The id that ends a sentence: the next begins after `<s>`. None if a text is one long sentence."""
 
-    tables: tuple[NgramTable, ...]
+    tables: tuple[AnyTable, ...]
     """The n-grams of order 1 .. N."""
 
     discounts: tuple[Discounts, ...]
@@ -66,9 +71,37 @@ class NgramModel:
         vocabulary_size: int,
         sentence_end: int | None = None,
         prune: Sequence[int] = (),
+        words: Words | None = None,
+        memory: int | None = None,
+        folder: Path | None = None,
     ) -> Self:
-        """Estimate a model from a training text. Arguments and errors are those of `kneser_ney.estimate`."""
-        result = estimate(ids, order, vocabulary_size, sentence_end, prune)
+        """
+        Estimate a model from a training text, in memory or on disk: the figures are the same.
+
+        Arguments and errors are those of `kneser_ney.estimate`, and:
+
+        Args:
+            ids: see there.
+            order: see there.
+            vocabulary_size: see there.
+            sentence_end: see there.
+            prune: see there.
+            words: see there; the model's ids are those that they give.
+            memory: bytes that the process may have; with more to do, it is done on disk. None: any number.
+            folder: where on disk; None: the system's folder for temporary files.
+
+        Raises:
+            WriteError: the disk is full.
+        """
+        text = ids, order, vocabulary_size, sentence_end, prune, words
+        left = None if memory is None else memory - resident_memory()
+        if left is None or bytes_in_memory(len(ids), vocabulary_size) <= left:
+            result = estimate(*text)
+        else:
+            result = estimate_on_disk(*text, folder=folder, memory=left)
+        if words is not None:
+            vocabulary_size = words.size
+            sentence_end = None if sentence_end is None else int(words.new_ids[sentence_end])
         return cls(
             vocabulary_size=vocabulary_size,
             sentence_end=sentence_end,
@@ -113,9 +146,9 @@ class NgramModel:
         """Log-probabilities of the next token, (B, V), float32; each row sums to 1 when exponentiated."""
         log_probs = np.tile(self.tables[0].log_probs[: self.vocabulary_size], (len(state), 1))
         for contexts, (lower, table) in zip(state.T, pairwise(self.tables), strict=True):
-            log_probs += lower.backoffs[contexts, None]
+            log_probs += lower.backoff(contexts)[:, None]
             streams, ids, rows = table.followers(contexts)
-            log_probs[streams, ids] = table.log_probs[rows]
+            log_probs[streams, ids] = table.log_prob(rows)
         return log_probs
 
     def advance(self, state: RowArray, ids: IdArray) -> RowArray:
@@ -127,13 +160,13 @@ class NgramModel:
 
     def score(self, state: RowArray, ids: IdArray) -> tuple[FloatArray, RowArray]:
         """Log-probabilities of the tokens `ids`, (T, B), float32, and the state after them."""
-        log_probs = self.tables[0].log_probs[ids]
+        log_probs = self.tables[0].log_prob(ids)
         for (contexts, rows), (lower, table) in zip(
             self._walk(state, ids), pairwise(self.tables), strict=True
         ):
-            log_probs += lower.backoffs[contexts[:-1]]
+            log_probs += lower.backoff(contexts[:-1])
             found = rows != NO_ROW
-            log_probs[found] = table.log_probs[rows[found]]
+            log_probs[found] = table.log_prob(rows[found])
         return log_probs, self.advance(state, ids)
 
     def matched(self, state: RowArray, ids: IdArray) -> Int64Array:

@@ -3,7 +3,7 @@ The n-grams of one order with their probabilities, stored so that millions are f
 
 The tables of orders 1 .. N are a trie, read from left to right. An n-gram is a row of its table; its first
 n - 1 tokens, the context, are a row of the table one order below. kneser_ney.py and arpa.py make tables,
-model.py uses them.
+model.py uses them. packed_table.py has the same in less memory, for large models.
 """
 
 from dataclasses import dataclass
@@ -57,6 +57,19 @@ class NgramTable:
         wanted = contexts * self.vocabulary_size + ids
         rows = np.searchsorted(self.keys, wanted)
         return np.where(self.keys.take(rows, mode="clip") == wanted, rows, NO_ROW)
+
+    def split(self, rows: RowArray) -> tuple[RowArray, RowArray]:
+        """The rows of the contexts of some n-grams, in the table below, and their last tokens."""
+        contexts, last_ids = np.divmod(self.keys[rows], self.vocabulary_size)
+        return contexts, last_ids
+
+    def log_prob(self, rows: RowArray) -> Float32Array:
+        """The values log P(last token | context) of the n-grams in some rows."""
+        return self.log_probs[rows]
+
+    def backoff(self, rows: RowArray) -> Float32Array:
+        """The values log backoff of the n-grams in some rows; 0 for NO_ROW."""
+        return self.backoffs[rows]
 
     def followers(self, contexts: RowArray) -> tuple[RowArray, RowArray, RowArray]:
         """

@@ -282,7 +282,7 @@ def entries(model: NgramModel, words: list[str]) -> dict[str, tuple[float, float
     for lower, table in pairwise((None, *model.tables)):
         assert table is not None
         if lower is not None:
-            contexts, last = np.divmod(table.keys, model.vocabulary_size)
+            contexts, last = table.split(np.arange(len(table)))
             spellings = [f"{spellings[c]} {words[w]}" for c, w in zip(contexts, last, strict=True)]
         backoffs = table.backoffs[:-1] if len(table.backoffs) else np.zeros(len(table))
         for spelling, log_prob, backoff in zip(spellings, table.log_probs, backoffs, strict=True):

@@ -62,14 +62,18 @@ More separate windows than this are not shuffled as an array, but by a computed 
 An array of that many takes 64 MB with its shuffled copy.
 """
 
-RESTART_WINDOWS = 1000
+RESTART_WINDOWS = 250
 """
-After this many batches a carried stream restarts from zeros, as every text does that a model is used on.
+After this many batches a carried stream of a long text restarts from zeros, as every text does in use.
 
-The end of an epoch restarts all streams, but in a long text it may never come. A network that has not seen
-the start of a text for thousands of updates can fail at one: its cells saturate in a way that they never did
-in training, and stay saturated for thousands of tokens.
+Streams do so in turns, beginning with the first batches. The end of an epoch restarts all of them, but in a
+long text it may never come. A network that has not seen the start of a text for hundreds of updates can fail
+at one: its cells saturate in a way that they never did in training, and stay so for thousands of tokens
+(benchmarks/results/presets.md).
 """
+
+SHORT_EPOCH = 1000
+"""Streams of no more windows restart often enough where an epoch ends."""
 
 
 def needed_tokens(streams: int, length: int, *, carried: bool) -> int:
@@ -164,8 +168,10 @@ class Windows:
 
     def _restarting(self, number: int) -> BoolArray | None:
         """The streams that restart from zeros at this window of an epoch; None if there are none."""
+        if not number or self._stream_length <= SHORT_EPOCH * self.length:
+            return None
         since = number - np.arange(self.streams) * RESTART_WINDOWS // self.streams
-        restarting: BoolArray = (since >= RESTART_WINDOWS) & (since % RESTART_WINDOWS == 0)
+        restarting: BoolArray = (since >= 0) & (since % RESTART_WINDOWS == 0)
         return restarting if restarting.any() else None
 
     def _window(self, begins: Int64Array, length: int, restarting: BoolArray | None = None) -> Batch:

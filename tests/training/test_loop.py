@@ -89,6 +89,7 @@ def test_a_carried_state_starts_each_epoch_from_zeros() -> None:
 
 def test_long_streams_begin_anew_each_at_windows_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lmgen.data.windows.RESTART_WINDOWS", 4)
+    monkeypatch.setattr("lmgen.data.windows.SHORT_EPOCH", 10)
     training = trainer(streams=2)
     begun: dict[int, list[int]] = {0: [], 1: []}
     for window, batch in enumerate(training.batches.epoch(0)):  # 13 windows
@@ -96,7 +97,11 @@ def test_long_streams_begin_anew_each_at_windows_of_its_own(monkeypatch: pytest.
             if batch.begins is not None and batch.begins[stream]:
                 begun[stream].append(window)
 
-    assert begun == {0: [4, 8, 12], 1: [6, 10]}
+    assert begun == {0: [4, 8, 12], 1: [2, 6, 10]}
+
+
+def test_short_epochs_have_no_beginnings_inside() -> None:
+    assert all(batch.begins is None for batch in trainer(streams=2).batches.epoch(0))
 
 
 def test_evaluation_leaves_training_as_it_was() -> None:

@@ -41,6 +41,7 @@ napoleon_use_rtype = False
 RESULTS = (
     "seeds",
     "minute",
+    "budgets",
     "presets",
     "tricks",
     "words",

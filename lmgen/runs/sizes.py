@@ -31,6 +31,9 @@ SIZES = (128, 192, 256, 384, 512, 768, 1024)
 MEASURED = (256, 512)
 """Hidden sizes whose speed is measured; that of others is interpolated."""
 
+LARGEST_FOR_SHORT_TEXT, LONG_TEXT = 512, 2_000_000
+"""Larger networks are for texts of so many tokens; on shorter ones they were not measured."""
+
 SHARE, MOST_SECONDS = 0.01, 2.0
 """Each measurement takes about this share of the budget, and no longer."""
 
@@ -56,13 +59,24 @@ class Bought:
         """How often it reads the text."""
         return self.tokens(hidden_size) / self.text
 
+    def rereading(self, hidden_size: int) -> float:
+        """
+        How far it is on the way to learning the text by heart.
+
+        That is the number of epochs for 256 units and a million tokens. A larger network is there in fewer
+        epochs, and so is one with a shorter text.
+        """
+        return self.epochs(hidden_size) * (hidden_size / 256) ** 0.5 / (self.text / 1e6) ** 0.7
+
 
 @dataclass(frozen=True, slots=True)
 class Regularisation:
     """What keeps a network from learning by heart a text that it reads often."""
 
-    epochs: float
-    """It is taken from so many passes over the text on."""
+    rereading: float
+    """From which `Bought.rereading` on it is taken, ..."""
+    tokens: float
+    """... if the network reads so many tokens in all: the more is dropped, the slower it learns."""
     in_short: str
     settings: Mapping[str, Any]
 
@@ -76,26 +90,35 @@ class Rule:
     growth: float
     """By which power of the hidden size this rises."""
     regularisation: Sequence[Regularisation]
-    """By rising number of passes."""
+    """The first one for any network; of several that would do, the last is taken."""
 
     def hidden_size(self, bought: Bought) -> int:
         """The largest that reads enough."""
-        fitting = [size for size in SIZES if bought.tokens(size) >= self.enough * (size / 256) ** self.growth]
+        most = SIZES[-1] if bought.text >= LONG_TEXT else LARGEST_FOR_SHORT_TEXT
+        fitting = [
+            size
+            for size in SIZES
+            if size <= most and bought.tokens(size) >= self.enough * (size / 256) ** self.growth
+        ]
         return max(fitting, default=SIZES[0])
 
-    def regularisation_for(self, epochs: float) -> Regularisation:
-        """The last one that this many passes call for."""
-        return [each for each in self.regularisation if each.epochs <= epochs][-1]
+    def regularisation_for(self, bought: Bought, hidden_size: int) -> Regularisation:
+        """The last one that is called for."""
+        rereading, tokens = bought.rereading(hidden_size), bought.tokens(hidden_size)
+        return [
+            each for each in self.regularisation if each.rereading <= rereading and each.tokens <= tokens
+        ][-1]
 
 
 CHARACTERS = Rule(
-    enough=3e6,
-    growth=1.0,
+    enough=1.75e6,
+    growth=0.95,
     regularisation=(
-        Regularisation(0.0, "no dropout", {}),
-        Regularisation(4.0, "dropout 0.2", {"dropout": 0.2}),
+        Regularisation(0.0, 0.0, "no dropout", {}),
+        Regularisation(9.0, 0.0, "dropout 0.2", {"dropout": 0.2}),
         Regularisation(
-            12.0,
+            18.0,
+            1e7,
             "variational dropout 0.1 and 0.4",
             {"variational": True, "dropout_input": 0.1, "dropout_output": 0.4},
         ),
@@ -104,13 +127,14 @@ CHARACTERS = Rule(
 """Of characters, bytes and parts of words."""
 
 WORDS = Rule(
-    enough=3e6,
-    growth=1.0,
+    enough=7.5e5,
+    growth=2.4,
     regularisation=(
-        Regularisation(0.0, "dropout 0.2", {"dropout": 0.2}),
-        Regularisation(1.5, "dropout 0.4", {"dropout": 0.4}),
+        Regularisation(0.0, 0.0, "dropout 0.2", {"dropout": 0.2}),
+        Regularisation(0.5, 0.0, "dropout 0.4", {"dropout": 0.4}),
         Regularisation(
-            4.0,
+            2.0,
+            0.0,
             "dropout 0.5, of the input 0.4",
             {"dropout": 0.5, "dropout_input": 0.4, "dropout_embedding": 0.1},
         ),
@@ -146,7 +170,7 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     size = config.asked.get("hidden_size") or rule.hidden_size(bought)
     settings: dict[str, Any] = {"layers": 1, "hidden_size": size}
     epochs = bought.epochs(size)
-    regularisation = rule.regularisation_for(epochs)
+    regularisation = rule.regularisation_for(bought, size)
     parts = [f"{config.asked.get('layers', 1)} x {size}"]
     if config.asked.keys().isdisjoint(REGULARISATION):
         settings |= {name: getattr(NetworkConfig(), name) for name in REGULARISATION}

@@ -29,7 +29,8 @@ def bought(speed: float, text: int = 1_000_000, minutes: float = 4.0) -> Bought:
 @pytest.mark.parametrize("tokenizer", ["char", "word"])
 def test_a_faster_machine_never_gets_a_smaller_network(tokenizer: str) -> None:
     speeds = [100 * 1.5**power for power in range(24)]
-    sizes = [choose(bought(speed), config(tokenizer=tokenizer))[0]["hidden_size"] for speed in speeds]
+    of_long = [choose(bought(speed, 10_000_000), config(tokenizer=tokenizer)) for speed in speeds]
+    sizes = [settings["hidden_size"] for settings, _ in of_long]
 
     assert all(slow <= fast for slow, fast in pairwise(sizes))
     assert (sizes[0], sizes[-1]) == (SIZES[0], SIZES[-1])
@@ -74,7 +75,7 @@ def test_what_was_asked_for_is_not_chosen() -> None:
 
 def test_the_learning_rate_is_that_of_the_size_that_is_chosen() -> None:
     asked = config()
-    chosen = asked.with_sizes(*choose(bought(1e9), asked))
+    chosen = asked.with_sizes(*choose(bought(1e9, 10_000_000), asked))
 
     assert chosen.network.hidden_size == SIZES[-1]
     assert chosen.training.learning_rate == pytest.approx(8e-3 * 256 / SIZES[-1])

@@ -112,7 +112,7 @@ class Rule:
 
 CHARACTERS = Rule(
     enough=1.75e6,
-    growth=0.95,
+    growth=1.35,
     regularisation=(
         Regularisation(0.0, 0.0, "no dropout", {}),
         Regularisation(9.0, 0.0, "dropout 0.2", {"dropout": 0.2}),

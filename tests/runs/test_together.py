@@ -77,7 +77,7 @@ def figures(run: Path) -> Iterator[float]:
 @pytest.mark.parametrize(
     ("processes", "arguments"),
     [
-        (2, "lines.txt --clip 0.2"),
+        (2, "lines.txt --clip 0.2 --valid 0.5"),  # long enough for several streams
         (3, "lines.txt --clip 0.2"),
         (3, "lines.txt --cell gru --state reset"),
         (2, "lines.txt --vary-window-length --activation-penalty 0.5 --slowness-penalty 0.5 --ema 0.8"),

@@ -95,10 +95,12 @@ def memory(process: int) -> int:
 
 
 def children(process: int) -> list[int]:
-    """The processes that a process has started, and their ends not seen yet."""
+    """The processes that a process has started to split a text."""
     with suppress(OSError):
         tasks = Path(f"/proc/{process}/task").iterdir()
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        started = [child for task in tasks for child in (task / "children").read_text().split()]
+        # Until it has become a program of its own, a new process shows the memory of the one that started it.
+        return [int(child) for child in started if b"serve()" in Path(f"/proc/{child}/cmdline").read_bytes()]
     return []
 
 

@@ -425,6 +425,8 @@ def _taken_over(begun: Unfinished, others: Iterable[RunFolder]) -> Mapping[str, 
     Returns:
         The checksums of the blocks of large files (`Prepared.block_checksums`); None if there is no such run.
     """
+    if begun.parts or begun.under_way:
+        return None  # this goes on
     for other in others:
         try:
             saved = json.loads(other.prepared.read_text(encoding="utf-8"))

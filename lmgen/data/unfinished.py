@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -62,8 +63,8 @@ class Unfinished:
         found = cls(run, of)
         try:
             saved = json.loads(run.begun.read_text(encoding="utf-8"))
-            if not found.is_of(saved["of"]):
-                raise ValueError("it is of another text")
+            if saved.pop("own_crc32") != _own_checksum(saved) or not found.is_of(saved["of"]):
+                raise ValueError("it is damaged, or of another text")
             found.tokenizer, found.notes = saved["tokenizer"], [str(note) for note in saved["notes"]]
             found.parts = {
                 str(name): part for name, part in saved["parts"].items() if run.files_of(name)[0].exists()
@@ -165,8 +166,13 @@ class Unfinished:
         """Write down how far the work has come, if that is worth it."""
         if self.is_due or (self.of is not None and self.run.begun.exists()):
             values = {name: value for name, value in asdict(self).items() if name not in ("run", "_written")}
-            write_text(self.run.begun, json.dumps(values))
+            write_text(self.run.begun, json.dumps({**values, "own_crc32": _own_checksum(values)}))
             self._written = time.monotonic()
+
+
+def _own_checksum(values: Mapping[str, Any]) -> int:
+    """CRC-32 of what is written down, without the field that stores it."""
+    return zlib.crc32(json.dumps(values).encode())
 
 
 def stamps(files: Sequence[Path]) -> list[Stamp]:

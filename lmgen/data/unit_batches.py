@@ -18,7 +18,7 @@ Where units are questions with answers, the tokens of questions have weight 0, t
 with labels (data/labels.py) are read whole, end and all, since a layer may see what follows; a batch has at
 most B of them, and about B * T tokens.
 
-In memory are the place and length of each unit, and while an epoch is put in order a little more: about 60
+In memory are the place and length of each unit, and while an epoch is put in order a little more: about 50
 bytes a unit in all. Of tokens there are only those of a batch; where answers alone are scored, a byte each.
 """
 
@@ -70,6 +70,7 @@ class UnitBatches:
     _begins: Int64Array = field(init=False, repr=False)
     _lengths: Int64Array = field(init=False, repr=False)
     _groups: dict[int, list[Int64Array]] = field(init=False, repr=False, default_factory=dict)
+    _counts: dict[int, int] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         ends = np.concatenate([np.zeros(0, np.int64), *places_of(self.ids, self.unit_end)]) + 1
@@ -87,7 +88,10 @@ class UnitBatches:
 
     def count(self, epoch: int) -> int:
         """Number of batches in an epoch."""
-        return sum(map(self._windows, self._grouped(epoch)))
+        if epoch not in self._counts:  # asked for after every update
+            self._counts.clear()
+            self._counts[epoch] = sum(map(self._windows, self._grouped(epoch)))
+        return self._counts[epoch]
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number `first`, determined by the seed and the epoch."""

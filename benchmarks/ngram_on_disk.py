@@ -73,7 +73,16 @@ def main() -> None:
             print(f"{tokens:12,}  {'the file':20}{on_disk.stat().st_size / 1e6:9,.0f} MB")
             on_disk.unlink()
             if given.lmplz:
-                command = [given.lmplz, "-o", str(ORDER), "-S", given.memory, "-T", f"{folder}/"]
+                command = [
+                    given.lmplz,
+                    "-o",
+                    str(ORDER),
+                    "-S",
+                    given.memory,
+                    "-T",
+                    f"{folder}/",
+                    "--discount_fallback",
+                ]
                 show(
                     tokens,
                     "lmplz",

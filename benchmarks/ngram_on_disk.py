@@ -5,8 +5,9 @@ How long n-gram models of texts beyond memory take, and how much memory, beside 
 
 For each number of tokens a text is generated: each word is one of a few favourites of the two words before
 it, or any by Zipf's law, so that the number of distinct n-grams grows about as it does in English. `lmgen
-ngram` runs as a process of its own: tokenizing, fitting and saving are all in its figures. --same also fits
-in memory and compares the two files, which have to be the same byte for byte.
+ngram` runs as a process of its own: tokenizing, fitting and saving are all in its figures, as the start of
+Python is in those of the process that opens the model and scores a line. --same also fits in memory and
+compares the two files, which have to be the same byte for byte.
 """
 
 import argparse
@@ -31,6 +32,9 @@ STREAMS = 4_096
 """Texts that are generated side by side; one after another they are the text."""
 
 SHARE_OF_FAVOURITES = 0.6
+
+USE = "import sys, lmgen; lmgen.load(sys.argv[1]).score('w1 w2 w3 w4 w5 w6 w7')"
+"""Opens a model and scores a line."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,20 @@ def main() -> None:
                 if on_disk.read_bytes() != in_memory.read_bytes():
                     sys.exit("the two files differ")
                 in_memory.unlink()
+            show(tokens, "load and score", run([sys.executable, "-c", USE, str(on_disk)]))
             print(f"{tokens:12,}  {'the file':20}{on_disk.stat().st_size / 1e6:9,.0f} MB")
             on_disk.unlink()
             if given.lmplz:
-                command = [given.lmplz, "-o", str(ORDER), "-S", given.memory, "-T", f"{folder}/"]
+                command = [
+                    given.lmplz,
+                    "-o",
+                    str(ORDER),
+                    "-S",
+                    given.memory,
+                    "-T",
+                    f"{folder}/",
+                    "--discount_fallback",
+                ]
                 show(
                     tokens,
                     "lmplz",

@@ -83,11 +83,13 @@ class Column:
             yield self.read(first, first + size)
 
     def mapped(self) -> Numbers:
-        """All numbers as one read-only array, mapped into memory; the column takes no more numbers."""
-        if not self._length:
-            return np.empty(0, self.kind)
-        whole = mmap.mmap(self._file.fileno(), self._length * self.kind.itemsize, access=mmap.ACCESS_READ)
-        return np.frombuffer(whole, self.kind)
+        """All numbers as one read-only array, mapped into memory; the column itself is closed."""
+        values = np.empty(0, self.kind)
+        if self._length:
+            size = self._length * self.kind.itemsize
+            values = np.frombuffer(mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ), self.kind)
+        self.close()
+        return values
 
     def close(self) -> None:
         """Give the space back."""

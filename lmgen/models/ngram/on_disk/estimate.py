@@ -51,8 +51,8 @@ def estimate_on_disk(
     """
     Estimate an n-gram model with little memory: what `kneser_ney.estimate` does, with the same result.
 
-    Needs about 60 bytes of disk a token and order while it works, in files without names, of which nothing
-    is left when the process ends, however it ends. The tables of the result are in such files, too.
+    Needs some 100 bytes of disk a token while it works, in files without names, of which nothing is
+    left when the process ends, however it ends. The tables of the result are in such files, too.
 
     Args:
         ids: the text, as for `kneser_ney.estimate`.

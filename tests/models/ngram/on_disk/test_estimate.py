@@ -126,3 +126,16 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     assert not list(tmp_path.iterdir())
+
+
+def test_a_high_order_opens_few_files() -> None:
+    """Most systems allow 1024; here, 450 beside those that are open."""
+    ids = np.random.default_rng(0).integers(0, 2, 300)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 450, limits[1]))
+    try:
+        found = in_blocks(ids, 100, 2, None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert_same(found, estimate(ids, 100, 2, None))

@@ -15,7 +15,7 @@ benchmarks/results/budgets.md.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp, log
+from math import exp, log, sqrt
 from typing import Any
 
 from lmgen.data.preparation import Prepared
@@ -66,7 +66,7 @@ class Bought:
         That is the number of epochs for 256 units and a million tokens. A larger network is there in fewer
         epochs, and so is one with a shorter text.
         """
-        return self.epochs(hidden_size) * (hidden_size / 256) ** 0.5 / (self.text / 1e6) ** 0.7
+        return self.epochs(hidden_size) * sqrt(hidden_size / 256) * float((1e6 / self.text) ** 0.7)
 
 
 @dataclass(frozen=True, slots=True)

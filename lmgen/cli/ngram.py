@@ -15,6 +15,7 @@ from lmgen.cli.downloads import downloads_shown
 from lmgen.cli.flags import given, option, settings_as_options
 from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.cli.output import print_result
+from lmgen.cli.progress import reading_shown
 from lmgen.cli.report import note, reported_errors
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
@@ -113,7 +114,7 @@ def ngram(
 
     lmgen ngram book.txt --order 6 --out book-6.safetensors
     """
-    with reported_errors(), downloads_shown(), _ended_by_signals():
+    with reported_errors(), downloads_shown(), reading_shown(), _ended_by_signals():
         from lmgen.runs.ngram import convert_arpa, fit_ngram
 
         if arpa:

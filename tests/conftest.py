@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A test is no measurement of time: on a busy machine any example may take a second.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # One thread for numpy and for torch: here, in each worker of pytest-xdist and in every command that a test
 # starts. Pools of spinning threads in several processes slow everything down tenfold. Said before either is

@@ -207,14 +207,14 @@ class TextModel:
         from lmgen.models.network.model import with_parameters
 
         changed = with_parameters(network_of(self.model), tensors)
-        return replace(self, model=changed, training={}, weights="float32", is_saved=False)
+        return replace(self, model=changed, training={}, weights="float32", is_saved=False, device="cpu")
 
     def on_device(self, device: str) -> "TextModel":
         """
         The same network computing elsewhere: `lmgen.load("checkpoints/book").on_device("cuda")`.
 
         Args:
-            device: `cuda`, a GPU, which imports torch; `cpu` leaves everything as it is.
+            device: `cuda`, a GPU, which imports torch; or `cpu`, with numpy.
 
         Raises:
             ConfigError: it is neither, or torch finds no GPU here.
@@ -222,9 +222,11 @@ class TextModel:
         """
         if device not in DEVICES:
             raise ConfigError(f"device is {shown(device)}, but has to be one of {', '.join(DEVICES)}")
-        if device == "cpu":
+        if device == self.device:
             return self
         network = self.model.as_network()
+        if device == "cpu" and network is not None:
+            return replace(self, model=network, device=device)
         if network is None:
             raise ModelError(f"{self.model.name} is not a network, and only networks compute on a GPU")
         using = import_module("lmgen.training.using")

@@ -108,6 +108,7 @@ class LazyCommands(CommandGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Load the command that `args` names; returns its name, the command, and the remaining arguments."""
         name, listed, rest = super().resolve_command(ctx, args)
+        report.TRAINS = name == "train"
         return name, listed and load_command(args[0]), rest
 
 

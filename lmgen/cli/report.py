@@ -17,6 +17,9 @@ LONGEST_MESSAGE = 8000
 QUIET = False
 """Set by `--quiet`: suppresses notes, but not errors."""
 
+TRAINS = False
+"""Whether the command is `train`, which several processes may do together."""
+
 
 def note(text: str) -> None:
     """Print a note on stderr, unless `--quiet` is set."""
@@ -30,7 +33,7 @@ def error(text: str) -> None:
 
     Of several processes that train one model, and all end by it, one prints it.
     """
-    if reports():
+    if reports() or not TRAINS:
         _to_stderr(f"error: {text}")
 
 

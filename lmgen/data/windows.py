@@ -64,7 +64,7 @@ An array of that many takes 64 MB with its shuffled copy.
 
 RESTART_WINDOWS = 250
 """
-After this many batches a carried stream of a long text restarts from zeros, as every text does in use.
+After this many batches a carried stream of a long text restarts from a state of zeros, as texts begin in use.
 
 Streams do so in turns, beginning with the first batches. The end of an epoch restarts all of them, but in a
 long text it may never come. A network that has not seen the start of a text for hundreds of updates can fail

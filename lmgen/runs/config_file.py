@@ -73,7 +73,7 @@ def configured(
     with_preset = with_implied_preset(asked)
     preset = preset_settings(with_preset, tokenizer, where)
     chosen = {**preset, **given}
-    if origin is None and to_be_fitted(with_preset.get("preset"), chosen, asked.keys()):
+    if to_be_fitted(with_preset.get("preset"), chosen, asked.keys()):
         chosen["fit_sizes"] = True
     inherited = {**origin.regularization_beside(chosen), **origin.reading} if origin else {}
     try:

@@ -114,19 +114,34 @@ def to_be_fitted(preset: object, chosen: Mapping[str, Any], asked: Collection[st
 
     Args:
         preset: its name, or None.
-        chosen: the settings of a new network.
+        chosen: the settings of the run.
         asked: the names of those that the user gave.
 
     Raises:
-        ConfigError: the preset is `auto`, and there is no time to choose for.
+        ConfigError: the preset is `auto`, and there is no time, or no language model, to choose for.
     """
-    if preset == AUTO and chosen.get("minutes") is None:
+    if preset == AUTO:
+        _check_auto(chosen)
+    if chosen.get("from") is not None:
+        return False
+    if preset is None or chosen.get("minutes") is None or chosen.get("labels") or preset == "awd-lstm":
+        return False
+    return not (set(asked) >= set(SIZES) and set(asked) & set(REGULARISATION))
+
+
+def _check_auto(chosen: Mapping[str, Any]) -> None:
+    """Refuse to choose where there is nothing to choose."""
+    problem = None
+    if chosen.get("from") is not None:
+        problem = "--from has the sizes of its model"
+    elif chosen.get("labels"):
+        problem = "it is for language models, and --labels predicts labels"
+    elif chosen.get("minutes") is None:
         raise ConfigError(
             "--preset auto chooses sizes for the time there is: give --minutes, or another --preset"
         )
-    if preset is None or chosen.get("minutes") is None or chosen.get("labels") or preset == "awd-lstm":
-        return False
-    return not {*SIZES, *REGULARISATION} <= set(asked)
+    if problem:
+        raise ConfigError(f"--preset auto chooses sizes, but {problem}: leave --preset auto out")
 
 
 def preset_settings(given: Mapping[str, Any], tokenizer: str | None, where: str) -> dict[str, Any]:
@@ -147,6 +162,8 @@ def preset_settings(given: Mapping[str, Any], tokenizer: str | None, where: str)
     preset = dict(PRESETS[name])
     if tokenizer == "word" and name in WORD_PRESETS:
         preset = {**WORD_PRESETS[name], **{key: preset[key] for key in BUDGET if key in preset}}
+        if given.get("labels"):  # which are few
+            del preset["output"]
     if not given.keys().isdisjoint(BUDGET):
         preset = {setting: value for setting, value in preset.items() if setting not in BUDGET}
     return preset

@@ -58,6 +58,8 @@ def resumed_config(path: Path, changes: Mapping[str, Any]) -> RunConfig:
     if not budget:
         return config.resolved()
     kept = {name: value for name, value in kept.items() if name not in BUDGET}
+    if budget.get("minutes") is None:  # there is no time to choose sizes for
+        kept.pop("fit_sizes", None)
     asked = {name: value for name, value in config.asked.items() if name not in BUDGET}
     return RunConfig.from_settings({**kept, **budget}, "the new budget", {**asked, **budget}).resolved()
 

@@ -24,6 +24,7 @@ from lmgen.models.network.config import NetworkConfig
 from lmgen.runs.config import RunConfig, spelled
 from lmgen.runs.presets import REGULARISATION
 from lmgen.runs.setup import new_trainer
+from lmgen.settings import flag
 
 SIZES = (128, 192, 256, 384, 512, 768, 1024)
 """Hidden sizes to choose from."""
@@ -34,8 +35,11 @@ MEASURED = (256, 512)
 LARGEST_FOR_SHORT_TEXT, LONG_TEXT = 512, 2_000_000
 """Larger networks are for texts of so many tokens; on shorter ones they were not measured."""
 
-SHARE, MOST_SECONDS = 0.01, 2.0
-"""Each measurement takes about this share of the budget, and no longer."""
+SHARE, LEAST_SECONDS, MOST_SECONDS = 0.01, 0.3, 2.0
+"""Each measurement takes about this share of the budget, within these bounds."""
+
+TOGETHER = 0.8
+"""Speed of one of several processes, beside one on its own: benchmarks/results/distributed.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +171,22 @@ def fitting(
 def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     """The settings for what a budget buys, by the names of the flags, and why, in a line."""
     rule = WORDS if config.tokenizer.tokenizer == "word" else CHARACTERS
-    size = config.asked.get("hidden_size") or rule.hidden_size(bought)
-    settings: dict[str, Any] = {"layers": 1, "hidden_size": size}
-    epochs = bought.epochs(size)
+    asked = config.asked
+    size = asked.get("hidden_size") or rule.hidden_size(bought)
     regularisation = rule.regularisation_for(bought, size)
-    parts = [f"{config.asked.get('layers', 1)} x {size}"]
-    if config.asked.keys().isdisjoint(REGULARISATION):
-        settings |= {name: getattr(NetworkConfig(), name) for name in REGULARISATION}
+    settings: dict[str, Any] = {"layers": 1, "hidden_size": size}
+    settings |= {name: getattr(NetworkConfig(), name) for name in REGULARISATION}
+    if asked.keys().isdisjoint(REGULARISATION):
         settings |= regularisation.settings
-        parts.append(regularisation.in_short)
-    seconds = round(60 * bought.minutes)
-    speed = bought.tokens(size) / bought.minutes / 60
-    reason = f"{seconds // 60}:{seconds % 60:02} buys {_rounded(epochs)} epochs at {_rounded(speed)} tokens/s"
-    return spelled(settings), f"{', '.join(parts)}: {reason}"
+        dropped = regularisation.in_short
+    else:
+        given = [f"{flag(name)} {asked[name]}" for name in REGULARISATION if name in asked]
+        dropped = f"{', '.join(given)} as given"
+    layers = asked.get("layers", 1)
+    network = f"{layers} x {size}" if layers else f"{size} units"
+    time, epochs = _clock(60 * bought.minutes), _rounded(bought.epochs(size))
+    reason = f"{time} buys {epochs} epochs at {_rounded(bought.tokens(size) / bought.minutes / 60)} tokens/s"
+    return spelled(settings), f"{network}, {dropped}: {reason}"
 
 
 def _speed(run: RunFolder, config: RunConfig, prepared: Prepared, hidden_size: int, processes: int) -> float:
@@ -187,13 +194,23 @@ def _speed(run: RunFolder, config: RunConfig, prepared: Prepared, hidden_size: i
     from lmgen.training.speed import tokens_per_second
 
     assert config.training.minutes is not None, "sizes are chosen for a budget of time"
-    seconds = min(SHARE * 60 * config.training.minutes, MOST_SECONDS)
+    seconds = min(max(SHARE * 60 * config.training.minutes, LEAST_SECONDS), MOST_SECONDS)
     sized = config.with_sizes({"layers": 1, "hidden_size": hidden_size}, "")
     part = max(1, sized.training.batch_size // processes)
     sized = replace(sized, training=replace(sized.training, batch_size=part))
-    return processes * tokens_per_second(new_trainer(run, sized, prepared), seconds)
+    alone = tokens_per_second(new_trainer(run, sized, prepared), seconds)
+    return alone if processes == 1 else TOGETHER * processes * alone
 
 
 def _rounded(number: float) -> str:
-    """A number with two digits that count, and no fewer than it has before the point: 39,000 or 9.6."""
-    return f"{float(f'{number:.2g}'):,g}"
+    """A number with the two digits that count: 39,000, 9.6 or 0.43."""
+    rounded = float(f"{number:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
+
+
+def _clock(seconds: float) -> str:
+    """A time: 4:00, or 1.2 s below ten seconds."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02}"

@@ -296,7 +296,7 @@ class TrainingConfig:
     )
     precision: str = setting(
         "float32",
-        "Number format of training; all but the first and the last are for GPUs.",
+        "Number format of training; tf32, bfloat16 and float16 need a GPU.",
         choices=PRECISIONS,
         panel=Panel.MACHINE,
     )

@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from lmgen.data.batches import Batch
 from lmgen.errors import ConfigError, LostProcessError
 from lmgen.training import processes
+from lmgen.training.process import NO_MEMORY
 from lmgen.training.processes import Place, own_place
 
 if TYPE_CHECKING:
@@ -311,6 +312,8 @@ class Processes(Group):
         try:
             return communicate()
         except RuntimeError as error:
+            if NO_MEMORY.search(str(error)):
+                raise
             raise _lost() from error
 
 

@@ -241,9 +241,9 @@ class Network(nn.Module):
         return arrays_of(self.structure.output, dict(self.named_parameters()))
 
 
-def detached(state: NetworkState) -> NetworkState:
-    """The same state, cut off from the steps that led to it: gradients end here."""
-    return tuple(tuple(part.detach() for part in layer) for layer in state)
+def detached(state: NetworkState, dtype: torch.dtype | None = None) -> NetworkState:
+    """The same state, in a type of number if one is named, cut off from the steps that led to it."""
+    return tuple(tuple(part.detach().to(dtype or part.dtype) for part in layer) for layer in state)
 
 
 class TorchLanguageModel:

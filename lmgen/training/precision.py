@@ -1,10 +1,13 @@
 """
 Numbers of fewer bits where a GPU is faster with them: `--precision tf32`, `bfloat16` and `float16`.
 
-Weights, moments and sums stay float32. With `tf32` the products of matrices round what they read to 10 bits
-after the point. With the other two autocast computes products and cells in 16 bits (Micikevicius et al.
-2018). Gradients in float16 may be too small for its exponent. So the loss is scaled up before the backward
-pass, and gradients are scaled down again; the scale halves when one is too large, and there is no update.
+Weights, moments, sums and the state carried from batch to batch stay float32. With `tf32` the products of
+matrices round what they read to 10 bits after the point. With the other two autocast computes products and
+cells in 16 bits (Micikevicius et al. 2018); the layers that cuDNN computes, LSTM, GRU and vanilla ones, are
+in float16 with both, for that is what torch's autocast gives them.
+
+Gradients in float16 may be too small for its exponent. So the loss is scaled up before the backward pass, and
+gradients are scaled down again; the scale halves when one is too large, and there is no update.
 
 A run of fewer bits that goes on on a CPU goes on in float32.
 """
@@ -19,6 +22,9 @@ from torch import Tensor
 SHORT = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 """Formats of 16 bits, by their names."""
 
+SMALLEST_SCALE = 1.0
+"""Where the scale has fallen below this, gradients are not finite for another reason."""
+
 
 class Precision:
     """The number format of training on a device."""
@@ -32,19 +38,22 @@ class Precision:
         is_gpu = device.type == "cuda"
         self._device = device
         self._short = SHORT.get(name) if is_gpu else None
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self._short is torch.float16)
-        if is_gpu:
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
+        self._tf32 = name == "tf32"
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self._short is not None)
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
         """What is computed inside, the loss among it, is computed in this format."""
-        with torch.autocast(self._device.type, self._short, enabled=self._short is not None):
+        with (
+            rounding_to_tf32(self._tf32, self._device),
+            torch.autocast(self._device.type, self._short, enabled=self._short is not None),
+        ):
             yield
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss to those of the parameters, scaled; `unscale` takes that back."""
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        with rounding_to_tf32(self._tf32, self._device):
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         """Give the gradients of an optimiser's parameters their true size."""
@@ -60,7 +69,7 @@ class Precision:
         if not self.scaler.is_enabled():
             return True
         self.scaler.update()
-        return isfinite(gradient_norm)
+        return isfinite(gradient_norm) or self.scaler.get_scale() < SMALLEST_SCALE
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps: nothing without a scale."""
@@ -77,3 +86,20 @@ class Precision:
         if tensors and self.scaler.is_enabled():
             kept = {"scale": float(tensors["scale"]), "_growth_tracker": int(tensors["updates"])}
             self.scaler.load_state_dict({**self.scaler.state_dict(), **kept})
+
+
+@contextmanager
+def rounding_to_tf32(wanted: bool, device: torch.device) -> Iterator[None]:
+    """In the block, let a GPU's products round float32 to tf32, or not."""
+    if device.type != "cuda":
+        yield
+        return
+    settings = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [each.allow_tf32 for each in settings]
+    for each in settings:
+        each.allow_tf32 = wanted
+    try:
+        yield
+    finally:
+        for each, allowed in zip(settings, before, strict=True):
+            each.allow_tf32 = allowed

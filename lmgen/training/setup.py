@@ -32,6 +32,10 @@ def open_device(name: str) -> torch.device:
             f"this machine has {torch.cuda.device_count()} GPUs, and process {place.rank} would need number "
             f"{place.local_rank} (counted from 0); start fewer processes, or take --device cpu"
         )
+    if name == "cuda":
+        torch.backends.cudnn.allow_tf32 = (
+            False  # torch lets cuDNN round float32 by itself; precision.py asks for it
+        )
     return torch.device(name)
 
 

@@ -62,13 +62,13 @@ class Learner:
             state.optimizer.step()
             state.update_average()
         if self.carried:
-            state.carried = detached(after)
+            state.carried = detached(after, self._dtype)
         return float(nats)
 
     def read(self, batch: Batch) -> None:
         """Only move the carried state on, over a batch with no scored position."""
         if self.carried:
-            self.state.carried = self._read(self.group.part(batch).batch)
+            self.state.carried = detached(self._read(self.group.part(batch).batch), self._dtype)
 
     def _backward(self, part: Part) -> tuple[Tensor, NetworkState]:
         """Give the parameters the gradients of a part of a batch; its loss, and the state after it."""

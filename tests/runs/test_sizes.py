@@ -1,5 +1,7 @@
 """Sizes that are chosen for the time there is."""
 
+import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,8 @@ from typing import Any
 import pytest
 
 import lmgen
-from lmgen.errors import ConfigError
+from lmgen.data.run_folder import RunFolder
+from lmgen.errors import ConfigError, NumericalError
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml, configured, read_config, read_run_config
 from lmgen.runs.events import SizesChosen, Started
@@ -28,7 +31,7 @@ def bought(speed: float, text: int = 1_000_000, minutes: float = 4.0) -> Bought:
 
 @pytest.mark.parametrize("tokenizer", ["char", "word"])
 def test_a_faster_machine_never_gets_a_smaller_network(tokenizer: str) -> None:
-    speeds = [100 * 1.5**power for power in range(24)]
+    speeds = [100 * 1.5**power for power in range(28)]
     of_long = [choose(bought(speed, 10_000_000), config(tokenizer=tokenizer)) for speed in speeds]
     sizes = [settings["hidden_size"] for settings, _ in of_long]
 
@@ -70,7 +73,7 @@ def test_what_was_asked_for_is_not_chosen() -> None:
 
     assert (chosen.network.hidden_size, chosen.network.dropout) == (200, 0.35)
     assert not chosen.network.variational
-    assert "1 x 200: 4:00 buys" in reason
+    assert "1 x 200, --dropout 0.35 as given: 4:00 buys" in reason
 
 
 def test_the_learning_rate_is_that_of_the_size_that_is_chosen() -> None:
@@ -98,6 +101,7 @@ def test_the_reason_says_what_the_time_buys() -> None:
         ({"preset": "auto", "minutes": 1.0}, True),
         ({"minutes": 1.0, "hidden_size": 64}, False),
         ({"minutes": 1.0, "dropout": 0.1}, False),
+        ({"preset": "good", "layers": 2, "hidden_size": 20, "dropout": 0.1}, False),
         ({"minutes": 1.0, "labels": True}, False),
         ({"preset": "good", "steps": 5}, False),
         ({"preset": "awd-lstm", "minutes": 1.0}, False),
@@ -109,6 +113,45 @@ def test_sizes_are_chosen_for_a_time_by_itself_and_for_presets_of_a_time(
     settings: dict[str, Any], fitted: bool
 ) -> None:
     assert configured(settings, "here").fit_sizes is fitted
+
+
+@pytest.mark.parametrize("settings", [{"labels": True}, {"from": "base"}])
+def test_auto_where_there_is_nothing_to_choose_is_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
+    if "from" in settings:
+        lmgen.train(TEXT, out=tmp_path / "base", hidden_size=8, steps=1, baseline_order=0)
+        settings = {"from": str(tmp_path / "base")}
+
+    with pytest.raises(ConfigError, match="--preset auto chooses sizes, but"):
+        configured({"preset": "auto", "minutes": 1.0, **settings}, "here")
+
+
+def test_of_a_preset_nothing_is_left_beside_the_dropout_that_was_asked_for() -> None:
+    asked = config(preset="best", dropout=0.3)
+    network = asked.with_sizes(*choose(bought(40_000), asked)).network
+
+    assert (network.dropout, network.variational, network.dropout_input) == (0.3, False, 0.0)
+    assert network.dropout_before_output == 0.3
+
+
+@pytest.mark.parametrize("budget", [{"steps": 2}, {"epochs": 0.1}])
+def test_a_run_killed_before_sizes_were_chosen_goes_on_with_another_budget(
+    tmp_path: Path, budget: dict[str, Any]
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    lmgen.train(TEXT, out=run.folder, minutes=0.005, baseline_order=0)
+    run.config.write_text(as_toml(replace(read_run_config(run.config), fit_sizes=True, fitted="")))
+    shutil.rmtree(run.last.parent)
+    run.model.unlink()
+
+    assert lmgen.resume(run.folder, **budget).training["steps"] >= 1
+    assert not read_run_config(run.config).fit_sizes
+
+
+def test_a_network_that_fails_at_once_ends_in_one_error(tmp_path: Path) -> None:
+    with pytest.raises(NumericalError, match="unstable from its first updates on"):
+        lmgen.train(
+            TEXT, out=tmp_path / "run", preset="quick", minutes=0.01, cell="rnn-relu", init_scale=1000.0
+        )
 
 
 def test_auto_without_a_time_is_refused() -> None:

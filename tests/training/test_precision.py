@@ -9,6 +9,7 @@ import torch
 
 import lmgen
 from lmgen.errors import ConfigError, NumericalError
+from lmgen.training.events import RolledBack
 from lmgen.training.loop import Trainer
 from lmgen.training.precision import Precision
 from tests.training.test_loop import trainer
@@ -54,6 +55,16 @@ def test_where_the_scale_is_too_large_it_halves_and_weights_stay() -> None:
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_gradients_that_are_never_finite_fail_in_the_end() -> None:
+    training = scaled()
+    bias = training.state.network.get_parameter("output.bias")
+    bias.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
+    updates = [event for event, _ in zip(training.run(), range(40), strict=False)]
+
+    assert any(isinstance(event, RolledBack) for event in updates)
+    assert training.state.position.rollbacks == 3
+
+
 def test_a_loss_that_is_not_finite_fails_whatever_the_scale() -> None:
     training = scaled()
     with torch.no_grad():
@@ -89,6 +100,7 @@ def test_in_sixteen_bits_it_learns_nearly_the_same(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(short.state.precision, "_short", torch.bfloat16)
     losses = [event.nats_per_token for event, _ in zip(short.run(), range(40), strict=False)]  # type: ignore[union-attr]
 
+    assert all(part.dtype == torch.float32 for layer in short.state.carried for part in layer)
     assert losses[-1] == pytest.approx(plain.nats / plain.summed_tokens, abs=0.3)
     assert all(array.dtype == torch.float32 for array in short.state.network.parameters())
     assert losses[-1] < losses[0]

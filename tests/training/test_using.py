@@ -71,10 +71,12 @@ def test_its_network_is_the_same(run: Path, on_torch: TextModel) -> None:
         np.testing.assert_array_equal(on_torch.tensors[name], array)
 
 
-def test_on_a_cpu_it_is_the_model_itself(run: Path) -> None:
+def test_on_a_cpu_it_is_the_model_itself(run: Path, on_torch: TextModel) -> None:
     model = lmgen.load(run)
 
     assert model.on_device("cpu") is model
+    assert type(on_torch.on_device("cpu").model) is type(model.model)
+    assert on_torch.on_device("cpu").device == on_torch.with_tensors({}).device == "cpu"
 
 
 def test_other_devices_are_refused(run: Path) -> None:

@@ -57,6 +57,7 @@ RESULTS = (
     "startup",
     "serving",
     "ngram",
+    "distributed",
     "kills",
     "large-corpus",
     "defaults",

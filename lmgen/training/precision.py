@@ -94,12 +94,10 @@ def rounding_to_tf32(wanted: bool, device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    settings = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [each.allow_tf32 for each in settings]
-    for each in settings:
-        each.allow_tf32 = wanted
+    products, cells = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, cells.allow_tf32
+    products.allow_tf32 = cells.allow_tf32 = wanted
     try:
         yield
     finally:
-        for each, allowed in zip(settings, before, strict=True):
-            each.allow_tf32 = allowed
+        products.allow_tf32, cells.allow_tf32 = before

@@ -10,7 +10,7 @@ from lmgen.cli.train import train
 from lmgen.errors import ConfigError
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import configured, read_config, read_run_config
-from lmgen.runs.presets import PRESETS, WORD_PRESETS, preset_settings
+from lmgen.runs.presets import PRESETS, preset_settings
 from tests import process
 
 

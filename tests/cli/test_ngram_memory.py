@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import lmgen
+from lmgen.data import preparation
+from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError
 from lmgen.memory import free_memory, memory_bytes, resident_memory, total_memory
+from lmgen.runs.ngram import fit_ngram
 from tests.process import COMMAND, Running, run_command
 from tests.process import lmgen as command
 
@@ -73,6 +76,25 @@ def test_memory_has_a_unit_or_is_refused(text: Path, tmp_path: Path) -> None:
     assert resident_memory() < memory_bytes(None) <= resident_memory() + free_memory()
     with pytest.raises(ConfigError, match="memory is 'x'"):
         lmgen.train(text, memory="x")
+
+
+@pytest.mark.parametrize(
+    ("memory", "processes"), [("1M", 1), ("900M", 1), ("1G", 2), ("2100M", 4), ("100G", 8)]
+)
+def test_processes_that_read_the_text_are_as_many_as_the_memory_has_room_for(
+    memory: str, processes: int, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def prepare(*given: Any, **settings: Any) -> Prepared:
+        started.append(settings["processes"])
+        return preparation.prepare(*given, **settings)
+
+    monkeypatch.setattr("lmgen.runs.ngram.prepare", prepare)
+    monkeypatch.setattr("lmgen.runs.ngram.available_processors", lambda: 8)
+    fit_ngram([str(text)], 2, tmp_path / "m", memory=memory)
+
+    assert started == [processes]
 
 
 @pytest.mark.slow

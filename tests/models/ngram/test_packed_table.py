@@ -1,5 +1,6 @@
 """Tables as a model file has them answer as those that are read."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,32 @@ def use(model: NgramModel) -> None:
     """Ask for what follows `<s>`, and for what follows each token after it."""
     for token in range(model.vocabulary_size):
         model.predict(model.advance(model.start(1), np.array([[token]])))
+
+
+def score_all_pairs(model: NgramModel) -> None:
+    """Score each token after each other."""
+    ids = np.arange(model.vocabulary_size)
+    model.score(model.start(1), np.stack(np.meshgrid(ids, ids), axis=-1).reshape(-1, 1))
+
+
+def split_all(model: NgramModel) -> None:
+    """Split each n-gram, as for an ARPA file."""
+    for table in model.tables[1:]:
+        table.split(np.arange(len(table)))
+
+
+@pytest.mark.parametrize("change", ["reversed", "too large"])
+@pytest.mark.parametrize("used", [use, score_all_pairs, split_all])
+def test_last_tokens_are_looked_at_by_all_that_read_them(
+    change: str, used: Callable[[NgramModel], None]
+) -> None:
+    model, _ = words()
+    last_ids = model.to_tensors()[1]["order.2.last_ids"].copy()
+    contexts, _ = model.tables[1].split(np.arange(len(last_ids)))
+    for rows in np.split(np.arange(len(last_ids)), np.flatnonzero(np.diff(contexts)) + 1):
+        last_ids[rows] = last_ids[rows][::-1] if change == "reversed" else 200
+    with pytest.raises(ModelError, match="its n-grams are out of order, or have tokens that do not exist"):
+        used(packed(model, {"order.2.last_ids": last_ids}))
 
 
 @pytest.mark.parametrize("name", ["order.1.followers", "order.2.followers", "order.2.log_probs"])

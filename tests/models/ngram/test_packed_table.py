@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmgen.errors import ModelError
+from lmgen.models import model_file, tensor_file
+from lmgen.models.model_file import load_model, save_model
 from lmgen.models.ngram import packed_table, tensors
 from lmgen.models.ngram.arpa import write_arpa
 from lmgen.models.ngram.model import NgramModel
@@ -113,6 +115,19 @@ def test_damage_is_found_where_it_is_used(name: str, value: float, message: str)
     tensor[:] = value
     with pytest.raises(ModelError, match=message):
         use(packed(model, {name: tensor}))
+
+
+def test_a_type_that_numpy_lacks_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = words()
+    monkeypatch.setattr(model_file, "LARGE_BYTES", 0)
+    monkeypatch.setitem(tensor_file.NAMES, np.dtype(np.uint8), "F8_E4M3")
+    save_model(tmp_path / "m", model, tokenizer, {})
+    monkeypatch.undo()
+    for least in (0, 1 << 28):
+        monkeypatch.setattr(model_file, "LARGE_BYTES", least)
+        with pytest.raises(ModelError, match=r"m.*F8_E4M3|m is not a whole model file") as raised:
+            load_model(tmp_path / "m")
+        assert "\n" not in str(raised.value)
 
 
 def use(model: NgramModel) -> None:

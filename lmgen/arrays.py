@@ -28,13 +28,14 @@ def let_go(array: npt.NDArray[Any]) -> None:
     """
     Give back the memory of what was read of an array that a file is mapped to; nothing for other arrays.
 
-    The numbers stay where they are: those that are asked for again are read again. Where the system has no
-    such call, it takes the memory back on its own when it is short of it.
+    The numbers stay where they are: those that are asked for again are read again. A map that can be written
+    to is left alone: what was changed in it need not be in the file. Where the system has no such call, it
+    takes the memory back on its own when it is short of it.
     """
     below: Any = array
     while isinstance(below, np.ndarray | memoryview):
         below = below.base if isinstance(below, np.ndarray) else below.obj
-    if isinstance(below, mmap.mmap) and hasattr(below, "madvise"):
+    if isinstance(below, mmap.mmap) and hasattr(below, "madvise") and memoryview(below).readonly:
         below.madvise(mmap.MADV_DONTNEED)
 
 

@@ -20,6 +20,9 @@ CHECKED_BYTES = 1 << 20
 NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 """Error numbers from file systems that cannot flush a folder, such as some network shares."""
 
+TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
+"""Error numbers of a process, or a machine, that has as many files open as it may."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -187,11 +190,12 @@ def remains(path: Path) -> Iterator[Path]:
     return path.parent.glob(f".{glob.escape(path.name)}.*")
 
 
-def unwritable(path: Path, error: OSError) -> WriteError:
-    """Build the error for a file that cannot be written."""
-    return WriteError(
-        f"cannot write {path}: {error.strerror or error}; choose another place or free some space"
-    )
+def unwritable(what: Path | str, error: OSError) -> WriteError:
+    """Build the error for a file, or something else, that cannot be written."""
+    advice = "choose another place or free some space"
+    if error.errno in TOO_MANY_OPEN:
+        advice = "let the process open more of them (ulimit -n)"
+    return WriteError(f"cannot write {what}: {error.strerror or error}; {advice}")
 
 
 def _flush_file(path: Path) -> None:

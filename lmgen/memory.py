@@ -17,12 +17,27 @@ UNKNOWN = 2 << 30
 
 _CGROUP = Path("/sys/fs/cgroup")
 
+_CGROUP_FILES = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
+"""
+Where versions 2 and 1 of control groups tell a container's limit and what it uses.
+
+The last is what counts as used, but is a copy of what is on disk and given back when it is needed.
+"""
+
 
 def memory_bytes(limit: str | None) -> int:
     """
     The bytes of a limit such as `2G`, `500M` or `80%`; None: half of what is free, beside what is in use.
 
-    Units are powers of 1024, as for lmplz and GNU sort; `%` is of all memory of the machine.
+    Units are powers of 1024, as for lmplz and GNU sort; `%` is of all memory of the machine or container.
 
     Raises:
         ConfigError: it is no such limit.
@@ -42,18 +57,22 @@ def memory_bytes(limit: str | None) -> int:
 def free_memory() -> int:
     """Bytes that could be used now, within the limit of a container, without any being swapped out."""
     free = _meminfo("MemAvailable")
-    with suppress(OSError, ValueError):
-        limit = int((_CGROUP / "memory.max").read_text()) - int((_CGROUP / "memory.current").read_text())
-        free = max(min(limit, free if free is not None else limit), 0)
+    container = _container()
+    if container is not None:
+        limit, used = container
+        free = max(min(limit - used, free if free is not None else limit), 0)
     return UNKNOWN if free is None else free
 
 
 def total_memory() -> int:
-    """All memory of the machine, in bytes."""
+    """All memory of the machine, or of the container where that has less, in bytes."""
     total = _meminfo("MemTotal")
     if total is None:
         with suppress(AttributeError, OSError, ValueError):
             total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    container = _container()
+    if container is not None:
+        total = min(container[0], total or container[0])
     return total or UNKNOWN
 
 
@@ -66,7 +85,30 @@ def resident_memory() -> int:
 
 def _meminfo(name: str) -> int | None:
     with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) << 10
+        return _entry(Path("/proc/meminfo"), f"{name}:") << 10
     return None
+
+
+def _container() -> tuple[int, int] | None:
+    """The bytes that the container may use, and those that it does; None where there is no limit."""
+    for limit, used, statistics, reclaimable in _CGROUP_FILES:
+        with suppress(OSError, ValueError):
+            most, now = (int((_CGROUP / name).read_text()) for name in (limit, used))
+            with suppress(OSError, ValueError, IndexError):
+                now -= _entry(_CGROUP / statistics, reclaimable)
+            return most, now
+    return None
+
+
+def _entry(file: Path, name: str) -> int:
+    """
+    The number beside a name, in a file with one on each line.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it has no such entry.
+    """
+    for line in file.read_text().splitlines():
+        if line.split()[:1] == [name]:
+            return int(line.split()[1])
+    raise ValueError(f"{file} has no {name}")

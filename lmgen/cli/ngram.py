@@ -69,7 +69,8 @@ def ngram(
         str | None,
         option(
             help="Memory that the command may have, such as 2G, 500M or 80%; n-grams that need more are "
-            "counted on disk, beside --out.",
+            "counted on disk, beside --out, and a text is split into tokens by at most one process for each "
+            "500 MB.",
             by_default="half of what is free",
             panel=Panel.NGRAMS,
             metavar="SIZE",

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lmgen.arrays import Tensors, let_go
+from lmgen.errors import ModelError
 
 NAMES = {
     np.dtype(kind): name
@@ -75,7 +76,12 @@ def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> 
 
 
 def map_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a file that the library has opened without an error: read-only, mapped into memory."""
+    """
+    The arrays of a file that the library has opened without an error: read-only, mapped into memory.
+
+    Raises:
+        ModelError: an array has a type that numpy lacks.
+    """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
         header = json.loads(file.read(length))
@@ -85,6 +91,10 @@ def map_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
     for name, entry in header.items():
         if name != "__metadata__":
             begin, end = entry["data_offsets"]
+            if entry["dtype"] not in kinds:
+                raise ModelError(
+                    f"{path}: its tensor {name} has the type {entry['dtype']}, which no model has"
+                )
             kind = kinds[entry["dtype"]]
             count = (end - begin) // kind.itemsize
             tensor = np.frombuffer(whole, kind, count, LENGTH_BYTES + length + begin)

@@ -36,6 +36,7 @@ from lmgen.text.given import given_text, is_placeholder
 from lmgen.text.sources import Text, open_text
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
+from lmgen.tokenizers.parallel import available_processors
 from lmgen.tokenizers.registry import TOKENIZERS
 from lmgen.tokenizers.words import UNKNOWN, WordTokenizer
 
@@ -54,6 +55,9 @@ LONG_TOKENS = 30_000_000
 
 SECONDS_OF_TOKEN = 2e-6
 """What an order-5 baseline takes for each token, about."""
+
+BYTES_OF_PROCESS = 500 << 20
+"""Of --memory for each process that splits a text into tokens: it has numpy, the vocabulary, some blocks."""
 
 
 SETTINGS = names_of(ReadingConfig, HeldOutConfig, TokenizerConfig)
@@ -107,7 +111,8 @@ def fit_ngram(
         limit_vocab_file: words, separated by white space: others are counted and then left out, as by lmplz;
             to the model they are unknown.
         memory: what the process may have, such as `2G`, `500M` or `80%` of all; n-grams that need more are
-            counted on disk, beside `out`. None: half of what is free.
+            counted on disk, beside `out`, and a long text is split into tokens by at most one process for
+            each 500 MB. None: half of what is free.
         keep_tokens: keep the training tokens in the file, so that its counts can grow.
         texts: the texts that some names of files stand for (text/given.py).
         overwrite: replace a file that is there.
@@ -122,7 +127,7 @@ def fit_ngram(
     """
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
-    memory_bytes(memory)
+    processes = _processes(memory)
     if limit_vocab_file is not None and keep_tokens:
         raise ConfigError(
             "--limit-vocab-file leaves out tokens that --keep-tokens would keep: give one of them"
@@ -136,7 +141,9 @@ def fit_ngram(
         refuse_existing(out, overwrite=overwrite)
     with _folder_beside(out) as run:
         held_out = _held_out(config, opened)
-        prepared = prepare(opened, held_out, config.tokenizer, run, reading=config.reading)
+        prepared = prepare(
+            opened, held_out, config.tokenizer, run, reading=config.reading, processes=processes
+        )
         tokenizer, words = prepared.tokenizer, None
         if limit_vocab_file is not None:
             tokenizer, words = _limited(tokenizer, limit_vocab_file)
@@ -284,6 +291,16 @@ def _folder_beside(out: Path) -> Iterator[RunFolder]:
         if made:
             with suppress(OSError):  # it is not empty: the file is in it
                 out.parent.rmdir()
+
+
+def _processes(memory: str | None) -> int:
+    """
+    How many processes split a long text into tokens: one for each processor, as far as the memory goes.
+
+    Raises:
+        ConfigError: the memory is no such limit.
+    """
+    return max(min(available_processors(), memory_bytes(memory) // BYTES_OF_PROCESS), 1)
 
 
 def _held_out(config: RunConfig, corpus: Corpus) -> HeldOutConfig:

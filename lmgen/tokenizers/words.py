@@ -164,9 +164,13 @@ class WordTokenizer(TrainedTokenizer):
         return self._with_words([*self.words, *tokens])
 
     def limited_to(self, words: Set[str]) -> Self:
-        """A copy with only those of its words that are among some words, in the same order."""
+        """
+        A copy with only those of its words that are among some words, in the same order.
+
+        A punctuation mark is among them however it touches its neighbours.
+        """
         kept = {self._folded(word) for word in words}
-        return self._with_words([word for word in self.words if word in kept])
+        return self._with_words([word for word in self.words if word.strip(GLUE) in kept])
 
     def _with_words(self, words: list[str]) -> Self:
         return type(self)(

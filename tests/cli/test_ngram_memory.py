@@ -1,9 +1,11 @@
 """`lmgen ngram --memory`: the same model with less memory, and what is left where it ends too early."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ import numpy as np
 import pytest
 
 import lmgen
+from lmgen.data import preparation
+from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError
 from lmgen.memory import free_memory, memory_bytes, resident_memory, total_memory
+from lmgen.runs.ngram import fit_ngram
 from tests.process import COMMAND, Running, run_command
 from tests.process import lmgen as command
 
@@ -73,6 +78,79 @@ def test_memory_has_a_unit_or_is_refused(text: Path, tmp_path: Path) -> None:
     assert resident_memory() < memory_bytes(None) <= resident_memory() + free_memory()
     with pytest.raises(ConfigError, match="memory is 'x'"):
         lmgen.train(text, memory="x")
+
+
+VERSION_2 = {
+    "memory.max": "3000000\n",
+    "memory.current": "1000000\n",
+    "memory.stat": "anon 600000\nfile 400000\nactive_file 100000\ninactive_file 300000\n",
+}
+VERSION_1 = {
+    "memory/memory.limit_in_bytes": "3000000\n",
+    "memory/memory.usage_in_bytes": "1000000\n",
+    "memory/memory.stat": "inactive_file 5\ntotal_inactive_file 300000\n",
+}
+NOT_LIMITED = [{"memory.max": "max\n", "memory.current": "1000000\n"}, {}]
+
+
+@pytest.fixture
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
+    """Puts files in the place of those that tell of a container."""
+
+    def tell(files: dict[str, str]) -> None:
+        for name, content in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(content)
+        monkeypatch.setattr("lmgen.memory._CGROUP", tmp_path)
+
+    return tell
+
+
+@pytest.mark.parametrize("files", [VERSION_2, VERSION_1], ids=["version 2", "version 1"])
+def test_a_container_limits_what_there_is_and_what_is_free(
+    files: dict[str, str], container: Callable[[dict[str, str]], None]
+) -> None:
+    container(files)
+
+    assert total_memory() == 3_000_000
+    assert memory_bytes("80%") == 2_400_000
+    assert free_memory() == 2_300_000, "copies of files are given back"
+
+
+@pytest.mark.parametrize("files", NOT_LIMITED, ids=["max", "no files"])
+def test_a_container_without_a_limit_has_the_memory_of_the_machine(
+    files: dict[str, str], container: Callable[[dict[str, str]], None]
+) -> None:
+    container(files)
+
+    assert total_memory() == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def test_a_container_that_does_not_tell_of_copies_of_files(
+    container: Callable[[dict[str, str]], None],
+) -> None:
+    container(VERSION_2 | {"memory.stat": "anon 600000\n"})
+
+    assert free_memory() == 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("memory", "processes"), [("1M", 1), ("900M", 1), ("1G", 2), ("2100M", 4), ("100G", 8)]
+)
+def test_processes_that_read_the_text_are_as_many_as_the_memory_has_room_for(
+    memory: str, processes: int, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def prepare(*given: Any, **settings: Any) -> Prepared:
+        started.append(settings["processes"])
+        return preparation.prepare(*given, **settings)
+
+    monkeypatch.setattr("lmgen.runs.ngram.prepare", prepare)
+    monkeypatch.setattr("lmgen.runs.ngram.available_processors", lambda: 8)
+    fit_ngram([str(text)], 2, tmp_path / "m", memory=memory)
+
+    assert started == [processes]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import Float32Array, Int64Array, in_short, let_go
+from lmgen.arrays import BoolArray, Float32Array, IdArray, Int64Array, in_short, let_go
 from lmgen.errors import ModelError
 from lmgen.models.ngram.table import NO_ROW, NgramTable, RowArray
 
@@ -103,12 +103,14 @@ class PackedTable:
 
     def _find(self, contexts: Int64Array, ids: RowArray) -> Int64Array:
         """Search the last tokens of all contexts by halves, at once."""
-        low, end = self.begun.rows(contexts)
-        high = end.copy()
+        first, end = self.begun.rows(contexts)
+        low, high = first.copy(), end.copy()
         searched = np.flatnonzero(low < high)
         while len(searched):
             middle = (low[searched] + high[searched]) // 2
-            below = self.last_ids[middle] < ids[searched]
+            found, before = self.last_ids[middle], self.last_ids[middle - 1]
+            self._check(found, (before >= found) & (middle > first[searched]))
+            below = found < ids[searched]
             low[searched[below]] = middle[below] + 1
             high[searched[~below]] = middle[~below]
             searched = searched[low[searched] < high[searched]]
@@ -125,13 +127,15 @@ class PackedTable:
         streams = np.repeat(np.arange(len(contexts)), lengths)
         rows = np.arange(len(streams)) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
         ids = self.last_ids[rows].astype(np.int64)
-        if ids.max(initial=0) >= self.vocabulary_size:
-            raise ModelError("the model file is damaged: its n-grams have tokens that do not exist")
+        self._check(ids, (ids[1:] <= ids[:-1]) & (streams[1:] == streams[:-1]))
         return streams, ids, rows
 
     def split(self, rows: RowArray) -> tuple[RowArray, RowArray]:
         """As `NgramTable.split`."""
-        return self.begun.contexts(rows.astype(np.int64)), self.last_ids[rows].astype(np.int64)
+        contexts, ids = self.begun.contexts(rows.astype(np.int64)), self.last_ids[rows].astype(np.int64)
+        is_next = (contexts[1:] == contexts[:-1]) & (rows[1:] > rows[:-1])
+        self._check(ids, is_next & (ids[1:] <= ids[:-1]))
+        return contexts, ids
 
     def log_prob(self, rows: RowArray) -> Float32Array:
         """As `NgramTable.log_prob`."""
@@ -143,6 +147,19 @@ class PackedTable:
         found = rows != NO_ROW
         values[found] = _checked(self.backoffs[rows[found]], LARGEST)
         return values
+
+    def _check(self, ids: IdArray, out_of_order: BoolArray) -> None:
+        """
+        Look at last tokens that were read.
+
+        Raises:
+            ModelError: the vocabulary has no such token, or one is out of order: the file is damaged, which
+                is not looked for when it is mapped.
+        """
+        if ids.max(initial=0) >= self.vocabulary_size or out_of_order.any():
+            raise ModelError(
+                "the model file is damaged: its n-grams are out of order, or have tokens that do not exist"
+            )
 
 
 AnyTable = NgramTable | PackedTable

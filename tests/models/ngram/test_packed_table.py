@@ -1,5 +1,6 @@
 """Tables as a model file has them answer as those that are read."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmgen.errors import ModelError
+from lmgen.models import model_file, tensor_file
+from lmgen.models.model_file import load_model, save_model
 from lmgen.models.ngram import packed_table, tensors
 from lmgen.models.ngram.arpa import write_arpa
 from lmgen.models.ngram.model import NgramModel
@@ -114,10 +117,49 @@ def test_damage_is_found_where_it_is_used(name: str, value: float, message: str)
         use(packed(model, {name: tensor}))
 
 
+def test_a_type_that_numpy_lacks_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = words()
+    monkeypatch.setattr(model_file, "LARGE_BYTES", 0)
+    monkeypatch.setitem(tensor_file.NAMES, np.dtype(np.uint8), "F8_E4M3")
+    save_model(tmp_path / "m", model, tokenizer, {})
+    monkeypatch.undo()
+    for least in (0, 1 << 28):
+        monkeypatch.setattr(model_file, "LARGE_BYTES", least)
+        with pytest.raises(ModelError, match=r"m.*F8_E4M3|m is not a whole model file") as raised:
+            load_model(tmp_path / "m")
+        assert "\n" not in str(raised.value)
+
+
 def use(model: NgramModel) -> None:
     """Ask for what follows `<s>`, and for what follows each token after it."""
     for token in range(model.vocabulary_size):
         model.predict(model.advance(model.start(1), np.array([[token]])))
+
+
+def score_all_pairs(model: NgramModel) -> None:
+    """Score each token after each other."""
+    ids = np.arange(model.vocabulary_size)
+    model.score(model.start(1), np.stack(np.meshgrid(ids, ids), axis=-1).reshape(-1, 1))
+
+
+def split_all(model: NgramModel) -> None:
+    """Split each n-gram, as for an ARPA file."""
+    for table in model.tables[1:]:
+        table.split(np.arange(len(table)))
+
+
+@pytest.mark.parametrize("change", ["reversed", "too large"])
+@pytest.mark.parametrize("used", [use, score_all_pairs, split_all])
+def test_last_tokens_are_looked_at_by_all_that_read_them(
+    change: str, used: Callable[[NgramModel], None]
+) -> None:
+    model, _ = words()
+    last_ids = model.to_tensors()[1]["order.2.last_ids"].copy()
+    contexts, _ = model.tables[1].split(np.arange(len(last_ids)))
+    for rows in np.split(np.arange(len(last_ids)), np.flatnonzero(np.diff(contexts)) + 1):
+        last_ids[rows] = last_ids[rows][::-1] if change == "reversed" else 200
+    with pytest.raises(ModelError, match="its n-grams are out of order, or have tokens that do not exist"):
+        used(packed(model, {"order.2.last_ids": last_ids}))
 
 
 @pytest.mark.parametrize("name", ["order.1.followers", "order.2.followers", "order.2.log_probs"])

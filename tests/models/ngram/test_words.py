@@ -90,6 +90,16 @@ def test_the_command_has_the_flag(tmp_path: Path) -> None:
     assert score.unknown_tokens == sum(word not in LISTED.split() for word in TEXT.split())
 
 
+def test_punctuation_marks_are_listed_as_they_are_written(tmp_path: Path) -> None:
+    text = 'Yes, "no", no. Yes; no\n' * 3
+    tokenizer = WordTokenizer.train(lambda: [text], TokenizerConfig(tokenizer="word", split_punctuation=True))
+
+    limited = tokenizer.limited_to({"Yes", ",", '"'})
+    assert {word.strip("\t") for word in limited.words} == {"Yes", ",", '"'}
+    assert len([word for word in limited.words if '"' in word]) > 1, "before a word and after it"
+    assert limited.decode(limited.encode('Yes, "Yes", Yes')) == 'Yes, "Yes", Yes'
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -1,5 +1,6 @@
 """Interpolated modified Kneser-Ney for texts beyond memory: the figures of kneser_ney.py, bit for bit."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +69,7 @@ def estimate_on_disk(
     Raises:
         ConfigError: the order or a threshold is out of range.
         CorpusError: the text is empty.
-        WriteError: the disk is full.
+        WriteError: the disk is full, or the process may not open four files for each order.
     """
     thresholds = thresholds_of(prune, order)
     if not len(ids):
@@ -78,7 +79,8 @@ def estimate_on_disk(
         with Scratch(folder, min(max(block, SMALLEST_BLOCK), LARGEST_BLOCK)) as scratch:
             return estimate_in_blocks(ids, vocabulary_size, sentence_end, thresholds, words, scratch)
     except OSError as error:
-        raise unwritable((folder or Path()) / "the n-grams counted so far", error) from error
+        where = folder or tempfile.gettempdir()
+        raise unwritable(f"the n-grams counted so far in {where}", error) from error
 
 
 def estimate_in_blocks(

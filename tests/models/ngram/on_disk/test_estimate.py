@@ -114,6 +114,21 @@ def test_wrong_arguments_are_refused_as_in_memory() -> None:
         estimate_on_disk(np.array([1]), 2, prune=[1], **arguments)  # type: ignore[arg-type]
 
 
+def test_too_many_open_files_are_one_line_with_its_own_advice(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (tmp_path / "open").open("w") as file:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (file.fileno() + 10, limits[1]))
+        try:
+            with pytest.raises(
+                WriteError, match=r"^cannot write .* in .*: Too many open files; let .*ulimit"
+            ):
+                estimate_on_disk(np.arange(100), 20, 100, None, folder=tmp_path, memory=1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["open"]
+
+
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     """A limit on the size of files stands for a disk that has no room for them."""
     ids = np.random.default_rng(0).integers(0, 50, 20_000)

@@ -337,6 +337,12 @@ def _ends_match(file: Path, expected: Sequence[int], size: int) -> bool:
     return all(block_checksum(file, number) == expected[number] for number in (0, len(expected) - 1))
 
 
+def _all_match(run: RunFolder, prepared: Prepared) -> bool:
+    """Whether all blocks of a run's large files are as they were."""
+    expected = prepared.block_checksums.items()
+    return all(block_checksums(run.data / name) == checksums for name, checksums in expected)
+
+
 def _is_large(file: Path) -> bool:
     return file.stat().st_size >= VERIFIED_BY_BLOCK
 
@@ -434,6 +440,8 @@ def _taken_over(begun: Unfinished, others: Iterable[RunFolder]) -> Mapping[str, 
             if not begun.is_of(saved["comes_from"]):
                 continue
             prepared = load_prepared(other)
+            if not _all_match(other, prepared):
+                continue
             begun.take_over(other, [*saved["crc32"], *saved["crc32_of_blocks"]])
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError):
             continue  # such files are as good as none

@@ -68,6 +68,20 @@ def interrupted(
     return RunFolder(folder)
 
 
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of 1000 bytes are large, and verified in blocks of 500."""
+    monkeypatch.setattr(preparation, "VERIFIED_BY_BLOCK", 1000)
+    for module in ("data.preparation", "data.token_file", "files"):
+        monkeypatch.setattr(f"lmgen.{module}.CHECKED_BYTES", 500)
+
+
+def flip(file: Path, place: int) -> None:
+    """Damage one byte of a file."""
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
 def contents(run: RunFolder) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in run.data.iterdir()}
 
@@ -185,18 +199,20 @@ def test_a_corpus_that_is_no_file_is_not_gone_on_with(text: Path, tmp_path: Path
     assert load_prepared(run).train.tokens
 
 
-@pytest.mark.parametrize("change", [None, "text", "tokenizer", "damage"])
+@pytest.mark.parametrize("change", [None, "text", "tokenizer", "damage", "damage inside"])
 def test_tokens_of_the_same_large_text_are_taken_over(
     change: str | None, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a run beside it, whose files stay as they are; else they are made anew."""
-    monkeypatch.setattr(preparation, "VERIFIED_BY_BLOCK", 1000)
+    small_blocks(monkeypatch)
     first = prepared(text, tmp_path / "first", "word")
     other = RunFolder(tmp_path / "first")
     if change == "text":
         text.write_text(SENTENCE * 200, encoding="utf-8")
     if change == "damage":
         other.train_tokens.write_bytes(other.train_tokens.read_bytes()[:-1])
+    if change == "damage inside":
+        flip(other.train_tokens, 1500)
     monkeypatch.setattr(preparation, "split_corpus", split_corpus if change else None)
     run = RunFolder(tmp_path / "second")
     tokenizer = "char" if change == "tokenizer" else "word"

@@ -88,6 +88,17 @@ def test_an_error_in_a_process_is_an_error_here(block: str, message: str) -> Non
 
 
 @pytest.mark.usefixtures("two")
+def test_modules_of_the_current_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("open('imported', 'w')")
+    monkeypatch.chdir(tmp_path)
+
+    assert [length for _, length in in_order(Lengths(), ["a", "bc", "def"])] == [1, 2, 3]
+    assert not (tmp_path / "imported").exists()
+
+
+@pytest.mark.usefixtures("two")
 def test_processes_end_when_results_are_no_longer_asked_for() -> None:
     before = children()
     results = in_order(Lengths(), (str(number) for number in range(10_000)))

@@ -24,7 +24,7 @@ from typing import Any
 from lmgen.data.encoding import Encoded
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import Begun, id_type
-from lmgen.errors import CorpusError, LmgenError
+from lmgen.errors import CorpusError, CutOffError, LmgenError
 from lmgen.files import write_text
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
@@ -180,12 +180,12 @@ def stamps(files: Sequence[Path]) -> list[Stamp]:
     What files are recognised by.
 
     Raises:
-        CorpusError: one is no longer there.
+        CutOffError: one is no longer there.
     """
     try:
         return [(str(file.absolute()), (at := file.stat()).st_size, at.st_mtime_ns) for file in files]
     except OSError as error:
-        raise CorpusError(f"cannot read {error.filename}: {error.strerror}") from error
+        raise CutOffError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def refuse_changes(before: Sequence[Stamp]) -> None:

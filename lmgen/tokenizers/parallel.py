@@ -25,7 +25,7 @@ from contextvars import ContextVar
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar, cast
 
-from lmgen.errors import CorpusError
+from lmgen.errors import CutOffError
 
 ALONE = 1 << 24
 """Characters of a text that are worked on before processes are started."""
@@ -82,7 +82,7 @@ def in_order(work: Work[Result_co], blocks: Iterable[str]) -> Iterator[tuple[str
         Each block with its result, the same as `work` gives here, in the order of the blocks.
 
     Raises:
-        CorpusError: one of the processes ended early.
+        CutOffError: one of the processes ended early.
     """
     count, characters = PROCESSES.get(), 0
     blocks = iter(blocks)
@@ -136,7 +136,7 @@ class _Process:
             self._requests.flush()
             succeeded, result = pickle.load(self._replies)  # noqa: S301 - from a process of our own
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            raise CorpusError(
+            raise CutOffError(
                 "one of the processes that read the text was ended, perhaps for want of memory; fewer of "
                 "them (--threads 1) take less"
             ) from error

@@ -1,5 +1,6 @@
 """A preparation that is interrupted goes on, with the same files in the end; anything else begins again."""
 
+import errno
 import json
 import os
 import signal
@@ -16,9 +17,12 @@ from lmgen.data.preparation import Prepared, load_prepared, prepare
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
 from lmgen.data.token_file import write_tokens
-from lmgen.errors import CorpusError, WriteError
+from lmgen.errors import CorpusError, CutOffError, WriteError
+from lmgen.runs.config import RunConfig
+from lmgen.runs.run import train
 from lmgen.text.corpora import Corpus, open_corpus
 from lmgen.tokenizers.config import TOKENIZER_NAMES, TokenizerConfig
+from lmgen.tokenizers.parallel import _Process
 from tests.process import lmgen, run_command
 from tests.runs.test_trouble import full_disk
 
@@ -253,6 +257,37 @@ unfinished.Unfinished.write = write_or_die
 sys.argv[0] = "lmgen"
 main()
 """
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("why", ["process", "share"])
+def test_what_is_lost_from_outside_is_no_reason_to_begin_again(
+    why: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the processes that split the text is killed, or the disk that holds it is gone."""
+    settings = {"hidden_size": 4, "embedding_size": 4, "steps": 1, "window_length": 8, "batch_size": 4}
+    config = RunConfig.from_settings({**settings, "threads": 2, "corpus": [str(text)]}, "the test")
+    monkeypatch.setattr("lmgen.tokenizers.parallel.ALONE", 1000)
+    run = RunFolder(tmp_path / "run")
+    ask = _Process.ask
+
+    def killed(process: _Process, block: str | None) -> object:
+        process.kill()
+        return ask(process, block)
+
+    def lost(*_: object) -> None:
+        if not run.new.begun.exists():
+            return
+        if why == "share":
+            raise OSError(errno.ESTALE, "Stale file handle")
+        monkeypatch.setattr(_Process, "ask", killed)
+
+    monkeypatch.setattr("lmgen.text.raw.has_read", lost)
+    notes: list[str] = []
+    with pytest.raises(CutOffError):
+        list(train(config, run.folder, on_note=notes.append))
+    assert "the same command goes on with it" in notes[-1]
+    assert run.new.begun.exists()
 
 
 @pytest.mark.slow

@@ -436,17 +436,16 @@ def _taken_over(begun: Unfinished, others: Iterable[RunFolder]) -> Mapping[str, 
     for other in others:
         try:
             saved = json.loads(other.prepared.read_text(encoding="utf-8"))
-            notes = saved["comes_from"].pop("notes")
+            notes = [str(note) for note in saved["comes_from"].pop("notes")]
             if not begun.is_of(saved["comes_from"]):
                 continue
             prepared = load_prepared(other)
             if not _all_match(other, prepared):
                 continue
-            begun.take_over(other, [*saved["crc32"], *saved["crc32_of_blocks"]])
+            begun.take_over(_files(other, saved["parts"], prepared.tokenizer.unit, with_labels=False))
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError):
             continue  # such files are as good as none
-        begun.tokenizer, begun.notes = saved["tokenizer"], [str(note) for note in notes]
-        begun.parts = saved["parts"]
+        begun.tokenizer, begun.notes, begun.parts = saved["tokenizer"], notes, saved["parts"]
         return prepared.block_checksums
     return None
 

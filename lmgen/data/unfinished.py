@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -102,7 +102,7 @@ class Unfinished:
         """Whether what is saved comes from the same files and settings."""
         return self.of is not None and saved == json.loads(json.dumps(self.of))
 
-    def take_over(self, other: RunFolder, names: Sequence[str]) -> None:
+    def take_over(self, files: Iterable[Path]) -> None:
         """
         Link the data files of another run, so that both have them.
 
@@ -112,13 +112,14 @@ class Unfinished:
         made: list[Path] = []
         self.run.data.mkdir(parents=True, exist_ok=True)
         try:
-            for name in names:
-                (self.run.data / name).unlink(missing_ok=True)
-                os.link(other.data / name, self.run.data / name)
-                made.append(self.run.data / name)
+            for file in files:
+                link = self.run.data / file.name
+                link.unlink(missing_ok=True)
+                os.link(file.resolve(), link)
+                made.append(link)
         except OSError:
-            for file in made:
-                file.unlink()
+            for link in made:
+                link.unlink()
             raise
         self.part_file.unlink(missing_ok=True)
         self.run.begun.unlink(missing_ok=True)

@@ -234,6 +234,42 @@ def test_tokens_of_the_same_large_text_are_taken_over(
         )
 
 
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_tokens_behind_a_symbolic_link_are_taken_over(
+    is_absolute: bool, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file itself is linked; a link to it could not be read from elsewhere."""
+    small_blocks(monkeypatch)
+    prepared(text, tmp_path / "first")
+    other = RunFolder(tmp_path / "first")
+    moved = other.train_tokens.rename(other.folder / "train.npy")
+    other.train_tokens.symlink_to(moved if is_absolute else Path("..", moved.name))
+    prepared(text, tmp_path / "deep" / "second", others=[other])
+    run = RunFolder(tmp_path / "deep" / "second")
+
+    assert not run.train_tokens.is_symlink()
+    assert run.train_tokens.samefile(moved)
+    assert contents(run) == contents(other)
+
+
+def test_no_file_outside_a_run_is_taken_over(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever another folder's prepared.json names."""
+    small_blocks(monkeypatch)
+    prepared(text, tmp_path / "first")
+    other = RunFolder(tmp_path / "first")
+    saved = json.loads(other.prepared.read_text(encoding="utf-8"))
+    del saved["own_crc32"]
+    saved["crc32"]["../../victim"] = 0
+    other.prepared.write_text(json.dumps(saved))
+    (tmp_path / "victim").write_text("mine")
+    prepared(text, tmp_path / "second", others=[other])
+
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert (tmp_path / "victim").stat().st_nlink == 1
+
+
 SETTINGS = [
     *("--hidden-size", "4", "--embedding-size", "4", "--layers", "1", "--steps", "2"),
     *("--window-length", "8", "--batch-size", "4", "--baseline-order", "0"),

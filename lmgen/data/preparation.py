@@ -16,6 +16,7 @@ their labels, each after a tab.
 """
 
 import json
+import unicodedata
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -50,6 +51,9 @@ from lmgen.tokenizers.parallel import in_processes
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
 PARTS = ("train", "valid", "test")
+
+VERSION = 1
+"""To be increased when a text is split into other tokens than before; its earlier tokens are not used then."""
 
 LARGEST_COUNT = 2**63 - 1
 """Upper bound on the token, character, byte and word counts of a text: no file is larger."""
@@ -188,7 +192,7 @@ def prepare(
     if going_on and files is not None and given is None and labels is None and not answers:
         comes_from = _comes_from(read_files, corpus, held_out, config, reading)
     begun = Unfinished.begun(run, comes_from)
-    large = _taken_over(begun, others if sum(size for _, size, _ in read_files) >= VERIFIED_BY_BLOCK else ())
+    large = _taken_over(begun, others if sum(stamp.size for stamp in read_files) >= VERIFIED_BY_BLOCK else ())
     with in_processes(processes), _unchanged(read_files):
         if labels is not None:
             form = None if labels == "any" else labels
@@ -470,6 +474,7 @@ def _comes_from(
 ) -> dict[str, Any]:
     """All that token files depend on, as JSON values."""
     return {
+        "version": [VERSION, unicodedata.unidata_version],
         "files": read_files,
         "split": dict(corpus.split),
         "held_out": asdict(held_out),

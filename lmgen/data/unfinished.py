@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lmgen.data.encoding import Encoded
 from lmgen.data.run_folder import RunFolder
@@ -34,8 +34,19 @@ TRAINING = "train"
 SECONDS = 5.0
 """How much of a preparation may be lost."""
 
-Stamp = tuple[str, int, int]
-"""What a file is recognised by: its path, size in bytes, and time of the last change in nanoseconds."""
+
+class Stamp(NamedTuple):
+    """What a file is recognised by."""
+
+    path: str
+    size: int
+    """In bytes."""
+    modified: int
+    """When its content was last changed, in nanoseconds; programs that copy files set it."""
+    inode: int
+    """Which file of its disk it is."""
+    changed: int
+    """When its content, or what is known about it, was last changed: no program sets that."""
 
 
 @dataclass(slots=True)
@@ -184,9 +195,10 @@ def stamps(files: Sequence[Path]) -> list[Stamp]:
         CutOffError: one is no longer there.
     """
     try:
-        return [(str(file.absolute()), (at := file.stat()).st_size, at.st_mtime_ns) for file in files]
+        found = [(str(file.absolute()), file.stat()) for file in files]
     except OSError as error:
         raise CutOffError(f"cannot read {error.filename}: {error.strerror}") from error
+    return [Stamp(path, at.st_size, at.st_mtime_ns, at.st_ino, at.st_ctime_ns) for path, at in found]
 
 
 def refuse_changes(before: Sequence[Stamp]) -> None:
@@ -196,8 +208,8 @@ def refuse_changes(before: Sequence[Stamp]) -> None:
     Raises:
         CorpusError: one is not.
     """
-    for one, other in zip(before, stamps([Path(path) for path, *_ in before]), strict=True):
-        if one != other:
+    for one, other in zip(before, stamps([Path(stamp.path) for stamp in before]), strict=True):
+        if one != other._replace(changed=one.changed):  # a new name or owner meanwhile does no harm
             raise CorpusError(
-                f"{one[0]} changed while it was read; wait until it is complete, or take a copy of it"
+                f"{one.path} changed while it was read; wait until it is complete, or take a copy of it"
             )

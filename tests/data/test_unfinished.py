@@ -186,6 +186,17 @@ def test_a_text_that_changes_while_it_is_read_is_one_error(
     assert not RunFolder(tmp_path / "run").prepared.exists()
 
 
+def test_a_text_may_get_another_name_while_it_is_read(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def linked(*arguments: Any, **named: Any) -> Any:
+        (tmp_path / "copy.txt").hardlink_to(text)
+        return split_corpus(*arguments, **named)
+
+    monkeypatch.setattr(preparation, "split_corpus", linked)
+    assert prepared(text, tmp_path / "run").train.tokens
+
+
 def test_a_short_preparation_leaves_nothing_to_go_on_with(text: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lmgen.data.unfinished.SECONDS", 5)
@@ -203,7 +214,10 @@ def test_a_corpus_that_is_no_file_is_not_gone_on_with(text: Path, tmp_path: Path
     assert load_prepared(run).train.tokens
 
 
-@pytest.mark.parametrize("change", [None, "text", "tokenizer", "damage", "damage inside"])
+@pytest.mark.parametrize(
+    "change",
+    [None, "text", "text of that time", "moved text", "version", "tokenizer", "damage", "damage inside"],
+)
 def test_tokens_of_the_same_large_text_are_taken_over(
     change: str | None, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +227,14 @@ def test_tokens_of_the_same_large_text_are_taken_over(
     other = RunFolder(tmp_path / "first")
     if change == "text":
         text.write_text(SENTENCE * 200, encoding="utf-8")
+    if change in ("text of that time", "moved text"):
+        at = text.stat()
+        if change == "moved text":
+            text.rename(tmp_path / "old.txt")
+        text.write_bytes(b"x" * at.st_size)
+        os.utime(text, ns=(at.st_atime_ns, at.st_mtime_ns))
+    if change == "version":
+        monkeypatch.setattr(preparation, "VERSION", 0)
     if change == "damage":
         other.train_tokens.write_bytes(other.train_tokens.read_bytes()[:-1])
     if change == "damage inside":

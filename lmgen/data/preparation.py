@@ -53,7 +53,7 @@ from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tok
 PARTS = ("train", "valid", "test")
 
 VERSION = 1
-"""To be increased when a text is split into other tokens than before; its earlier tokens are not used then."""
+"""To be increased when a text is split into other tokens than before: earlier ones are not used then."""
 
 LARGEST_COUNT = 2**63 - 1
 """Upper bound on the token, character, byte and word counts of a text: no file is larger."""

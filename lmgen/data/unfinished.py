@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 
 from lmgen.data.encoding import Encoded
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import Begun, id_type
+from lmgen.data.token_file import Begun, checksum_of_ids
 from lmgen.errors import CorpusError, CutOffError, LmgenError
-from lmgen.files import write_text
+from lmgen.files import checksum, write_text
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
 
@@ -62,6 +62,8 @@ class Unfinished:
     """What is to be said of its training."""
     parts: dict[str, dict[str, int]] = field(default_factory=dict)
     """The sizes of finished parts by name."""
+    checksums: dict[str, int] = field(default_factory=dict)
+    """CRC-32 of the files of finished parts by name."""
     under_way: dict[str, Any] | None = None
     """How far the training part has come."""
     _written: float = field(default_factory=time.monotonic)
@@ -77,9 +79,7 @@ class Unfinished:
             if saved.pop("own_crc32") != _own_checksum(saved) or not found.is_of(saved["of"]):
                 raise ValueError("it is damaged, or of another text")
             found.tokenizer, found.notes = saved["tokenizer"], [str(note) for note in saved["notes"]]
-            found.parts = {
-                str(name): part for name, part in saved["parts"].items() if run.files_of(name)[0].exists()
-            }
+            found.parts, found.checksums = dict(saved["parts"]), dict(saved["checksums"])
             found.under_way = saved["under_way"]
             found._check()
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError):
@@ -100,9 +100,11 @@ class Unfinished:
             self.under_way = None
         if self.under_way is not None:
             Encoded.going_on(tokenizer, self.under_way)
-            written = int(self.under_way["ids"]) * id_type(tokenizer.vocabulary_size).itemsize
-            if not 0 <= written <= self.part_file.stat().st_size:
-                raise ValueError("its token file is shorter")
+            ids, crc32 = int(self.under_way["ids"]), int(self.under_way["crc32"])
+            if ids < 0 or checksum_of_ids(self.part_file, ids, tokenizer.vocabulary_size) != crc32:
+                raise ValueError("its token file is damaged")
+        if any(checksum(self.run.data / name) != crc32 for name, crc32 in self.checksums.items()):
+            raise ValueError("a finished file is damaged")
 
     @property
     def part_file(self) -> Path:
@@ -156,12 +158,12 @@ class Unfinished:
         if name != TRAINING or self.of is None:
             return None
 
-        def keep(ids: int) -> None:
-            self.under_way = {**encoded.before, "ids": ids}
+        def keep(ids: int, crc32: int) -> None:
+            self.under_way = {**encoded.before, "ids": ids, "crc32": crc32}
             self.write()
 
-        ids = 0 if self.under_way is None else int(self.under_way["ids"])
-        return Begun(self.part_file, ids, lambda: self.is_due, keep)
+        begun = self.under_way or {"ids": 0, "crc32": 0}
+        return Begun(self.part_file, int(begun["ids"]), int(begun["crc32"]), lambda: self.is_due, keep)
 
     @property
     def is_due(self) -> bool:
@@ -177,6 +179,9 @@ class Unfinished:
     def write(self) -> None:
         """Write down how far the work has come, if that is worth it."""
         if self.is_due or (self.of is not None and self.run.begun.exists()):
+            for file in (file for name in self.parts for file in self.run.data.glob(f"{name}.*")):
+                if file.name not in self.checksums:
+                    self.checksums[file.name] = checksum(file)
             values = {name: value for name, value in asdict(self).items() if name not in ("run", "_written")}
             write_text(self.run.begun, json.dumps({**values, "own_crc32": _own_checksum(values)}))
             self._written = time.monotonic()

@@ -128,7 +128,9 @@ def test_only_the_rest_is_encoded(text: Path, tmp_path: Path, monkeypatch: pytes
     assert written[0] == done > whole.train.tokens / 3
 
 
-@pytest.mark.parametrize("change", ["text", "tokenizer", "split", "journal", "value", "part", "shorter"])
+@pytest.mark.parametrize(
+    "change", ["text", "tokenizer", "split", "journal", "value", "part", "shorter", "damage"]
+)
 def test_what_is_left_of_another_preparation_is_thrown_away(
     change: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,8 +153,27 @@ def test_what_is_left_of_another_preparation_is_thrown_away(
             (run.data / ".train.part").unlink()
         case "shorter":
             os.truncate(run.data / ".train.part", 200)
+        case "damage":
+            flip(run.data / ".train.part", 300)
     prepared(text, run.folder, tokenizer, **settings)
     prepared(text, tmp_path / "whole", tokenizer, **settings)
+
+    assert contents(run) == contents(RunFolder(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("name", ["train.npy", "valid.npy", "valid.txt"])
+@pytest.mark.parametrize("damage", [True, False])
+def test_a_finished_file_is_made_again_if_it_is_damaged_or_missing(
+    name: str, damage: bool, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = interrupted(text, tmp_path / "run", 42, monkeypatch)
+    assert set(json.loads(run.begun.read_text(encoding="utf-8"))["parts"]) == {"train", "valid"}
+    if damage:
+        flip(run.data / name, 200)
+    else:
+        (run.data / name).unlink()
+    prepared(text, run.folder)
+    prepared(text, tmp_path / "whole")
 
     assert contents(run) == contents(RunFolder(tmp_path / "whole"))
 

@@ -88,7 +88,8 @@ class Unfinished:
             shutil.rmtree(run.data, ignore_errors=True)
         for remains in run.data.glob(".*"):
             if remains != found.part_file:
-                remains.unlink(missing_ok=True)
+                with suppress(OSError):  # it is a folder, which is not a half-written file
+                    remains.unlink()
         return found
 
     def _check(self) -> None:

@@ -82,7 +82,7 @@ def in_order(work: Work[Result_co], blocks: Iterable[str]) -> Iterator[tuple[str
         Each block with its result, the same as `work` gives here, in the order of the blocks.
 
     Raises:
-        CutOffError: one of the processes ended early.
+        CutOffError: one of the processes cannot be started, or ended early.
     """
     count, characters = PROCESSES.get(), 0
     blocks = iter(blocks)
@@ -156,14 +156,22 @@ class _Process:
         self._replies.close()
 
 
+def _started(work: Work[Any]) -> _Process:
+    """A new process; raises CutOffError if the system allows no more of them."""
+    try:
+        return _Process(work)
+    except OSError as error:
+        raise CutOffError(
+            f"cannot start a process to read the text ({error.strerror or error}); --threads 1 needs none"
+        ) from error
+
+
 def _side_by_side(
     work: Work[Result_co], first: str, blocks: Iterator[str], count: int
 ) -> Iterator[tuple[str, Result_co]]:
     """The blocks, of which `first` is the first, with their results."""
-    processes = [_Process(work) for _ in range(count)]
+    processes: list[_Process] = []
     idle: SimpleQueue[_Process] = SimpleQueue()
-    for process in processes:
-        idle.put(process)
 
     def ask(block: str) -> Result_co:
         process = idle.get()
@@ -175,6 +183,9 @@ def _side_by_side(
     waiting: deque[tuple[str, Future[Result_co]]] = deque()
     with ThreadPoolExecutor(count) as pool:  # a thread sends a block and waits for its result
         try:
+            for _ in range(count):
+                processes.append(_started(work))
+                idle.put(processes[-1])
             waiting.append((first, pool.submit(ask, first)))
             for block in blocks:
                 waiting.append((block, pool.submit(ask, block)))

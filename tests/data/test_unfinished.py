@@ -226,6 +226,16 @@ def test_a_short_preparation_leaves_nothing_to_go_on_with(text: Path, tmp_path: 
     assert not RunFolder(tmp_path / "run").begun.exists()
 
 
+def test_a_hidden_folder_beside_the_tokens_does_no_harm(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = interrupted(text, tmp_path / "run", 20, monkeypatch)
+    (run.data / ".snapshot").mkdir()
+    prepared(text, run.folder)
+
+    assert load_prepared(run).train.tokens
+
+
 def test_a_corpus_that_is_no_file_is_not_gone_on_with(text: Path, tmp_path: Path) -> None:
     corpus: Corpus = open_corpus(["synthetic-markov"])
     run = RunFolder(tmp_path / "run")

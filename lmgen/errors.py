@@ -4,6 +4,7 @@ Errors that the user can fix. Any other exception is a bug and keeps its traceba
     LmgenError            the user sees only its message: what went wrong, where, and what to do
     ├── ConfigError       a setting is unknown, out of range, or conflicts with another (exit code 2)
     ├── CorpusError       a text is missing, empty, too short or in an unexpected format
+    │   └── CutOffError   reading it was cut off from outside: a process or a network share was lost
     ├── LostProcessError  one of several processes that train together has ended
     ├── MissingExtraError a package is not installed that only some commands need
     ├── ModelError        a model or run is missing, damaged, of the wrong kind, or would be overwritten
@@ -30,6 +31,10 @@ class ConfigError(LmgenError):
 
 class CorpusError(LmgenError):
     """A text cannot be read, or is too short."""
+
+
+class CutOffError(CorpusError):
+    """Reading a text ended for a reason that may pass: a process was ended, or a disk or share was lost."""
 
 
 class LostProcessError(LmgenError):

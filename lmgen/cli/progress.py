@@ -61,7 +61,7 @@ def reading_shown() -> Iterator[Bar]:
         return
     from lmgen.text.progress import SHOWN
 
-    before = SHOWN.set(bar.show)
+    before = SHOWN.set(bar)
     try:
         yield bar
     finally:

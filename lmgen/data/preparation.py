@@ -16,6 +16,7 @@ their labels, each after a tab.
 """
 
 import json
+import unicodedata
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -50,6 +51,9 @@ from lmgen.tokenizers.parallel import in_processes
 from lmgen.tokenizers.registry import TOKENIZERS, tokenizer_from_json, train_tokenizer
 
 PARTS = ("train", "valid", "test")
+
+VERSION = 1
+"""To be increased when a text is split into other tokens than before: earlier ones are not used then."""
 
 LARGEST_COUNT = 2**63 - 1
 """Upper bound on the token, character, byte and word counts of a text: no file is larger."""
@@ -188,7 +192,7 @@ def prepare(
     if going_on and files is not None and given is None and labels is None and not answers:
         comes_from = _comes_from(read_files, corpus, held_out, config, reading)
     begun = Unfinished.begun(run, comes_from)
-    large = _taken_over(begun, others if sum(size for _, size, _ in read_files) >= VERIFIED_BY_BLOCK else ())
+    large = _taken_over(begun, others if sum(stamp.size for stamp in read_files) >= VERIFIED_BY_BLOCK else ())
     with in_processes(processes), _unchanged(read_files):
         if labels is not None:
             form = None if labels == "any" else labels
@@ -337,6 +341,12 @@ def _ends_match(file: Path, expected: Sequence[int], size: int) -> bool:
     return all(block_checksum(file, number) == expected[number] for number in (0, len(expected) - 1))
 
 
+def _all_match(run: RunFolder, prepared: Prepared) -> bool:
+    """Whether all blocks of a run's large files are as they were."""
+    expected = prepared.block_checksums.items()
+    return all(block_checksums(run.data / name) == checksums for name, checksums in expected)
+
+
 def _is_large(file: Path) -> bool:
     return file.stat().st_size >= VERIFIED_BY_BLOCK
 
@@ -430,15 +440,16 @@ def _taken_over(begun: Unfinished, others: Iterable[RunFolder]) -> Mapping[str, 
     for other in others:
         try:
             saved = json.loads(other.prepared.read_text(encoding="utf-8"))
-            notes = saved["comes_from"].pop("notes")
+            notes = [str(note) for note in saved["comes_from"].pop("notes")]
             if not begun.is_of(saved["comes_from"]):
                 continue
             prepared = load_prepared(other)
-            begun.take_over(other, [*saved["crc32"], *saved["crc32_of_blocks"]])
+            if not _all_match(other, prepared):
+                continue
+            begun.take_over(_files(other, saved["parts"], prepared.tokenizer.unit, with_labels=False))
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError):
             continue  # such files are as good as none
-        begun.tokenizer, begun.notes = saved["tokenizer"], [str(note) for note in notes]
-        begun.parts = saved["parts"]
+        begun.tokenizer, begun.notes, begun.parts = saved["tokenizer"], notes, saved["parts"]
         return prepared.block_checksums
     return None
 
@@ -463,6 +474,7 @@ def _comes_from(
 ) -> dict[str, Any]:
     """All that token files depend on, as JSON values."""
     return {
+        "version": [VERSION, unicodedata.unidata_version],
         "files": read_files,
         "split": dict(corpus.split),
         "held_out": asdict(held_out),

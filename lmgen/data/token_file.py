@@ -15,6 +15,7 @@ import re
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -149,10 +150,12 @@ class Begun(NamedTuple):
     """Where it is written, until it is complete."""
     ids: int
     """How many ids were written in earlier attempts."""
+    crc32: int
+    """Checksum of those ids."""
     is_due: Callable[[], bool]
     """Whether it is time to write down how far the work has come."""
-    keep: Callable[[int], None]
-    """Writes down that so many ids are in the file: those before the last block."""
+    keep: Callable[[int, int], None]
+    """Writes down how many ids are in the file, but for those of the last block, and their checksum."""
 
 
 class _Layout(NamedTuple):
@@ -189,24 +192,40 @@ def write_tokens(
         WriteError: it cannot be written.
     """
     kind = id_type(vocabulary_size)
-    count = begun.ids if begun else 0
+    count, crc32 = (begun.ids, begun.crc32) if begun else (0, 0)
     with growing(path, begun.part) if begun else replacing(path) as part, part.open("r+b") as file:
         _write_header(file, kind, 0)
         first = file.tell()
         file.seek(first + count * kind.itemsize)
         file.truncate()
         for block in blocks:
-            file.write(block.astype(kind).tobytes())
+            content = block.astype(kind).tobytes()
+            file.write(content)
             if begun and begun.is_due():
                 file.flush()
                 os.fsync(file.fileno())
-                begun.keep(count)
+                begun.keep(count, crc32)
             count += len(block)
+            crc32 = zlib.crc32(content, crc32) if begun else 0
         file.seek(0)
         _write_header(file, kind, count)
         if file.tell() != first:  # numpy keeps room in the header for the length to grow into
             raise RuntimeError("the header of the token file changed its length")
     return count
+
+
+def checksum_of_ids(path: Path, count: int, vocabulary_size: int) -> int:
+    """CRC-32 of the first ids of a file that `write_tokens` has begun; of fewer, if it has fewer."""
+    kind = id_type(vocabulary_size)
+    left, crc32 = count * kind.itemsize, 0
+    header = BytesIO()
+    _write_header(header, kind, 0)
+    with path.open("rb") as file:
+        file.seek(header.tell())
+        while left and (content := file.read(min(left, CHECKED_BYTES))):
+            crc32 = zlib.crc32(content, crc32)
+            left -= len(content)
+    return crc32
 
 
 def open_tokens(path: Path, vocabulary_size: int, checksums: Sequence[int] | None = None) -> TokenFile:

@@ -15,17 +15,17 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lmgen.data.encoding import Encoded
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import Begun, id_type
-from lmgen.errors import CorpusError, LmgenError
-from lmgen.files import write_text
+from lmgen.data.token_file import Begun, checksum_of_ids
+from lmgen.errors import CorpusError, CutOffError, LmgenError
+from lmgen.files import checksum, write_text
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
 
@@ -34,8 +34,19 @@ TRAINING = "train"
 SECONDS = 5.0
 """How much of a preparation may be lost."""
 
-Stamp = tuple[str, int, int]
-"""What a file is recognised by: its path, size in bytes, and time of the last change in nanoseconds."""
+
+class Stamp(NamedTuple):
+    """What a file is recognised by."""
+
+    path: str
+    size: int
+    """In bytes."""
+    modified: int
+    """When its content was last changed, in nanoseconds; programs that copy files set it."""
+    inode: int
+    """Which file of its disk it is."""
+    changed: int
+    """When its content, or what is known about it, was last changed: no program sets that."""
 
 
 @dataclass(slots=True)
@@ -51,6 +62,8 @@ class Unfinished:
     """What is to be said of its training."""
     parts: dict[str, dict[str, int]] = field(default_factory=dict)
     """The sizes of finished parts by name."""
+    checksums: dict[str, int] = field(default_factory=dict)
+    """CRC-32 of the files of finished parts by name."""
     under_way: dict[str, Any] | None = None
     """How far the training part has come."""
     _written: float = field(default_factory=time.monotonic)
@@ -66,9 +79,7 @@ class Unfinished:
             if saved.pop("own_crc32") != _own_checksum(saved) or not found.is_of(saved["of"]):
                 raise ValueError("it is damaged, or of another text")
             found.tokenizer, found.notes = saved["tokenizer"], [str(note) for note in saved["notes"]]
-            found.parts = {
-                str(name): part for name, part in saved["parts"].items() if run.files_of(name)[0].exists()
-            }
+            found.parts, found.checksums = dict(saved["parts"]), dict(saved["checksums"])
             found.under_way = saved["under_way"]
             found._check()
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, LmgenError):
@@ -77,7 +88,8 @@ class Unfinished:
             shutil.rmtree(run.data, ignore_errors=True)
         for remains in run.data.glob(".*"):
             if remains != found.part_file:
-                remains.unlink(missing_ok=True)
+                with suppress(OSError):  # it is a folder, which is not a half-written file
+                    remains.unlink()
         return found
 
     def _check(self) -> None:
@@ -89,9 +101,11 @@ class Unfinished:
             self.under_way = None
         if self.under_way is not None:
             Encoded.going_on(tokenizer, self.under_way)
-            written = int(self.under_way["ids"]) * id_type(tokenizer.vocabulary_size).itemsize
-            if not 0 <= written <= self.part_file.stat().st_size:
-                raise ValueError("its token file is shorter")
+            ids, crc32 = int(self.under_way["ids"]), int(self.under_way["crc32"])
+            if ids < 0 or checksum_of_ids(self.part_file, ids, tokenizer.vocabulary_size) != crc32:
+                raise ValueError("its token file is damaged")
+        if any(checksum(self.run.data / name) != crc32 for name, crc32 in self.checksums.items()):
+            raise ValueError("a finished file is damaged")
 
     @property
     def part_file(self) -> Path:
@@ -102,7 +116,7 @@ class Unfinished:
         """Whether what is saved comes from the same files and settings."""
         return self.of is not None and saved == json.loads(json.dumps(self.of))
 
-    def take_over(self, other: RunFolder, names: Sequence[str]) -> None:
+    def take_over(self, files: Iterable[Path]) -> None:
         """
         Link the data files of another run, so that both have them.
 
@@ -112,13 +126,14 @@ class Unfinished:
         made: list[Path] = []
         self.run.data.mkdir(parents=True, exist_ok=True)
         try:
-            for name in names:
-                (self.run.data / name).unlink(missing_ok=True)
-                os.link(other.data / name, self.run.data / name)
-                made.append(self.run.data / name)
+            for file in files:
+                link = self.run.data / file.name
+                link.unlink(missing_ok=True)
+                os.link(file.resolve(), link)
+                made.append(link)
         except OSError:
-            for file in made:
-                file.unlink()
+            for link in made:
+                link.unlink()
             raise
         self.part_file.unlink(missing_ok=True)
         self.run.begun.unlink(missing_ok=True)
@@ -144,12 +159,12 @@ class Unfinished:
         if name != TRAINING or self.of is None:
             return None
 
-        def keep(ids: int) -> None:
-            self.under_way = {**encoded.before, "ids": ids}
+        def keep(ids: int, crc32: int) -> None:
+            self.under_way = {**encoded.before, "ids": ids, "crc32": crc32}
             self.write()
 
-        ids = 0 if self.under_way is None else int(self.under_way["ids"])
-        return Begun(self.part_file, ids, lambda: self.is_due, keep)
+        begun = self.under_way or {"ids": 0, "crc32": 0}
+        return Begun(self.part_file, int(begun["ids"]), int(begun["crc32"]), lambda: self.is_due, keep)
 
     @property
     def is_due(self) -> bool:
@@ -165,6 +180,9 @@ class Unfinished:
     def write(self) -> None:
         """Write down how far the work has come, if that is worth it."""
         if self.is_due or (self.of is not None and self.run.begun.exists()):
+            for file in (file for name in self.parts for file in self.run.data.glob(f"{name}.*")):
+                if file.name not in self.checksums:
+                    self.checksums[file.name] = checksum(file)
             values = {name: value for name, value in asdict(self).items() if name not in ("run", "_written")}
             write_text(self.run.begun, json.dumps({**values, "own_crc32": _own_checksum(values)}))
             self._written = time.monotonic()
@@ -180,12 +198,13 @@ def stamps(files: Sequence[Path]) -> list[Stamp]:
     What files are recognised by.
 
     Raises:
-        CorpusError: one is no longer there.
+        CutOffError: one is no longer there.
     """
     try:
-        return [(str(file.absolute()), (at := file.stat()).st_size, at.st_mtime_ns) for file in files]
+        found = [(str(file.absolute()), file.stat()) for file in files]
     except OSError as error:
-        raise CorpusError(f"cannot read {error.filename}: {error.strerror}") from error
+        raise CutOffError(f"cannot read {error.filename}: {error.strerror}") from error
+    return [Stamp(path, at.st_size, at.st_mtime_ns, at.st_ino, at.st_ctime_ns) for path, at in found]
 
 
 def refuse_changes(before: Sequence[Stamp]) -> None:
@@ -195,8 +214,8 @@ def refuse_changes(before: Sequence[Stamp]) -> None:
     Raises:
         CorpusError: one is not.
     """
-    for one, other in zip(before, stamps([Path(path) for path, *_ in before]), strict=True):
-        if one != other:
+    for one, other in zip(before, stamps([Path(stamp.path) for stamp in before]), strict=True):
+        if one != other._replace(changed=one.changed):  # a new name or owner meanwhile does no harm
             raise CorpusError(
-                f"{one[0]} changed while it was read; wait until it is complete, or take a copy of it"
+                f"{one.path} changed while it was read; wait until it is complete, or take a copy of it"
             )

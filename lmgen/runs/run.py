@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmgen.data.preparation import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
-from lmgen.errors import ModelError, WriteError
+from lmgen.errors import CutOffError, ModelError, WriteError
 from lmgen.files import checksum, write_text
 from lmgen.runs.board import check_board, on_board
 from lmgen.runs.config import RunConfig
@@ -164,7 +164,7 @@ def _new_run(
         try:
             discard_unless_begun(run)
             prepared = _prepared(run, config, corpus, origin)
-        except (KeyboardInterrupt, WriteError):
+        except (KeyboardInterrupt, CutOffError, WriteError):
             discard_unless_begun(run)
             if run.new.begun.exists():
                 call.on_note(

@@ -4,13 +4,22 @@ How far the files of a text have been read, for whoever shows that.
 The command line sets `SHOWN` to a bar on a terminal; without it nothing is told to anyone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Protocol
 
-Show = Callable[[str, int, int], None]
-"""Called with what the files are read for, the bytes that have been read of them, and those of all."""
+
+class Show(Protocol):
+    """Shows how far files have been read."""
+
+    def show(self, what: str, done: int, total: int, /) -> None:
+        """Show for what files are read, the bytes that have been read of them, and those of all."""
+
+    def hide(self) -> None:
+        """Show nothing any more: they have been read."""
+
 
 SHOWN: ContextVar[Show | None] = ContextVar("SHOWN", default=None)
 
@@ -29,6 +38,7 @@ def reading(what: str, files: Sequence[Path] | None) -> Iterator[None]:
         yield
     finally:
         _WATCHED.reset(token)
+        show.hide()
 
 
 def has_read(path: Path, position: int) -> None:
@@ -50,4 +60,4 @@ class _Watch:
         if path in self._positions:
             self._done += position - self._positions[path]
             self._positions[path] = position
-            self._show(self._what, self._done, self._total)
+            self._show.show(self._what, self._done, self._total)

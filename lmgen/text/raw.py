@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, BinaryIO, Protocol, cast
 
-from lmgen.errors import CorpusError
+from lmgen.errors import CorpusError, CutOffError
 from lmgen.settings import shown_path
 from lmgen.text.progress import has_read
 
@@ -72,12 +72,12 @@ def decompressed(file: Readable, name: str, path: Path) -> Iterator[bytes]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Context manager that turns an OSError or EOFError while reading `path` into a CorpusError."""
+    """Context manager that turns an OSError or EOFError while reading `path` into an error about it."""
     try:
         yield
     except OSError as error:
         if error.strerror:
-            raise CorpusError(f"cannot read {shown_path(path)}: {error.strerror}") from error
+            raise CutOffError(f"cannot read {shown_path(path)}: {error.strerror}") from error
         raise damaged(path, str(error)) from error
     except EOFError as error:
         raise damaged(path, "it ends too early") from error

@@ -25,7 +25,7 @@ from contextvars import ContextVar
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar, cast
 
-from lmgen.errors import CorpusError
+from lmgen.errors import CutOffError
 
 ALONE = 1 << 24
 """Characters of a text that are worked on before processes are started."""
@@ -82,7 +82,7 @@ def in_order(work: Work[Result_co], blocks: Iterable[str]) -> Iterator[tuple[str
         Each block with its result, the same as `work` gives here, in the order of the blocks.
 
     Raises:
-        CorpusError: one of the processes ended early.
+        CutOffError: one of the processes cannot be started, or ended early.
     """
     count, characters = PROCESSES.get(), 0
     blocks = iter(blocks)
@@ -117,7 +117,10 @@ class _Process:
     def __init__(self, work: Work[Any]) -> None:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(  # noqa: S603 - our own code
-            [sys.executable, "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            [sys.executable, "-P", "-c", _START],  # -P: import no module from the current folder
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -133,7 +136,7 @@ class _Process:
             self._requests.flush()
             succeeded, result = pickle.load(self._replies)  # noqa: S301 - from a process of our own
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            raise CorpusError(
+            raise CutOffError(
                 "one of the processes that read the text was ended, perhaps for want of memory; fewer of "
                 "them (--threads 1) take less"
             ) from error
@@ -153,14 +156,22 @@ class _Process:
         self._replies.close()
 
 
+def _started(work: Work[Any]) -> _Process:
+    """A new process; raises CutOffError if the system allows no more of them."""
+    try:
+        return _Process(work)
+    except OSError as error:
+        raise CutOffError(
+            f"cannot start a process to read the text ({error.strerror or error}); --threads 1 needs none"
+        ) from error
+
+
 def _side_by_side(
     work: Work[Result_co], first: str, blocks: Iterator[str], count: int
 ) -> Iterator[tuple[str, Result_co]]:
     """The blocks, of which `first` is the first, with their results."""
-    processes = [_Process(work) for _ in range(count)]
+    processes: list[_Process] = []
     idle: SimpleQueue[_Process] = SimpleQueue()
-    for process in processes:
-        idle.put(process)
 
     def ask(block: str) -> Result_co:
         process = idle.get()
@@ -172,6 +183,9 @@ def _side_by_side(
     waiting: deque[tuple[str, Future[Result_co]]] = deque()
     with ThreadPoolExecutor(count) as pool:  # a thread sends a block and waits for its result
         try:
+            for _ in range(count):
+                processes.append(_started(work))
+                idle.put(processes[-1])
             waiting.append((first, pool.submit(ask, first)))
             for block in blocks:
                 waiting.append((block, pool.submit(ask, block)))

@@ -23,6 +23,10 @@ main()
 """
 
 
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+"""What a bar writes at its beginning, and at its end."""
+
+
 def run(folder: Path, *arguments: str, terminal: bool) -> tuple[str, str]:
     """What a command writes to stdout, and to a stderr that is a terminal or a pipe."""
     watched, end = os.openpty() if terminal else os.pipe()
@@ -70,6 +74,9 @@ def test_preparing_shows_how_far_it_has_come(folder: Path) -> None:
 
     for what in ("measuring the text", "choosing tokens", "splitting the train text into tokens"):
         assert what in shown
+    before, _, after = shown.partition("corpus    text:")
+    assert before.rindex(SHOW_CURSOR) > before.rindex(HIDE_CURSOR)
+    assert "into tokens" not in after
 
 
 def test_what_is_shown_is_how_many_bytes_of_all_have_been_read(
@@ -79,11 +86,19 @@ def test_what_is_shown_is_how_many_bytes_of_all_have_been_read(
     for name, size in (("a.txt", 250), ("b.txt", 120)):
         (tmp_path / name).write_text("x" * size)
     text = open_text(str(tmp_path))
-    seen: list[tuple[str, int, int]] = []
-    token = SHOWN.set(lambda *shown: seen.append(shown))
+    seen: list[tuple[str, int, int] | None] = []
+
+    class Seen:
+        def show(self, what: str, done: int, total: int) -> None:
+            seen.append((what, done, total))
+
+        def hide(self) -> None:
+            seen.append(None)
+
+    token = SHOWN.set(Seen())
     with reading("looking", text.files):
         list(text.chunks())
     SHOWN.reset(token)
     list(text.chunks())
 
-    assert seen == [("looking", done, 370) for done in (100, 200, 250, 350, 370)]
+    assert seen == [("looking", done, 370) for done in (100, 200, 250, 350, 370)] + [None]

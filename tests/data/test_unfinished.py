@@ -1,5 +1,6 @@
 """A preparation that is interrupted goes on, with the same files in the end; anything else begins again."""
 
+import errno
 import json
 import os
 import signal
@@ -16,9 +17,12 @@ from lmgen.data.preparation import Prepared, load_prepared, prepare
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
 from lmgen.data.token_file import write_tokens
-from lmgen.errors import CorpusError, WriteError
+from lmgen.errors import CorpusError, CutOffError, WriteError
+from lmgen.runs.config import RunConfig
+from lmgen.runs.run import train
 from lmgen.text.corpora import Corpus, open_corpus
 from lmgen.tokenizers.config import TOKENIZER_NAMES, TokenizerConfig
+from lmgen.tokenizers.parallel import _Process
 from tests.process import lmgen, run_command
 from tests.runs.test_trouble import full_disk
 
@@ -68,6 +72,20 @@ def interrupted(
     return RunFolder(folder)
 
 
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of 1000 bytes are large, and verified in blocks of 500."""
+    monkeypatch.setattr(preparation, "VERIFIED_BY_BLOCK", 1000)
+    for module in ("data.preparation", "data.token_file", "files"):
+        monkeypatch.setattr(f"lmgen.{module}.CHECKED_BYTES", 500)
+
+
+def flip(file: Path, place: int) -> None:
+    """Damage one byte of a file."""
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
 def contents(run: RunFolder) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in run.data.iterdir()}
 
@@ -110,7 +128,9 @@ def test_only_the_rest_is_encoded(text: Path, tmp_path: Path, monkeypatch: pytes
     assert written[0] == done > whole.train.tokens / 3
 
 
-@pytest.mark.parametrize("change", ["text", "tokenizer", "split", "journal", "value", "part", "shorter"])
+@pytest.mark.parametrize(
+    "change", ["text", "tokenizer", "split", "journal", "value", "part", "shorter", "damage"]
+)
 def test_what_is_left_of_another_preparation_is_thrown_away(
     change: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,8 +153,27 @@ def test_what_is_left_of_another_preparation_is_thrown_away(
             (run.data / ".train.part").unlink()
         case "shorter":
             os.truncate(run.data / ".train.part", 200)
+        case "damage":
+            flip(run.data / ".train.part", 300)
     prepared(text, run.folder, tokenizer, **settings)
     prepared(text, tmp_path / "whole", tokenizer, **settings)
+
+    assert contents(run) == contents(RunFolder(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("name", ["train.npy", "valid.npy", "valid.txt"])
+@pytest.mark.parametrize("damage", [True, False])
+def test_a_finished_file_is_made_again_if_it_is_damaged_or_missing(
+    name: str, damage: bool, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = interrupted(text, tmp_path / "run", 42, monkeypatch)
+    assert set(json.loads(run.begun.read_text(encoding="utf-8"))["parts"]) == {"train", "valid"}
+    if damage:
+        flip(run.data / name, 200)
+    else:
+        (run.data / name).unlink()
+    prepared(text, run.folder)
+    prepared(text, tmp_path / "whole")
 
     assert contents(run) == contents(RunFolder(tmp_path / "whole"))
 
@@ -168,12 +207,33 @@ def test_a_text_that_changes_while_it_is_read_is_one_error(
     assert not RunFolder(tmp_path / "run").prepared.exists()
 
 
+def test_a_text_may_get_another_name_while_it_is_read(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def linked(*arguments: Any, **named: Any) -> Any:
+        (tmp_path / "copy.txt").hardlink_to(text)
+        return split_corpus(*arguments, **named)
+
+    monkeypatch.setattr(preparation, "split_corpus", linked)
+    assert prepared(text, tmp_path / "run").train.tokens
+
+
 def test_a_short_preparation_leaves_nothing_to_go_on_with(text: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lmgen.data.unfinished.SECONDS", 5)
         prepared(text, tmp_path / "run")
 
     assert not RunFolder(tmp_path / "run").begun.exists()
+
+
+def test_a_hidden_folder_beside_the_tokens_does_no_harm(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = interrupted(text, tmp_path / "run", 20, monkeypatch)
+    (run.data / ".snapshot").mkdir()
+    prepared(text, run.folder)
+
+    assert load_prepared(run).train.tokens
 
 
 def test_a_corpus_that_is_no_file_is_not_gone_on_with(text: Path, tmp_path: Path) -> None:
@@ -185,18 +245,31 @@ def test_a_corpus_that_is_no_file_is_not_gone_on_with(text: Path, tmp_path: Path
     assert load_prepared(run).train.tokens
 
 
-@pytest.mark.parametrize("change", [None, "text", "tokenizer", "damage"])
+@pytest.mark.parametrize(
+    "change",
+    [None, "text", "text of that time", "moved text", "version", "tokenizer", "damage", "damage inside"],
+)
 def test_tokens_of_the_same_large_text_are_taken_over(
     change: str | None, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a run beside it, whose files stay as they are; else they are made anew."""
-    monkeypatch.setattr(preparation, "VERIFIED_BY_BLOCK", 1000)
+    small_blocks(monkeypatch)
     first = prepared(text, tmp_path / "first", "word")
     other = RunFolder(tmp_path / "first")
     if change == "text":
         text.write_text(SENTENCE * 200, encoding="utf-8")
+    if change in ("text of that time", "moved text"):
+        at = text.stat()
+        if change == "moved text":
+            text.rename(tmp_path / "old.txt")
+        text.write_bytes(b"x" * at.st_size)
+        os.utime(text, ns=(at.st_atime_ns, at.st_mtime_ns))
+    if change == "version":
+        monkeypatch.setattr(preparation, "VERSION", 0)
     if change == "damage":
         other.train_tokens.write_bytes(other.train_tokens.read_bytes()[:-1])
+    if change == "damage inside":
+        flip(other.train_tokens, 1500)
     monkeypatch.setattr(preparation, "split_corpus", split_corpus if change else None)
     run = RunFolder(tmp_path / "second")
     tokenizer = "char" if change == "tokenizer" else "word"
@@ -212,6 +285,42 @@ def test_tokens_of_the_same_large_text_are_taken_over(
             first.test,
             first.notes,
         )
+
+
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_tokens_behind_a_symbolic_link_are_taken_over(
+    is_absolute: bool, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file itself is linked; a link to it could not be read from elsewhere."""
+    small_blocks(monkeypatch)
+    prepared(text, tmp_path / "first")
+    other = RunFolder(tmp_path / "first")
+    moved = other.train_tokens.rename(other.folder / "train.npy")
+    other.train_tokens.symlink_to(moved if is_absolute else Path("..", moved.name))
+    prepared(text, tmp_path / "deep" / "second", others=[other])
+    run = RunFolder(tmp_path / "deep" / "second")
+
+    assert not run.train_tokens.is_symlink()
+    assert run.train_tokens.samefile(moved)
+    assert contents(run) == contents(other)
+
+
+def test_no_file_outside_a_run_is_taken_over(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever another folder's prepared.json names."""
+    small_blocks(monkeypatch)
+    prepared(text, tmp_path / "first")
+    other = RunFolder(tmp_path / "first")
+    saved = json.loads(other.prepared.read_text(encoding="utf-8"))
+    del saved["own_crc32"]
+    saved["crc32"]["../../victim"] = 0
+    other.prepared.write_text(json.dumps(saved))
+    (tmp_path / "victim").write_text("mine")
+    prepared(text, tmp_path / "second", others=[other])
+
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert (tmp_path / "victim").stat().st_nlink == 1
 
 
 SETTINGS = [
@@ -237,6 +346,37 @@ unfinished.Unfinished.write = write_or_die
 sys.argv[0] = "lmgen"
 main()
 """
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("why", ["process", "share"])
+def test_what_is_lost_from_outside_is_no_reason_to_begin_again(
+    why: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the processes that split the text is killed, or the disk that holds it is gone."""
+    settings = {"hidden_size": 4, "embedding_size": 4, "steps": 1, "window_length": 8, "batch_size": 4}
+    config = RunConfig.from_settings({**settings, "threads": 2, "corpus": [str(text)]}, "the test")
+    monkeypatch.setattr("lmgen.tokenizers.parallel.ALONE", 1000)
+    run = RunFolder(tmp_path / "run")
+    ask = _Process.ask
+
+    def killed(process: _Process, block: str | None) -> object:
+        process.kill()
+        return ask(process, block)
+
+    def lost(*_: object) -> None:
+        if not run.new.begun.exists():
+            return
+        if why == "share":
+            raise OSError(errno.ESTALE, "Stale file handle")
+        monkeypatch.setattr(_Process, "ask", killed)
+
+    monkeypatch.setattr("lmgen.text.raw.has_read", lost)
+    notes: list[str] = []
+    with pytest.raises(CutOffError):
+        list(train(config, run.folder, on_note=notes.append))
+    assert "the same command goes on with it" in notes[-1]
+    assert run.new.begun.exists()
 
 
 @pytest.mark.slow

@@ -1,9 +1,12 @@
 """Several processes give what one gives, in the same order, and end with it."""
 
+import errno
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +88,36 @@ def test_an_error_in_a_process_is_an_error_here(block: str, message: str) -> Non
         list(in_order(Lengths(), ["a", "b", block, "c"]))
 
     assert children() == before
+
+
+@pytest.mark.usefixtures("two")
+def test_no_process_stays_if_another_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, started = children(), []
+
+    class Refused(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            if started:
+                raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+            super().__init__(*arguments, **named)
+            started.append(self.pid)
+
+    monkeypatch.setattr(subprocess, "Popen", Refused)
+    with pytest.raises(CorpusError, match=r"cannot start a process .*unavailable\); --threads 1"):
+        list(in_order(Lengths(), ["a", "b"]))
+
+    assert started
+    assert children() == before
+
+
+@pytest.mark.usefixtures("two")
+def test_modules_of_the_current_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("open('imported', 'w')")
+    monkeypatch.chdir(tmp_path)
+
+    assert [length for _, length in in_order(Lengths(), ["a", "bc", "def"])] == [1, 2, 3]
+    assert not (tmp_path / "imported").exists()
 
 
 @pytest.mark.usefixtures("two")

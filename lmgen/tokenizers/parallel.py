@@ -138,7 +138,7 @@ class _Process:
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise CutOffError(
                 "one of the processes that read the text was ended, perhaps for want of memory; fewer of "
-                "them (--threads 1) take less"
+                "them (`lmgen train --threads 1`, `lmgen ngram --memory 500M`) take less"
             ) from error
         if not succeeded:
             raise cast(Exception, result)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SECONDS = 1.0
 """How long reading takes before a bar is worth it."""
 
+WIDE = 70
+"""Columns of a terminal that has room for the bar itself and the time that is left."""
+
 Item = TypeVar("Item")
 
 
@@ -36,6 +39,9 @@ class Bar:
         with suppress(OSError):  # the terminal is closed
             if self._progress is None:
                 self._progress = _started(what)
+            if self._progress is None:  # the terminal cannot show it
+                self._begun = float("inf")
+                return
             self._progress.update(self._progress.task_ids[0], completed=done, total=total)
 
     def hide(self) -> None:
@@ -69,12 +75,18 @@ def reading_shown() -> Iterator[Bar]:
         bar.hide()
 
 
-def _started(what: str) -> "Progress":
+def _started(what: str) -> "Progress | None":
+    """A bar, narrow or wide; None on a terminal that cannot replace what it shows."""
     from rich.console import Console  # takes a while to load
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    console = Console(stderr=True)
+    if not console.is_terminal or console.is_dumb_terminal:
+        return None
+    name = TextColumn("{task.description}")
+    wide = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (name, *wide) if console.width >= WIDE else (name, DownloadColumn())
+    progress = Progress(*columns, console=console, transient=True, redirect_stdout=False)
     progress.add_task(what, total=None)
     progress.start()
     return progress

@@ -227,7 +227,7 @@ def prepare(
         check_vocabulary(tokenizer.vocabulary_size)
         parts = {} if large is None else {name: Part(**sizes) for name, sizes in begun.parts.items()}
         for name, text in texts.items():
-            with progress.reading(f"splitting the {name} text into tokens", files):
+            with progress.reading(f"tokenizing the {name} text", files):
                 if label_set is None:
                     parts[name] = _encode(text, name, tokenizer, begun, notes.append)
                     continue

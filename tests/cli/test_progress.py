@@ -1,6 +1,7 @@
 """A bar on a terminal while a text is read; nothing anywhere else, and the same results."""
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -27,10 +28,10 @@ HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 """What a bar writes at its beginning, and at its end."""
 
 
-def run(folder: Path, *arguments: str, terminal: bool) -> tuple[str, str]:
+def run(folder: Path, *arguments: str, terminal: bool, **variables: str) -> tuple[str, str]:
     """What a command writes to stdout, and to a stderr that is a terminal or a pipe."""
     watched, end = os.openpty() if terminal else os.pipe()
-    environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm", **variables}
     command = [sys.executable, "-c", SCRIPT, *arguments]
     with (
         (folder / "printed").open("w") as printed,
@@ -68,15 +69,27 @@ def test_scoring_shows_how_far_it_has_come(by: str, folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_figures_fit_a_narrow_terminal_and_a_dumb_one_shows_none(folder: Path) -> None:
+    command = ["perplexity", "tiny.safetensors", "text.txt", "--format", "tsv", "--no-baseline"]
+    _, narrow = run(folder, *command, terminal=True, COLUMNS="30")
+    _, dumb = run(folder, *command, terminal=True, TERM="dumb")
+
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", narrow).split("\r")
+    assert any(line.startswith("scoring") and line.endswith("/20.0 kB") for line in lines)
+    assert max(map(len, lines)) <= 30
+    assert dumb == ""
+
+
+@pytest.mark.slow
 def test_preparing_shows_how_far_it_has_come(folder: Path) -> None:
     network = ["--hidden-size", "4", "--layers", "1", "--steps", "1", "--baseline-order", "0"]
     _, shown = run(folder, "train", "text.txt", "--out", "run", *network, terminal=True)
 
-    for what in ("measuring the text", "choosing tokens", "splitting the train text into tokens"):
+    for what in ("measuring the text", "choosing tokens", "tokenizing the train text"):
         assert what in shown
     before, _, after = shown.partition("corpus    text:")
     assert before.rindex(SHOW_CURSOR) > before.rindex(HIDE_CURSOR)
-    assert "into tokens" not in after
+    assert "tokenizing" not in after
 
 
 def test_what_is_shown_is_how_many_bytes_of_all_have_been_read(

@@ -92,7 +92,8 @@ def test_an_error_in_a_process_is_an_error_here(block: str, message: str) -> Non
 
 @pytest.mark.usefixtures("two")
 def test_no_process_stays_if_another_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, started = children(), []
+    before = children()
+    started: list[int] = []
 
     class Refused(subprocess.Popen[bytes]):
         def __init__(self, *arguments: Any, **named: Any) -> None:

@@ -22,26 +22,13 @@ from lmgen.arrays import Float32Array
 from lmgen.data.run_folder import RunFolder, find_model
 from lmgen.errors import ConfigError, ModelError
 from lmgen.models.model_file import has_labels, load_model
-from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.config import REGULARIZATION, NetworkConfig
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import RecurrentModel
 from lmgen.runs.config import RunConfig, spelled
 from lmgen.settings import NONE, shown, to_mapping
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.reading import with_reading
-
-REGULARIZATION = frozenset(
-    {
-        "dropout",
-        "dropout_input",
-        "dropout_hidden",
-        "dropout_output",
-        "dropout_embedding",
-        "variational",
-        "weight_drop",
-    }
-)
-"""Settings of the network that act in training alone: fine-tuning may use others than the model had."""
 
 READING = ("lowercase", "split_punctuation", "literal_marks")
 """Settings of a tokenizer besides its vocabulary, which a saved tokenizer knows."""

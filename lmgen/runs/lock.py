@@ -76,38 +76,31 @@ def locked(run: RunFolder) -> Iterator[Lock]:
 
 def is_locked(run: RunFolder) -> bool:
     """Whether a process is training in a run folder now; False where the system has no locks."""
+    return _is_held(run) is True
+
+
+def is_abandoned(run: RunFolder) -> bool:
+    """Whether the process that held the lock of a folder has ended without giving it back, for certain."""
+    return _is_held(run) is False
+
+
+def _is_held(run: RunFolder) -> bool | None:
+    """Whether a process holds the lock of a folder; None if there is no lock, or the system has none."""
     if sys.platform == "win32":
-        return False
+        return None
     try:
         descriptor = os.open(run.lock, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
-        return False
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back at once, by closing
     except BlockingIOError:
         return True
     except OSError:
-        return False
+        return None
     finally:
         os.close(descriptor)
     return False
-
-
-def is_abandoned(run: RunFolder) -> bool:
-    """Whether the process that held the lock of a folder has ended without giving it back, for certain."""
-    if sys.platform == "win32":
-        return False
-    try:
-        descriptor = os.open(run.lock, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # it is held, or there are no locks here
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def _acquired(run: RunFolder) -> Lock:

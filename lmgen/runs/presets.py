@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from lmgen.errors import ConfigError
-from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.config import REGULARIZATION, NetworkConfig
 from lmgen.settings import shown
 from lmgen.training.config import BUDGET
 
@@ -82,18 +82,6 @@ WORD_PRESETS: Mapping[str, Mapping[str, Any]] = {
 """The network and optimiser of these presets with `--tokenizer word`: benchmarks/results/words.md."""
 
 
-SIZES = ("layers", "hidden_size")
-REGULARISATION = (
-    "dropout",
-    "dropout_input",
-    "dropout_hidden",
-    "dropout_output",
-    "dropout_embedding",
-    "variational",
-    "weight_drop",
-)
-"""What is chosen together with the sizes."""
-
 KIND = {
     *(field.name for field in fields(NetworkConfig) if field.name != "cell"),
     *("objective", "optimizer", "learning_rate", "batch_size", "window_length", "state", "embeddings"),
@@ -122,11 +110,10 @@ def to_be_fitted(preset: object, chosen: Mapping[str, Any], asked: Collection[st
     """
     if preset == AUTO:
         _check_auto(chosen)
-    if chosen.get("from") is not None:
+    of_a_time = preset not in (None, "awd-lstm") and chosen.get("minutes") is not None
+    if not of_a_time or chosen.get("labels") or chosen.get("from") is not None:
         return False
-    if preset is None or chosen.get("minutes") is None or chosen.get("labels") or preset == "awd-lstm":
-        return False
-    return not (set(asked) >= set(SIZES) and set(asked) & set(REGULARISATION))
+    return not (set(asked) >= {"layers", "hidden_size"} and set(asked) & set(REGULARIZATION))
 
 
 def _check_auto(chosen: Mapping[str, Any]) -> None:

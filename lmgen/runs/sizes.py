@@ -20,9 +20,8 @@ from typing import Any
 
 from lmgen.data.preparation import Prepared
 from lmgen.data.run_folder import RunFolder
-from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.config import REGULARIZATION, NetworkConfig
 from lmgen.runs.config import RunConfig, spelled
-from lmgen.runs.presets import REGULARISATION
 from lmgen.runs.setup import new_trainer
 from lmgen.settings import flag
 
@@ -74,7 +73,7 @@ class Bought:
 
 
 @dataclass(frozen=True, slots=True)
-class Regularisation:
+class Regularization:
     """What keeps a network from learning by heart a text that it reads often."""
 
     rereading: float
@@ -93,7 +92,7 @@ class Rule:
     """Tokens that a network of 256 units reads at least, where a smaller one could have been chosen."""
     growth: float
     """By which power of the hidden size this rises."""
-    regularisation: Sequence[Regularisation]
+    regularization: Sequence[Regularization]
     """The first one for any network; of several that would do, the last is taken."""
 
     def hidden_size(self, bought: Bought) -> int:
@@ -106,21 +105,21 @@ class Rule:
         ]
         return max(fitting, default=SIZES[0])
 
-    def regularisation_for(self, bought: Bought, hidden_size: int) -> Regularisation:
+    def regularization_for(self, bought: Bought, hidden_size: int) -> Regularization:
         """The last one that is called for."""
         rereading, tokens = bought.rereading(hidden_size), bought.tokens(hidden_size)
         return [
-            each for each in self.regularisation if each.rereading <= rereading and each.tokens <= tokens
+            each for each in self.regularization if each.rereading <= rereading and each.tokens <= tokens
         ][-1]
 
 
 CHARACTERS = Rule(
     enough=1.75e6,
     growth=1.35,
-    regularisation=(
-        Regularisation(0.0, 0.0, "no dropout", {}),
-        Regularisation(9.0, 0.0, "dropout 0.2", {"dropout": 0.2}),
-        Regularisation(
+    regularization=(
+        Regularization(0.0, 0.0, "no dropout", {}),
+        Regularization(9.0, 0.0, "dropout 0.2", {"dropout": 0.2}),
+        Regularization(
             18.0,
             1e7,
             "variational dropout 0.1 and 0.4",
@@ -133,10 +132,10 @@ CHARACTERS = Rule(
 WORDS = Rule(
     enough=7.5e5,
     growth=2.4,
-    regularisation=(
-        Regularisation(0.0, 0.0, "dropout 0.2", {"dropout": 0.2}),
-        Regularisation(0.5, 0.0, "dropout 0.4", {"dropout": 0.4}),
-        Regularisation(
+    regularization=(
+        Regularization(0.0, 0.0, "dropout 0.2", {"dropout": 0.2}),
+        Regularization(0.5, 0.0, "dropout 0.4", {"dropout": 0.4}),
+        Regularization(
             2.0,
             0.0,
             "dropout 0.5, of the input 0.4",
@@ -144,6 +143,7 @@ WORDS = Rule(
         ),
     ),
 )
+"""Of words: the sizes and dropout of WORD_PRESETS, from about the time on that those presets are for."""
 
 
 def fitting(
@@ -160,11 +160,22 @@ def fitting(
 
     Returns:
         Settings by the names of the flags, and which they are and why, in a line.
+
+    Raises:
+        NumericalError: a network fails at its first update.
     """
+    from lmgen.training.speed import tokens_per_second
+
     asked, minutes = config.asked.get("hidden_size"), config.training.minutes
     assert minutes is not None, "sizes are chosen for a budget of time"
-    sizes = MEASURED if asked is None else (asked,)
-    speeds = {size: _speed(run, config, prepared, size, processes) for size in sizes}
+    seconds = min(max(SHARE * 60 * minutes, LEAST_SECONDS), MOST_SECONDS)
+    part = replace(config.training, batch_size=max(1, config.training.batch_size // processes))
+    speeds = {}
+    for size in MEASURED if asked is None else (asked,):
+        sized = replace(config, training=part).with_sizes({"layers": 1, "hidden_size": size}, "")
+        speeds[size] = tokens_per_second(new_trainer(run, sized, prepared), seconds)
+        if processes > 1:
+            speeds[size] *= TOGETHER * processes
     return choose(Bought(minutes, speeds, prepared.train.tokens), config)
 
 
@@ -173,33 +184,20 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     rule = WORDS if config.tokenizer.tokenizer == "word" else CHARACTERS
     asked = config.asked
     size = asked.get("hidden_size") or rule.hidden_size(bought)
-    regularisation = rule.regularisation_for(bought, size)
+    regularization = rule.regularization_for(bought, size)
     settings: dict[str, Any] = {"layers": 1, "hidden_size": size}
-    settings |= {name: getattr(NetworkConfig(), name) for name in REGULARISATION}
-    if asked.keys().isdisjoint(REGULARISATION):
-        settings |= regularisation.settings
-        dropped = regularisation.in_short
+    settings |= {name: getattr(NetworkConfig(), name) for name in REGULARIZATION}
+    if asked.keys().isdisjoint(REGULARIZATION):
+        settings |= regularization.settings
+        dropped = regularization.in_short
     else:
-        given = [f"{flag(name)} {asked[name]}" for name in REGULARISATION if name in asked]
+        given = [f"{flag(name)} {asked[name]}" for name in REGULARIZATION if name in asked]
         dropped = f"{', '.join(given)} as given"
     layers = asked.get("layers", 1)
     network = f"{layers} x {size}" if layers else f"{size} units"
     time, epochs = _clock(60 * bought.minutes), _rounded(bought.epochs(size))
     reason = f"{time} buys {epochs} epochs at {_rounded(bought.tokens(size) / bought.minutes / 60)} tokens/s"
     return spelled(settings), f"{network}, {dropped}: {reason}"
-
-
-def _speed(run: RunFolder, config: RunConfig, prepared: Prepared, hidden_size: int, processes: int) -> float:
-    """Tokens a second that networks of this size learn from in all processes, without dropout."""
-    from lmgen.training.speed import tokens_per_second
-
-    assert config.training.minutes is not None, "sizes are chosen for a budget of time"
-    seconds = min(max(SHARE * 60 * config.training.minutes, LEAST_SECONDS), MOST_SECONDS)
-    sized = config.with_sizes({"layers": 1, "hidden_size": hidden_size}, "")
-    part = max(1, sized.training.batch_size // processes)
-    sized = replace(sized, training=replace(sized.training, batch_size=part))
-    alone = tokens_per_second(new_trainer(run, sized, prepared), seconds)
-    return alone if processes == 1 else TOGETHER * processes * alone
 
 
 def _rounded(number: float) -> str:

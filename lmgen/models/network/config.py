@@ -1,12 +1,12 @@
 """Settings of the network. Imports nothing heavy, because the command line reads them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 from lmgen.errors import ConfigError
 from lmgen.models.network.cells import CELLS, cell_named
 from lmgen.models.network.functions import ACTIVATIONS
-from lmgen.settings import Panel, check, setting, shown
+from lmgen.settings import Panel, check, explanation, setting, shown
 
 OUTPUT_NAMES = ("softmax", "adaptive")
 
@@ -387,3 +387,9 @@ def _default_cutoffs(vocabulary_size: int) -> list[int]:
     while (start := starts[0] // CLUSTER_GROWTH) >= SMALLEST_HEAD:
         starts.insert(0, start)
     return starts
+
+
+REGULARIZATION = tuple(
+    field.name for field in fields(NetworkConfig) if explanation(field).panel is Panel.REGULARISATION
+)
+"""Settings that act in training alone: a network in use has none of them."""

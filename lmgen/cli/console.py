@@ -17,9 +17,11 @@ from lmgen.runs.events import (
     Event,
     Finished,
     Interrupted,
+    Overfitting,
     Saved,
     SizesChosen,
     Started,
+    ThreadsChosen,
     Unsaved,
 )
 from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack, Stepped
@@ -190,8 +192,10 @@ class _Shown:
                 display.line(self._table.row([cell for *_, cell in cells]).rstrip("\n"))
             case CostMeasured():
                 display.line(_cost(event))
-            case SizesChosen():
+            case ThreadsChosen() | SizesChosen():
                 display.line(str(event))
+            case Overfitting():
+                display.line(f"note: {event}")
             case RangeTest():
                 for line in _range_test(event):
                     display.line(line)

@@ -31,6 +31,24 @@ class BaselineFitted:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadsChosen:
+    """Fewer threads than there could be are faster here and now."""
+
+    threads: int
+    of: int
+    """How many there could be."""
+    tokens_per_second: float
+    tokens_per_second_of_all: float
+
+    def __str__(self) -> str:
+        return (
+            f"threads   {self.threads} of {self.of}: {self.tokens_per_second:,.0f} tokens/s, in {self.of} "
+            f"only {self.tokens_per_second_of_all:,.0f} (other programs may be busy; --threads {self.of} "
+            "takes all)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SizesChosen:
     """Sizes were chosen for the time there is."""
 
@@ -59,6 +77,24 @@ class Started:
         goes_on = f", going on from step {self.resumed_step:,}" if self.resumed_step else ""
         on = self.device if self.processes == 1 else f"{self.device}, in {self.processes:,} processes"
         return f"started   {self.config.network.in_short} on {on}, in {self.folder}{goes_on}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overfitting:
+    """The run is long past its best: it learns its text by heart (overfitting.py)."""
+
+    best_step: int
+    best_epoch: float
+    epoch: float
+    """Passes over the text by now."""
+
+    def __str__(self) -> str:
+        return (
+            f"the best model, of step {self.best_step:,} (epoch {self.best_epoch:.3g}), is kept; until epoch "
+            f"{self.epoch:.3g} the training loss fell and the validation loss rose, so more time on this "
+            "text does not help: --patience 3 ends such a run early, and more text, --dropout or a smaller "
+            "--hidden-size may make it better"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +201,7 @@ def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
 Event = (
     Prepared
     | BaselineFitted
+    | ThreadsChosen
     | SizesChosen
     | RangeTest
     | Started
@@ -172,6 +209,7 @@ Event = (
     | Stepped
     | Evaluated
     | RolledBack
+    | Overfitting
     | Saved
     | Unsaved
     | Interrupted

@@ -175,6 +175,7 @@ def _is_finished(run: RunFolder, config: RunConfig) -> bool:
             seconds=last["seconds"],
             rollbacks=last.get("rollbacks", 0),
             validation_nats=[each for each in nats if each is not None],
+            early=sum(line.get("early") is True for line in lines),
         )
         return Budget.of(config.training).stopped_by(position, last["epoch"]) is not None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

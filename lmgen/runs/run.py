@@ -37,11 +37,21 @@ from lmgen.runs.ngram import (
     fit_baseline,
     open_run_corpus,
 )
+from lmgen.runs.overfitting import OverfittingWatch
 from lmgen.runs.pretrained import Pretrained, load_vectors, with_vector_size
-from lmgen.runs.records import Keeper, cut_lines, is_damaged, model_is_lost, save_checkpoint, summarized
+from lmgen.runs.records import (
+    Keeper,
+    cut_lines,
+    is_damaged,
+    model_is_lost,
+    records_in,
+    save_checkpoint,
+    summarized,
+)
 from lmgen.runs.resuming import resumed_config, settings_of_this_call
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.runs.sizes import fitting
+from lmgen.runs.threads import choose_threads, may_choose, with_threads
 from lmgen.runs.together import check_together, started, tell_to_begin, tell_to_go, together
 from lmgen.text.corpora import Corpus
 from lmgen.text.given import is_placeholder
@@ -63,10 +73,16 @@ class _Call:
     on_note: Callable[[str], None]
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of training that hold for this call only, such as another device."""
+    says_threads: bool = False
+    """Whether the caller says in how many threads to go on."""
 
     def applied(self, config: RunConfig) -> RunConfig:
         """The run's settings with those of this call."""
         return replace(config, training=replace(config.training, **self.settings))
+
+    def in_threads(self, threads: int) -> "_Call":
+        """The same in another number of threads, where this call has one of its own."""
+        return replace(self, settings=self.settings and {**self.settings, "threads": threads})
 
 
 def train(
@@ -196,7 +212,8 @@ def _resumed_run(folder: Path, changes: Mapping[str, Any], call: _Call) -> Gener
             )
         in_place = run.config.exists()
         config = resumed_config(run.config if in_place else run.new.config, changes)
-        call = replace(call, settings=settings_of_this_call(config, changes, call.on_note))
+        settings = settings_of_this_call(config, changes, call.on_note)
+        call = replace(call, settings=settings, says_threads="threads" in changes)
         check_together(config)
         check_board(call.applied(config))
         if config.training.device == "auto":  # in runs of lmgen 0.1
@@ -250,7 +267,7 @@ def _begin(
     lock: Lock, config: RunConfig, prepared: Prepared, origin: Origin | None, call: _Call
 ) -> Iterator[Event]:
     """Train from the first update on. Before it there is nothing to save, and Ctrl-C ends the run at once."""
-    from lmgen.training.process import computing
+    from lmgen.training.process import computing, use_threads
 
     run = lock.run
     config = replace(config, network=config.network.resolved(prepared.tokenizer.vocabulary_size))
@@ -261,6 +278,13 @@ def _begin(
             run.samples.unlink(missing_ok=True)
             yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
             pretrained = load_vectors(config, run, prepared)
+            if not call.says_threads and may_choose(call.applied(config)):
+                chosen = choose_threads(run, call.applied(config), prepared, origin)
+                if chosen:
+                    config, call = with_threads(config, chosen.threads), call.in_threads(chosen.threads)
+                    use_threads(chosen.threads)
+                    write_text(run.config, as_toml(config))
+                    yield chosen
             if config.fit_sizes:
                 config = config.with_sizes(*fitting(run, call.applied(config), prepared, call.group.size))
                 write_text(run.config, as_toml(config))
@@ -321,7 +345,8 @@ def _train(
     tell_to_go(call.group)
     yield started(run, config, prepared, trainer)
     keeper = Keeper(lock, trainer, prepared, config.training.checkpoint_minutes, files)
-    events = _updates(trainer, keeper, call.should_stop)
+    watch = OverfittingWatch(line for _, line in records_in(run.metrics))
+    events = _updates(trainer, keeper, watch, call.should_stop)
     if config.training.tensorboard:
         events = on_board(events, run, trainer, prepared, call.on_note)
     yield from events
@@ -331,7 +356,9 @@ def _train(
         yield Interrupted(run.folder, trainer.progress.step)
 
 
-def _updates(trainer: "Trainer", keeper: Keeper, should_stop: Callable[[], bool]) -> Iterator[Event]:
+def _updates(
+    trainer: "Trainer", keeper: Keeper, watch: OverfittingWatch, should_stop: Callable[[], bool]
+) -> Iterator[Event]:
     """Run the trainer to its end; each event comes when what it leads to is written."""
     from lmgen.training.cost import CostMeter
 
@@ -342,6 +369,8 @@ def _updates(trainer: "Trainer", keeper: Keeper, should_stop: Callable[[], bool]
         kept = list(keeper.after(event))
         yield event
         yield from kept
+        if past_best := watch.after(event):
+            yield past_best
     yield from keeper.finish()
 
 

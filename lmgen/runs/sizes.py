@@ -168,7 +168,7 @@ def fitting(
 
     asked, minutes = config.asked.get("hidden_size"), config.training.minutes
     assert minutes is not None, "sizes are chosen for a budget of time"
-    seconds = min(max(SHARE * 60 * minutes, LEAST_SECONDS), MOST_SECONDS)
+    seconds = measured_seconds(minutes)
     part = replace(config.training, batch_size=max(1, config.training.batch_size // processes))
     speeds = {}
     for size in MEASURED if asked is None else (asked,):
@@ -177,6 +177,11 @@ def fitting(
         if processes > 1:
             speeds[size] *= TOGETHER * processes
     return choose(Bought(minutes, speeds, prepared.train.tokens), config)
+
+
+def measured_seconds(minutes: float) -> float:
+    """How long a measurement takes, for a budget of so many minutes."""
+    return min(max(SHARE * 60 * minutes, LEAST_SECONDS), MOST_SECONDS)
 
 
 def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:

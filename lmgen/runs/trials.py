@@ -14,6 +14,7 @@ from lmgen.runs.ngram import open_run_corpus
 from lmgen.runs.pretrained import load_vectors, with_vector_size
 from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
 from lmgen.runs.sizes import fitting
+from lmgen.runs.threads import choose_threads, may_choose, with_threads
 from lmgen.runs.together import refuse_together
 from lmgen.training.events import CostMeasured, RangeTest
 
@@ -62,7 +63,7 @@ def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Train
     """A trainer before its first update, whose run folder is deleted when the block ends."""
     refuse_together("an estimate, or a search for a learning rate alone,")
     import_torch()
-    from lmgen.training.process import computing
+    from lmgen.training.process import computing, use_threads
 
     config = with_vector_size(on_this_machine(config.resolved()))
     corpus = open_run_corpus(config, on_note)
@@ -75,6 +76,10 @@ def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Train
         prepared = prepare_run(config, corpus, run, origin)
         for note in prepared.notes:
             on_note(note)
+        if may_choose(config) and (threads := choose_threads(run, config, prepared, origin)):
+            config = with_threads(config, threads.threads)
+            use_threads(threads.threads)
+            on_note(str(threads))
         if config.fit_sizes:
             config = config.with_sizes(*fitting(run, config, prepared))
             on_note(f"chosen for the time there is: {config.fitted}")

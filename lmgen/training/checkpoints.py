@@ -150,10 +150,11 @@ def _position(saved: dict[str, Any]) -> Position:
         largest = LARGEST_COUNT if kinds is int else float_info.max  # a loss that explodes may be large
         if not all(lowest <= number <= largest and isfinite(number) for number in numbers):
             raise ValueError(f"its {name} is {shown(value)}")
-    if position.lost > len(position.validation_nats):
-        raise ValueError(
-            f"its lost is {position.lost}, but there are {len(position.validation_nats)} evaluations"
-        )
+    for name, count in (("lost", position.lost), ("early", position.early)):
+        if count > len(position.validation_nats):
+            raise ValueError(
+                f"its {name} is {count}, but there are {len(position.validation_nats)} evaluations"
+            )
     return position
 
 

@@ -52,6 +52,9 @@ LARGEST_FACTOR = 1e15
 DEFAULT_EPOCHS = 10.0
 """The budget if no limit of any kind is given."""
 
+DEFAULT_EVALUATIONS = 10
+"""Spread evenly over the budget; before the first of them a text that is read often gets others."""
+
 BUDGET = ("epochs", "steps", "minutes")
 """The settings that say when training ends; a run may be resumed with others."""
 
@@ -230,9 +233,10 @@ class TrainingConfig:
         short="m",
     )
 
-    evaluations: int = setting(
-        10,
+    evaluations: int | None = setting(
+        None,
         "Number of evaluations, spread evenly over the budget.",
+        by_default=f"{DEFAULT_EVALUATIONS}, and before the first of them after 1, 1.5, 2, 3, 4, ... epochs",
         minimum=1,
         maximum=LARGEST_COUNT,
         panel=Panel.BUDGET,
@@ -282,7 +286,7 @@ class TrainingConfig:
     threads: int | None = setting(
         None,
         "CPU threads.",
-        by_default="as many as torch finds",
+        by_default="as many as torch finds, or with --minutes alone one if that is faster",
         minimum=1,
         maximum=MOST_THREADS,
         panel=Panel.MACHINE,

@@ -30,7 +30,7 @@ class CostMeter:
         self._known = False
 
     def after(self, event: Stepped | Evaluated | RolledBack) -> CostMeasured | None:
-        """The cost, once: after enough updates, or at the first evaluation if that comes earlier."""
+        """The cost, once: after enough updates, or at the first regular evaluation if that comes earlier."""
         if self._known:
             return None
         now = self._trainer.progress
@@ -42,7 +42,8 @@ class CostMeter:
             self._warm = now
         seconds = now.seconds - self._warm.seconds
         enough = now.step - self._warm.step >= UPDATES and seconds >= SECONDS
-        if not (enough or seconds >= MOST_SECONDS or isinstance(event, Evaluated)):
+        is_regular = isinstance(event, Evaluated) and not event.early
+        if not (enough or seconds >= MOST_SECONDS or is_regular):
             return None
         self._known = True
         return _cost(self._trainer, self._warm if now.step > self._warm.step else self._begin, now)

@@ -104,6 +104,8 @@ class Evaluated:
     """What `train_nats_per_token` is: `full`, the loss over all tokens, or `sampled`, an estimate of it."""
     valid_accuracy: float | None = None
     """Share of labels that are right; None where tokens are predicted, or without validation text."""
+    early: bool = False
+    """Whether it comes before those that are spread evenly over the budget, as with a text read often."""
 
     def __str__(self) -> str:
         losses = {"training": self.train_nats_per_token, "validation": self.valid_nats_per_token}
@@ -119,10 +121,12 @@ class Evaluated:
         )
 
     def to_json(self) -> dict[str, float | str | None]:
-        """The line in `metrics.jsonl`; of a network that predicts tokens it has no accuracy."""
+        """The line in `metrics.jsonl`: `valid_accuracy` only of labels, `early` only where it is true."""
         line = asdict(self)
         if self.valid_accuracy is None:
             del line["valid_accuracy"]
+        if not self.early:
+            del line["early"]
         return line
 
 

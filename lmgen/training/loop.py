@@ -70,7 +70,8 @@ class Trainer:
         self.batches = batches
         self.validation = validation
         self.config = config
-        self.budget = Budget.of(config)
+        share = None if validation is None else validation.tokens / len(batches.ids)
+        self.budget = Budget.of(config, share)
         self.highest_rate = config.highest_rate(network.config.hidden_size)
         self.learning_rate = scheduled(config, self.highest_rate)
         network.sparse_gradients = config.optimizer == "adamw-adagrad"
@@ -148,7 +149,7 @@ class Trainer:
         self, batch: Batch, should_stop: Callable[[], bool], should_save: Callable[[], bool]
     ) -> Stepped:
         """Learn from a batch and do the accounts."""
-        begun, spent, position = perf_counter(), self._spent, self.state.position
+        begun, spent, epochs, position = perf_counter(), self._spent, self._epochs, self.state.position
         candidate = snapshot_if_due(self.state)
         nats = self.learner.learn(batch, self.rate * self.batches.learning_rate_share(batch))
         if candidate and is_good(nats, self.state.network.outputs):
@@ -161,7 +162,7 @@ class Trainer:
         position.tokens += tokens
         position.nats += nats * tokens
         position.summed_tokens += tokens
-        position.crossed = self.budget.crosses_evaluation(spent, self._spent)
+        position.crossed = self._has_crossed(spent, epochs)
         self._shown_nats = _smoothed(self._shown_nats, nats)
         self._shown_speed = _smoothed(self._shown_speed, tokens / elapsed)
         return Stepped(
@@ -176,11 +177,18 @@ class Trainer:
 
     def _skip(self, batch: Batch) -> None:
         """Pass a batch with no scored position: no update, but the carried state reads it."""
-        begun, spent, position = perf_counter(), self._spent, self.state.position
+        begun, spent, epochs, position = perf_counter(), self._spent, self._epochs, self.state.position
         self.learner.read(batch)
         position.window += 1
         position.seconds += self.group.agree(perf_counter() - begun, stop=_never, save=_never).seconds
-        position.crossed |= self.budget.crosses_evaluation(spent, self._spent)
+        position.crossed |= self._has_crossed(spent, epochs)
+
+    def _has_crossed(self, spent: float, epochs: float) -> bool:
+        """Whether an evaluation falls between the place where those were spent and the present one."""
+        if self.budget.crosses_evaluation(spent, self._spent):
+            return True
+        is_early = self.budget.is_early(self.state.position, self._spent)
+        return is_early and self.budget.crosses_early(epochs, self._epochs)
 
     def evaluate(self, should_stop: Callable[[], bool] = _never) -> Evaluated:
         """
@@ -193,12 +201,14 @@ class Trainer:
         state.equalize()
         place = f"after {position.step:,} updates"
         nats = accuracy = None
+        is_early = self.budget.is_early(position, self._spent)
         if self.validation is None:
             check_weights(state.result, place)
         else:
             scored = self.validation.score(state.result, should_stop, place)
             nats, accuracy = scored.nats, scored.accuracy
             position.validation_nats.append(nats)
+            position.early += is_early
         if state.average is None and averaging_begins(position.validation_nats, self.config.nt_asgd):
             state.begin_average()
         train_nats = position.nats / position.summed_tokens if position.summed_tokens else None
@@ -218,6 +228,7 @@ class Trainer:
             rollbacks=position.rollbacks,
             train_objective=self.config.objective,
             valid_accuracy=accuracy,
+            early=is_early,
         )
 
     def _roll_back(self, reason: str) -> RolledBack:

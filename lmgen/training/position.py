@@ -33,6 +33,8 @@ class Position:
     """The step of the last evaluation."""
     validation_nats: list[float] = field(default_factory=list)
     """Nats per token of each evaluation so far; none without validation text."""
+    early: int = 0
+    """How many of the first evaluations were made before those that are spread evenly over the budget."""
     lost: int = 0
     """How many of the first evaluations are of models that no longer exist, their file being damaged."""
 

@@ -52,6 +52,11 @@ def computing(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def use_threads(threads: int) -> None:
+    """Compute in this many threads from now on, until the end of `computing`."""
+    torch.set_num_threads(threads)
+
+
 def default_threads() -> int:
     """As many threads as torch takes by itself: the number of processor cores, or OMP_NUM_THREADS."""
     return torch.get_num_threads()

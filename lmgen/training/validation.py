@@ -37,6 +37,10 @@ class Scored:
 class Validation(Protocol):
     """A validation text."""
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens are scored."""
+
     def score(self, network: Network, should_stop: Callable[[], bool], place: str) -> Scored:
         """
         Score a network, whose mode is as before afterwards.
@@ -67,6 +71,11 @@ class TextValidation:
     group: Group = ALONE
     """The processes that score it together."""
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens are scored."""
+        return min(self.limit, len(self.ids))
+
     def score(self, network: Network, should_stop: Callable[[], bool], place: str) -> Scored:
         """Score a network as `lmgen perplexity` does (see `Validation`)."""
         model = TorchLanguageModel(network, self.start_token, self.unit_end)
@@ -85,6 +94,11 @@ class LabelValidation:
     batches: Batches
     group: Group = ALONE
     """The processes that score them together, each a batch in turn."""
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the texts have."""
+        return len(self.batches.ids)
 
     def score(self, network: Network, should_stop: Callable[[], bool], place: str) -> Scored:
         """Score a network (see `Validation`)."""

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -304,3 +305,25 @@ def test_training_that_diverges_says_so_though_its_perplexity_overflows(text: Pa
     summary = json.loads(result.stdout)
     assert (summary["stopped_by"], summary["rollbacks"]) == ("instability", 3)
     assert lmgen("sample", "--length", "5", "--quiet", cwd=tmp_path).returncode == 0, "there is a model"
+
+
+@pytest.mark.slow
+def test_the_best_model_of_a_tiny_text_is_found_and_kept(tmp_path: Path) -> None:
+    """It comes long before the first of ten evaluations spread over 300 epochs."""
+    random, words = Random(1), [f"w{number}" for number in range(250)]
+    likely = [1 / (number + 1) for number in range(250)]
+    lines = [" ".join(random.choices(words, likely, k=8)) for _ in range(100)]
+    (tmp_path / "text.txt").write_text("\n".join(lines) + "\n")
+    flags = ("--tokenizer", "word", "--hidden-size", "128", "--steps", "300", "--threads", "1", "--json")
+    trained = lmgen("train", "text.txt", *flags, "--out", "run", cwd=tmp_path)
+    summary = json.loads(trained.stdout)
+    made = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    nats = {line["epoch"]: line["valid_nats_per_token"] for line in made}
+
+    assert [line["epoch"] for line in made if line.get("early")] == [1, 2, 3, 4, 6, 8, 12, 16, 24]
+    assert min(nats, key=lambda epoch: nats[epoch]) < 30
+    assert summary["valid_nats_per_token"] == min(nats.values())
+    assert summary["valid_perplexity"] < 1.5 * summary["baseline"]["valid_perplexity"]
+    assert nats[300] > summary["valid_nats_per_token"] + 2, "the last model is far worse"
+    assert trained.stderr.count("more time on this text does not help") == 1
+    assert "perplexity" in lmgen("perplexity", "run", cwd=tmp_path).stdout

@@ -161,6 +161,29 @@ def test_lengths_vary_only_where_the_state_is_carried() -> None:
         TrainingConfig(vary_window_length=True, state="reset")
 
 
+def evaluations(training: Trainer) -> list[Evaluated]:
+    torch.manual_seed(0)
+    return [event for event in training.run() if isinstance(event, Evaluated)]
+
+
+def test_a_text_that_is_read_often_is_evaluated_early() -> None:
+    """Nothing else is changed by that."""
+    often = trainer(streams=25, epochs=60.0, dropout=0.3)
+    evenly = trainer(streams=25, epochs=60.0, dropout=0.3, evaluations=10)
+    made, known = evaluations(often), evaluations(evenly)
+
+    assert [(event.epoch, event.early) for event in made] == [
+        *((epoch, True) for epoch in (1, 2, 3, 4)),
+        *((epoch, False) for epoch in range(6, 61, 6)),
+    ]
+    assert [event.valid_nats_per_token for event in made[4:]] == [each.valid_nats_per_token for each in known]
+    for name, array in evenly.state.network.arrays().items():
+        assert np.array_equal(array, often.state.network.arrays()[name])
+    assert often.state.position.early == 4
+    assert "early" in made[0].to_json()
+    assert known[0].to_json().keys() == made[4].to_json().keys() == made[0].to_json().keys() - {"early"}
+
+
 def test_progress_goes_by_the_limit_that_is_nearest() -> None:
     training = trainer(epochs=1.0, steps=5)
     for event in training.run():

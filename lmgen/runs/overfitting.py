@@ -17,6 +17,9 @@ LAST = 3
 RISEN = 1.05
 """... by this factor on its loss, which is more than luck or a high learning rate makes."""
 
+FIGURES = ("epoch", "train_nats_per_token", "valid_nats_per_token")
+"""What a line of `metrics.jsonl` has to have; without validation text, or damaged, it tells nothing."""
+
 
 class OverfittingWatch:
     """Follows a trainer's events and tells once that the run is long past its best."""
@@ -47,7 +50,7 @@ def overfitting(evaluations: Sequence[Mapping[str, Any]]) -> Overfitting | None:
     Args:
         evaluations: lines of `metrics.jsonl`.
     """
-    known = [line for line in evaluations if None not in (_valid(line), _train(line))]
+    known = [line for line in evaluations if all(isinstance(line.get(name), float) for name in FIGURES)]
     if len(known) <= LAST:
         return None
     best = min(known, key=_valid)
@@ -57,9 +60,9 @@ def overfitting(evaluations: Sequence[Mapping[str, Any]]) -> Overfitting | None:
     return Overfitting(best["step"], best["epoch"], last[-1]["epoch"])
 
 
-def _valid(line: Mapping[str, Any]) -> Any:
-    return line.get("valid_nats_per_token")
+def _valid(line: Mapping[str, Any]) -> float:
+    return float(line["valid_nats_per_token"])
 
 
-def _train(line: Mapping[str, Any]) -> Any:
-    return line.get("train_nats_per_token")
+def _train(line: Mapping[str, Any]) -> float:
+    return float(line["train_nats_per_token"])

@@ -37,6 +37,12 @@ def test_nothing_is_said_of_other_runs(valid: list[float | None], train: list[fl
     assert overfitting(lines(valid, train)) is None
 
 
+def test_damaged_lines_tell_nothing() -> None:
+    damaged: list[dict[str, Any]] = [{"step": 3}, {"step": 4, "valid_nats_per_token": "low", "epoch": 1.0}]
+
+    assert overfitting(damaged * 9) is None
+
+
 def test_it_says_where_the_best_was() -> None:
     found = overfitting(lines([5.0, 4.0, 4.3, 4.5, 6.0], FALLING))
 
@@ -46,7 +52,12 @@ def test_it_says_where_the_best_was() -> None:
 
 
 def evaluated(line: dict[str, Any]) -> Evaluated:
-    others = {"seconds": 1.0, "learning_rate": 1.0, "gradient_norm": 1.0, "tokens_per_second": 1.0}
+    others: dict[str, Any] = {
+        "seconds": 1.0,
+        "learning_rate": 1.0,
+        "gradient_norm": 1.0,
+        "tokens_per_second": 1.0,
+    }
     return Evaluated(**line, **others, rollbacks=0, train_objective="full")
 
 

@@ -108,6 +108,26 @@ def test_an_evaluation_that_was_interrupted_is_made_when_the_run_goes_on(text: P
     assert without_times(metrics(tmp_path / "cut")) == without_times(metrics(tmp_path / "whole"))
 
 
+def test_early_evaluations_are_those_of_the_uninterrupted_run(tmp_path: Path) -> None:
+    """With 60 epochs of five windows: after 1, 1.5, 2, 3 and 4 epochs, and then after every sixth."""
+    short = tmp_path / "short.txt"
+    short.write_text("the cat sat on a mat and the dog on a log\n" * 4)
+    settings: dict[str, Any] = {"evaluations": None, "steps": 300, "dropout": 0.2, "patience": 8}
+    trained(short, tmp_path / "whole", **settings)
+    folder = tmp_path / "cut"
+    list(run.train(config(short, **settings), folder, should_stop=stop_after(5)))
+    for steps in (2, 4, 30):
+        list(run.resume(folder, should_stop=stop_after(steps)))
+    *_, finished = run.resume(folder)
+    made = metrics(folder)
+
+    assert isinstance(finished, Finished)
+    assert [line["step"] for line in made if "early" in line] == [5, 8, 10, 15, 20]
+    assert [line["step"] for line in made if "early" not in line] == list(range(30, finished.steps + 1, 30))
+    assert without_times(made) == without_times(metrics(tmp_path / "whole"))
+    assert RunFolder(folder).model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
+
+
 def test_metrics_after_the_checkpoint_are_written_again_once(text: Path, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     list(run.train(config(text), folder.folder, should_stop=stop_after(7)))

@@ -31,6 +31,7 @@ ORDER = [
     "training",
     "runs",
     "report",
+    "python",
     "serving",
     "cli",
     "__main__",

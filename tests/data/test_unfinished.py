@@ -287,6 +287,23 @@ def test_tokens_of_the_same_large_text_are_taken_over(
         )
 
 
+def test_where_there_are_no_hard_links_tokens_are_made_anew(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_blocks(monkeypatch)
+    prepared(text, tmp_path / "first")
+    other, run = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
+
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    prepared(text, run.folder, others=[other])
+
+    assert contents(run) == contents(other)
+    assert not run.train_tokens.samefile(other.train_tokens)
+
+
 @pytest.mark.parametrize("is_absolute", [True, False])
 def test_tokens_behind_a_symbolic_link_are_taken_over(
     is_absolute: bool, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

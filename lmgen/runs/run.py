@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmgen.data.preparation import Prepared, load_prepared
+from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
 from lmgen.errors import CutOffError, ModelError, WriteError
 from lmgen.files import checksum, write_text

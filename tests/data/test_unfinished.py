@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from lmgen.runs.run import train
 from lmgen.text.corpora import Corpus, open_corpus
 from lmgen.tokenizers.config import TOKENIZER_NAMES, TokenizerConfig
 from lmgen.tokenizers.parallel import _Process
-from tests.process import lmgen, run_command
+from tests.process import Forked, lmgen
 from tests.runs.test_trouble import full_disk
 
 SENTENCE = "the cat sat on the mat, 中文 and Zoë ran <unk> away.\n"
@@ -362,7 +361,6 @@ def write_or_die(begun):
         os.kill(os.getpid(), getattr(signal, how))
 
 unfinished.Unfinished.write = write_or_die
-sys.argv[0] = "lmgen"
 main()
 """
 
@@ -404,9 +402,10 @@ def test_what_is_lost_from_outside_is_no_reason_to_begin_again(
 def test_a_killed_command_goes_on(how: str, again: bool, text: Path, tmp_path: Path) -> None:
     """By the same command, and by --resume."""
     train = ["train", text.name, *SETTINGS]
-    ended = run_command([sys.executable, "-c", KILLED, *train, "--out", "run", how], cwd=tmp_path)
-    assert ended.returncode == (-signal.SIGKILL if how == "SIGKILL" else 130), ended.stderr
-    assert ("note: what was prepared of the text is kept" in ended.stderr) == (how == "SIGINT")
+    with Forked(*train, "--out", "run", how, cwd=tmp_path, program=KILLED) as process:
+        _, said = process.communicate()
+    assert process.returncode == (-signal.SIGKILL if how == "SIGKILL" else 130), said
+    assert ("note: what was prepared of the text is kept" in said) == (how == "SIGINT")
     assert RunFolder(tmp_path / "run").new.begun.exists()
     goes_on = lmgen(*(train if again else ["train", "--resume"]), "--out", "run", cwd=tmp_path)
     assert goes_on.returncode == 0, goes_on.stderr

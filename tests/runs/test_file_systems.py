@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import COMMAND, ENVIRONMENT, run_command
+from tests.process import Forked
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +27,11 @@ def named(path, flags, *others, **named):
     return open_file(path, flags, *others, **named)
 
 os.open = named
+
+import runpy
+runpy.run_module("lmgen", run_name="__main__", alter_sys=True)
 """
-"""Python runs a module of the name `sitecustomize` before anything else."""
+"""Runs `lmgen` where the system's calls fail as they do on such a file system."""
 
 TINY = [
     *("--hidden-size", "4", "--layers", "1", "--window-length", "8", "--batch-size", "2"),
@@ -38,14 +41,13 @@ TINY = [
 
 def test_every_command_works(tmp_path: Path) -> None:
     """And those that train say once that nobody is kept out."""
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(LACKING)
     (tmp_path / "text.txt").write_text("the cat sat on the mat and ran\n" * 40)
-    environment = {**ENVIRONMENT, "PYTHONPATH": f"{tmp_path / 'site'}"}
 
     def said(*arguments: str) -> tuple[str, str]:
-        ended = run_command([*COMMAND, *arguments], cwd=tmp_path, environment=environment, check=True)
-        return ended.stdout, ended.stderr
+        with Forked(*arguments, cwd=tmp_path, program=LACKING) as process:
+            stdout, stderr = process.communicate()
+        assert process.returncode == 0, stderr
+        return stdout, stderr
 
     note = (
         "note: there are no locks where run is (No locks available), so that nothing keeps another command "
@@ -62,7 +64,6 @@ def test_every_command_works(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "ngram.safetensors",
         "run",
-        "site",
         "text.txt",
     ]
     assert not [path for path in (tmp_path / "run").rglob("*") if path.name.startswith(".")]

@@ -8,11 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Any, Self, TextIO
 
 COMMAND = [sys.executable, "-m", "lmgen"]
 
@@ -76,9 +79,6 @@ def _forked(
     environments: Sequence[Mapping[str, str]], arguments: Sequence[str], cwd: Path, text: str | None = None
 ) -> list[subprocess.CompletedProcess[str]]:
     """Run a command in each of some environments, at the same time."""
-    forking = _forking()
-    assert forking.stdin is not None
-    assert forking.stdout is not None
     with TemporaryDirectory() as folder:
         files = [
             [Path(folder) / f"{name}-{number}" for name in ("stdin", "stdout", "stderr")]
@@ -97,9 +97,7 @@ def _forked(
             }
             for environment, paths in zip(environments, files, strict=True)
         ]
-        forking.stdin.write(json.dumps(commands) + "\n")
-        forking.stdin.flush()
-        codes = json.loads(forking.stdout.readline())
+        codes = [_ask_to("wait", process) for process in _ask_to("start", commands)]
         return [
             subprocess.CompletedProcess(["lmgen", *arguments], code, _text_of(stdout), _text_of(stderr))
             for code, (_, stdout, stderr) in zip(codes, files, strict=True)
@@ -109,6 +107,16 @@ def _forked(
 def _text_of(file: Path) -> str:
     with file.open(encoding="utf-8") as opened:
         return opened.read()
+
+
+def _ask_to(what: str, how: object) -> Any:
+    """Ask the process that forks for something."""
+    forking = _forking()
+    assert forking.stdin is not None
+    assert forking.stdout is not None
+    forking.stdin.write(json.dumps({what: how}) + "\n")
+    forking.stdin.flush()
+    return json.loads(forking.stdout.readline())
 
 
 @cache
@@ -142,6 +150,57 @@ def on_a_terminal(*arguments: str, cwd: Path) -> str:
     return shown.decode()
 
 
+@contextmanager
+def forked_command(folder: Path) -> Iterator[Path]:
+    """
+    A folder with a command `lmgen` for scripts of the shell, which forks (forking.py) while the block runs.
+
+    Args:
+        folder: an empty one.
+    """
+    path = folder / "socket"
+    command = folder / "bin" / "lmgen"
+    command.parent.mkdir()
+    asking = Path(__file__).with_name("asking.py")
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{asking}" "{path}" "$@"\n')
+    command.chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.forking", str(path)],
+        cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    ) as forking:
+        assert forking.stdout is not None
+        assert forking.stdout.readline() == "listening\n"
+        yield command.parent
+        forking.communicate()  # closes its stdin, which ends it
+
+
+def forked_on_a_terminal(*arguments: str, cwd: Path) -> bytes:
+    """Run `lmgen` in a forked process on a terminal; all that it shows there."""
+    ours, theirs = os.openpty()
+
+    def shown() -> bytes:
+        found = b""
+        with suppress(OSError):  # Linux's way to say that the other end is closed
+            while block := os.read(ours, 1 << 16):
+                found += block
+        return found
+
+    terminal = os.ttyname(theirs)
+    command = {"arguments": arguments, "cwd": str(cwd), "files": [terminal] * 3, "environment": {}}
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(shown)
+        for process in _ask_to("start", [command]):
+            _ask_to("wait", process)
+        os.close(theirs)
+        found = reading.result()
+    os.close(ours)
+    return found
+
+
 class Running:
     """A command that is still running; it is ended when the block is left."""
 
@@ -166,7 +225,87 @@ class Running:
         self.process.communicate()
 
 
-def wait_for(pattern: str, process: "subprocess.Popen[str]") -> None:
+class Forked:
+    """
+    A command that is still running, in a forked process (forking.py), as `Running` and `subprocess.Popen`.
+
+    It is ended when the block is left, and after some time in any case.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        ignoring: int | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        program: str | None = None,
+    ) -> None:
+        """Args: as those of `forking.become_lmgen`."""
+        self.returncode: int | None = None
+        with TemporaryDirectory() as folder:
+            pipes = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
+            for pipe in pipes:
+                os.mkfifo(pipe)
+            command = {
+                "arguments": arguments,
+                "cwd": str(cwd),
+                "files": [*map(str, pipes)],
+                "environment": {**environment},
+                "ignoring": ignoring,
+                "program": program,
+            }
+            [self.pid] = _ask_to("start", [command])
+            self.stdin = pipes[0].open("w")  # each waits for the other end, which opens them in this order
+            self.stdout, self.stderr = pipes[1].open(), pipes[2].open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self.communicate()
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless its end is known."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self) -> int | None:
+        """Its exit code if it has ended."""
+        if self.returncode is None:
+            self.returncode = _ask_to("poll", self.pid)
+        return self.returncode
+
+    def wait(self) -> int:
+        """Its exit code when it has ended."""
+        if self.returncode is None:
+            self.returncode = _ask_to("wait", self.pid)
+        assert self.returncode is not None
+        return self.returncode
+
+    def communicate(self) -> tuple[str, str]:
+        """What it writes on stdout and stderr until its end."""
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+        with ThreadPoolExecutor(2) as threads:
+            said = list(threads.map(_rest_of, (self.stdout, self.stderr)))
+        self.wait()
+        return said[0], said[1]
+
+
+def _rest_of(pipe: TextIO) -> str:
+    """What is left to read of a pipe; nothing of a closed one."""
+    if pipe.closed:
+        return ""
+    with pipe:
+        return pipe.read()
+
+
+def wait_for(pattern: str, process: "subprocess.Popen[str] | Forked") -> None:
     """Read what a command says on stderr up to a line that begins like that."""
     assert process.stderr is not None
     for line in process.stderr:

@@ -142,6 +142,8 @@ def train(
             with interruption:
                 finished = follow(interruption.watch(events), quiet=quiet, unseen=interruption.request)
         except KeyboardInterrupt as stopped:
+            if interruption.received == signal.SIGTERM and not interruption.updating:
+                _report_lost_process()
             raise typer.Exit(_exit_code(interruption.received or signal.SIGINT)) from stopped
         if finished is None:
             raise typer.Exit(_exit_code(interruption.received))
@@ -184,6 +186,16 @@ def _estimate(config: "RunConfig | None", *, as_json: bool) -> None:
 def _signals() -> list[int]:
     """Signals to handle, except those already ignored (`nohup`, `trap '' INT`)."""
     return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def _report_lost_process() -> None:
+    """Say, if several processes train, why one was ended from outside before training had begun."""
+    size = own_place().size
+    if size > 1:
+        report.error(
+            "this training was ended before its first update, by SIGTERM, as torchrun does when one of its "
+            f"{size} processes has ended, by a kill or for lack of memory, say: start it again"
+        )
 
 
 def _exit_code(received: int | None) -> int:

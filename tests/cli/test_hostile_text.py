@@ -1,10 +1,7 @@
 """Texts made to do harm: every command takes them, or refuses them in one line; no terminal obeys them."""
 
 import json
-import os
-import pty
 import re
-import subprocess
 from codecs import BOM_UTF8
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,7 +21,7 @@ from lmgen.tokenizers.characters import CharacterTokenizer
 from lmgen.tokenizers.config import TOKENIZER_NAMES, TokenizerConfig
 from lmgen.tokenizers.registry import train_tokenizer
 from tests.cli.tiny_model import chain, save_bigram_model
-from tests.process import COMMAND, ENVIRONMENT
+from tests.process import forked_on_a_terminal
 
 pytestmark = pytest.mark.slow
 
@@ -157,24 +154,6 @@ def test_half_a_surrogate_pair_is_an_error_like_others(name: str, models: dict[s
         model.score("\ud800")
 
 
-def on_a_terminal(*arguments: str | Path, cwd: Path) -> bytes:
-    """All that a command writes to a terminal, on stdout and stderr."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], env=ENVIRONMENT, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs
-    ) as running:
-        os.close(theirs)
-        written = b""
-        try:
-            while block := os.read(ours, 1 << 16):
-                written += block
-        except OSError:  # Linux's way to say that nobody writes any more
-            pass
-        os.close(ours)
-        running.wait(30)
-    return written
-
-
 @pytest.fixture
 def odd(tmp_path: Path) -> Path:
     """A folder with a text and a model whose names, text, vocabulary and summary a terminal might obey."""
@@ -210,7 +189,7 @@ def test_a_terminal_obeys_nobody(odd: Path) -> None:
         ("sample", model, "--length", "60", "--heat"),
         ("next", model, "the", "--bars"),
     ]:
-        written = OWN_COLOURS.sub(b"", on_a_terminal(*arguments, cwd=odd))
+        written = OWN_COLOURS.sub(b"", forked_on_a_terminal(*arguments, cwd=odd))
         assert not RAW.search(written), (arguments, written)
         assert written.strip(), arguments
         assert b"a bug in lmgen" not in written, written
@@ -221,7 +200,9 @@ def test_the_display_of_training_obeys_nobody(odd: Path) -> None:
     """It moves the cursor itself, and so do no others: neither a corpus nor the sample of the model."""
     text = odd / "text\x1b[2J\u202e[bold].txt"
     text.write_text(ESCAPES * 60, newline="")
-    written = on_a_terminal("train", text, *TINY, "--evaluations", "2", "--out", "run\x1b[2J", cwd=odd)
+    written = forked_on_a_terminal(
+        "train", str(text), *TINY, "--evaluations", "2", "--out", "run\x1b[2J", cwd=odd
+    )
 
     assert b"validation" in written
     assert b"\x1b[2J" not in written

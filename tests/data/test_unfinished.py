@@ -4,16 +4,16 @@ import errno
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lmgen.data import preparation, unfinished
+from lmgen.data import parts, preparation, unfinished
 from lmgen.data.config import HeldOutConfig
-from lmgen.data.preparation import Prepared, load_prepared, prepare
+from lmgen.data.preparation import prepare
+from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
 from lmgen.data.token_file import write_tokens
@@ -23,7 +23,7 @@ from lmgen.runs.run import train
 from lmgen.text.corpora import Corpus, open_corpus
 from lmgen.tokenizers.config import TOKENIZER_NAMES, TokenizerConfig
 from lmgen.tokenizers.parallel import _Process
-from tests.process import lmgen, run_command
+from tests.process import Forked, lmgen
 from tests.runs.test_trouble import full_disk
 
 SENTENCE = "the cat sat on the mat, 中文 and Zoë ran <unk> away.\n"
@@ -66,7 +66,7 @@ def interrupted(
 
             return write_tokens(path, counted(), *others)  # type: ignore[arg-type]
 
-        patch.setattr(preparation, "write_tokens", write)
+        patch.setattr(parts, "write_tokens", write)
         with pytest.raises(KeyboardInterrupt):
             prepared(text, folder, tokenizer)
     return RunFolder(folder)
@@ -74,8 +74,9 @@ def interrupted(
 
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of 1000 bytes are large, and verified in blocks of 500."""
-    monkeypatch.setattr(preparation, "VERIFIED_BY_BLOCK", 1000)
-    for module in ("data.preparation", "data.token_file", "files"):
+    for module in ("preparation", "prepared"):
+        monkeypatch.setattr(f"lmgen.data.{module}.VERIFIED_BY_BLOCK", 1000)
+    for module in ("data.prepared", "data.held_out_text", "data.token_file", "files"):
         monkeypatch.setattr(f"lmgen.{module}.CHECKED_BYTES", 500)
 
 
@@ -190,7 +191,7 @@ def test_a_full_disk_is_one_error_and_the_work_goes_on(text: Path, tmp_path: Pat
     assert contents(run) == contents(RunFolder(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("when", ["split_corpus", "train_tokenizer", "_encode"])
+@pytest.mark.parametrize("when", ["split_corpus", "train_tokenizer", "write_part"])
 def test_a_text_that_changes_while_it_is_read_is_one_error(
     when: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +288,23 @@ def test_tokens_of_the_same_large_text_are_taken_over(
         )
 
 
+def test_where_there_are_no_hard_links_tokens_are_made_anew(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_blocks(monkeypatch)
+    prepared(text, tmp_path / "first")
+    other, run = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
+
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    prepared(text, run.folder, others=[other])
+
+    assert contents(run) == contents(other)
+    assert not run.train_tokens.samefile(other.train_tokens)
+
+
 @pytest.mark.parametrize("is_absolute", [True, False])
 def test_tokens_behind_a_symbolic_link_are_taken_over(
     is_absolute: bool, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -343,7 +361,6 @@ def write_or_die(begun):
         os.kill(os.getpid(), getattr(signal, how))
 
 unfinished.Unfinished.write = write_or_die
-sys.argv[0] = "lmgen"
 main()
 """
 
@@ -385,9 +402,10 @@ def test_what_is_lost_from_outside_is_no_reason_to_begin_again(
 def test_a_killed_command_goes_on(how: str, again: bool, text: Path, tmp_path: Path) -> None:
     """By the same command, and by --resume."""
     train = ["train", text.name, *SETTINGS]
-    ended = run_command([sys.executable, "-c", KILLED, *train, "--out", "run", how], cwd=tmp_path)
-    assert ended.returncode == (-signal.SIGKILL if how == "SIGKILL" else 130), ended.stderr
-    assert ("note: what was prepared of the text is kept" in ended.stderr) == (how == "SIGINT")
+    with Forked(*train, "--out", "run", how, cwd=tmp_path, program=KILLED) as process:
+        _, said = process.communicate()
+    assert process.returncode == (-signal.SIGKILL if how == "SIGKILL" else 130), said
+    assert ("note: what was prepared of the text is kept" in said) == (how == "SIGINT")
     assert RunFolder(tmp_path / "run").new.begun.exists()
     goes_on = lmgen(*(train if again else ["train", "--resume"]), "--out", "run", cwd=tmp_path)
     assert goes_on.returncode == 0, goes_on.stderr

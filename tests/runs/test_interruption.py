@@ -1,11 +1,8 @@
 """`lmgen.train` in Python, stopped on the way by Ctrl-C, by `should_stop` or by a callback that raises."""
 
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ from lmgen.errors import ConfigError
 from lmgen.runs.events import Event, Finished, Started
 from lmgen.runs.interruption import Interruption, run_to_end
 from lmgen.training.events import Evaluated, Stepped
-from tests.process import ENVIRONMENT
+from tests.process import Forked
 from tests.runs.test_run import TINY, metrics, stop_after, text, trained, without_times
 
 __all__ = ["text"]  # a fixture
@@ -43,28 +40,13 @@ except KeyboardInterrupt as stopped:
 """A Python program that trains and prints each step."""
 
 
-@contextmanager
-def running(call: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
-    """The program in a process of its own, at work in a folder; it is ended with the block."""
-    command = [sys.executable, "-c", PROGRAM.format(call=call)]
-    process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def interrupted(call: str, folder: Path, lines: int) -> tuple[int, str]:
-    """Send Ctrl-C after some lines of output; the exit code and the last line."""
-    with running(call, folder) as process:
-        assert process.stdout is not None
+def interrupted(call: str, folder: Path, lines: int) -> tuple[int | None, str]:
+    """Send Ctrl-C to the program after some lines of output; its exit code and last line."""
+    with Forked(cwd=folder, program=PROGRAM.format(call=call)) as process:
         for _ in range(lines):
             assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = process.communicate()
     assert errors == ""
     return process.returncode, rest.splitlines()[-1]
 

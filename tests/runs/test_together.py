@@ -2,9 +2,8 @@
 
 import json
 import random
+import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.process import COMMAND, ENVIRONMENT, free_port, lmgen, lmgen_together, place, wait_for
+from tests.process import Forked, free_port, lmgen, lmgen_together, place, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -129,11 +128,16 @@ def test_a_run_goes_on_bit_for_bit_in_as_many_processes(folder: Path) -> None:
         np.testing.assert_array_equal(parts[name], array)
 
 
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> dict[str, Any]:
+    """The weights of a run that one process trains in one go."""
+    return dict(load_file(trained(folder, 1, "lines.txt", *STEADY) / "model.safetensors"))
+
+
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3)])
 def test_another_number_of_processes_goes_on_from_the_same_place(
-    folder: Path, before: int, after: int
+    folder: Path, whole: dict[str, Any], before: int, after: int
 ) -> None:
-    whole = load_file(trained(folder, 1, "lines.txt", *STEADY) / "model.safetensors")
     run = trained(folder, before, "lines.txt", "--steps=3", *STEADY)
     said = resumed(folder, after, "--steps=6", out=run.name)
     counted = {1: "one process", 2: "2 processes", 3: "3 processes"}
@@ -170,40 +174,34 @@ def test_an_error_ends_all_with_one_line(folder: Path, arguments: str, code: int
         assert not (folder / "wrong").exists()
 
 
-class Together:
-    """A training in two processes that goes on until it is stopped."""
+def begun(folder: Path, *arguments: str) -> list[Forked]:
+    """Two processes that have begun a command."""
+    port = free_port()
+    return [Forked(*arguments, cwd=folder, environment=place(rank, 2, port)) for rank in range(2)]
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        tiny = ["--hidden-size=12", "--baseline-order=0", "--checkpoint-minutes=0.001", "--steps=1000000"]
-        port = free_port()
-        command = [*COMMAND, "train", "lines.txt", *tiny, "--out=stopped", "--overwrite", *arguments]
-        self.processes = [
-            subprocess.Popen(
-                command,
-                cwd=folder,
-                stderr=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                text=True,
-                env={**ENVIRONMENT, **place(rank, 2, port)},
-            )
-            for rank in range(2)
-        ]
-        wait_for("cost ", self.processes[0])
-        while not (folder / "stopped" / "last" / "previous.safetensors").exists():
-            time.sleep(0.05)
 
-    def ended(self) -> tuple[list[int], list[str]]:
-        """Exit codes, and what was said until the end."""
-        said = [process.communicate(timeout=60)[1] for process in self.processes]
-        return [process.returncode for process in self.processes], said
+def ended(processes: list[Forked]) -> tuple[list[int | None], list[str]]:
+    """Exit codes, and what was said until the end."""
+    said = [process.communicate()[1] for process in processes]
+    return [process.returncode for process in processes], said
+
+
+def in_training(folder: Path, *arguments: str) -> list[Forked]:
+    """Two processes that train until they are stopped."""
+    tiny = ["--hidden-size=12", "--baseline-order=0", "--checkpoint-minutes=0.001", "--steps=1000000"]
+    processes = begun(folder, "train", "lines.txt", *tiny, "--out=stopped", "--overwrite", *arguments)
+    wait_for("cost ", processes[0])
+    while not (folder / "stopped" / "last" / "previous.safetensors").exists():
+        time.sleep(0.05)
+    return processes
 
 
 @pytest.mark.parametrize("stopped", [[0, 1], [1]])
 def test_ctrl_c_in_any_process_saves(folder: Path, stopped: list[int]) -> None:
-    training = Together(folder)
+    processes = in_training(folder)
     for rank in stopped:
-        training.processes[rank].send_signal(signal.SIGINT)
-    codes, said = training.ended()
+        processes[rank].send_signal(signal.SIGINT)
+    codes, said = ended(processes)
     assert codes == [130 if rank in stopped else 0 for rank in range(2)]
     assert "note: stopped at step" in said[0]
     assert said[1] == ""
@@ -212,16 +210,16 @@ def test_ctrl_c_in_any_process_saves(folder: Path, stopped: list[int]) -> None:
 
 
 def test_training_goes_on_while_nothing_can_be_written(folder: Path) -> None:
-    training = Together(folder, "--evaluations=100000")
+    processes = in_training(folder, "--evaluations=100000")
     metrics = folder / "stopped" / "metrics.jsonl"
     metrics.unlink(missing_ok=True)
     metrics.mkdir()
-    wait_for("note: cannot write", training.processes[0])
-    wait_for("note: cannot write", training.processes[0])
+    wait_for("note: cannot write", processes[0])
+    wait_for("note: cannot write", processes[0])
     metrics.rmdir()
-    for process in training.processes:
+    for process in processes:
         process.send_signal(signal.SIGINT)
-    codes, said = training.ended()
+    codes, said = ended(processes)
     assert codes == [130, 130]
     assert "note: stopped at step" in said[0]
     assert said[1] == ""
@@ -229,14 +227,31 @@ def test_training_goes_on_while_nothing_can_be_written(folder: Path) -> None:
 
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_process_ends_all_with_one_line(folder: Path, killed: int) -> None:
-    training = Together(folder)
-    training.processes[killed].kill()
-    codes, said = training.ended()
+    processes = in_training(folder)
+    processes[killed].kill()
+    codes, said = ended(processes)
     assert codes == [-signal.SIGKILL if rank == killed else 1 for rank in range(2)]
     [error] = [line for each in said for line in each.splitlines() if line.startswith("error:")]
     assert "another process of this training has ended" in error
     assert "Traceback" not in "".join(said)
     resumed(folder, 2, "--steps=1", out="stopped")
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_where_one_is_killed_before_training_the_other_says_so(folder: Path, killed: int) -> None:
+    """While process 0 waits for more of its text; torchrun, which notices, ends the other by SIGTERM."""
+    out = f"early-{killed}"
+    processes = begun(folder, "train", "-", "--out", out)
+    while not (folder / out / ".new").exists():
+        time.sleep(0.05)
+    processes[killed].kill()
+    processes[killed].wait()
+    processes[1 - killed].send_signal(signal.SIGTERM)
+    codes, said = ended(processes)
+    assert codes[1 - killed] in (1, 128 + signal.SIGTERM)
+    [error] = [line for each in said for line in each.splitlines() if line.startswith("error:")]
+    assert re.search("another process of this training has ended|one of its 2 processes has ended", error)
+    assert "Traceback" not in "".join(said)
 
 
 def test_a_program_gets_the_model_in_every_process(folder: Path) -> None:
@@ -246,15 +261,6 @@ model = lmgen.train("lines.txt", out={str(folder / "called")!r}, steps=2, baseli
 print(model.path)
 """
     port = free_port()
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", program],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**ENVIRONMENT, **place(rank, 2, port)},
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=60)[0] for process in running]
+    running = [Forked(cwd=folder, environment=place(rank, 2, port), program=program) for rank in range(2)]
+    said = [process.communicate()[0] for process in running]
     assert said == [f"{folder / 'called' / 'model.safetensors'}\n"] * 2

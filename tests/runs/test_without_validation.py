@@ -1,7 +1,6 @@
 """Runs that hold nothing out (`--valid 0`): they validate nothing, and keep their last model."""
 
 import json
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,14 @@ import numpy as np
 import pytest
 
 import lmgen
-from lmgen.data.preparation import Prepared, load_prepared
+from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, CorpusError, NumericalError
 from lmgen.runs import run
 from lmgen.runs.config import RunConfig
 from lmgen.runs.events import BaselineFitted, Finished, Interrupted, Saved
 from lmgen.training.events import Evaluated, RolledBack
-from tests.process import COMMAND, ENVIRONMENT
+from tests.process import Forked
 from tests.process import lmgen as command
 from tests.runs.test_run import (
     HOPELESS,
@@ -154,9 +153,9 @@ def test_a_lost_model_is_written_anew(share: float | None, stop: int, text: Path
 
 def test_a_killed_run_leaves_a_usable_model_and_goes_on(text: Path, tmp_path: Path) -> None:
     budget = ["--steps", "1500", "--evaluations", "1", "--checkpoint-minutes", "0.0001"]
-    started = [*COMMAND, "train", str(text), *FLAGS, *budget, "--out", "cut", "--quiet"]
+    started = ["train", str(text), *FLAGS, *budget, "--out", "cut", "--quiet"]
     folder = RunFolder(tmp_path / "cut")
-    with subprocess.Popen(started, cwd=tmp_path, env=ENVIRONMENT) as process:
+    with Forked(*started, cwd=tmp_path) as process:
         deadline = time.monotonic() + 100
         while not folder.previous.exists() or not folder.model.exists():
             assert time.monotonic() < deadline

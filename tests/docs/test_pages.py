@@ -17,12 +17,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import PAGES, Block, blocks, name_of
-from tests.process import ENVIRONMENT, run_command
+from tests.process import ENVIRONMENT, forked_command, run_command
 from tests.tokenizers.sentencepiece_models import model
 
 SETS_UP = ("make ", "python3 -m venv", "ruff ", "lmgen --install-completion")
@@ -49,6 +50,13 @@ END_OF_BLOCK = "-- end of a block --"
 """What is printed between the blocks of a page's program."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a page is many commands
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the command `lmgen`."""
+    with forked_command(tmp_path_factory.mktemp("commands")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +93,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(run_folder: str, prepared: Path) -> None:
+def train(run_folder: str, prepared: Path, commands: Path) -> None:
     """Train a run that a page needs, once for all pages."""
     if not (prepared / run_folder).exists():
         command = f"lmgen train {RUNS[run_folder]} --out {run_folder} --steps 20 --hidden-size 32"
-        trained = run(command, prepared)
+        trained = run(command, prepared, commands)
         assert trained.returncode == 0, trained.stdout
 
 
@@ -102,12 +110,12 @@ def quickly(code: str) -> str:
     return re.sub(r"minutes=\w+", "steps=20", code)
 
 
-def run(commands: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+def run(script: str, folder: Path, commands: Path) -> "subprocess.CompletedProcess[str]":
     """Run commands of the shell, the first that fails ends them; stdout is all that a terminal shows."""
     torchrun = 'torchrun() { python -m torch.distributed.run "$@"; }'  # whatever is installed beside Python
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
     return run_command(
-        ["bash", "-ec", f"exec 2>&1\n{torchrun}\n{commands}"],
+        ["bash", "-ec", f"exec 2>&1\n{torchrun}\n{script}"],
         cwd=folder,
         environment={**ENVIRONMENT, "PATH": path},
         timeout=600,
@@ -138,7 +146,7 @@ def matches(shown: str, printed: str) -> bool:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(blocks(page))], ids=name_of)
 def test_a_page_runs_from_top_to_bottom_and_shows_what_is_printed(
-    page: Path, prepared: Path, tmp_path: Path
+    page: Path, prepared: Path, commands: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "page"
     of_page = [block for block in blocks(page) if not block.code.startswith(SETS_UP)]
@@ -148,12 +156,12 @@ def test_a_page_runs_from_top_to_bottom_and_shows_what_is_printed(
     shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("checkpoints"))
     for run_folder in RUNS:
         if run_folder in code and f"--out {run_folder}" not in code:
-            train(run_folder, prepared)
+            train(run_folder, prepared, commands)
             shutil.copytree(prepared / run_folder, folder / run_folder)
 
     for block in of_page:
         if block.language == "sh":
-            result = run(quickly(block.code), folder)
+            result = run(quickly(block.code), folder, commands)
             assert result.returncode == 0, f"{block.code}\n{result.stdout}"
             assert "error:" not in result.stdout, block.code
             if block.output is not None:
@@ -161,7 +169,7 @@ def test_a_page_runs_from_top_to_bottom_and_shows_what_is_printed(
     if programs := [block for block in of_page if block.language == "python"]:
         program = f"\nprint({END_OF_BLOCK!r})\n".join(quickly(block.code) for block in programs)
         (folder / "program.py").write_text(program)
-        result = run(f"{sys.executable} program.py", folder)
+        result = run(f"{sys.executable} program.py", folder, commands)
         assert result.returncode == 0, result.stdout
         for block, printed in zip(programs, result.stdout.split(f"{END_OF_BLOCK}\n"), strict=True):
             if block.output is None:
@@ -189,7 +197,7 @@ def test_output_is_compared_up_to_numbers(shown: str, printed: str, alike: bool)
     assert matches(shown, printed) is alike
 
 
-def test_output_that_no_command_prints_is_found(tmp_path: Path) -> None:
+def test_output_that_no_command_prints_is_found(commands: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "```sh\necho one 1\n```\n\n```text\ntwo 1\n```\n\n```sh\nx\n```\n\n```text sample\ny\n```\n"
@@ -197,5 +205,5 @@ def test_output_that_no_command_prints_is_found(tmp_path: Path) -> None:
     first, second = blocks(page)
 
     assert first == Block("sh", "echo one 1\n", "two 1\n")
-    assert not matches(str(first.output), run(first.code, tmp_path).stdout)
+    assert not matches(str(first.output), run(first.code, tmp_path, commands).stdout)
     assert second.output is None

@@ -24,7 +24,15 @@ import numpy as np
 
 from lmgen.arrays import BoolArray, IdArray
 from lmgen.data.answers import AnswerMarker, Answers
-from lmgen.evaluation.scoring import BLOCK_TOKENS, Measure, ScoredBlock, joined, measure_each, score_ids
+from lmgen.evaluation.scoring import (
+    BLOCK_TOKENS,
+    WORTH_THREADS,
+    Measure,
+    ScoredBlock,
+    joined,
+    measure_each,
+    score_ids,
+)
 from lmgen.models.base import LanguageModel, in_threads
 from lmgen.processors import on_all_processors
 from lmgen.text.sources import line_blocks
@@ -339,9 +347,15 @@ def score_parts(
     together = in_threads(model) and not at_once
     source = iter(parts)
     other: list[Part] = []
+    tokens = 0
     while True:
         whole = _whole_ones(source, other)
-        yield from on_all_processors(score, whole) if together else map(score, whole)
+        for part in whole:
+            yield score(part)
+            tokens += len(part.ids)
+            if together and tokens >= WORTH_THREADS:
+                break
+        yield from on_all_processors(score, whole)
         if not other:
             return
         one_unit = chain([other.pop()], source)

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from lmgen.arrays import FloatArray
 from lmgen.errors import NumericalError
-from lmgen.evaluation import scoring
+from lmgen.evaluation import scoring, units
 from lmgen.evaluation.perplexity import score_rows, score_text, score_texts
 from lmgen.evaluation.scoring import ScoredBlock, measure_each, rank, score_ids
 from lmgen.models.base import LanguageModel
@@ -62,6 +62,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         "WORTH_THREADS": 1,
     }.items():
         monkeypatch.setattr(scoring, name, value)
+    monkeypatch.setattr(units, "WORTH_THREADS", 500)
 
 
 def on_each_number_of_threads() -> Iterator[int]:

@@ -3,6 +3,7 @@ What it costs to use a model, beside torch's own layers and beside what the mach
 
     python benchmarks/using.py                 # all cells and sizes, about five minutes
     python benchmarks/using.py --threads 1 --cells lstm --sizes 256 --rounds 5
+    python benchmarks/using.py --all-cores     # one core beside all of them, two minutes on two cores
 
 Models are two layers with random weights, V = 65. Every figure is measured in a process of its own, all of a
 row in turn, several rounds; printed are medians, and medians of the ratios within a round. The columns:
@@ -14,6 +15,16 @@ row in turn, several rounds; printed are medians, and medians of the ratios with
 - 64 streams: `lmgen.generation.sampler.complete`, and the stock loop with 64 streams;
 - scored: `lmgen.evaluation.scoring.score_ids` over 262,400 tokens, and torch's layers over the same tokens in
   64 streams, 64 at a time, with the log-probability of each.
+
+With `--all-cores` it is work on many streams, in one process that is told to use one core, then all, in turn:
+
+- by line: `lmgen.evaluation.perplexity.score_rows`, from text to rows;
+- long text: `lmgen.evaluation.scoring.score_ids`, a segment of 64 streams for each core (n-gram model: two);
+- sampled: `lmgen.generation.sampler.complete`, four groups of 64 completions for each core;
+- products alone: scored and sampled by a model that may not be used in several threads, so that only numpy's
+  matrix products use all cores.
+
+The n-gram model, of order 5, is fitted on the language manual that comes with Python, as are all texts.
 """
 
 import argparse
@@ -25,11 +36,14 @@ import sys
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 V, LAYERS, STREAMS, WINDOW = 65, 2, 64, 64
 SCORED_TOKENS = 64 * 4096 + 256
+CHARACTERS = "".join(sorted(" \n" + string.ascii_letters + string.digits))
 
 
 def main() -> None:
@@ -40,6 +54,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="*", type=int, default=[256, 512])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--all-cores", action="store_true", help="one core beside all of them")
     parser.add_argument("--measure", nargs=3, metavar=("WHAT", "CELL", "UNITS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -49,6 +64,9 @@ def main() -> None:
     kernels = os.environ.get("OPENBLAS_CORETYPE", "as OpenBLAS finds best")
     print(f"{platform.machine()}, {arguments.threads} threads, numpy {np.__version__}, V = {V}")
     print(f"kernels of numpy's matrix products: {kernels}\n")
+    if arguments.all_cores:
+        on_all_cores(arguments.cells, arguments.sizes, arguments.threads, arguments.rounds)
+        return
     header = ["model", *MEASURES, *RATIOS]
     print("| " + " | ".join(header) + " |\n" + "| --- " * len(header) + "|")
     for cell in arguments.cells:
@@ -180,13 +198,81 @@ def stock_layers(cell: str, units: int):  # type: ignore[no-untyped-def]  # noqa
     return nn.Embedding(V, units), layers(units, units, LAYERS), nn.Linear(units, V)
 
 
+def on_all_cores(cells: list[str], sizes: list[int], threads: int, rounds: int) -> None:
+    """Print, for each model and kind of work, tokens a second on one core and on all, and their ratios."""
+    from threadpoolctl import threadpool_limits
+
+    print(f"| model | work | 1 core | {threads} cores | ratio | products alone |\n" + "| --- " * 6 + "|")
+    models = {f"{cell} {LAYERS} x {units}": random_model(cell, units) for cell in cells for units in sizes}
+    models["n-gram 5"] = ngram_model()
+    for name, (model, tokenizer) in models.items():
+        for work, (run, tokens) in many_streams_of(model, tokenizer, threads).items():
+            seconds: dict[str, list[float]] = {"one": [], "all": [], "products": []}
+            for _ in range(rounds):
+                for how, taken in seconds.items():
+                    count = 1 if how == "one" else threads
+                    may = patch.object(type(model), "in_threads", how != "products")
+                    with threadpool_limits(count, user_api="blas"), may:
+                        begun = perf_counter()
+                        run()
+                        taken.append(perf_counter() - begun)
+            one, every, products = seconds.values()
+            ratio = median(a / b for a, b in zip(one, every, strict=True))
+            alone = median(a / b for a, b in zip(one, products, strict=True))
+            rates = [f"{tokens / median(each):,.0f}" for each in (one, every)]
+            print(
+                f"| {name} | {work} | " + " | ".join([*rates, f"{ratio:.2f}", f"{alone:.2f}"]) + " |",
+                flush=True,
+            )
+
+
+def many_streams_of(model: Any, tokenizer: Any, threads: int) -> dict[str, tuple[Callable[[], object], int]]:
+    """Work on many streams: what runs it, and its tokens."""
+    from lmgen.evaluation.perplexity import score_rows
+    from lmgen.evaluation.scoring import STREAM_LENGTH, STREAMS, WARM_UP, score_ids
+    from lmgen.generation.config import SamplingConfig
+    from lmgen.generation.sampler import complete
+
+    lines = manual(300_000 if model.kind == "recurrent" else 2_000_000)
+    chunks = [lines[first : first + (1 << 18)] for first in range(0, len(lines), 1 << 18)]
+    segments = max(2 * threads, 4) if model.kind == "ngram" else max(threads, 2)
+    ids = np.resize(tokenizer.encode(lines), WARM_UP + segments * STREAMS * STREAM_LENGTH)
+    completions, length = 4 * 64 * threads, 50
+    sampling = SamplingConfig(length=length, seed=1)
+    return {
+        "by line": (lambda: list(score_rows([model], tokenizer, chunks, "manual", by="line")), len(lines)),
+        "long text": (lambda: list(score_ids(model, ids)), len(ids)),
+        "sampled": (
+            lambda: list(complete(model, tokenizer, ["the "], sampling, num=completions)),
+            completions * length,
+        ),
+    }
+
+
+def manual(characters: int) -> str:
+    """The language manual, of which only letters, digits, blanks and line ends are kept, over and over."""
+    from pydoc_data.topics import topics
+
+    kept = "".join(character for character in "".join(topics.values()) if character in CHARACTERS)
+    return (kept * (characters // len(kept) + 1))[:characters]
+
+
+def ngram_model() -> tuple[Any, Any]:
+    from lmgen.models.ngram.model import NgramModel
+    from lmgen.tokenizers.characters import CharacterTokenizer
+
+    tokenizer = CharacterTokenizer(CHARACTERS)
+    ids = tokenizer.encode(manual(400_000))
+    return NgramModel.fit(ids, order=5, vocabulary_size=tokenizer.vocabulary_size), tokenizer
+
+
 def random_model(cell: str, units: int):  # type: ignore[no-untyped-def]  # noqa: ANN201
     from lmgen.models.network.config import NetworkConfig
     from lmgen.models.network.initialization import initial_parameters
     from lmgen.models.network.model import RecurrentModel
     from lmgen.tokenizers.characters import CharacterTokenizer
 
-    tokenizer = CharacterTokenizer("".join(sorted(" \n" + string.ascii_letters + string.digits)))
+    tokenizer = CharacterTokenizer(CHARACTERS)
     config = NetworkConfig(cell=cell, layers=LAYERS, hidden_size=units, embedding_size=units)
     parameters = initial_parameters(config, V, tokenizer.start, seed=1)
     return RecurrentModel(config, V, tokenizer.start, parameters), tokenizer

@@ -15,6 +15,7 @@ ORDER = [
     "files",
     "settings",
     "memory",
+    "processors",
     "calls",
     "text",
     "tokenizers",

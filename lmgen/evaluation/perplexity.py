@@ -150,6 +150,7 @@ def score_rows(
     by: RowKind,
     unit: Unit | None = None,
     exact: bool = False,
+    at_once: bool = False,
     blank_with: BlankWith = "next",
     unigram_bits: Float64Array | None = None,
     unknown: UnknownTokens | None = None,
@@ -171,6 +172,7 @@ def score_rows(
         by: what one score covers.
         unit: what is read afresh; None: what `unit_of` says.
         exact: read long units as one stream.
+        at_once: give the scores of what was read before more is read, for a text that arrives slowly.
         blank_with: by word, the word that white space is counted with.
         unigram_bits: by word, the unigram surprisal of each id, (V,).
         unknown: counts the unknown tokens by their spelling.
@@ -193,7 +195,7 @@ def score_rows(
     parts = map(rows.cut, reader.parts(read_stream(chunks, tokenizer.reading)))
     first, *copies = readings(parts, 1 + len(models))
     scored = [
-        score_parts(model, (cut.part for cut in copy), exact=exact, measure=rows.measure)
+        score_parts(model, (cut.part for cut in copy), exact=exact, at_once=at_once, measure=rows.measure)
         for model, copy in zip(models, copies, strict=True)
     ]
     makers = [rows.maker(model.name, name) for model in models]

@@ -28,10 +28,15 @@ in place of parts of L tokens: exact, therefore, from the first end in a segment
 
 A model that adapts while it reads (`LanguageModel.reads_in_order`) is given one stream, which carries its
 state from segment to segment; and one text after the other, where others are scored side by side.
+
+Segments, and groups of short texts, do not depend on each other, so all processors work on them
+(processors.py). How a text is cut into them does not depend on the number of processors.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -41,7 +46,8 @@ from lmgen.arrays import BoolArray, Float64Array, FloatArray, IdArray, Int64Arra
 from lmgen.data.answers import AnswerMarker, Answers
 from lmgen.data.token_file import Tokens, blocks_of
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.models.base import LanguageModel, State, nats_of
+from lmgen.models.base import LanguageModel, State, in_threads, nats_of
+from lmgen.processors import on_all_processors, stop_if_abandoned
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -65,6 +71,13 @@ BLOCK_FLOATS = 4_000_000
 
 MEASURED_STREAMS = 512
 """Short texts that are measured side by side: a step for each token is slow unless many texts share it."""
+
+WORTH_THREADS = 1 << 14
+"""
+The fewest tokens of several texts that are scored on all processors.
+
+Beginning to do so takes a process about 10 ms the first time: what an n-gram model takes for so many tokens.
+"""
 
 Measure = Callable[[FloatArray, IdArray], Float64Array]
 """
@@ -119,6 +132,7 @@ def score_ids(
     ids: IdArray | Iterable[IdArray],
     *,
     exact: bool = False,
+    at_once: bool = False,
     state: State | None = None,
     measure: Measure | None = None,
 ) -> Iterator[ScoredBlock]:
@@ -131,6 +145,8 @@ def score_ids(
         exact: read the text as one stream that carries its state from the first token to the last. Blocks
             of ids that are passed in are then scored as they come. Otherwise long texts are read as parallel
             streams (top of this file); a text shorter than two streams and a warm-up is always read exactly.
+        at_once: give the scores of each segment before the next one is read, for a text that arrives slowly.
+            Otherwise all processors work on several segments.
         state: of one stream, if the text is a continuation; None for the start of a text. Parallel streams
             beyond the first W tokens do not use it.
         measure: what to work out from all V probabilities of every token, which is slower. The lengths of
@@ -144,7 +160,7 @@ def score_ids(
         NumericalError: a score is not a finite number; the message gives the token's place in the text.
     """
     state = model.start(1) if state is None else state
-    read = _read_exactly if exact else _read_in_parallel
+    read = _read_exactly if exact else partial(_read_in_parallel, at_once=at_once)
     scored = 0
     for block in read(model, state, ids, measure):
         _check_finite(block, scored)
@@ -186,14 +202,14 @@ def measure_each(
     Returns:
         For each of `texts` the same as `score_ids` gives for it alone.
     """
-    scores: dict[int, ScoredBlock] = {}
     long = [n for n, ids in enumerate(texts) if model.reads_in_order or not _fits_one_stream(ids)]
-    for number in long:
-        scores[number] = joined(list(score_ids(model, texts[number], exact=exact, measure=measure)))
     short = sorted(set(range(len(texts))) - set(long), key=lambda number: len(texts[number]), reverse=True)
     streams = _most_streams(model, measured=measure is not None)
-    for first in range(0, len(short), streams):
-        numbers = short[first : first + streams]
+    alone = set(long)
+
+    def score(numbers: Sequence[int]) -> list[ScoredBlock]:
+        if numbers[0] in alone:
+            return [joined(list(score_ids(model, texts[numbers[0]], exact=exact, measure=measure)))]
         chosen = None if marked is None else [marked[n] for n in numbers]
         state = model.start(len(numbers))
         blocks, _ = _score_side_by_side(model, state, [texts[n] for n in numbers], measure, chosen)
@@ -202,6 +218,14 @@ def measure_each(
         ).all():  # once, for it takes a while
             for block in blocks:
                 _check_finite(block, 0)
+        return blocks
+
+    jobs = [[number] for number in long]
+    jobs += [short[first : first + streams] for first in range(0, len(short), streams)]
+    is_much = sum(map(len, texts)) >= WORTH_THREADS
+    done = on_all_processors(score, jobs) if is_much and in_threads(model) else map(score, jobs)
+    scores: dict[int, ScoredBlock] = {}
+    for numbers, blocks in zip(jobs, done, strict=True):
         scores.update(zip(numbers, blocks, strict=True))
     return [scores[number] for number in range(len(texts))]
 
@@ -262,31 +286,45 @@ def _read_exactly(
 
 
 def _read_in_parallel(
-    model: LanguageModel, state: State, ids: IdArray | Iterable[IdArray], measure: Measure | None
+    model: LanguageModel,
+    state: State,
+    ids: IdArray | Iterable[IdArray],
+    measure: Measure | None,
+    *,
+    at_once: bool,
 ) -> Iterator[ScoredBlock]:
     """The head, then segments of parallel streams; of one stream for a model that reads in order."""
-    context = None
-    for segment in _regrouped(_pieces(ids, STREAMS * STREAM_LENGTH), STREAMS * STREAM_LENGTH):
-        if context is None:
-            head = segment if _fits_one_stream(segment) else segment[:WARM_UP]
-            [scored], state = _score_side_by_side(model, state, [head], measure)
-            yield scored
-            context, segment = head, segment[len(head) :]
-        if not len(segment):
-            continue
-        if model.reads_in_order:
+    segments = _regrouped(_pieces(ids, STREAMS * STREAM_LENGTH), STREAMS * STREAM_LENGTH)
+    beginning = next(segments, None)
+    if beginning is None:
+        return
+    head = beginning if _fits_one_stream(beginning) else beginning[:WARM_UP]
+    [scored], state = _score_side_by_side(model, state, [head], measure)
+    yield scored
+    rest = chain([beginning[len(head) :]] if len(beginning) > len(head) else [], segments)
+    if model.reads_in_order:
+        for segment in rest:
             [scored], state = _score_side_by_side(model, state, [segment], measure)
             yield scored
-        else:
-            score = _score_segment if model.resets_at is None else _score_texts
-            yield score(model, context, segment, measure)
-            context = np.concatenate([context, segment])[-WARM_UP:]
+        return
+    score = partial(_score_segment if model.resets_at is None else _score_texts, model, measure)
+    after = _after_context(head, rest)
+    yield from on_all_processors(score, after) if in_threads(model) and not at_once else map(score, after)
+
+
+def _after_context(head: IdArray, segments: Iterable[IdArray]) -> Iterator[tuple[IdArray, IdArray]]:
+    """Each segment after the W tokens before it; `head` comes before the first."""
+    context = head
+    for segment in segments:
+        yield context, segment
+        context = np.concatenate([context, segment])[-WARM_UP:]
 
 
 def _score_segment(
-    model: LanguageModel, context: IdArray, segment: IdArray, measure: Measure | None
+    model: LanguageModel, measure: Measure | None, given: tuple[IdArray, IdArray]
 ) -> ScoredBlock:
-    """Score the tokens of `segment`, which follows the W tokens of `context`, in parallel streams."""
+    """Score the tokens of a segment after the W tokens of its context, in parallel streams."""
+    context, segment = given
     streams = min(max(len(segment) // SHORTEST_STREAM, 1), _most_streams(model))
     length = -(-len(segment) // streams)
     begins = np.arange(0, len(segment), length)
@@ -298,13 +336,14 @@ def _score_segment(
 
 
 def _score_texts(
-    model: LanguageModel, context: IdArray, segment: IdArray, measure: Measure | None
+    model: LanguageModel, measure: Measure | None, given: tuple[IdArray, IdArray]
 ) -> ScoredBlock:
     """The same as `_score_segment`, but from the first end of a text on each text is read from its start."""
+    context, segment = given
     ends = np.flatnonzero(segment == model.resets_at) + 1
     unfinished, *texts = (text for text in np.split(segment, ends) if len(text))
     return joined(
-        [_score_segment(model, context, unfinished, measure), *measure_each(model, texts, measure=measure)]
+        [_score_segment(model, measure, (context, unfinished)), *measure_each(model, texts, measure=measure)]
     )
 
 
@@ -338,6 +377,7 @@ def _score_side_by_side(
     steps = max(min(BLOCK_TOKENS, BLOCK_FLOATS // model.vocabulary_size) // len(streams), 1)
     running = len(streams)
     for first in range(0, len(nats), steps):
+        stop_if_abandoned()
         going_on = int((lengths > first).sum())
         if going_on < running:
             running = going_on

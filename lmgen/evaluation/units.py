@@ -24,8 +24,17 @@ import numpy as np
 
 from lmgen.arrays import BoolArray, IdArray
 from lmgen.data.answers import AnswerMarker, Answers
-from lmgen.evaluation.scoring import BLOCK_TOKENS, Measure, ScoredBlock, joined, measure_each, score_ids
-from lmgen.models.base import LanguageModel
+from lmgen.evaluation.scoring import (
+    BLOCK_TOKENS,
+    WORTH_THREADS,
+    Measure,
+    ScoredBlock,
+    joined,
+    measure_each,
+    score_ids,
+)
+from lmgen.models.base import LanguageModel, in_threads
+from lmgen.processors import on_all_processors
 from lmgen.text.sources import line_blocks
 from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.base import Tokenizer
@@ -306,7 +315,12 @@ def with_known_ends(text: str, unit: Unit, tokenizer: Tokenizer) -> str:
 
 
 def score_parts(
-    model: LanguageModel, parts: Iterable[Part], *, exact: bool = False, measure: Measure | None = None
+    model: LanguageModel,
+    parts: Iterable[Part],
+    *,
+    exact: bool = False,
+    at_once: bool = False,
+    measure: Measure | None = None,
 ) -> Iterator[ScoredBlock]:
     """
     Score units, each from the start of a text.
@@ -315,25 +329,50 @@ def score_parts(
         model: any language model.
         parts: what `UnitReader` gives; whole units are scored many side by side.
         exact: read a long unit as one stream, and score it as it arrives (scoring.py).
+        at_once: give the scores of each part before the next one is read, for a text that arrives slowly.
+            Then all processors work on the units of one part, otherwise on several parts.
         measure: what to work out from all V probabilities of the tokens that are marked; of a unit that comes
             in parts, of all tokens.
 
     Yields:
         The scores of each part, in order.
     """
+
+    def score(part: Part) -> ScoredBlock:
+        spans = [slice(*span) for span in pairwise([0, *part.unit_ends.tolist()])]
+        marked = None if part.marked is None else [part.marked[span] for span in spans]
+        units = [part.ids[span] for span in spans]
+        return joined(measure_each(model, units, exact=exact, measure=measure, marked=marked))
+
+    together = in_threads(model) and not at_once
     source = iter(parts)
-    for part in source:
-        if part.whole:
-            spans = [slice(*span) for span in pairwise([0, *part.unit_ends.tolist()])]
-            marked = None if part.marked is None else [part.marked[span] for span in spans]
-            units = [part.ids[span] for span in spans]
-            yield joined(measure_each(model, units, exact=exact, measure=measure, marked=marked))
-        else:
-            yield from _score_one_unit(model, chain([part], source), exact, measure)
+    other: list[Part] = []
+    tokens = 0
+    while True:
+        whole = _whole_ones(source, other)
+        for part in whole:
+            yield score(part)
+            tokens += len(part.ids)
+            if together and tokens >= WORTH_THREADS:
+                break
+        yield from on_all_processors(score, whole)
+        if not other:
+            return
+        one_unit = chain([other.pop()], source)
+        yield from _score_one_unit(model, one_unit, exact=exact, at_once=at_once, measure=measure)
+
+
+def _whole_ones(parts: Iterator[Part], other: list[Part]) -> Iterator[Part]:
+    """The parts up to the first that is not of whole units, which goes to `other`."""
+    for part in parts:
+        if not part.whole:
+            other.append(part)
+            return
+        yield part
 
 
 def _score_one_unit(
-    model: LanguageModel, parts: Iterator[Part], exact: bool, measure: Measure | None
+    model: LanguageModel, parts: Iterator[Part], *, exact: bool, at_once: bool, measure: Measure | None
 ) -> Iterator[ScoredBlock]:
     """The scores of each part of one unit; nothing is read of what follows it."""
     sizes: deque[int] = deque()
@@ -347,7 +386,7 @@ def _score_one_unit(
                 return
 
     scored = _Scored()
-    for block in score_ids(model, blocks(), exact=exact, measure=measure):
+    for block in score_ids(model, blocks(), exact=exact, at_once=at_once, measure=measure):
         scored.add(block)
         while sizes and sizes[0] <= scored.tokens:
             yield scored.take(sizes.popleft())

@@ -153,6 +153,18 @@ def predict_each(model: LanguageModel, state: State, ids: IdArray) -> tuple[Floa
     return np.concatenate(found), state
 
 
+@runtime_checkable
+class SharedByThreads(Protocol):
+    """A model that may be used by several threads at once, as those in use on a CPU may."""
+
+    in_threads: bool
+
+
+def in_threads(model: LanguageModel) -> bool:
+    """Whether several threads may use a model at once: only if it says so."""
+    return isinstance(model, SharedByThreads) and model.in_threads
+
+
 def nats_of(log_probabilities: FloatArray) -> Float64Array:
     """
     Negative log-probabilities, in double precision.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lmgen.arrays import Float64Array, FloatArray, IdArray, Tensors
 from lmgen.errors import ModelError
-from lmgen.models.base import LanguageModel, SharedModel
+from lmgen.models.base import LanguageModel, SharedModel, in_threads
 
 TOLERANCE = 1e-9
 """EM ends when no weight changes by more."""
@@ -66,6 +66,11 @@ class MixtureModel:
     def reads_in_order(self) -> bool:
         """Whether one of the models has to read a text from its first token to its last."""
         return any(model.reads_in_order for model in self.models)
+
+    @property
+    def in_threads(self) -> bool:
+        """Whether several threads may use it at once, which all its models have to allow."""
+        return all(map(in_threads, self.models))
 
     @property
     def resets_at(self) -> int | None:

@@ -26,6 +26,7 @@ from lmgen.models.model_file import save_model
 from lmgen.models.ngram.arpa import read_arpa
 from lmgen.models.ngram.model import NgramModel
 from lmgen.models.ngram.words import Words
+from lmgen.processors import available_processors
 from lmgen.runs.config import RunConfig
 from lmgen.runs.corpus_notes import corpus_notes, held_out_notes
 from lmgen.runs.events import BaselineFitted
@@ -37,7 +38,6 @@ from lmgen.text.given import given_text, is_placeholder
 from lmgen.text.sources import Text, open_text
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
-from lmgen.tokenizers.parallel import available_processors
 from lmgen.tokenizers.registry import TOKENIZERS
 from lmgen.tokenizers.words import UNKNOWN, WordTokenizer
 

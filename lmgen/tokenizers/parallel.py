@@ -1,6 +1,8 @@
 """
 Work on a long text in several processes, block by block, with the results in order.
 
+That is for what Python itself does with a text; what numpy computes is done in threads (processors.py).
+
 The first `ALONE` characters are worked on here; only a longer text is worth starting processes for. A block
 goes to whichever process is idle, and its result waits until it is its turn:
 
@@ -26,6 +28,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar, cast
 
 from lmgen.errors import CutOffError
+from lmgen.processors import available_processors
 
 ALONE = 1 << 24
 """Characters of a text that are worked on before processes are started."""
@@ -65,13 +68,6 @@ def in_processes(count: int | None) -> Iterator[None]:
         yield
     finally:
         PROCESSES.reset(token)
-
-
-def available_processors() -> int:
-    """How many processors this process may use."""
-    with suppress(AttributeError, OSError):
-        return len(os.sched_getaffinity(0))  # does not exist everywhere
-    return os.cpu_count() or 1
 
 
 def in_order(work: Work[Result_co], blocks: Iterable[str]) -> Iterator[tuple[str, Result_co]]:

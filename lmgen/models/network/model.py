@@ -78,6 +78,7 @@ class RecurrentModel:
 
     kind = "recurrent"
     reads_in_order = False
+    in_threads = True
 
     def __init__(
         self,

@@ -60,6 +60,7 @@ class NgramModel:
 
     kind = "ngram"
     reads_in_order = False
+    in_threads = True
     resets_at = None
 
     @classmethod

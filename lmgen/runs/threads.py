@@ -11,7 +11,7 @@ runs that end after a time, which end elsewhere every time anyway. `config.toml`
 import os
 from dataclasses import replace
 
-from lmgen.data.preparation import Prepared
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.runs.config import RunConfig
 from lmgen.runs.events import ThreadsChosen

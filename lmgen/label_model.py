@@ -228,6 +228,8 @@ class LabelModel:
             )
         out = Path(path)
         refuse_existing(out, overwrite=overwrite)
+        if text is not None:
+            text = self._source(text, None)  # it is read twice, and a pipe can be opened only once
         before = None
         if text is not None or (self.run is not None and self.run.held_out_text is not None):
             before = self.score(text)
@@ -258,12 +260,15 @@ class LabelModel:
 
     def _opened(self, text: str | Path | Text, encoding: str | None) -> Text:
         """A text as the training text was read."""
-        reading = self.tokenizer.reading
+        return read_alike(self._source(text, encoding), self.tokenizer.reading)
+
+    def _source(self, text: str | Path | Text, encoding: str | None) -> Text:
+        """A text, decoded as the training text was."""
         given = text_or_path(text, "text")
-        if not isinstance(given, Text):
-            errors = self.tokenizer.reading_errors
-            given = open_text(given, errors=errors, encoding=encoding or reading.encoding, tabs=True)
-        return read_alike(given, reading)
+        if isinstance(given, Text):
+            return given
+        encoding = encoding or self.tokenizer.reading.encoding
+        return open_text(given, errors=self.tokenizer.reading_errors, encoding=encoding, tabs=True)
 
     def _held_out(self) -> Text:
         """The labelled text that the model's run has held out: its test text, else its validation text."""

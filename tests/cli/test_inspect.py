@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,23 @@ def test_gradients_have_a_row_for_every_distance_from_0_to_100(folder: Path) -> 
         (layer, "lstm", state, RUN) for layer in ("layers.0", "layers.1") for state in ("h", "c")
     }
     assert is_svg(folder / "gradients.svg")
+
+
+def test_gradients_of_several_models_read_one_pipe(folder: Path) -> None:
+    options = ("--positions", "3", "--distance", "2")
+    shutil.copytree(folder / RUN, folder / "again")
+    from_pipe = tsv("gradients", RUN, "again", "-", *options, cwd=folder, text=TEXT)
+    from_file = tsv("gradients", RUN, "again", "text.txt", *options, cwd=folder)
+
+    assert from_pipe == from_file
+    assert {row["model"] for row in from_pipe} == {RUN, "again"}
+
+    os.mkfifo(folder / "pipe")
+    writer = threading.Thread(target=(folder / "pipe").write_text, args=(TEXT,))
+    writer.start()
+    named = tsv("gradients", RUN, "--cell", "rnn", "pipe", *options, cwd=folder)
+    writer.join()
+    assert named == tsv("gradients", RUN, "--cell", "rnn", "text.txt", *options, cwd=folder)
 
 
 def test_gradients_of_untrained_cells_stand_beside_each_other_and_a_trained_one(folder: Path) -> None:

@@ -146,6 +146,12 @@ def test_a_smaller_file_labels_the_same_and_says_what_it_costs(
     ]
     for first, second in zip(*(map(json.loads, lines) for lines in printed), strict=True):
         assert first["probability"] == pytest.approx(second["probability"], abs=0.02)
+    piped = lmgen(
+        *("export", *files, "--text", "-", "--json", "--overwrite"),
+        cwd=folder,
+        text=(folder / text).read_text(),
+    )
+    assert (piped.stderr, json.loads(piped.stdout)) == ("", exported)
     plain = lmgen("export", *files, "--overwrite", cwd=folder)
     assert "name a labelled text: --text FILE" in plain.stderr
 

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lmgen.errors import ModelError, WriteError
+from lmgen.errors import ConfigError, ModelError, WriteError
 
 STDOUT = "-"
 """What stands for stdout where a file to write is named."""
 
 CHECKED_BYTES = 1 << 20
 """Size of the blocks of a file that are read, or have checksums of their own."""
+
+PACKED = (".gz", ".bz2", ".xz", ".zst")
+"""Endings of the names of compressed files."""
 
 NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 """Error numbers from file systems that cannot flush a file or a folder, such as some network shares."""
@@ -124,6 +127,23 @@ def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out"
     if path.exists() and not overwrite:
         advice = "" if overwrite is None else "replace it (--overwrite) or "
         raise ModelError(f"there is a file {path} already; {advice}give another {option}")
+
+
+def refuse_packed(path: Path, *written: str) -> None:
+    """
+    Check that a file's name promises no compression, unless it is one of those that are written.
+
+    Args:
+        path: the file.
+        written: endings of names, such as `.gz`.
+
+    Raises:
+        ConfigError: it does; files of that name would be decompressed where they are read.
+    """
+    suffix = path.suffix.lower()
+    if suffix in PACKED and suffix not in written:
+        only = f"only {' and '.join(written)} can be written" if written else "it is written as it is"
+        raise ConfigError(f"{path} would be compressed, but {only}; give another name")
 
 
 def refuse_unwritable(path: Path) -> None:

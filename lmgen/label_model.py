@@ -151,6 +151,11 @@ class LabelModel:
             raise ConfigError(
                 f"--labels-as is {shown(labels_as)}, but has to be one of {', '.join(LABEL_FORMATS)}"
             )
+        if text is None and (labels_as is not None or encoding is not None):
+            raise ConfigError(
+                "--labels-as and --encoding are about a labelled TEXT: name one, or leave them out for the "
+                "run's held-out text"
+            )
         of = self.model.of
         if text is None:
             labels_as = "line" if of == "line" else "rows"
@@ -183,7 +188,7 @@ class LabelModel:
             encoding: the character encoding of a file; None: that of the training text.
 
         Raises:
-            ConfigError: there is no such format or encoding.
+            ConfigError: there is no such format or encoding, or one is given without a text.
             CorpusError: the text cannot be read, is labelled otherwise than the training text, or there is
                 none.
         """

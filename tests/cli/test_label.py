@@ -161,6 +161,8 @@ def test_a_smaller_file_labels_the_same_and_says_what_it_costs(
     [
         (["label", "lines.safetensors", "gone.txt"], 1, "cannot read gone.txt"),
         (["label", "lines.safetensors"], 1, "lines.safetensors is in no run folder with a held-out text"),
+        (["label", "lines.safetensors", "--labels-as", "columns"], 2, "are about a labelled TEXT: name one"),
+        (["label", "lines.safetensors", "--encoding", "latin-1"], 2, "are about a labelled TEXT: name one"),
         (["label", "lines.safetensors", "words.txt", "--labelled"], 1, "in it each word has one, there each"),
         (["label", "lines.safetensors", "texts.txt", "--labels-as", "line"], 2, "give --labelled, too"),
         (

@@ -114,6 +114,10 @@ def states(
             raise ConfigError("--last and --mean contradict each other; give one of them")
         if svg and (last or mean or npz):
             raise ConfigError("--svg draws states token by token; leave --last, --mean and --npz out")
+        if npz and json:
+            raise ConfigError(
+                "--npz writes a file in the place of rows, which --json prints; give one of them"
+            )
         from lmgen.inspection import pictures
         from lmgen.inspection import states as inspection
 
@@ -382,12 +386,13 @@ def _numbers(flag: str, text: str) -> list[int]:
     """Parse numbers and ranges: `0,5,10-12` -> 0, 5, 10, 11, 12."""
     found: list[int] = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal()) or len(first + last) > 12:
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal()) or max(len(first), len(last)) > 12:
             raise ConfigError(f"{flag} is {text!r}, but has to be numbers and ranges such as 0,5,10-19")
-        if int(last or first) - int(first) not in range(1_000_000):
+        if int(last) - int(first) not in range(1_000_000):
             raise ConfigError(f"{flag} is {text!r}, but the range {part.strip()} is empty or too long")
-        found += range(int(first), int(last or first) + 1)
+        found += range(int(first), int(last) + 1)
     return list(dict.fromkeys(found))
 
 

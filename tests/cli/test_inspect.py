@@ -251,6 +251,16 @@ def test_a_terminal_gets_plots_and_short_tables(folder: Path) -> None:
             2,
             "there is no state or gate 'q'; known are h, c, forget",
         ),
+        (
+            ["states", RUN, "text.txt", "--layers", "0-"],
+            2,
+            "--layers is '0-', but has to be numbers and ranges",
+        ),
+        (
+            ["states", RUN, "text.txt", "--npz", "x.npz", "--json"],
+            2,
+            "--npz writes a file in the place of rows, which --json prints; give one of them",
+        ),
         (["states", RUN, "text.txt", "--last", "--mean"], 2, "--last and --mean contradict each other"),
         (
             ["states", RUN, "text.txt", "--svg", "x.svg"],

@@ -3,19 +3,24 @@
 import errno
 import glob
 import os
+import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lmgen.errors import ModelError, WriteError
+from lmgen.errors import ConfigError, ModelError, WriteError
 
 STDOUT = "-"
 """What stands for stdout where a file to write is named."""
 
 CHECKED_BYTES = 1 << 20
 """Size of the blocks of a file that are read, or have checksums of their own."""
+
+PACKED = (".gz", ".bz2", ".xz", ".zst")
+"""Endings of the names of compressed files."""
 
 NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 """Error numbers from file systems that cannot flush a file or a folder, such as some network shares."""
@@ -36,21 +41,32 @@ def replacing(path: Path) -> Iterator[Path]:
     and renamed to `path`, so that readers see either the complete old or the complete new file, even after a
     crash. If the block raises, the temporary file is deleted and `path` is unchanged.
 
+    A symbolic link stays, and what it leads to is replaced. A pipe or a device such as /dev/null stays, and
+    the content is written to it when the block ends; a disk is refused.
+
     Raises:
         WriteError: the folder cannot be written to, or the disk is full.
     """
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        special = _is_special(path)
+        target = path if special else _behind_links(path)
+        if not special:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        folder = None if special else target.parent
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name}.")
         os.close(handle)
         temporary = Path(name)
         yield temporary
+        if special:
+            with temporary.open("rb") as written, path.open("wb") as file:
+                shutil.copyfileobj(written, file)
+            return
         _flush_file(temporary)
         with suppress(OSError):  # where the file system has no permissions, or the same for all files
             temporary.chmod(0o666 & ~_umask())  # mkstemp creates files that only the owner can read
-        temporary.replace(path)
-        _flush_folder(path.parent)
+        temporary.replace(target)
+        _flush_folder(target.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
@@ -113,13 +129,39 @@ def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out"
         raise ModelError(f"there is a file {path} already; {advice}give another {option}")
 
 
+def refuse_packed(path: Path, *written: str) -> None:
+    """
+    Check that a file's name promises no compression, unless it is one of those that are written.
+
+    Args:
+        path: the file.
+        written: endings of names, such as `.gz`.
+
+    Raises:
+        ConfigError: it does; files of that name would be decompressed where they are read.
+    """
+    suffix = path.suffix.lower()
+    if suffix in PACKED and suffix not in written:
+        only = f"only {' and '.join(written)} can be written" if written else "it is written as it is"
+        raise ConfigError(f"{path} would be compressed, but {only}; give another name")
+
+
 def refuse_unwritable(path: Path) -> None:
     """
     Check, before long work, that a file can be made at a path; a disk may still be full at its end.
 
     Raises:
-        WriteError: the folder that it, or its folder, would be made in cannot be written to.
+        WriteError: the folder that it, or its folder, would be made in cannot be written to; or there is a
+            device that cannot.
     """
+    try:
+        if _is_special(path):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+    except OSError as error:
+        raise unwritable(path, error) from error
+    path = _behind_links(path)
     folder = next(each for each in path.absolute().parents if each.exists())
     if not folder.is_dir():
         raise unwritable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
@@ -216,6 +258,27 @@ def flush(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in NO_SYNC:
             raise
+
+
+def _is_special(path: Path) -> bool:
+    """
+    Whether a path, or what its links lead to, is a pipe or a device: it can be written to, not replaced.
+
+    Raises:
+        OSError: it is a disk, or a loop of symbolic links.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if stat.S_ISBLK(mode):
+        raise OSError(errno.EINVAL, "this is a disk, not a file on one")
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _behind_links(path: Path) -> Path:
+    """The file that a path names in the end, existing or not, where it is a symbolic link."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _flush_file(path: Path) -> None:

@@ -151,6 +151,11 @@ class LabelModel:
             raise ConfigError(
                 f"--labels-as is {shown(labels_as)}, but has to be one of {', '.join(LABEL_FORMATS)}"
             )
+        if text is None and (labels_as is not None or encoding is not None):
+            raise ConfigError(
+                "--labels-as and --encoding are about a labelled TEXT: name one, or leave them out for the "
+                "run's held-out text"
+            )
         of = self.model.of
         if text is None:
             labels_as = "line" if of == "line" else "rows"
@@ -183,7 +188,7 @@ class LabelModel:
             encoding: the character encoding of a file; None: that of the training text.
 
         Raises:
-            ConfigError: there is no such format or encoding.
+            ConfigError: there is no such format or encoding, or one is given without a text.
             CorpusError: the text cannot be read, is labelled otherwise than the training text, or there is
                 none.
         """
@@ -228,6 +233,8 @@ class LabelModel:
             )
         out = Path(path)
         refuse_existing(out, overwrite=overwrite)
+        if text is not None:
+            text = self._source(text, None)  # it is read twice, and a pipe can be opened only once
         before = None
         if text is not None or (self.run is not None and self.run.held_out_text is not None):
             before = self.score(text)
@@ -258,12 +265,15 @@ class LabelModel:
 
     def _opened(self, text: str | Path | Text, encoding: str | None) -> Text:
         """A text as the training text was read."""
-        reading = self.tokenizer.reading
+        return read_alike(self._source(text, encoding), self.tokenizer.reading)
+
+    def _source(self, text: str | Path | Text, encoding: str | None) -> Text:
+        """A text, decoded as the training text was."""
         given = text_or_path(text, "text")
-        if not isinstance(given, Text):
-            errors = self.tokenizer.reading_errors
-            given = open_text(given, errors=errors, encoding=encoding or reading.encoding, tabs=True)
-        return read_alike(given, reading)
+        if isinstance(given, Text):
+            return given
+        encoding = encoding or self.tokenizer.reading.encoding
+        return open_text(given, errors=self.tokenizer.reading_errors, encoding=encoding, tabs=True)
 
     def _held_out(self) -> Text:
         """The labelled text that the model's run has held out: its test text, else its validation text."""

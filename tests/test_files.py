@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lmgen.errors import LmgenError, WriteError
-from lmgen.files import IN_USE, NO_SYNC, append_text, rename, replacing, write_text
+from lmgen.files import IN_USE, NO_SYNC, append_text, refuse_unwritable, rename, replacing, write_text
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -56,6 +56,54 @@ def test_text_is_written_as_it_stands(tmp_path: Path) -> None:
     write_text(tmp_path / "text", "a\r\nb\n")
 
     assert (tmp_path / "text").read_bytes() == b"a\r\nb\n"
+
+
+def test_a_symbolic_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "real").write_text("old")
+    (tmp_path / "link").symlink_to("folder/real")
+    (tmp_path / "new").symlink_to("folder/made/later")
+
+    for name in ("link", "new"):
+        write_text(tmp_path / name, "text")
+        assert (tmp_path / name).is_symlink()
+    assert (tmp_path / "folder" / "real").read_text() == "text"
+    assert (tmp_path / "folder" / "made" / "later").read_text() == "text"
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["made", "real"]
+
+
+def test_a_pipe_or_device_is_written_to_and_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(tmp_path / "pipe", "one\n")
+        write_text(tmp_path / "link", "two\n")
+        read = os.read(reader, 100)
+    finally:
+        os.close(reader)
+    (tmp_path / "null").symlink_to(os.devnull)
+    write_text(tmp_path / "null", "text")
+    refuse_unwritable(tmp_path / "null")
+
+    assert read == b"one\ntwo\n"
+    assert (tmp_path / "pipe").is_fifo()
+    assert Path(os.devnull).is_char_device()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "null", "pipe"]
+
+
+def test_a_disk_and_a_loop_of_links_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(WriteError, match=r"cannot write .*loop"):
+        write_text(tmp_path / "loop", "text")
+    with pytest.raises(WriteError, match=r"cannot write .*loop"):
+        refuse_unwritable(tmp_path / "loop")
+
+    (tmp_path / "disk").write_text("kept")
+    monkeypatch.setattr(stat, "S_ISBLK", lambda _: True)
+    with pytest.raises(WriteError, match="this is a disk, not a file on one; choose another place"):
+        write_text(tmp_path / "disk", "text")
+    assert (tmp_path / "disk").read_text() == "kept"
 
 
 @pytest.fixture

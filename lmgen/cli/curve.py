@@ -43,7 +43,7 @@ def drawn_together(
     }
     some = {name: tuple(zip(*points, strict=True)) for name, points in shown.items() if points}
     lines = [
-        f"{MARKS[number % len(MARKS)]:>10} {name if name in some else f'{name} (0 everywhere)'}"
+        f"{MARKS[number % len(MARKS)]:>10} {name}{'' if name in some else _why_absent(curves[name][1])}"
         for number, name in enumerate(curves)
     ]
     if not some:
@@ -51,6 +51,11 @@ def drawn_together(
     given = [some.get(name, ((), ())) for name in curves]
     plot = _plotted(given, log_x=log_x, log_y=log_y, digits=4, height=height)  # type: ignore[arg-type]
     return [*plot, *lines]
+
+
+def _why_absent(ys: Sequence[float]) -> str:
+    """What is said beside a curve that has no point to draw."""
+    return " (nothing above 0 on a logarithmic scale)" if any(y > 0 for y in ys) else " (0 everywhere)"
 
 
 def _plotted(

@@ -114,6 +114,10 @@ def states(
             raise ConfigError("--last and --mean contradict each other; give one of them")
         if svg and (last or mean or npz):
             raise ConfigError("--svg draws states token by token; leave --last, --mean and --npz out")
+        if npz and json:
+            raise ConfigError(
+                "--npz writes a file in the place of rows, which --json prints; give one of them"
+            )
         from lmgen.inspection import pictures
         from lmgen.inspection import states as inspection
 
@@ -339,7 +343,7 @@ def _models(
     arguments: list[str], cells: str | None, shape: dict[str, Any]
 ) -> "tuple[list[tuple[str, TextModel]], str | Path | Text | None]":
     """The networks whose gradients are wanted, each with its name, and the text."""
-    from lmgen.text_model import TextModel
+    from lmgen.text_model import TextModel, read_by_each
 
     paths, name = models_and_text(arguments, most=len(arguments))
     text: str | Path | Text | None = None if name is None else file_name(name)
@@ -349,21 +353,19 @@ def _models(
             raise ConfigError(
                 f"{flag} is for untrained networks: name their cells with --cell, or leave it out"
             )
-        return [_named(open_model(path)) for path in paths] or [_named(open_model(None))], text
+        opened = [open_model(path) for path in paths] or [open_model(None)]
+        return list(map(_named, opened)), text if len(opened) == 1 else read_by_each(opened, text)
     if text is None and not paths:
         raise ConfigError("an untrained network has no text of its own; name a TEXT")
-    if text == "-":  # it is read once for each network
-        from lmgen.text.sources import open_text
-
-        text = open_text("-")
-    found = [_named(open_model(path)) for path in paths]
-    like = found[0][1] if found else None
+    opened = [open_model(path) for path in paths]
+    text = read_by_each(opened, text)  # an untrained network reads it twice
+    like = opened[0] if opened else None
     if text is None and like is not None:
         [text] = like.texts(on_note=report.note)
     assert text is not None
     names = [cell.strip() for cell in cells.split(",")]
     untrained = [TextModel.untrained(text, like=like, cell=name, **shape) for name in names]
-    return [*found, *((UNTRAINED, model) for model in untrained)], text
+    return [*map(_named, opened), *((UNTRAINED, model) for model in untrained)], text
 
 
 def _named(model: "TextModel") -> "tuple[str, TextModel]":
@@ -384,12 +386,13 @@ def _numbers(flag: str, text: str) -> list[int]:
     """Parse numbers and ranges: `0,5,10-12` -> 0, 5, 10, 11, 12."""
     found: list[int] = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal()) or len(first + last) > 12:
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal()) or max(len(first), len(last)) > 12:
             raise ConfigError(f"{flag} is {text!r}, but has to be numbers and ranges such as 0,5,10-19")
-        if int(last or first) - int(first) not in range(1_000_000):
+        if int(last) - int(first) not in range(1_000_000):
             raise ConfigError(f"{flag} is {text!r}, but the range {part.strip()} is empty or too long")
-        found += range(int(first), int(last or first) + 1)
+        found += range(int(first), int(last) + 1)
     return list(dict.fromkeys(found))
 
 

@@ -98,9 +98,6 @@ def novelty(
         settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if len(names) > 1:
             raise ConfigError(f"give one FILE at a time, not {', '.join(map(visible, names))}")
-        if names and settings:
-            wrong = " and ".join(f"--{name}" for name in settings)
-            raise ConfigError(f"{wrong} is about samples, but a text was given: leave one of the two out")
         found = open_model(path).novelty(
             *map(file_name, names), top=top, field=field, encoding=encoding, on_note=report.note, **settings
         )

@@ -241,9 +241,9 @@ def _range(orders: str | None) -> range:
     """Parse a range of orders, such as `1-8` or `5`; empty for None."""
     if orders is None:
         return range(0)
-    first, _, last = orders.partition("-")
+    first, dash, last = orders.partition("-")
     try:
-        asked = range(int(first), int(last or first) + 1)
+        asked = range(int(first), int(last if dash else first) + 1)
     except ValueError:
         raise ConfigError(f"--orders is {orders!r}, but has to be such as 1-8") from None
     if not asked or asked[0] < 1:

@@ -17,6 +17,7 @@ from lmgen.cli.tables import Column, table
 from lmgen.cli.threads import use_one_thread
 from lmgen.errors import ConfigError
 from lmgen.files import refuse_existing
+from lmgen.settings import flag
 from lmgen.text.config import ReadingConfig
 from lmgen.vectors.config import VectorConfig
 
@@ -88,12 +89,21 @@ def train(
         if pairs is not None:
             if corpus or out:
                 raise ConfigError("--pairs prints the pairs of its own sentence: leave CORPUS and --out out")
+            from lmgen.vectors.pairs import PAIR_SETTINGS
+
+            if others := [flag(name) for name in given(settings) if name not in PAIR_SETTINGS]:
+                raise ConfigError(
+                    f"--pairs trains nothing and takes {', '.join(map(flag, PAIR_SETTINGS))}: leave "
+                    f"{', '.join(others)} out"
+                )
             _print_pairs(pairs, given(settings), json=json)
             return
         if out is None:
             raise ConfigError("--out is missing: name the file to write, such as --out vectors.txt")
-        refuse_existing(out, overwrite=overwrite)
         from lmgen.vectors.training import train_vectors
+        from lmgen.vectors.writing import refuse_vectors
+
+        refuse_vectors(out, overwrite=overwrite)
 
         trained = train_vectors(corpus or [], on_note=report.note, **given(settings))
         trained.vectors.save(out, overwrite=overwrite)
@@ -185,13 +195,18 @@ def plot(
         str | None, option(help="These words, with blanks between them.", metavar="TEXT")
     ] = None,
     top: Annotated[
-        int, option(help="Without --words, the first N, in most files the most frequent ones.", min=1)
-    ] = 100,
+        int | None,
+        option(
+            help="Without --words, the first N, in most files the most frequent ones.",
+            by_default="100",
+            min=1,
+        ),
+    ] = None,
     projection: Annotated[
         Literal["tsne", "pca"],
         option(help="By t-SNE, which keeps neighbours together, or the two principal components."),
     ] = "tsne",
-    seed: Annotated[int, option(help="Seed of t-SNE.", min=0)] = 0,
+    seed: Annotated[int | None, option(help="Seed of t-SNE.", by_default="0", min=0)] = None,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,  # noqa: ARG001 - its callback does the work
@@ -204,10 +219,18 @@ def plot(
     lmgen vectors plot vectors.txt --words "king queen man woman" --projection pca --out four.svg
     """
     with report.reported_errors():
+        if words is not None and top is not None:
+            raise ConfigError("--words names the words, and --top takes the first ones; give one of them")
+        if projection == "pca" and seed is not None:
+            raise ConfigError(
+                "--seed is of t-SNE, and --projection pca draws nothing at random; leave one out"
+            )
         refuse_existing(out, overwrite=overwrite)
         opened = _opened(model, threads=True)
         chosen = None if words is None else words.split()
-        chart = opened.picture(chosen, top=top, projection=projection, seed=seed)
+        chosen_settings = {"top": top, "seed": seed}
+        asked = {name: value for name, value in chosen_settings.items() if value is not None}
+        chart = opened.picture(chosen, projection=projection, **asked)
         chart.save(out)
         [points] = chart.series
         if chart.unnamed:
@@ -241,7 +264,9 @@ def export(
     lmgen vectors export checkpoints/words --out vectors.txt
     """
     with report.reported_errors():
-        refuse_existing(out, overwrite=overwrite)
+        from lmgen.vectors.writing import refuse_vectors
+
+        refuse_vectors(out, overwrite=overwrite)
         opened = _opened(model)
         opened.save(out, overwrite=overwrite)
         count, size = opened.matrix.shape

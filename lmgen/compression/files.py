@@ -20,7 +20,8 @@ from lmgen.compression.with_model import ModelPredictor, bytes_of, streams_for, 
 from lmgen.data.run_folder import find_model
 from lmgen.errors import ConfigError, CorpusError, ModelError, WriteError
 from lmgen.files import refuse_existing, refuse_unwritable, replacing
-from lmgen.models.model_file import load_model
+from lmgen.models.base import LanguageModel
+from lmgen.models.model_file import SavedModel, load_model
 
 Phase = Literal["compressing", "checking", "decompressing"]
 
@@ -158,12 +159,14 @@ def decompress(
     archive = read_archive(_content(path), path)
     by = archive.predicted_by
     if isinstance(by, ModelReference):
-        model = _found_model(by, path, model)
+        saved = _found_model(by, path, model)
     elif model is not None:
         raise ConfigError(f"{path} was compressed without a model; leave --model out")
+    else:
+        saved = None
     content = archive.coded
     if not isinstance(by, Stored):
-        content = _Coding(archive, model).read(archive, _told(on_progress, "decompressing", archive))
+        content = _Coding(archive, saved).read(archive, _told(on_progress, "decompressing", archive))
     if len(content) != archive.length or _sha256(content) != archive.sha256:
         raise coder.other_arithmetic()
     _write(out, content)
@@ -174,6 +177,7 @@ def _coded(
     content: bytes, path: Path, model: Path | None, preset: Preset, on_progress: OnCoding | None
 ) -> Archive:
     """The archive of a text that a model predicts, after it has been decompressed and compared."""
+    saved: SavedModel[LanguageModel] | None = None
     if model is None:
         alphabet: IdArray
         symbols: IdArray
@@ -181,13 +185,13 @@ def _coded(
         by: ModelReference | FromNothing = FromNothing(preset.number, alphabet)
         streams = preset.streams_for(len(symbols))
     else:
-        file = find_model(model)
-        by = ModelReference(_sha256(file.read_bytes()), str(model))
-        symbols = tokens_of(content, load_model(file).tokenizer, str(path))
+        sha256, saved = _loaded(find_model(model))
+        by = ModelReference(sha256, str(model))
+        symbols = tokens_of(content, saved.tokenizer, str(path))
         streams = streams_for(len(symbols))
     archive = Archive(len(content), _sha256(content), len(symbols), streams, by, b"")
     characters = _characters(content)
-    coding = _Coding(archive, model)
+    coding = _Coding(archive, saved)
     archive = replace(
         archive, coded=coding.written(symbols, _told(on_progress, "compressing", archive, characters))
     )
@@ -202,9 +206,8 @@ def _coded(
 class _Coding:
     """The model of an archive, from which its text is coded as often as asked."""
 
-    def __init__(self, archive: Archive, model: Path | None) -> None:
-        self._archive = archive
-        self._saved = None if model is None else load_model(find_model(model))
+    def __init__(self, archive: Archive, saved: SavedModel[LanguageModel] | None) -> None:
+        self._archive, self._saved = archive, saved
 
     def written(self, symbols: IdArray, on_progress: OnProgress) -> bytes:
         predictor = self._predictor()
@@ -228,19 +231,40 @@ class _Coding:
         return preset_numbered(by.preset).predictor(by.alphabet, streams)
 
 
-def _found_model(reference: ModelReference, archive: Path, given: Path | None) -> Path:
+def _loaded(file: Path) -> tuple[bytes, SavedModel[LanguageModel]]:
+    """
+    The SHA-256 of a model file, and its model.
+
+    Raises:
+        ModelError: the file cannot be read, or another one took its place meanwhile.
+    """
+    before = file.stat()
+    sha256, saved = _sha256_of(file), load_model(file)
+    after = file.stat()
+    if (before.st_ino, before.st_size, before.st_mtime_ns) != (
+        after.st_ino,
+        after.st_size,
+        after.st_mtime_ns,
+    ):
+        raise ModelError(f"{file} was replaced while it was read, as a run does with its model; try again")
+    return sha256, saved
+
+
+def _found_model(reference: ModelReference, archive: Path, given: Path | None) -> SavedModel[LanguageModel]:
     """
     The model of an archive, if it is the same still.
 
     Raises:
-        ModelError: it is not there, or is another.
+        ModelError: it is not there, is another, or was replaced while it was read.
     """
     named = Path(reference.name)
     places = [given] if given is not None else [named, archive.parent / named]
     there = [file for place in places if (file := _file(place)) is not None]
     for file in there:
-        if _sha256(file.read_bytes()) == reference.sha256:
-            return file
+        if _sha256_of(file) == reference.sha256:
+            sha256, saved = _loaded(file)
+            if sha256 == reference.sha256:
+                return saved
     what = f"{there[0]} is another one" if there else f"there is none at {places[0]}"
     raise ModelError(
         f"{archive} was compressed with the model {reference.name} of SHA-256 {reference.sha256.hex()}, and "
@@ -308,6 +332,11 @@ def _numbers(content: bytes) -> IdArray:
 
 def _sha256(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
+
+
+def _sha256_of(file: Path) -> bytes:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").digest()
 
 
 def _characters(content: bytes) -> int | None:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from lmgen.errors import ConfigError, CorpusError
-from lmgen.files import STDOUT, refuse_existing, replacing
+from lmgen.files import STDOUT, refuse_existing, refuse_packed, replacing
 from lmgen.settings import LARGEST_COUNT, did_you_mean, flag, likeliest, names_of, shown, whole_number
 from lmgen.text.best import BestScore, shown_score
 from lmgen.text.generated import GENERATED
@@ -166,6 +166,7 @@ def make_corpus(
     _refuse_existing(out, overwrite=overwrite)
     if test is None:
         return _make_task(task, out, count, seed)
+    refuse_packed(Path(test))
     refuse_existing(Path(test), overwrite=overwrite, option="--test")
     lines, as_drawn = _test_lines(task, count, seed, str(out), str(test), test_count, on_note)
     made = _make_task(task, out, count, seed)
@@ -278,6 +279,7 @@ def _test_lines(
 def _refuse_existing(out: str | Path, *, overwrite: bool) -> None:
     """Check that a corpus may be written there: to stdout always."""
     if str(out) != STDOUT:
+        refuse_packed(Path(out))
         refuse_existing(Path(out), overwrite=overwrite)
 
 

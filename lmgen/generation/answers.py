@@ -1,11 +1,11 @@
-"""
+r"""
 How often a model answers right: `lmgen answers`.
 
 Each line (or record) of a text is a question, a mark and the right answer. The model reads the line up to its
 first mark and goes on with the likeliest token each time until the line ends; or it chooses, among given
 answers, the one of highest probability, the end of the line included. An answer is right if it is the
 expected one, character by character, or is so as the tokenizer spells both: in lower case if it reads
-texts so, and word by word if it keeps no white space.
+texts so, and word by word if it keeps no white space. A "\r" before the end of a line is part of that end.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ import numpy as np
 
 from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError, CorpusError
-from lmgen.evaluation.fit import misfit
+from lmgen.evaluation.fit import Misfit, misfit
 from lmgen.evaluation.scoring import score_each
 from lmgen.evaluation.tables import html_table
 from lmgen.generation.config import SamplingConfig
@@ -201,11 +201,12 @@ def answer_lines(
     if len(set(choices)) < len(choices):
         raise ConfigError(f"--choices has an answer twice: {', '.join(choices)}; give each once")
     unit: Unit = "record" if tokenizer.unit == "record" else "line"
-    questions = _questions(
-        read_alike(text, tokenizer.reading), unit, mark, on_note, is_given=after is not None
-    )
+    lines = _questions(read_alike(text, tokenizer.reading), unit, mark, on_note, is_given=after is not None)
+    questions = [(line, prompt, _without_cr(expected)) for line, prompt, expected in lines]
     writer = _Writer(tokenizer, unit)
-    found = misfit(model, tokenizer, "".join(f"{prompt}{expected}\n" for _, prompt, expected in questions))
+    found = _misfit(model, tokenizer, questions)
+    if found is not None and lines != questions:  # the model may know the line ends of this text
+        found = _misfit(model, tokenizer, lines) and found
     if found is not None:
         on_note(f"{text.name}: {'; '.join(filter(None, [found.problem, found.instead]))}")
     if choices:
@@ -231,7 +232,7 @@ def answer_lines(
                 answer=answer,
                 correct=writer.is_same(answer, expected),
             )
-            for (line, prompt, expected), answer in zip(questions, given, strict=True)
+            for (line, prompt, expected), answer in zip(questions, map(_without_cr, given), strict=True)
         )
 
     longest = max(writer.length(expected) for _, _, expected in questions)
@@ -242,6 +243,18 @@ def answer_lines(
         baseline_model=None if baseline is None else baseline.name,
         baseline_answers=() if baseline is None else answered(baseline),
     )
+
+
+def _without_cr(answer: str) -> str:
+    r"""An answer without what is left of the line end `\r\n`."""
+    return answer.removesuffix("\r")
+
+
+def _misfit(
+    model: LanguageModel, tokenizer: Tokenizer, questions: Sequence[tuple[int, str, str]]
+) -> Misfit | None:
+    """How lines with their answers do not fit a model."""
+    return misfit(model, tokenizer, "".join(f"{prompt}{expected}\n" for _, prompt, expected in questions))
 
 
 def _questions(

@@ -7,6 +7,7 @@ can be told apart on both, also by the colour-blind (Okabe and Ito 2008), and li
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html import escape
 from math import ceil, floor, isfinite, log10
 from pathlib import Path
@@ -60,6 +61,10 @@ class Series:
     ys: Sequence[float]
     names: Sequence[str] = ()
     """Of points drawn apart: what each is called, written beside it where there is room."""
+
+
+_placed = lru_cache(maxsize=1)(placed)
+"""The last chart's labels are kept: they are asked for twice, to draw them and to count those left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +145,8 @@ class Chart:
         ]
         points = [point for _, point in named]
         area = (LEFT, TOP, self._right, HEIGHT - BOTTOM)
-        return list(zip(points, placed([name for name, _ in named], points, area, RADIUS), strict=True))
+        labels = _placed(tuple(name for name, _ in named), tuple(points), area, RADIUS)
+        return list(zip(points, labels, strict=True))
 
     def _shows(self, x: float, y: float) -> bool:
         """Whether a point has a place."""

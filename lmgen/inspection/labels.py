@@ -44,15 +44,26 @@ def placed(
         area: what names must not leave.
         radius: of a point, which names must not cover.
     """
-    taken = [(x - radius, y - radius, x + radius, y + radius) for x, y in points]
+    taken = np.empty((2 * len(names), 4))
+    count = len(points)
+    circles = [(x - radius, y - radius, x + radius, y + radius) for x, y in points]
+    taken[:count] = np.reshape(circles, (-1, 4))
     labels: list[Label | None] = []
     for name, point in zip(names, points, strict=True):
-        others = np.array(taken)
-        label = next((each for each in _candidates(name, point) if _is_free(each.box, others, area)), None)
+        near = taken[:count][_covered(_reach(name, point), taken[:count])]
+        label = next((each for each in _candidates(name, point) if _is_free(each.box, near, area)), None)
         labels.append(label)
         if label is not None:
-            taken.append(label.box)
+            taken[count] = label.box
+            count += 1
     return labels
+
+
+def _reach(name: str, point: tuple[float, float]) -> Box:
+    """A box around all places that the name of a point may take."""
+    width, height = SIZE * sum(map(_width, name)), SIZE + 2
+    across, down = DISTANCES[-1] + width, DISTANCES[-1] + height
+    return point[0] - across, point[1] - down, point[0] + across, point[1] + down
 
 
 def _candidates(name: str, point: tuple[float, float]) -> Iterator[Label]:
@@ -78,5 +89,10 @@ def _is_free(box: Box, taken: np.ndarray, area: Box) -> bool:
     left, top, right, bottom = box
     if left < area[0] or top < area[1] or right > area[2] or bottom > area[3]:
         return False
-    covered = (taken[:, 0] < right) & (taken[:, 2] > left) & (taken[:, 1] < bottom) & (taken[:, 3] > top)
-    return not covered.any()
+    return not _covered(box, taken).any()
+
+
+def _covered(box: Box, taken: np.ndarray) -> np.ndarray:
+    """Which of some boxes, (N, 4), a box covers a part of, (N,)."""
+    left, top, right, bottom = box
+    return (taken[:, 0] < right) & (taken[:, 2] > left) & (taken[:, 1] < bottom) & (taken[:, 3] > top)

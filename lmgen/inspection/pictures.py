@@ -1,7 +1,7 @@
 """What the files beside this one find out, as charts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from lmgen.inspection.chart import Axis, Chart, Series
@@ -18,11 +18,12 @@ def gradients_chart(found: Sequence[tuple[str, GradientNorm]]) -> Chart:
         found: norms, each with the name of its network: a run folder, a file, or `untrained`.
     """
     several_layers = len({each.layer for _, each in found}) > 1
-    several_models = len({name for name, _ in found}) > 1
+    names = list(dict.fromkeys(name for name, _ in found))
+    short = dict(zip(names, short_names(names), strict=True))
     points = []
     for name, each in found:
         layer = [each.layer] if several_layers else []
-        model = [f"({Path(name).name})"] if several_models else []
+        model = [f"({short[name]})"] if len(names) > 1 else []
         points.append((" ".join([each.cell, *layer, each.state, *model]), each.distance, each.norm))
     return Chart(
         title="How far back gradients reach",
@@ -30,6 +31,12 @@ def gradients_chart(found: Sequence[tuple[str, GradientNorm]]) -> Chart:
         y=Axis(label="norm of d loss(t) / d state(t-k)", log=True),
         series=_series(points),
     )
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """What models are called in legends: the names of files or folders, where those tell paths apart."""
+    short = [PurePath(name).name for name in names]
+    return short if len(set(short)) == len(short) else list(names)
 
 
 def memory_chart(found: Iterable[ContextLoss]) -> Chart:

@@ -29,6 +29,7 @@ class AdaptingConfig:
         by_default="the best on the run's validation text; 3e-4, or 0.3 if plain, where that is scored, or "
         "absent",
         minimum=0.0,
+        maximum=1e6,
     )
     every: int = setting(32, "With --adapt, the tokens that a step learns from.", minimum=1, maximum=100_000)
     decay: float = setting(

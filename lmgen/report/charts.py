@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, TypeVar
 
 from lmgen.evaluation.results import NATS_PER_BIT, TextScore
 from lmgen.inspection.gates import CLOSED, OPEN
 from lmgen.inspection.memory import CONTEXTS
+from lmgen.inspection.pictures import short_names
 from lmgen.report.collected import Collected
 from lmgen.report.drawing import COLOURS, INK, MUTED, Picture, colour, drawn, logarithmic, plain, printable
 from lmgen.report.history import History
@@ -56,19 +56,13 @@ def pictures_of(model: Collected, suffix: str = "") -> list[Picture]:
     return [each for each in found if each is not None]
 
 
-def short_names(models: Sequence[Collected]) -> list[str]:
-    """What models are called in legends and switches: the name of the folder, where that tells them apart."""
-    short = [PurePath(model.name).name for model in models]
-    return short if len(set(short)) == len(short) else [model.name for model in models]
-
-
 def _prefixes(models: Sequence[Collected]) -> list[str]:
     """
     What is put before the names of series; nothing where there is one model.
 
     A blank stands before `_`, as legends leave out what begins with that.
     """
-    names = map(printable, short_names(models))
+    names = map(printable, short_names([model.name for model in models]))
     return [f"{' ' * name.startswith('_')}{name} " for name in names] if len(models) > 1 else [""]
 
 
@@ -194,7 +188,7 @@ def _kind(name: str, own: str) -> int:
 
 
 def _by_place(models: Sequence[Collected]) -> Picture | None:
-    if all(model.in_units for model in models):
+    if all(model.places_in_units for model in models):
         title, what = "By place in the unit", "tokens from the beginning"
     else:
         title, what = "By place in the line", "characters from the beginning of the line"
@@ -360,7 +354,8 @@ def _vectors(plane: Plane, suffix: str) -> Picture:
         axes.set_ylabel(plane.axes[1])
 
     name = plane.method.lower().replace("-", "")
-    title = f"Vectors of the {len(plane.names)} most frequent tokens, by {plane.method}"
+    which = f"{len(plane.names)} most frequent" if plane.by_frequency else f"first {len(plane.names)}"
+    title = f"Vectors of the {which} tokens, by {plane.method}"
     return drawn(f"vectors-{name}{suffix}", title, draw, size=(5.4, 4.4))
 
 

@@ -56,7 +56,9 @@ class Collected:
     history: History | None = None
     scores: list[TextScore] = field(default_factory=list)
     places: list[Means] = field(default_factory=list)
-    """The loss by the place in the unit, or in the line for documents."""
+    """The loss by the place in the unit, or in the line."""
+    places_in_units: bool = False
+    """Which of both."""
     frequencies: list[Means] = field(default_factory=list)
     contexts: list[ContextLoss] = field(default_factory=list)
     calibrations: list[Calibration] = field(default_factory=list)
@@ -73,11 +75,6 @@ class Collected:
         """The run folder or the file."""
         return self.subject.name
 
-    @property
-    def in_units(self) -> bool:
-        """Whether a text is many units: lines or records."""
-        return self.subject.tokenizer.unit != "document"
-
     def attempt(self, part: str, make: Callable[[], T]) -> T | None:
         """Make a part; if that is not possible with this model or text, note why."""
         try:
@@ -88,13 +85,20 @@ class Collected:
 
 
 def collected(
-    subject: Subject, *, adapt: bool | None, on_note: Callable[[str], None], on_part: Callable[[str], None]
+    subject: Subject,
+    *,
+    places_in_units: bool,
+    adapt: bool | None,
+    on_note: Callable[[str], None],
+    on_part: Callable[[str], None],
 ) -> Collected:
     """
     Find out all that a report says of a model.
 
     Args:
         subject: the model and the piece of text.
+        places_in_units: whether places are counted in units, and not in lines; models whose curves share a
+            picture count in the same way.
         adapt: also the models that learn from the text; None: if the run has adapted before.
         on_note: called with what a reader should know.
         on_part: called with the name of each part when it begins.
@@ -109,7 +113,8 @@ def collected(
     models: list[LanguageModel] = [model.model]
     if subject.has_baseline:
         models.append(model.baseline())
-    found = Collected(subject, model.describe(), tokens, [predicted_by(each, parts) for each in models])
+    predicted = [predicted_by(each, parts) for each in models]
+    found = Collected(subject, model.describe(), tokens, predicted, places_in_units=places_in_units)
     _history(found)
     on_part("scores")
     found.scores = _scores(subject, adapt, on_note)
@@ -163,7 +168,7 @@ def _scores(subject: Subject, adapt: bool | None, on_note: Callable[[str], None]
 def _losses(found: Collected, models: list[LanguageModel], on_part: Callable[[str], None]) -> None:
     """Where the loss is high and low, and whether probabilities can be trusted."""
     tokens, predicted = found.tokens, found.predicted
-    found.places = [by_place(tokens, each, in_units=found.in_units) for each in predicted]
+    found.places = [by_place(tokens, each, in_units=found.places_in_units) for each in predicted]
     counts = _training_counts(found)
     if counts is None:
         found.missing["frequencies"] = "The training text is not at hand; a run folder has its tokens."
@@ -209,7 +214,9 @@ def _inside(found: Collected, on_part: Callable[[str], None]) -> None:
     on_part("vectors")
     found.planes = planes_of(model.model, found.subject.tokenizer, _training_counts(found))
     if not found.planes:
-        found.missing["vectors"] = "This model has no embedding, or too few tokens for a picture."
+        found.missing["vectors"] = (
+            "This model has no embedding, too few tokens for a picture, or vectors that fill no plane."
+        )
 
 
 def _training_counts(found: Collected) -> Int64Array | None:

@@ -17,7 +17,8 @@ from typing import Any
 
 from lmgen.evaluation.novelty import Novelty
 from lmgen.extras import needed
-from lmgen.report.charts import score_rows, short_names
+from lmgen.inspection.pictures import short_names
+from lmgen.report.charts import score_rows
 from lmgen.report.collected import Collected
 from lmgen.report.drawing import DARK, LIGHT, Picture, declared
 from lmgen.report.losses import DifferentWord
@@ -47,7 +48,7 @@ def page(models: Sequence[Collected], pictures: Mapping[str, Picture], notes: Se
     environment.finalize = _shown
     style = _file("page.css").replace("LIGHT", declared(LIGHT)).replace("DARK", declared(DARK))
     script = _file("page.js").strip()
-    names = short_names(models)
+    names = short_names([model.name for model in models])
     piece = models[0].subject.piece
     context: dict[str, Any] = {
         "title": f"{', '.join(names)}: lmgen report",

@@ -8,9 +8,9 @@ from lmgen.data.run_folder import RunFolder, find_model, named_by
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.models.model_file import has_labels
 from lmgen.text.reading import read_alike
-from lmgen.text.sources import STANDARD_INPUT, Text, cut, open_text
+from lmgen.text.sources import STANDARD_INPUT, Text, cut
 from lmgen.text.units import UNIT_END
-from lmgen.text_model import TextModel
+from lmgen.text_model import TextModel, read_by_each
 from lmgen.tokenizers.base import Tokenizer
 
 CHARACTERS = 50_000
@@ -80,11 +80,8 @@ def subjects_of(
         if (file := model.path.resolve()) in files:
             raise ConfigError(f"{name} is named twice; name each run once")
         files.append(file)
-    if text == STANDARD_INPUT and len(models) > 1:
-        errors = {model.tokenizer.reading_errors for model in opened}
-        text = open_text(
-            STANDARD_INPUT, errors=errors.pop() if len(errors) == 1 else "strict"
-        )  # read by each
+    if len(opened) > 1:
+        text = read_by_each(opened, text)
     found = []
     for name, model in zip(names, opened, strict=True):
         [given] = model.texts(*([] if text is None else [text]), on_note=on_note)

@@ -1,4 +1,4 @@
-"""The vectors of the most frequent tokens as points of the plane, near each other where they are alike."""
+"""The vectors of tokens as points of the plane, near each other where they are alike."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -9,7 +9,7 @@ from lmgen.arrays import Float32Array, Int64Array
 from lmgen.models.base import LanguageModel
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.vectors.lookup import Lookup
-from lmgen.vectors.picture import FEWEST, word_picture
+from lmgen.vectors.picture import FEWEST, spreads, word_picture
 
 MOST = 90
 """Tokens in a picture; more have no room for their names."""
@@ -21,6 +21,8 @@ class Plane:
 
     method: str
     """`PCA` or `t-SNE`."""
+    by_frequency: bool
+    """Whether they are the most frequent ones, and not the first ones of the vocabulary."""
     axes: tuple[str, str]
     names: list[str]
     xs: list[float]
@@ -37,7 +39,7 @@ def planes_of(model: LanguageModel, tokenizer: Tokenizer, counts: Int64Array | N
         counts: of each id in the training text, (V,); None: the first ids are taken.
 
     Returns:
-        None at all if the model has no embedding or too few tokens.
+        None at all if the model has no embedding, too few tokens, or vectors that fill no plane.
     """
     network = model.as_network()
     if network is None or "embedding" not in network.parameters:
@@ -52,16 +54,21 @@ def planes_of(model: LanguageModel, tokenizer: Tokenizer, counts: Int64Array | N
     if len(names) < FEWEST:
         return []
     lookup = Lookup(names, network.parameters["embedding"][list(names.values())])
-    planes = [_pca(lookup)]
+    if not spreads(lookup.unit):
+        return []
+    by_frequency = counts is not None
+    planes = [_pca(lookup, by_frequency=by_frequency)]
     if find_spec("sklearn"):
         chart = word_picture(lookup, lookup.words, "tsne", 0)
         [points] = chart.series
         axes = ("first dimension", "second dimension")
-        planes.append(Plane("t-SNE", axes, list(points.names), list(points.xs), list(points.ys)))
+        planes.append(
+            Plane("t-SNE", by_frequency, axes, list(points.names), list(points.xs), list(points.ys))
+        )
     return planes
 
 
-def _pca(lookup: Lookup) -> Plane:
+def _pca(lookup: Lookup, *, by_frequency: bool) -> Plane:
     """The two directions in which unit vectors vary most, by a singular value decomposition."""
     centred: Float32Array = lookup.unit - lookup.unit.mean(axis=0)
     left, sizes, _ = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
@@ -73,4 +80,4 @@ def _pca(lookup: Lookup) -> Plane:
         f"first principal component ({shares[0]:.0%} of the variance)",
         f"second principal component ({shares[1]:.0%})",
     )
-    return Plane("PCA", axes, lookup.words, xs, ys)
+    return Plane("PCA", by_frequency, axes, lookup.words, xs, ys)

@@ -84,7 +84,11 @@ def write_report(
     from lmgen.report.collected import collected
     from lmgen.report.page import page
 
-    found = [collected(subject, adapt=adapt, on_note=note, on_part=on_part) for subject in subjects]
+    in_units = all(subject.tokenizer.unit != "document" for subject in subjects)
+    found = [
+        collected(subject, places_in_units=in_units, adapt=adapt, on_note=note, on_part=on_part)
+        for subject in subjects
+    ]
     on_part("pictures")
     pictures = shared_pictures(found)
     for number, model in enumerate(found, 1):

@@ -57,7 +57,7 @@ def serve(
 
     Raises:
         ConfigError: a setting is unknown or out of range; no client could send the key; other machines reach
-            the host and there is no key; or two models have the same name.
+            the host and there is no key; two models have the same name; or one learns from what it reads.
         LmgenError: the address cannot be listened on.
         MissingExtraError: starlette or uvicorn is not installed.
         ModelError: there is no such model, or it is damaged.
@@ -127,4 +127,10 @@ def _opened(models: "tuple[str | Path | TextModel, ...]", *, mix: bool) -> "list
         TextModel.load(each) if isinstance(each, str | Path) else each
         for each in (models or (TextModel.load(),))
     ]
+    for each in opened:
+        if each.model.reads_in_order:
+            raise ConfigError(
+                f"{each!r} learns from what it reads, and would learn from one client for another: serve it "
+                "without adapting()"
+            )
     return [each.mixed() for each in opened] if mix else opened

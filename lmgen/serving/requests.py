@@ -78,10 +78,11 @@ class CompletionRequest:
             fields.forget("best_of")
         fields.refuse_unsupported()
         prompts = _prompts(fields.given("prompt"))
-        if len(prompts) * n > MOST_COMPLETIONS:
+        most = min(MOST_COMPLETIONS, STREAMS + limits.max_waiting)
+        if len(prompts) * n > most:
             raise ApiError(
                 f"{len(prompts)} prompts with n = {n} are {len(prompts) * n} completions, and one request "
-                f"may ask for {MOST_COMPLETIONS}; send several requests",
+                f"may ask for {most}; send several requests",
                 param="n" if n > 1 else "prompt",
             )
         seed = fields.given("seed")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,15 @@ class ServedModel:
         self.id = model_id(opened.path)
         self.tokenizer = opened.tokenizer
         self.created = int(opened.path.stat().st_mtime) if opened.path.exists() else 0
-        self.engine = Engine(opened.model, opened.tokenizer, deliver, waiting=limits.max_waiting)
         self._limits = limits
-        self._thread = threading.Thread(target=self.engine.run, name=f"lmgen {self.id}", daemon=True)
+        self._new_engine = partial(
+            Engine, opened.model, opened.tokenizer, deliver, waiting=limits.max_waiting
+        )
 
     def start(self) -> None:
-        """Begin to work."""
+        """Begin to work, with an engine that has nothing to do yet; after `stop` once more."""
+        self.engine = self._new_engine()
+        self._thread = threading.Thread(target=self.engine.run, name=f"lmgen {self.id}", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -225,4 +229,4 @@ class ServedModels:
 
 def model_id(path: Path) -> str:
     """What clients call a model: the name of its run folder, or of its file."""
-    return named_by(path).absolute().name
+    return clean(named_by(path).absolute().name)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath, PurePosixPath
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR, S_ISFIFO, S_ISREG
 from typing import AnyStr
 
 from lmgen.errors import CorpusError
@@ -207,6 +207,16 @@ def _source(name: str, reading: _Reading, *, once: bool) -> Text:
     if reading.needs_field(name):
         next(text.chunks(), None)  # raises an error unless the records are texts themselves
     return text if reading.takes_any_bytes else replace(text, notes=_notes(name, head))
+
+
+def is_piped(name: str) -> bool:
+    """
+    Whether a name is standard input, or a named pipe: what comes from it can be opened only once.
+
+    Raises:
+        CorpusError: there is no such file or folder.
+    """
+    return name == STANDARD_INPUT or S_ISFIFO(_mode(Path(name)))
 
 
 def line_blocks(chunks: Iterable[str], limit: int = 1 << 18) -> Iterator[str]:

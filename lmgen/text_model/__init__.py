@@ -13,11 +13,11 @@ imports them only when it is called. Methods stand by families:
 
 from lmgen.text_model.completing import Completing
 from lmgen.text_model.inspecting import Inspecting
-from lmgen.text_model.opened import DEVICES
+from lmgen.text_model.opened import DEVICES, read_by_each
 from lmgen.text_model.scoring import Scoring
 from lmgen.text_model.weights import WithWeights
 
-__all__ = ["DEVICES", "TextModel"]
+__all__ = ["DEVICES", "TextModel", "read_by_each"]
 
 
 class TextModel(Completing, Scoring, Inspecting, WithWeights):

@@ -10,7 +10,7 @@ from lmgen.errors import ConfigError, ModelError
 from lmgen.files import refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.model_file import save_model
-from lmgen.settings import names_of, refuse_unknown, shown, whole_number
+from lmgen.settings import flag, names_of, refuse_unknown, shown, whole_number
 from lmgen.text.given import a_text, each_text
 from lmgen.text.sources import Text
 from lmgen.text_model.opened import OpenedModel
@@ -273,7 +273,7 @@ class Completing(OpenedModel):
             settings: of the samples, as for `sample`.
 
         Raises:
-            ConfigError: a setting is unknown or out of range.
+            ConfigError: a setting is unknown or out of range, or about samples where a text is given.
             CorpusError: the text cannot be read, or is empty.
             ModelError: the training text is not there: the model is not in a run folder.
         """
@@ -285,6 +285,11 @@ class Completing(OpenedModel):
             training_tokens,
         )
 
+        if text is not None and (num is not None or settings):
+            names = ["--num"] * (num is not None) + [flag(name) for name in settings]
+            raise ConfigError(
+                f"{' and '.join(names)} is about samples, but a text was given: leave one of the two out"
+            )
         training = training_tokens(self.path, self.model, self.tokenizer)
         if note := note_on_training(self.path):
             on_note(note)

@@ -18,7 +18,7 @@ from lmgen.text.encodings import UTF_8
 from lmgen.text.given import a_text
 from lmgen.text.given import opened as text_or_path
 from lmgen.text.reading import read_alike
-from lmgen.text.sources import Text, open_text
+from lmgen.text.sources import Text, is_piped, open_text
 from lmgen.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
@@ -29,6 +29,35 @@ if TYPE_CHECKING:
 
 DEVICES = ("cpu", "cuda")
 """Where a model in use may compute."""
+
+
+def read_by_each(
+    models: "Sequence[OpenedModel]", text: str | Path | Text | None
+) -> "str | Path | Text | None":
+    """
+    A text as it can be read several times: a pipe is opened here, and kept; any other stays what it is.
+
+    A pipe is decoded as all models read texts where they agree, and otherwise as UTF-8.
+
+    Args:
+        models: those that read it.
+        text: a path, `-` for stdin, a text with a line end in it, or None.
+
+    Raises:
+        CorpusError: there is no such file or folder.
+    """
+    if text is None:
+        return text
+    given = text_or_path(text, "text")
+    if isinstance(given, Text) or not is_piped(given):
+        return text
+    errors = {model.tokenizer.reading_errors for model in models}
+    encodings = {model.tokenizer.reading.encoding for model in models}
+    return open_text(
+        given,
+        errors=errors.pop() if len(errors) == 1 else "strict",
+        encoding=encodings.pop() if len(encodings) == 1 else UTF_8,
+    )
 
 
 @dataclass(frozen=True, slots=True)

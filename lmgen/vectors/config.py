@@ -8,6 +8,14 @@ from lmgen.settings import LARGEST_COUNT, Panel, check, setting
 METHODS = ("skip-gram", "cbow")
 """What predicts what: a word each word around it, or all words around it together the word."""
 
+LONGEST_SENTENCE = 10_000
+"""Words that gensim reads of a sentence; a longer one is cut, and no pair goes across the cut."""
+
+LARGEST_VECTOR = 100_000
+MOST_NEGATIVES = 1_000
+FASTEST = 10.0
+"""Beyond these, training takes days or gives no numbers; gensim fails where one does not fit a C int."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorConfig:
@@ -22,13 +30,13 @@ class VectorConfig:
         daily=True,
     )
     embedding_size: int = setting(
-        100, "Numbers of a word's vector.", minimum=1, maximum=LARGEST_COUNT, daily=True
+        100, "Numbers of a word's vector.", minimum=1, maximum=LARGEST_VECTOR, daily=True
     )
     window: int = setting(
         5,
         "How many words on either side are predicted at most; each time a number up to this one is drawn.",
         minimum=1,
-        maximum=LARGEST_COUNT,
+        maximum=LONGEST_SENTENCE,
         daily=True,
     )
     epochs: int = setting(
@@ -44,7 +52,7 @@ class VectorConfig:
     lowercase: bool = setting(False, "Convert all letters to lower case.", daily=True)
     split_punctuation: bool = setting(False, "Punctuation marks are words of their own.", daily=True)
     negatives: int = setting(
-        5, "K, how many words drawn at random each pair is told from.", minimum=1, maximum=LARGEST_COUNT
+        5, "K, how many words drawn at random each pair is told from.", minimum=1, maximum=MOST_NEGATIVES
     )
     subsample: float = setting(
         0.001,
@@ -53,7 +61,9 @@ class VectorConfig:
         minimum=0,
         maximum=1,
     )
-    learning_rate: float = setting(0.025, "Of the first update; it falls to 0.0001.", above=0)
+    learning_rate: float = setting(
+        0.025, "Of the first update; it falls to 0.0001.", above=0, maximum=FASTEST
+    )
     seed: int = setting(0, "Seed of the first vectors and of what is drawn.", minimum=0, maximum=2**32 - 1)
 
     def __post_init__(self) -> None:

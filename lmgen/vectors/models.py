@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lmgen.data.run_folder import MODEL_SUFFIX, find_model, named_by, suggested_run
-from lmgen.errors import ModelError
+from lmgen.errors import CorpusError, ModelError
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import has_labels, load_labels, load_model
 from lmgen.models.network.parameters import Parameters
@@ -24,7 +24,7 @@ def open_vectors(path: Path | None) -> Vectors:
         path: the file, a run folder or a model file; None: the newest model under `checkpoints/`.
 
     Raises:
-        CorpusError: the file is cut off, or no file of word vectors.
+        CorpusError: the file is cut off, has no word in UTF-8, or is no file of word vectors.
         ModelError: there is none, or the model has no embedding.
     """
     if path is None or path.is_dir() or path.suffix == MODEL_SUFFIX:
@@ -40,6 +40,8 @@ def open_vectors(path: Path | None) -> Vectors:
             f"there is no file of word vectors, run or model file {shown_path(path)}; {suggested_run(path)}"
         )
     read = read_vectors(path)
+    if not read.exact:
+        raise CorpusError(f"{path} has no word whose bytes are UTF-8, which lmgen reads: convert it (iconv)")
     return Vectors(read.exact, np.stack(list(read.exact.values())), notes=read.notes, name=str(path))
 
 

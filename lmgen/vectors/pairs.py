@@ -9,6 +9,9 @@ the mean vector of all words of the window at once.
 
 from collections.abc import Iterator, Sequence
 
+PAIR_SETTINGS = ("method", "window", "lowercase", "split_punctuation")
+"""The settings of training that say which pairs a sentence gives."""
+
 
 def skip_gram_pairs(words: Sequence[str], window: int) -> Iterator[tuple[str, str]]:
     """

@@ -36,14 +36,20 @@ def word_picture(vectors: Lookup, words: Sequence[str], projection: Projection, 
         seed: of t-SNE.
 
     Raises:
-        ConfigError: there are too few words.
+        ConfigError: there are too few words, or their vectors do not spread over a plane.
         MissingExtraError: scikit-learn is not installed.
         ModelError: a word has no vector.
     """
     rows = list(dict.fromkeys(vectors.row(word) for word in words))
     if len(rows) < FEWEST:
         raise ConfigError(f"a picture needs {FEWEST} different words or more; give more (--words or --top)")
-    places, axes = _tsne(vectors.unit[rows], seed) if projection == "tsne" else _pca(vectors.unit[rows])
+    unit = vectors.unit[rows]
+    if not spreads(unit):
+        raise ConfigError(
+            f"the vectors of these words of {vectors.name} have one number each, or the same direction, and "
+            "fill no plane: draw others"
+        )
+    places, axes = _tsne(unit, seed) if projection == "tsne" else _pca(unit)
     names = [vectors.words[row] for row in rows]
     return Chart(
         title=f"{len(rows)} words of {vectors.name}",
@@ -52,6 +58,11 @@ def word_picture(vectors: Lookup, words: Sequence[str], projection: Projection, 
         series=[Series("", places[:, 0].tolist(), places[:, 1].tolist(), names)],
         as_points=True,
     )
+
+
+def spreads(unit: Float32Array) -> bool:
+    """Whether unit vectors, (N, E), have two numbers or more and are not all the same."""
+    return unit.shape[1] > 1 and bool((unit != unit[0]).any())
 
 
 def _tsne(unit: Float32Array, seed: int) -> tuple[Any, tuple[str, str]]:

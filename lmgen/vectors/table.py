@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from lmgen.calls import python_call
 from lmgen.errors import ConfigError
-from lmgen.files import refuse_existing
 from lmgen.settings import shown, whole_number
 from lmgen.text.given import each_text, opened
 from lmgen.text.sources import Text, open_text
 from lmgen.vectors.analogies import Analogies, ask, read_questions
 from lmgen.vectors.lookup import Lookup, NearWord
-from lmgen.vectors.writing import write_vectors
+from lmgen.vectors.writing import refuse_vectors, write_vectors
 
 if TYPE_CHECKING:
     from lmgen.inspection.chart import Chart
@@ -79,8 +78,9 @@ class Vectors(Lookup):
             overwrite: replace an existing file.
 
         Raises:
+            ConfigError: the name asks for another compression.
             ModelError: the file exists.
             WriteError: it cannot be written.
         """
-        refuse_existing(Path(path), overwrite=overwrite)
+        refuse_vectors(Path(path), overwrite=overwrite)
         write_vectors(Path(path), self.words, self.matrix)

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from lmgen.arrays import IdArray
-from lmgen.errors import CorpusError
+from lmgen.arrays import Float32Array, IdArray
+from lmgen.errors import CorpusError, NumericalError
 from lmgen.extras import needed
 from lmgen.settings import names_of, refuse_unknown
 from lmgen.text.config import ReadingConfig
@@ -30,11 +30,8 @@ from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import train_tokenizer
 from lmgen.tokenizers.words import GLUE
-from lmgen.vectors.config import VectorConfig
+from lmgen.vectors.config import LONGEST_SENTENCE, VectorConfig
 from lmgen.vectors.table import Vectors
-
-LONGEST_SENTENCE = 10_000
-"""Words that gensim reads of a sentence; a longer one is cut, and no pair goes across the cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +85,7 @@ def train_vectors(
         ConfigError: a setting is unknown or out of range.
         CorpusError: the corpus cannot be read, or has no two words that could be a pair.
         MissingExtraError: gensim is not installed.
+        NumericalError: the learning rate was so high that vectors are not finite.
     """
     config, reading = configured(settings)
     word2vec = needed("gensim.models.word2vec", "vectors")
@@ -102,23 +100,13 @@ def train_vectors(
     sentences = _Sentences([*_sentences(tokenizer, text)], spellings)
     if not any(len(sentence) > 1 for sentence in sentences.ids):
         raise CorpusError(f"{opened.name} has no two words beside each other; give a longer text")
-    model = word2vec.Word2Vec(
-        sentences,
-        vector_size=config.embedding_size,
-        window=config.window,
-        sg=int(config.method == "skip-gram"),
-        negative=config.negatives,
-        sample=config.subsample,
-        alpha=config.learning_rate,
-        min_alpha=min(1e-4, config.learning_rate),
-        epochs=config.epochs,
-        seed=config.seed,
-        min_count=1,
-        workers=1,
-    )
-    matrix = np.ascontiguousarray(model.wv.vectors, np.float32)
+    words, matrix = _trained(word2vec.Word2Vec, sentences, config)
+    if not np.isfinite(matrix).all():
+        raise NumericalError(
+            f"the vectors are no longer finite numbers; give a --learning-rate below {config.learning_rate:g}"
+        )
     return TrainedVectors(
-        vectors=Vectors(model.wv.index_to_key, matrix, name="the vectors"),
+        vectors=Vectors(words, matrix, name="the vectors"),
         corpus=opened.name,
         tokens=sum(map(len, sentences.ids)),
     )
@@ -142,6 +130,43 @@ def words_of(sentence: str, config: VectorConfig) -> list[str]:
     tokenizer = train_tokenizer(text.chunks, known)
     kept = [token for token in tokenizer.encode(sentence).tolist() if token != tokenizer.line_end]
     return [tokenizer.piece(token).strip(GLUE) for token in kept]
+
+
+def _trained(word2vec: Any, sentences: "_Sentences", config: VectorConfig) -> tuple[list[str], Float32Array]:
+    """
+    The words and their vectors, (V, E), of gensim's class `Word2Vec`.
+
+    Raises:
+        Exception: whatever goes wrong in gensim's thread, which itself would die and leave this one waiting.
+    """
+    failures: list[Exception] = []
+
+    class Watched(word2vec):  # type: ignore[misc] # its base is known when it is imported
+        def _do_train_job(self, *job: Any) -> tuple[int, int]:
+            try:
+                done: tuple[int, int] = (0, 0) if failures else super()._do_train_job(*job)
+            except Exception as failure:
+                failures.append(failure)
+                return 0, 0
+            return done
+
+    model = Watched(
+        sentences,
+        vector_size=config.embedding_size,
+        window=config.window,
+        sg=int(config.method == "skip-gram"),
+        negative=config.negatives,
+        sample=config.subsample,
+        alpha=config.learning_rate,
+        min_alpha=min(1e-4, config.learning_rate),
+        epochs=config.epochs,
+        seed=config.seed,
+        min_count=1,
+        workers=1,
+    )
+    if failures:
+        raise failures[0]
+    return model.wv.index_to_key, np.ascontiguousarray(model.wv.vectors, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """
 Write files of word vectors, in the formats of word2vec that reading.py reads.
 
-Text has each number with as many digits as bring back the same float32. White space in a word, which neither
-format can hold, becomes `_`, as word2vec spells phrases.
+Text has each number with as many digits as bring back the same float32. ASCII white space in a word, which
+neither format can hold, becomes `_`, as word2vec spells phrases.
 """
 
 import gzip
@@ -12,8 +12,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from lmgen.arrays import Float32Array
-from lmgen.files import replacing
+from lmgen.files import refuse_existing, refuse_packed, replacing
 from lmgen.vectors.reading import has_binary_name
+
+
+def refuse_vectors(path: Path, *, overwrite: bool) -> None:
+    """
+    Check, before vectors are trained, that a file of them can have a name.
+
+    Raises:
+        ConfigError: the name asks for a compression that is not written.
+        ModelError: the file exists and may not be overwritten, or is a folder.
+    """
+    refuse_packed(path, ".gz")
+    refuse_existing(path, overwrite=overwrite)
 
 
 def write_vectors(path: Path, words: Sequence[str], matrix: Float32Array) -> None:
@@ -36,6 +48,7 @@ def write_vectors(path: Path, words: Sequence[str], matrix: Float32Array) -> Non
             file = stack.enter_context(compressed)
         file.write(f"{matrix.shape[0]} {matrix.shape[1]}\n".encode())
         for word, vector in zip(words, matrix, strict=True):
-            spelling = "_".join(word.split()).encode("utf-8", "backslashreplace") + b" "
+            parts = word.encode("utf-8", "backslashreplace").split()  # at ASCII blanks alone, as in reading
+            spelling = (b"_".join(parts) or b"_") + b" "
             numbers = vector.astype("<f4").tobytes() if binary else " ".join(map(str, vector)).encode()
             file.write(spelling + numbers + b"\n")

@@ -443,6 +443,7 @@ def test_the_model_file_stays_as_it_is(folder: Path) -> None:
         ),
         (["ngram.safetensors", "other.txt", "--cache"], 1, "has no use for a cache, which a network has"),
         (["chars", "--adapt", "--adapt-every", "0"], 2, "--adapt-every"),
+        (["chars", "--adapt", "--adapt-rate", "inf"], 2, "--adapt-rate is inf, but has to be at most"),
         (["chars", "--adapt", "--adapt-decay", "2"], 2, "--adapt-decay"),
         (["chars", "--adapt", "--orders", "1-3"], 2, "models that do not adapt: leave --adapt and"),
         (["ngram.safetensors", "other.txt", "--adapt"], 1, "cannot adapt: it is no network"),

@@ -223,6 +223,10 @@ def test_make_says_that_there_are_too_few_instances_for_a_test_file() -> None:
             ["copy", "--test-length", "9", "--test-count", "9"],
             "--test-length, --test-count goes with --test, which is not given",
         ),
+        (
+            ["copy", "--test", "x.txt.gz"],
+            "x.txt.gz would be compressed, but it is written as it is; give another name",
+        ),
         (["copy", "--test", "x.txt"], "--test and --out name the same file; give --test another"),
     ],
 )

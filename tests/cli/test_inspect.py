@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,23 @@ def test_gradients_have_a_row_for_every_distance_from_0_to_100(folder: Path) -> 
     assert is_svg(folder / "gradients.svg")
 
 
+def test_gradients_of_several_models_read_one_pipe(folder: Path) -> None:
+    options = ("--positions", "3", "--distance", "2")
+    shutil.copytree(folder / RUN, folder / "again")
+    from_pipe = tsv("gradients", RUN, "again", "-", *options, cwd=folder, text=TEXT)
+    from_file = tsv("gradients", RUN, "again", "text.txt", *options, cwd=folder)
+
+    assert from_pipe == from_file
+    assert {row["model"] for row in from_pipe} == {RUN, "again"}
+
+    os.mkfifo(folder / "pipe")
+    writer = threading.Thread(target=(folder / "pipe").write_text, args=(TEXT,))
+    writer.start()
+    named = tsv("gradients", RUN, "--cell", "rnn", "pipe", *options, cwd=folder)
+    writer.join()
+    assert named == tsv("gradients", RUN, "--cell", "rnn", "text.txt", *options, cwd=folder)
+
+
 def test_gradients_of_untrained_cells_stand_beside_each_other_and_a_trained_one(folder: Path) -> None:
     options = ("--hidden-size", "6", "--distance", "20", "--seed", "3", "--svg", "cells.svg")
     untrained = tsv("gradients", "--cell", "rnn,gru,lstm", *options, "-", cwd=folder, text=TEXT)
@@ -231,6 +250,16 @@ def test_a_terminal_gets_plots_and_short_tables(folder: Path) -> None:
             ["states", RUN, "text.txt", "--names", "q"],
             2,
             "there is no state or gate 'q'; known are h, c, forget",
+        ),
+        (
+            ["states", RUN, "text.txt", "--layers", "0-"],
+            2,
+            "--layers is '0-', but has to be numbers and ranges",
+        ),
+        (
+            ["states", RUN, "text.txt", "--npz", "x.npz", "--json"],
+            2,
+            "--npz writes a file in the place of rows, which --json prints; give one of them",
         ),
         (["states", RUN, "text.txt", "--last", "--mean"], 2, "--last and --mean contradict each other"),
         (

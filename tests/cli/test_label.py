@@ -146,6 +146,12 @@ def test_a_smaller_file_labels_the_same_and_says_what_it_costs(
     ]
     for first, second in zip(*(map(json.loads, lines) for lines in printed), strict=True):
         assert first["probability"] == pytest.approx(second["probability"], abs=0.02)
+    piped = lmgen(
+        *("export", *files, "--text", "-", "--json", "--overwrite"),
+        cwd=folder,
+        text=(folder / text).read_text(),
+    )
+    assert (piped.stderr, json.loads(piped.stdout)) == ("", exported)
     plain = lmgen("export", *files, "--overwrite", cwd=folder)
     assert "name a labelled text: --text FILE" in plain.stderr
 
@@ -155,6 +161,8 @@ def test_a_smaller_file_labels_the_same_and_says_what_it_costs(
     [
         (["label", "lines.safetensors", "gone.txt"], 1, "cannot read gone.txt"),
         (["label", "lines.safetensors"], 1, "lines.safetensors is in no run folder with a held-out text"),
+        (["label", "lines.safetensors", "--labels-as", "columns"], 2, "are about a labelled TEXT: name one"),
+        (["label", "lines.safetensors", "--encoding", "latin-1"], 2, "are about a labelled TEXT: name one"),
         (["label", "lines.safetensors", "words.txt", "--labelled"], 1, "in it each word has one, there each"),
         (["label", "lines.safetensors", "texts.txt", "--labels-as", "line"], 2, "give --labelled, too"),
         (

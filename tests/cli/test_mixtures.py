@@ -51,6 +51,14 @@ def test_the_mixture_stands_last_and_scores_the_same_tokens(text: list[str], fol
     assert (folder / "run" / "mixture.json").exists()
 
 
+@pytest.mark.parametrize("orders", ["1-", "-3", "x", "3-1", "0-2"])
+def test_orders_are_a_number_or_a_range(orders: str, folder: Path) -> None:
+    result = lmgen("perplexity", "run", f"--orders={orders}", cwd=folder)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"error: --orders is '{orders}', but " in result.stderr
+
+
 def test_orders_show_how_many_numbers_are_estimated(folder: Path) -> None:
     found = rows("--orders", "1-4", "--mix", cwd=folder)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import lmgen as package
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import write_tokens
+from lmgen.errors import ConfigError
 from lmgen.tokenizers.characters import CharacterTokenizer
 from tests.cli.tiny_model import chain, save_bigram_model
 from tests.process import lmgen
@@ -109,6 +111,15 @@ def test_the_same_seed_gives_the_same_figures(folder: Path) -> None:
     )
 
     assert one == same != other
+
+
+def test_settings_of_samples_do_not_go_with_a_text(folder: Path) -> None:
+    model = package.load(folder / "run")
+    with pytest.raises(
+        ConfigError, match=r"^num and lenght is about samples, but a text was given: leave one"
+    ):
+        model.novelty("abc\n", num=3, lenght=5)
+    assert model.novelty("abc\n").samples == 1
 
 
 @pytest.mark.parametrize(

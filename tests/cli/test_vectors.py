@@ -94,6 +94,20 @@ def test_pairs_of_a_sentence_are_printed(folder: Path) -> None:
         ),
         (["train", "text.txt", "--out", "n.txt", "--window", "0"], 2, "--window 0 is out of range"),
         (["train", "text.txt", "--pairs", "a b"], 2, "--pairs prints the pairs of its own sentence: leave"),
+        (
+            ["train", "--pairs", "a b", "--epochs", "2", "--min-count", "1"],
+            2,
+            "--pairs trains nothing and takes --method, --window, --lowercase, --split-punctuation: leave "
+            "--epochs, --min-count out",
+        ),
+        (["train", "text.txt", "--out", "n.txt.xz"], 2, "n.txt.xz would be compressed, but only .gz can be"),
+        (["export", "v.txt", "--out", "n.bin.ZST"], 2, "n.bin.ZST would be compressed, but only .gz can be"),
+        (["plot", "v.txt", "--out", "n.svg", "--words", "king", "--top", "3"], 2, "give one of them"),
+        (
+            ["plot", "v.txt", "--out", "n.svg", "--projection", "pca", "--seed", "1"],
+            2,
+            "--seed is of t-SNE, and --projection pca draws nothing at random",
+        ),
         (["export", "v.txt", "--out", "v.txt"], 1, "there is a file v.txt already"),
         (["plot", "v.txt", "--out", "v.txt"], 1, "there is a file v.txt already"),
     ],

@@ -12,9 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lmgen
+from lmgen.compression import files
 from lmgen.compression.archive import MAGIC, read_archive
 from lmgen.compression.files import CodingProgress, compress
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, WriteError
+from lmgen.models.base import LanguageModel
+from lmgen.models.model_file import SavedModel, load_model
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.bytes import ByteTokenizer
 from lmgen.tokenizers.characters import CharacterTokenizer
@@ -126,6 +129,40 @@ def test_with_a_model_a_text_comes_back_by_its_tokens() -> None:
     with pytest.raises(ModelError, match=r"char\.safetensors is another one; say where it is with model"):
         lmgen.decompress("archive", out="third.txt", model=other)
     assert not Path("third.txt").exists()
+
+
+def test_a_model_that_is_replaced_meanwhile_is_not_taken_for_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = characters()
+    other = model("other.safetensors", ByteTokenizer())
+
+    def load_then_replace(path: Path) -> SavedModel[LanguageModel]:
+        saved = load_model(path)
+        if other.exists():
+            other.replace(path)
+        return saved
+
+    monkeypatch.setattr(files, "load_model", load_then_replace)
+    with pytest.raises(ModelError, match=r"char\.safetensors was replaced while it was read"):
+        lmgen.compress("text.txt", file, out="archive")
+    assert not Path("archive").exists()
+
+
+def test_a_model_is_read_once_to_compress_and_once_to_decompress(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = characters()
+    read: list[Path] = []
+
+    def load_and_count(path: Path) -> SavedModel[LanguageModel]:
+        read.append(path)
+        return load_model(path)
+
+    monkeypatch.setattr(files, "load_model", load_and_count)
+    lmgen.compress("text.txt", file, out="archive")
+    lmgen.decompress("archive", out="back")
+
+    assert Path("back").read_text() == TEXT
+    assert len(read) == 2
 
 
 def test_a_model_is_found_beside_its_archive(monkeypatch: pytest.MonkeyPatch) -> None:

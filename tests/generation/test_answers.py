@@ -138,13 +138,18 @@ def test_choices_are_read_as_texts_are() -> None:
     assert answered(model, tokenizer, "a = café\n", choices=["cafe", "cafe\u0301"]).accuracy == 1.0
 
 
-def test_answers_in_other_line_ends_are_noted() -> None:
+@pytest.mark.parametrize("read", ["\n", "\r\n"])
+@pytest.mark.parametrize("trained", ["\n", "\r\n"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_line_ends_are_no_part_of_an_answer(kind: str, trained: str, read: str) -> None:
     notes: list[str] = []
-    results = answered(*learned(), TEXT.replace("\n", "\r\n"), on_note=notes.append)
+    model, tokenizer = learned(kind, text=TEXT.replace("\n", trained))
+    results = answered(model, tokenizer, TEXT.replace("\n", read), on_note=notes.append)
 
-    assert results.exact == 0
-    assert len(notes) == 1
-    assert r"\n in place of \r\n" in notes[0]
+    assert [each.expected for each in results.answers] == ["eine Katze", "zwei Katzen", "der Hund", "b = c"]
+    assert (results.exact, results.by_length[5].exact) == (4, 1)
+    if trained == read or trained == "\n":
+        assert notes == []
 
 
 def test_lines_without_a_mark_are_left_out_and_counted() -> None:

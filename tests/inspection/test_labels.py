@@ -1,7 +1,9 @@
 """Names of points: none covers another or a point, and all are within the picture."""
 
+import time
 from itertools import combinations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +15,16 @@ POINTS = st.lists(st.tuples(st.floats(0, 300), st.floats(0, 200), st.text(max_si
 
 def covers(one: Box, other: Box) -> bool:
     return one[0] < other[2] and one[2] > other[0] and one[1] < other[3] and one[3] > other[1]
+
+
+def test_names_of_thousands_of_points_are_placed_in_seconds() -> None:
+    """As many as `lmgen vectors plot --top 3000`; each is compared with what is near it alone."""
+    places = np.random.default_rng(0).uniform((0, 0), (3000, 2000), (3000, 2)).tolist()
+    began = time.process_time()
+    labels = placed(["a word"] * 3000, [(x, y) for x, y in places], (0, 0, 3000, 2000), 2.5)
+
+    assert 0 < sum(label is None for label in labels) < 3000
+    assert time.process_time() - began < 10
 
 
 @settings(max_examples=50, deadline=None)

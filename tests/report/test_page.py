@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,6 +22,9 @@ import lmgen
 from lmgen import extras
 from lmgen.cli.app import app
 from lmgen.errors import ConfigError, CorpusError, MissingExtraError, ModelError
+from lmgen.report import charts
+from lmgen.report.collected import Collected
+from lmgen.report.drawing import Picture
 from lmgen.report.page import as_json
 from tests.process import lmgen as command
 from tests.report import runs
@@ -366,6 +370,37 @@ def test_the_command_writes_what_python_writes(tmp_path: Path) -> None:
     )
     assert piped.returncode == 0, piped.stderr
     assert Parsed((tmp_path / "piped.html").read_text()).data["texts"] == ["one Two\n"]
+
+
+def test_models_of_lines_and_of_documents_share_one_scale_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Characters begin at 0, and tokens of a unit at 1."""
+    begins: list[float] = []
+    draw = charts.shared_pictures
+
+    def shared_pictures(models: Sequence[Collected]) -> list[Picture]:
+        begins.extend(means.xs[0] for model in models for means in model.places)
+        return draw(models)
+
+    monkeypatch.setattr(charts, "shared_pictures", shared_pictures)
+    page = report(runs.run(), runs.run(unit="line"), text=runs.text(2))
+
+    assert "By place in the line" in page
+    assert set(begins) == {0}
+
+
+def test_vectors_that_fill_no_plane_are_a_part_that_is_missing() -> None:
+    page = report(runs.run(embedding_size=1))
+
+    assert "too few tokens for a picture, or vectors that fill no plane" in page
+    assert "picture-vectors-pca" not in page
+
+
+def test_tokens_are_called_frequent_where_their_counts_are_known(tmp_path: Path) -> None:
+    alone = tmp_path / "alone.safetensors"
+    shutil.copy(runs.run() / "model.safetensors", alone)
+
+    assert "most frequent tokens, by PCA" in report(runs.run())
+    assert re.search(r"Vectors of the first \d+ tokens, by PCA", report(alone, text=runs.text(2)))
 
 
 def test_models_of_bytes_are_asked_about_any_bytes(tmp_path: Path) -> None:

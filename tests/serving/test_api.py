@@ -1,7 +1,9 @@
 """The API has the shape that OpenAI's clients and lm-evaluation-harness read, and says what is wrong."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +15,7 @@ from lmgen.errors import ConfigError
 from lmgen.evaluation.scoring import score_ids
 from lmgen.models.ngram.model import NgramModel
 from lmgen.serving import application
+from lmgen.serving.engine import Engine
 from lmgen.text.config import ReadingConfig
 from lmgen.text_model import TextModel
 from lmgen.tokenizers.config import TokenizerConfig
@@ -63,6 +66,47 @@ def error_of(response: Any, status: int = 400) -> dict[str, Any]:
     assert name == "error"
     assert set(error) == {"message", "type", "param", "code"}
     return error  # type: ignore[no-any-return]
+
+
+def test_an_application_is_started_and_stopped_any_number_of_times() -> None:
+    app = application(text_model("lstm", "char"))
+    answers = []
+    for _ in range(2):
+        with TestClient(app, base_url=BASE) as client:
+            answers.append(complete(client, prompt="worker", seed=1, max_tokens=8)["choices"])
+
+    assert answers[0] == answers[1]
+
+
+def test_a_model_that_learns_from_clients_is_refused() -> None:
+    learning = text_model("lstm", "char").adapting(adapt=False, cache=True)
+    with pytest.raises(
+        ConfigError, match="learns from what it reads, and would learn from one client for an"
+    ):
+        application(text_model("ngram", "char"), learning)
+
+
+def test_a_name_that_is_not_utf8_is_one_that_clients_can_read() -> None:
+    app = application(text_model("lstm", "char", "caf\udce9"))
+    with TestClient(app, base_url=BASE) as client:
+        [listed] = client.get("/v1/models").json()["data"]
+        answer = complete(client, model=listed["id"], prompt="worker", max_tokens=2)
+        error = error_of(client.get("/v1/models/other"), 404)
+
+    assert listed["id"] == answer["model"] == "caf\ufffd"
+    assert "caf\ufffd" in error["message"]
+
+
+def test_more_than_could_ever_wait_is_not_to_be_tried_again() -> None:
+    app = application(text_model("lstm", "char"), max_waiting=3)
+    with TestClient(app, base_url=BASE) as client:
+        body = {"prompt": ["a"] * 2, "n": 34, "max_tokens": 1}
+        error = error_of(client.post("/v1/completions", json=body))
+        fits = client.post("/v1/completions", json={**body, "prompt": ["a"] * 67, "n": 1})
+
+    assert "are 68 completions, and one request may ask for 67; send several requests" in error["message"]
+    assert error["param"] == "n"
+    assert fits.status_code == 200
 
 
 def test_models_are_listed_by_name(client: TestClient) -> None:
@@ -432,15 +476,27 @@ def test_a_key_that_no_client_could_send_is_refused_and_not_told(key: str) -> No
     assert key not in str(error.value)
 
 
-def test_more_than_may_wait_is_told_to_come_back() -> None:
+def test_more_than_may_wait_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+    work = Engine.round
+
+    def wait_and_work(engine: Engine) -> None:
+        busy.set()
+        go_on.wait()
+        work(engine)
+
+    monkeypatch.setattr(Engine, "round", wait_and_work)
     app = application(text_model("lstm", "char"), max_waiting=0)
-    with TestClient(app, base_url=BASE) as client:
-        response = client.post("/v1/completions", json={"prompt": ["a"] * 65})
+    with TestClient(app, base_url=BASE) as client, ThreadPoolExecutor() as others:
+        first = others.submit(complete, client, prompt=["a"] * 64, max_tokens=2)
+        busy.wait()
+        response = client.post("/v1/completions", json={"prompt": "a"})
+        go_on.set()
         error = error_of(response, 429)
         assert response.headers["retry-after"] == "1"
         assert (error["type"], error["code"]) == ("rate_limit_error", "too_many_waiting")
         assert "at most 64 may be" in error["message"]
-        assert len(complete(client, prompt=["a"] * 64)["choices"]) == 64
+        assert len(first.result()["choices"]) == 64
 
 
 def test_what_went_wrong_in_the_model_is_told_and_the_server_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

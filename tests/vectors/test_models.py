@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lmgen
-from lmgen.errors import ModelError
+from lmgen.errors import CorpusError, ModelError
 from lmgen.models.model_file import load_labels
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initialization import initial_parameters
@@ -68,3 +68,10 @@ def test_a_model_that_labels_texts_has_an_embedding_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         lmgen.load_vectors(path)["y"], saved.model.parameters["embedding"][letter], strict=True
     )
+
+
+def test_a_file_without_a_word_in_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_bytes(b"1 2\n\xff 0.1 0.2\n")
+
+    with pytest.raises(CorpusError, match=r"v\.txt has no word whose bytes are UTF-8"):
+        lmgen.load_vectors(tmp_path / "v.txt")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lmgen.arrays import Float32Array
 from lmgen.errors import ConfigError, ModelError
 from lmgen.vectors.table import Vectors
 
@@ -37,6 +38,13 @@ def test_words_are_chosen_by_name_or_number(tmp_path: Path) -> None:
     assert named.names == ["b1", "a2", "a3"]
     assert first.names == WORDS.words[:5]
     assert WORDS.picture(top=5).svg() == (tmp_path / "words.svg").read_text()
+
+
+@pytest.mark.parametrize("projection", ["tsne", "pca"])
+@pytest.mark.parametrize("matrix", [WORDS.matrix[:, :1], np.ones_like(WORDS.matrix)], ids=["line", "same"])
+def test_vectors_that_fill_no_plane_are_refused(matrix: Float32Array, projection: str) -> None:
+    with pytest.raises(ConfigError, match="have one number each, or the same direction, and fill no plane"):
+        Vectors(WORDS.words, matrix).picture(projection=projection)  # type: ignore[arg-type]
 
 
 def test_too_few_and_unknown_words_are_refused() -> None:

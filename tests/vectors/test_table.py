@@ -70,6 +70,21 @@ def test_what_is_written_is_read_again_number_by_number(name: str, tmp_path: Pat
     assert (tmp_path / name).read_bytes() == first
 
 
+@pytest.mark.parametrize("name", ["v.txt", "v.bin"])
+def test_words_keep_all_white_space_but_the_blanks_of_the_format(name: str, tmp_path: Path) -> None:
+    words = ["\u00a0", "a\u00a0b", "c\u2003", ". . .", " "]
+    Vectors(words, np.eye(5, dtype=np.float32)).save(tmp_path / name)
+
+    assert lmgen.load_vectors(tmp_path / name).words == ["\u00a0", "a\u00a0b", "c\u2003", "._._.", "_"]
+
+
+@pytest.mark.parametrize("name", ["v.txt.xz", "v.bz2", "v.bin.zst"])
+def test_a_name_that_asks_for_another_compression_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"would be compressed, but only \.gz can be written"):
+        FAMILY.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_text_format_is_that_of_word2vec(tmp_path: Path) -> None:
     Vectors(["a", "b"], np.array([[0.1, -2], [1e-9, 3]], np.float32)).save(tmp_path / "v.txt.gz")
 

@@ -9,6 +9,7 @@ import pytest
 
 import lmgen
 from lmgen.errors import ConfigError, CorpusError
+from lmgen.vectors.config import LONGEST_SENTENCE, MOST_NEGATIVES
 from lmgen.vectors.training import words_of
 
 pytest.importorskip("gensim", reason="the extra `vectors` is not installed")
@@ -74,8 +75,39 @@ def test_settings_are_checked() -> None:
         lmgen.train_vectors(TEXT, windw=3)
     with pytest.raises(ConfigError, match="window is 0, but has to be at least 1"):
         lmgen.train_vectors(TEXT, window=0)
+    for name in ("window", "negatives", "embedding_size"):
+        wrong: dict[str, Any] = {name: 3_000_000_000}
+        with pytest.raises(ConfigError, match=f"{name} is 3000000000, but has to be at most"):
+            lmgen.train_vectors(TEXT, **wrong)
+    with pytest.raises(ConfigError, match="learning_rate is inf, but has to be at most"):
+        lmgen.train_vectors(TEXT, learning_rate=float("inf"))
     with pytest.raises(CorpusError, match=r"there is no file, folder or corpus 'gone\.txt'"):
         lmgen.train_vectors("gone.txt")
+
+
+def test_the_largest_settings_train() -> None:
+    largest: dict[str, Any] = {
+        "window": LONGEST_SENTENCE,
+        "negatives": MOST_NEGATIVES,
+        "embedding_size": 2,
+        "epochs": 1,
+    }
+
+    assert "monday" in lmgen.train_vectors(sentences(4), min_count=1, unit="document", **largest)
+
+
+@pytest.mark.parametrize("method", ["skip-gram", "cbow"])
+def test_what_fails_in_gensims_thread_is_an_error(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On its own gensim would wait forever for a thread that has died."""
+    from gensim.models import word2vec
+
+    def fail(*_: object) -> int:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(word2vec, "train_batch_sg", fail)
+    monkeypatch.setattr(word2vec, "train_batch_cbow", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        lmgen.train_vectors(TEXT, method=method, **SMALL)
 
 
 def test_a_sentence_is_split_as_in_training() -> None:

@@ -31,7 +31,7 @@ import numpy as np
 
 from lmgen.arrays import Float32Array, IdArray, Int64Array
 from lmgen.errors import ConfigError, ModelError
-from lmgen.files import replacing
+from lmgen.files import refuse_packed, replacing
 from lmgen.models.ngram.arpa_text import LOG10_OF_ZERO, MARK, MARK_CHARACTERS, Entries, parse_arpa
 from lmgen.models.ngram.arpa_words import NOT_A_TOKEN, VOCABULARY_KEYS, WAYS, spellings, vocabulary_of
 from lmgen.models.ngram.model import NgramModel
@@ -66,8 +66,7 @@ def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int
             be spelled alike.
         WriteError: the file cannot be written.
     """
-    if path.suffix.lower() in (".bz2", ".xz", ".zst"):
-        raise ConfigError(f"{path} would be compressed, but only .gz can be written; give another name")
+    refuse_packed(path, ".gz")
     if model.sentence_end != tokenizer.sentence_end:
         raise ModelError("the n-gram model ends its sentences otherwise than its tokenizer; fit it again")
     tables = _without_empty_orders(model.tables)

@@ -126,7 +126,9 @@ def skeleton(output: str) -> list[str]:
     """
     What is compared of an output: its lines without numbers, checksums and the width of columns.
 
-    Nor is it compared what sizes and dropout a budget of time buys, which depends on the machine. Lines that then are the same as the one before count once: a smaller budget makes fewer rows of a table.
+    Nor is it compared what sizes and dropout a budget of time buys, which depends on the machine.
+
+    Lines that then are the same as the one before count once: a smaller budget makes fewer rows of a table.
     """
     lines: list[str] = []
     for line in output.splitlines():

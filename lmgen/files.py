@@ -17,8 +17,11 @@ STDOUT = "-"
 CHECKED_BYTES = 1 << 20
 """Size of the blocks of a file that are read, or have checksums of their own."""
 
-NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
-"""Error numbers from file systems that cannot flush a folder, such as some network shares."""
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""Error numbers from file systems that cannot flush a file or a folder, such as some network shares."""
+
+IN_USE = (errno.EBUSY, errno.ETXTBSY)
+"""Error numbers from file systems that replace or delete no file which a program has open."""
 
 TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 """Error numbers of a process, or a machine, that has as many files open as it may."""
@@ -44,7 +47,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         _flush_file(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp creates files that only the owner can read
+        with suppress(OSError):  # where the file system has no permissions, or the same for all files
+            temporary.chmod(0o666 & ~_umask())  # mkstemp creates files that only the owner can read
         temporary.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
@@ -195,25 +199,44 @@ def unwritable(what: Path | str, error: OSError) -> WriteError:
     advice = "choose another place or free some space"
     if error.errno in TOO_MANY_OPEN:
         advice = "let the process open more of them (ulimit -n)"
+    if error.errno in IN_USE:
+        advice = "close what has it open, or choose another place"
     return WriteError(f"cannot write {what}: {error.strerror or error}; {advice}")
+
+
+def flush(descriptor: int) -> None:
+    """
+    Write what is in an open file, or folder, to disk, where the file system can tell the disk to.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
 
 
 def _flush_file(path: Path) -> None:
     """Flush a file to disk. It is opened for writing because Windows cannot flush it otherwise."""
     with path.open("r+b") as file:
-        os.fsync(file.fileno())
+        flush(file.fileno())
 
 
 def _flush_folder(path: Path) -> None:
     """Flush a folder's entries to disk, where the system supports that."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except PermissionError:  # always on Windows; elsewhere for a folder without read permission
+    except OSError as error:
+        # Permission is denied always on Windows, elsewhere for a folder that may not be read.
+        if error.errno not in (errno.EACCES, errno.EPERM, *NO_SYNC):
+            raise
         return
     try:
-        os.fsync(descriptor)
+        flush(descriptor)
     except OSError as error:
-        if error.errno not in NO_FOLDER_SYNC:
+        if error.errno != errno.EBADF:  # from systems that flush only what is open for writing
             raise
     finally:
         os.close(descriptor)

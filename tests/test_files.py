@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lmgen.errors import LmgenError, WriteError
-from lmgen.files import append_text, rename, replacing, write_text
+from lmgen.files import IN_USE, NO_SYNC, append_text, rename, replacing, write_text
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -87,31 +87,63 @@ def test_files_are_saved_where_folders_cannot_be_flushed(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["renamed"]
 
 
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
-def test_a_file_system_that_flushes_no_folders_will_do(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", NO_SYNC)
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_a_file_system_that_cannot_flush_will_do(
+    what: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _fail_to_flush_folders(number, monkeypatch)
+    _fail_to_flush(what, number, monkeypatch)
     write_text(tmp_path / "file", "text")
+    append_text(tmp_path / "file", "\n")
+    rename(tmp_path / "file", tmp_path / "renamed")
 
-    assert (tmp_path / "file").read_text() == "text"
+    assert (tmp_path / "renamed").read_text() == "text\n"
 
 
-def test_a_disk_that_fails_while_it_flushes_a_folder_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_a_disk_that_fails_while_it_flushes_is_an_error(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _fail_to_flush_folders(errno.EIO, monkeypatch)
+    _fail_to_flush(what, errno.EIO, monkeypatch)
 
     with pytest.raises(WriteError, match="cannot write"):
         write_text(tmp_path / "file", "text")
 
 
-def _fail_to_flush_folders(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def _fail_to_flush(what: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fsync
 
     def fsync(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) == (what == "folder"):
             raise OSError(number, os.strerror(number))
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_a_file_system_without_permissions_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share of Windows, say, gives all files the same."""
+
+    def chmod(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", chmod)
+    write_text(tmp_path / "file", "text")
+
+    assert (tmp_path / "file").read_text() == "text"
+
+
+@pytest.mark.parametrize("number", IN_USE)
+def test_a_file_that_cannot_be_replaced_while_it_is_open_stays(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text(tmp_path / "file", "old")
+
+    def busy(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "replace", busy)
+    with pytest.raises(WriteError, match=r"cannot write .*/file: .* busy; close what has it open, or choose"):
+        write_text(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

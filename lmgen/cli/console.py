@@ -10,7 +10,7 @@ from lmgen.cli.curve import drawn
 from lmgen.cli.output import print_result, visible
 from lmgen.cli.tables import Column, GrowingTable
 from lmgen.data.labels import LabelSet
-from lmgen.data.preparation import Prepared
+from lmgen.data.prepared import Prepared
 from lmgen.evaluation.results import exp_or_infinity
 from lmgen.runs.events import (
     BaselineFitted,

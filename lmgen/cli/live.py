@@ -14,7 +14,7 @@ from rich.text import Text
 from lmgen.cli.output import visible
 from lmgen.cli.report import duration
 from lmgen.cli.tables import fitting
-from lmgen.data.preparation import Part
+from lmgen.data.prepared import Part
 from lmgen.evaluation.results import exp_or_infinity
 from lmgen.runs.events import Saved, Started
 from lmgen.training.events import Stepped

@@ -23,7 +23,7 @@ import numpy as np
 
 from lmgen.arrays import IdArray, Int64Array
 from lmgen.errors import CorpusError, ModelError
-from lmgen.files import CHECKED_BYTES, growing, replacing
+from lmgen.files import CHECKED_BYTES, flush, growing, replacing
 
 BLOCK_IDS = 1 << 20
 """Ids per block when a whole text is gone through."""
@@ -203,7 +203,7 @@ def write_tokens(
             file.write(content)
             if begun and begun.is_due():
                 file.flush()
-                os.fsync(file.fileno())
+                flush(file.fileno())
                 begun.keep(count, crc32)
             count += len(block)
             crc32 = zlib.crc32(content, crc32) if begun else 0

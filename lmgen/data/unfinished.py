@@ -15,16 +15,16 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lmgen.data.encoding import Encoded
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import Begun, checksum_of_ids
-from lmgen.errors import CorpusError, CutOffError, LmgenError
+from lmgen.errors import LmgenError
 from lmgen.files import checksum, write_text
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
@@ -33,20 +33,6 @@ TRAINING = "train"
 
 SECONDS = 5.0
 """How much of a preparation may be lost."""
-
-
-class Stamp(NamedTuple):
-    """What a file is recognised by."""
-
-    path: str
-    size: int
-    """In bytes."""
-    modified: int
-    """When its content was last changed, in nanoseconds; programs that copy files set it."""
-    inode: int
-    """Which file of its disk it is."""
-    changed: int
-    """When its content, or what is known about it, was last changed: no program sets that."""
 
 
 @dataclass(slots=True)
@@ -191,31 +177,3 @@ class Unfinished:
 def _own_checksum(values: Mapping[str, Any]) -> int:
     """CRC-32 of what is written down, without the field that stores it."""
     return zlib.crc32(json.dumps(values).encode())
-
-
-def stamps(files: Sequence[Path]) -> list[Stamp]:
-    """
-    What files are recognised by.
-
-    Raises:
-        CutOffError: one is no longer there.
-    """
-    try:
-        found = [(str(file.absolute()), file.stat()) for file in files]
-    except OSError as error:
-        raise CutOffError(f"cannot read {error.filename}: {error.strerror}") from error
-    return [Stamp(path, at.st_size, at.st_mtime_ns, at.st_ino, at.st_ctime_ns) for path, at in found]
-
-
-def refuse_changes(before: Sequence[Stamp]) -> None:
-    """
-    Check that files are as they were.
-
-    Raises:
-        CorpusError: one is not.
-    """
-    for one, other in zip(before, stamps([Path(stamp.path) for stamp in before]), strict=True):
-        if one != other._replace(changed=one.changed):  # a new name or owner meanwhile does no harm
-            raise CorpusError(
-                f"{one.path} changed while it was read; wait until it is complete, or take a copy of it"
-            )

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lmgen.data.preparation import Prepared
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.evaluation.results import exp_or_infinity
 from lmgen.extras import needed

@@ -10,7 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from lmgen.data.preparation import Prepared
+from lmgen.data.prepared import Prepared
 from lmgen.errors import NumericalError
 from lmgen.runs.config import RunConfig
 from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack, Stepped

@@ -2,12 +2,14 @@
 Only one process at a time trains in a run folder: it holds a lock on the file `.lock` there.
 
 The system releases the lock when the process ends, however it ends, so a dead process never keeps others out.
-On Windows, and on file systems without locks, nobody is kept out.
+On Windows, and on file systems without locks, nobody is kept out, which a note says. (A file that stands for
+a lock would be left by a process that is killed, and nobody on another machine could tell.)
 """
 
+import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -20,6 +22,9 @@ if sys.platform != "win32":
 
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 """Symbolic links are not followed: whatever they point to is no lock and must not be overwritten."""
+
+_TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
+"""Error numbers of a lock that another process has; the last is that of Windows shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +57,20 @@ class Lock:
 
 
 @contextmanager
-def locked(run: RunFolder) -> Iterator[Lock]:
+def locked(run: RunFolder, on_note: Callable[[str], None] = lambda _: None) -> Iterator[Lock]:
     """
     Hold the lock of a run folder while the block runs; the folder is made if there is none.
+
+    Args:
+        run: its folder.
+        on_note: called with a note where there are no locks, so that nobody is kept out.
 
     Raises:
         ModelError: another process holds it.
         WriteError: the folder cannot be written to.
     """
     made = not run.folder.exists()
-    lock = _acquired(run)
+    lock = _acquired(run, on_note)
     try:
         yield lock
     finally:
@@ -86,24 +95,19 @@ def is_abandoned(run: RunFolder) -> bool:
 
 def _is_held(run: RunFolder) -> bool | None:
     """Whether a process holds the lock of a folder; None if there is no lock, or the system has none."""
-    if sys.platform == "win32":
-        return None
     try:
-        descriptor = os.open(run.lock, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(run.lock, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back at once, by closing
-    except BlockingIOError:
-        return True
+        return not _takes(descriptor, shared=True)  # given back at once, by closing
     except OSError:
         return None
     finally:
         os.close(descriptor)
-    return False
 
 
-def _acquired(run: RunFolder) -> Lock:
+def _acquired(run: RunFolder, on_note: Callable[[str], None]) -> Lock:
     """Open the file, lock it and write the id of this process into it."""
     while True:
         try:
@@ -111,8 +115,13 @@ def _acquired(run: RunFolder) -> Lock:
             lock = Lock(run, os.open(run.lock, _OPEN, 0o666))
         except OSError as error:
             raise unwritable(run.lock, error) from error
-        if not _is_free(lock.descriptor):
-            holder = os.read(lock.descriptor, 20).decode().strip()
+        missing = None
+        try:
+            taken = not _takes(lock.descriptor)
+        except OSError as error:
+            taken, missing = False, error.strerror
+        if taken:
+            holder = _holder(lock.descriptor)
             os.close(lock.descriptor)
             raise ModelError(
                 f"process {holder or 'unknown'} is training in {run.folder}; wait for its end, stop it"
@@ -121,19 +130,39 @@ def _acquired(run: RunFolder) -> Lock:
         if lock.is_in_place:
             break
         os.close(lock.descriptor)  # its last holder has just deleted the file
+    if missing is not None:
+        on_note(
+            f"there are no locks where {run.folder} is ({missing}), so that nothing keeps another command "
+            "from training in it at the same time"
+        )
     with suppress(OSError):  # on a full disk the process id is missing
         os.truncate(lock.descriptor, 0)
         os.write(lock.descriptor, f"{os.getpid()}\n".encode())
     return lock
 
 
-def _is_free(descriptor: int) -> bool:
-    """Take the lock if nobody has it; whether that worked."""
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+def _takes(descriptor: int, *, shared: bool = False) -> bool:
+    """
+    Lock a file unless another process has; whether that worked.
+
+    Raises:
+        OSError: there are no locks.
+    """
+    if sys.platform == "win32":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _TAKEN:
             return False
-        except OSError:
-            pass  # there are no locks on this file system
+        raise
     return True
+
+
+def _holder(descriptor: int) -> str | None:
+    """The id of the process that holds a lock; None where that cannot be read, as on a Windows share."""
+    try:
+        found = os.read(descriptor, 20).strip()
+    except OSError:
+        return None
+    return found.decode() if found.isdigit() else None

@@ -13,7 +13,8 @@ import numpy as np
 
 from lmgen.data.answers import Answers
 from lmgen.data.config import HeldOutConfig
-from lmgen.data.preparation import Prepared, prepare
+from lmgen.data.preparation import prepare
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder, ngram_file
 from lmgen.data.token_file import read_tokens
 from lmgen.errors import ConfigError

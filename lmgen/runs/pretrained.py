@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from lmgen.arrays import Float32Array, Int64Array
-from lmgen.data.preparation import Prepared
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import open_tokens, token_counts
 from lmgen.errors import ConfigError, CorpusError, ModelError

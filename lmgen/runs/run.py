@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmgen.data.preparation import Prepared, load_prepared
+from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
 from lmgen.errors import CutOffError, ModelError, WriteError
 from lmgen.files import checksum, write_text
@@ -159,7 +159,7 @@ def _new_run(
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
     check_free(run, overwrite=overwrite)
     origin = origin_of(config, run)
-    with locked(run) as lock:
+    with locked(run, call.on_note) as lock:
         check_free(run, overwrite=overwrite)  # again: now nobody else writes there
         try:
             discard_unless_begun(run)
@@ -185,7 +185,7 @@ def _resumed_run(folder: Path, changes: Mapping[str, Any], call: _Call) -> Gener
     run = RunFolder(folder)
     if not (run.config.exists() or run.new.config.exists()):
         raise ModelError(f"there is no run in {run.folder} to resume; train without --resume to begin one")
-    with locked(run) as lock:
+    with locked(run, call.on_note) as lock:
         replaced = run.config.exists() and run.new.config.exists() and not run.new.prepared.exists()
         put_in_place(run)
         discard_remains(run)

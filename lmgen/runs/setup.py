@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from lmgen.data.answers import Answers
 from lmgen.data.batches import Batches
 from lmgen.data.labels import LabelSet
-from lmgen.data.preparation import Prepared, prepare
+from lmgen.data.preparation import prepare
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import TokenFile, open_tokens, places_of
 from lmgen.data.unit_batches import UnitBatches

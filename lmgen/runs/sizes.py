@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from math import exp, log, sqrt
 from typing import Any
 
-from lmgen.data.preparation import Prepared
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.models.network.config import REGULARIZATION, NetworkConfig
 from lmgen.runs.config import RunConfig, spelled

@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmgen.data.preparation import Prepared, load_prepared
+from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, ModelError
 from lmgen.runs.config import RunConfig

@@ -14,7 +14,7 @@ import pytest
 
 import lmgen
 from lmgen.data import preparation
-from lmgen.data.preparation import Prepared
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError
 from lmgen.memory import free_memory, memory_bytes, resident_memory, total_memory

@@ -8,7 +8,8 @@ import pytest
 
 from lmgen.data.config import HeldOutConfig
 from lmgen.data.labels import LabelSet, last_tokens
-from lmgen.data.preparation import load_prepared, prepare
+from lmgen.data.preparation import prepare
+from lmgen.data.prepared import load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens
 from lmgen.data.unit_batches import UnitBatches

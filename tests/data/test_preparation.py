@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from lmgen.data.config import HeldOutConfig
-from lmgen.data.preparation import load_prepared, prepare
+from lmgen.data.preparation import prepare
+from lmgen.data.prepared import load_prepared
 from lmgen.data.run_folder import RunFolder, find_model, newest_model
 from lmgen.data.token_file import open_tokens, read_tokens
 from lmgen.errors import CorpusError, ModelError
+from lmgen.text.config import ReadingConfig
 from lmgen.text.corpora import Corpus
 from lmgen.text.sources import Text
 from lmgen.tokenizers.config import TOKENIZER_NAMES, TokenizerConfig
+from tests.data.test_unfinished import flip, small_blocks
 
 SENTENCE = "the cat sat on the mat, and Zoë ran.\n"
 
@@ -100,7 +103,7 @@ def test_what_was_prepared_is_read_back(tmp_path: Path) -> None:
 def test_of_large_files_only_the_ends_are_verified_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lmgen.data.preparation.VERIFIED_BY_BLOCK", 1 << 20)
+    monkeypatch.setattr("lmgen.data.prepared.VERIFIED_BY_BLOCK", 1 << 20)
     run = RunFolder(tmp_path / "run")
     prepared = prepare(corpus(SENTENCE * 100_000), HeldOutConfig(), TokenizerConfig(), run)
     again = load_prepared(run)
@@ -124,6 +127,28 @@ def test_of_large_files_only_the_ends_are_verified_at_once(
     run.train_tokens.write_bytes(content + b"a")
     with pytest.raises(ModelError, match=r"train\.npy is not what was prepared"):
         load_prepared(run)
+
+
+@pytest.mark.parametrize("unit", ["document", "record"])
+def test_damage_inside_a_large_held_out_text_is_noticed_where_it_is_read(
+    unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that goes on reads the beginning, which is scored: what is behind it costs no time."""
+    small_blocks(monkeypatch)
+    run, reading = RunFolder(tmp_path / "run"), ReadingConfig(unit=unit)
+    text = corpus(f"{SENTENCE}\n" * 200)
+    prepare(text, HeldOutConfig(valid="0.5"), TokenizerConfig(), run, reading=reading, scored_tokens=1300)
+    whole = run.valid_text.read_bytes()
+    assert len(whole) > 3000
+    scored = load_prepared(run, 1300).scored
+    for place, is_noticed in ((800, True), (2700, False)):
+        flip(run.valid_text, place)
+        if is_noticed:
+            with pytest.raises(ModelError, match=r"valid\.(txt|jsonl) is not what was prepared: damaged, or"):
+                load_prepared(run, 1300)
+        else:
+            assert load_prepared(run, 1300).scored == scored
+        run.valid_text.write_bytes(whole)
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZER_NAMES)

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from lmgen.data import preparation, unfinished
+from lmgen.data import parts, preparation, unfinished
 from lmgen.data.config import HeldOutConfig
-from lmgen.data.preparation import Prepared, load_prepared, prepare
+from lmgen.data.preparation import prepare
+from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.splitting import split_corpus
 from lmgen.data.token_file import write_tokens
@@ -66,7 +67,7 @@ def interrupted(
 
             return write_tokens(path, counted(), *others)  # type: ignore[arg-type]
 
-        patch.setattr(preparation, "write_tokens", write)
+        patch.setattr(parts, "write_tokens", write)
         with pytest.raises(KeyboardInterrupt):
             prepared(text, folder, tokenizer)
     return RunFolder(folder)
@@ -74,8 +75,9 @@ def interrupted(
 
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of 1000 bytes are large, and verified in blocks of 500."""
-    monkeypatch.setattr(preparation, "VERIFIED_BY_BLOCK", 1000)
-    for module in ("data.preparation", "data.token_file", "files"):
+    for module in ("preparation", "prepared"):
+        monkeypatch.setattr(f"lmgen.data.{module}.VERIFIED_BY_BLOCK", 1000)
+    for module in ("data.prepared", "data.held_out_text", "data.token_file", "files"):
         monkeypatch.setattr(f"lmgen.{module}.CHECKED_BYTES", 500)
 
 
@@ -190,7 +192,7 @@ def test_a_full_disk_is_one_error_and_the_work_goes_on(text: Path, tmp_path: Pat
     assert contents(run) == contents(RunFolder(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("when", ["split_corpus", "train_tokenizer", "_encode"])
+@pytest.mark.parametrize("when", ["split_corpus", "train_tokenizer", "write_part"])
 def test_a_text_that_changes_while_it_is_read_is_one_error(
     when: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +287,23 @@ def test_tokens_of_the_same_large_text_are_taken_over(
             first.test,
             first.notes,
         )
+
+
+def test_where_there_are_no_hard_links_tokens_are_made_anew(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_blocks(monkeypatch)
+    prepared(text, tmp_path / "first")
+    other, run = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
+
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    prepared(text, run.folder, others=[other])
+
+    assert contents(run) == contents(other)
+    assert not run.train_tokens.samefile(other.train_tokens)
 
 
 @pytest.mark.parametrize("is_absolute", [True, False])

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from lmgen.data.preparation import load_prepared
+from lmgen.data.prepared import load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import read_tokens, write_tokens
 from lmgen.evaluation.mixing import fitted_weights

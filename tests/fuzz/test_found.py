@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmgen.data.preparation import load_prepared
+from lmgen.data.prepared import load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import write_tokens
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError, NumericalError

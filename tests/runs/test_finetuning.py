@@ -8,7 +8,7 @@ import pytest
 
 import lmgen
 from lmgen.arrays import FloatArray, IdArray
-from lmgen.data.preparation import Prepared
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, ModelError
 from lmgen.models.base import LanguageModel

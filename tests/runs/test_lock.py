@@ -1,5 +1,7 @@
 """One process at a time in a run folder; a dead one keeps nobody out."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,7 +12,7 @@ import pytest
 
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError, WriteError
-from lmgen.runs.lock import locked
+from lmgen.runs.lock import is_abandoned, is_locked, locked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
 
@@ -90,3 +92,68 @@ def test_a_folder_that_is_moved_away_is_noticed(tmp_path: Path) -> None:
             lock.check()
         with locked(run), pytest.raises(ModelError, match="moved or deleted"):
             lock.check()  # the new one is another's
+
+
+def _answering(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a lock gets this error."""
+
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_where_there_are_no_locks_nobody_is_kept_out_which_a_note_says(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _answering(number, monkeypatch)
+    run = RunFolder(tmp_path / "run")
+    notes: list[str] = []
+    with locked(run, notes.append) as lock:
+        lock.check()
+        assert not is_locked(run)
+        assert not is_abandoned(run), "nobody knows"
+        with locked(run):
+            pass
+
+    assert notes == [
+        f"there are no locks where {run.folder} is ({os.strerror(number)}), so that nothing keeps another "
+        "command from training in it at the same time"
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_share_of_windows_says_in_its_own_way_that_a_lock_is_taken(
+    is_readable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Permission is denied, and also to read what is locked."""
+    run = RunFolder(tmp_path)
+    run.lock.write_text("123\n")
+    _answering(errno.EACCES, monkeypatch)
+    if not is_readable:
+
+        def read(*_: object) -> bytes:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(os, "read", read)
+    with (
+        pytest.raises(ModelError, match=rf"^process {123 if is_readable else 'unknown'} is training in "),
+        locked(run),
+    ):
+        pass
+    assert is_locked(run)
+
+
+def test_what_stands_in_a_lock_is_advised_only_if_it_is_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path)
+    run.lock.write_bytes(b"1; rm \xff")
+    _answering(errno.EAGAIN, monkeypatch)
+    with (
+        pytest.raises(ModelError, match=r"^process unknown is training in .*; wait for its end, stop it, or"),
+        locked(run),
+    ):
+        pass

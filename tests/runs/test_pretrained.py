@@ -9,7 +9,7 @@ import pytest
 
 import lmgen
 from lmgen.arrays import Float32Array
-from lmgen.data.preparation import Prepared, load_prepared
+from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError
 from lmgen.models.model_file import load_model, load_tensors

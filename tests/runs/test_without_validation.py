@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lmgen
-from lmgen.data.preparation import Prepared, load_prepared
+from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, CorpusError, NumericalError
 from lmgen.runs import run

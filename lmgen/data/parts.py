@@ -69,7 +69,7 @@ def write_labelled_part(
         Its size, without labels, and notes.
 
     Raises:
-        CorpusError: it is empty, or spells the token that ends texts.
+        CorpusError: it is empty, spells the token that ends texts, or has no label of the training text.
         WriteError: it cannot be written.
     """
     counter = TextCounter()
@@ -92,6 +92,11 @@ def write_labelled_part(
     part = _part(name, tokens, unknown, counter.counts)
     if not unknown_labels:
         return part, []
+    if not any(block.any() for block in targets):
+        raise CorpusError(
+            f"none of the {unknown_labels:,} labels of the {name} text is one of the training text's, so "
+            "nothing of it can be scored; is it the right text?"
+        )
     note = (
         f"{unknown_labels:,} labels of the {name} text are none of the training text's; they are left out of "
         "its loss"

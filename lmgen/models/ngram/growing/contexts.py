@@ -42,7 +42,7 @@ class Place(NamedTuple):
     """All that contexts depend on at a place in a text."""
 
     recent: Int64Array
-    """The last N - 1 tokens, at least one, the oldest first; NOTHING before the start of a text or sentence."""
+    """The last N - 1 tokens, at least one, the oldest first; NOTHING before a text or sentence begins."""
     words: tuple[int, int, int]
     """Keys of the word so far and of the two words before; 0 for none."""
 

@@ -13,6 +13,7 @@ from lmgen.arrays import IdArray
 from lmgen.data.answers import AnswerSizes
 from lmgen.data.labels import LabelledBlock, LabelSet
 from lmgen.data.prepared import Part
+from lmgen.data.run_folder import RECORDS_SUFFIX
 from lmgen.data.token_file import id_type, write_tokens
 from lmgen.data.unfinished import Unfinished
 from lmgen.errors import CorpusError
@@ -130,7 +131,7 @@ def _copied_to(chunks: Iterable[str], path: Path | None) -> Iterator[Iterable[st
         replacing(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        if path.suffix == ".jsonl":
+        if path.suffix == RECORDS_SUFFIX:
             lines = JsonLines()
             yield (chunk for chunk in chunks if file.write(lines.written(chunk)) or True)
             file.write(lines.finish())

@@ -160,7 +160,7 @@ class HeatOutput:
 
 
 class KeptText:
-    """A text that is kept as it is read, until its characters are taken."""
+    """A text that is kept as it is read, until its characters are taken; a new reading begins anew."""
 
     def __init__(self, text: "Text") -> None:
         self._waiting: deque[str] = deque()
@@ -174,6 +174,8 @@ class KeptText:
 
     def _keeping(self, chunks: "Callable[[], Iterator[str]]") -> "Callable[[], Iterator[str]]":
         def kept() -> Iterator[str]:
+            self._waiting.clear()
+            self._position = 0
             for chunk in flushing(chunks()):
                 self._waiting.append(chunk)
                 yield chunk

@@ -180,7 +180,12 @@ def perplexity(
         opened = open_model(path).on_device(device)
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
         to_score = opened.texts(
-            *map(file_name, names), field=field, encoding=encoding, reading=reading, on_note=report.note
+            *map(file_name, names),
+            field=field,
+            encoding=encoding,
+            reading=reading,
+            once=not (mix or adapt or cache),
+            on_note=report.note,
         )
         kept = [KeptText(read_alike(text, opened.tokenizer.reading)) for text in to_score]
         scores = opened.perplexity(

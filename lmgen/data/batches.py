@@ -26,6 +26,8 @@ class Batch:
     """At least 0; a position of weight 0 is not scored. None: every weight is 1."""
     begins: BoolArray | None = None
     """The streams that begin a text here, from a zero state, (B,); None: none of those that are carried."""
+    text: BoolArray | None = None
+    """The positions of the text, scored or not, (T, B): the others are padding. None: all are."""
 
     __repr__ = in_short
 

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from lmgen.data.run_folder import RECORDS_SUFFIX
 from lmgen.data.token_file import not_as_prepared
 from lmgen.errors import CorpusError, ModelError
 from lmgen.files import CHECKED_BYTES
@@ -29,7 +30,9 @@ def held_out_chunks(path: Path, checksums: Sequence[int] | None) -> Iterator[str
     """
     try:
         chunks = _decoded(_verified(path, checksums))
-        yield from record_stream(json_lines(chunks, None, str(path))) if path.suffix == ".jsonl" else chunks
+        yield from (
+            record_stream(json_lines(chunks, None, str(path))) if path.suffix == RECORDS_SUFFIX else chunks
+        )
     except (OSError, CorpusError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"cannot read {path}: {why}; train again with --overwrite") from error

@@ -13,6 +13,7 @@ from lmgen.arrays import IdArray
 from lmgen.data.answers import AnswerSizes
 from lmgen.data.labels import LabelledBlock, LabelSet
 from lmgen.data.prepared import Part
+from lmgen.data.run_folder import RECORDS_SUFFIX
 from lmgen.data.token_file import id_type, write_tokens
 from lmgen.data.unfinished import Unfinished
 from lmgen.errors import CorpusError
@@ -69,7 +70,7 @@ def write_labelled_part(
         Its size, without labels, and notes.
 
     Raises:
-        CorpusError: it is empty, or spells the token that ends texts.
+        CorpusError: it is empty, spells the token that ends texts, or has no label of the training text.
         WriteError: it cannot be written.
     """
     counter = TextCounter()
@@ -92,6 +93,11 @@ def write_labelled_part(
     part = _part(name, tokens, unknown, counter.counts)
     if not unknown_labels:
         return part, []
+    if not any(block.any() for block in targets):
+        raise CorpusError(
+            f"none of the {unknown_labels:,} labels of the {name} text is one of the training text's, so "
+            "nothing of it can be scored; is it the right text?"
+        )
     note = (
         f"{unknown_labels:,} labels of the {name} text are none of the training text's; they are left out of "
         "its loss"
@@ -125,7 +131,7 @@ def _copied_to(chunks: Iterable[str], path: Path | None) -> Iterator[Iterable[st
         replacing(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        if path.suffix == ".jsonl":
+        if path.suffix == RECORDS_SUFFIX:
             lines = JsonLines()
             yield (chunk for chunk in chunks if file.write(lines.written(chunk)) or True)
             file.write(lines.finish())

@@ -156,8 +156,9 @@ def prepare(
         labels=vocabulary.labels,
         block_checksums=checksums_of_large(files) if taken is None else taken,
     )
+    with_scored = prepared.with_scored(run, scored_tokens)
     save_prepared(run, prepared, parts, comes_from and {**comes_from, "notes": begun.notes})
-    return prepared.with_scored(run, scored_tokens)
+    return with_scored
 
 
 def _comes_from(

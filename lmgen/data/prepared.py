@@ -21,8 +21,9 @@ from lmgen.data.answers import AnswerSizes
 from lmgen.data.held_out_text import held_out_chunks
 from lmgen.data.labels import LabelSet
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import not_as_prepared
-from lmgen.errors import LmgenError, ModelError
+from lmgen.data.token_file import blocks_of, not_as_prepared, open_tokens
+from lmgen.data.unit_batches import whole_units
+from lmgen.errors import CorpusError, LmgenError, ModelError
 from lmgen.files import CHECKED_BYTES, block_checksum, block_checksums, checksum, write_text
 from lmgen.text.counts import TextCounts, count
 from lmgen.text.sources import cut
@@ -146,14 +147,35 @@ class Prepared:
         With labels they are whole texts (`UnitBatches`), and all are counted.
 
         Raises:
+            CorpusError: there is no label or answer among these, so that evaluations would score nothing.
             ModelError: that text cannot be read, or is damaged.
         """
         whole = self.valid
-        if self.labels is not None or limit is None or whole is None or whole.tokens <= limit:
+        if limit is None or whole is None or whole.tokens <= limit:
+            return self
+        if self.labels is not None:
+            if not self._has_label(run, limit):
+                raise _nothing_scored(limit, "label that the training text has")
             return self
         text = run.valid_text
         read = partial(held_out_chunks, text, self.block_checksums.get(text.name))
-        return replace(self, scored=_beginning(read, self.tokenizer, limit) or whole)
+        scored = _beginning(read, self.tokenizer, limit) or whole
+        if scored.answer_tokens == 0:
+            raise _nothing_scored(limit, f"answer after {self.tokenizer.reading.answers_after!r}")
+        return replace(self, scored=scored)
+
+    def _has_label(self, run: RunFolder, limit: int) -> bool:
+        """Whether a label is to be predicted in the texts with the first `limit` tokens to validate on."""
+        assert self.labels is not None
+        assert self.tokenizer.end is not None, "labelled texts have an end each"
+        ids, targets = (
+            open_tokens(file, size, self.block_checksums.get(file.name))
+            for file, size in (
+                (run.valid_tokens, self.tokenizer.vocabulary_size),
+                (run.labels_of("valid"), len(self.labels.names) + 1),
+            )
+        )
+        return any(block.any() for block in blocks_of(targets, whole_units(ids, self.tokenizer.end, limit)))
 
 
 def files_of_parts(run: RunFolder, parts: Iterable[str], unit: Unit, *, with_labels: bool) -> list[Path]:
@@ -211,6 +233,7 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
         scored_tokens: as in `prepare`.
 
     Raises:
+        CorpusError: evaluations would score nothing.
         ModelError: a file is missing or damaged; the message says which.
     """
     try:
@@ -241,6 +264,13 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
                 matches = partial(_matches, file, checksums.get(file.name))
             _check_file(file, matches)
     return prepared.with_scored(run, scored_tokens)
+
+
+def _nothing_scored(limit: int, missing: str) -> CorpusError:
+    return CorpusError(
+        f"the first {limit:,} tokens of the validation text have no {missing}, so that evaluations would "
+        "score nothing; give more --evaluation-tokens, or --valid another text"
+    )
 
 
 def _check_file(file: Path, matches: Callable[[], bool]) -> None:

@@ -16,7 +16,9 @@ MODEL_SUFFIX = ".safetensors"
 _HEAD = b"{"
 """What follows the length of the header, of 8 bytes, at the beginning of a .safetensors file."""
 
-TEXT_SUFFIXES = (".txt", ".jsonl")
+RECORDS_SUFFIX = ".jsonl"
+
+TEXT_SUFFIXES = (".txt", RECORDS_SUFFIX)
 """Of held-out texts, and of those that consist of records."""
 
 RUNS_NAMED = 5

@@ -37,6 +37,13 @@ BUCKETS_PER_DOUBLING = 8
 """Units of one bucket differ in length by less than a ninth (2^(1/8) is 1.09)."""
 
 
+def whole_units(ids: Tokens, unit_end: int, limit: int) -> int:
+    """How many tokens the first units have that hold the first `limit` tokens of a text."""
+    if limit >= len(ids):
+        return len(ids)
+    return 1 + next(int(places[0]) for places in places_of(ids, unit_end, limit) if len(places))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitBatches:
     """
@@ -164,6 +171,7 @@ class UnitBatches:
             targets,
             None if scored.all() else scored.astype(np.float32),
             np.full(len(units), window == 0 or not self.carried),
+            None if within.all() else within,
         )
 
     def _labelled_batch(self, units: Int64Array, targets: Tokens) -> Batch:
@@ -178,4 +186,5 @@ class UnitBatches:
             np.maximum(numbers - 1, 0),
             (numbers > 0).astype(np.float32),
             np.full(len(units), True),
+            None if inside.all() else inside,
         )

@@ -65,6 +65,7 @@ class AdaptingModels:
         *,
         mix: bool,
         in_step: bool,
+        is_saved: bool = True,
         on_note: Callable[[str], None],
     ) -> None:
         """
@@ -75,6 +76,7 @@ class AdaptingModels:
             run: whose training text the counts begin from, if the baseline does not keep its own.
             adapting: how they learn and what they have a cache of.
             mix: whether to mix them, too.
+            is_saved: whether the model is that of the run's file; nothing is kept there for any other.
             in_step: whether all of them score the same texts in the same pieces, and do nothing else.
             on_note: called with what a reader of the scores should know.
         """
@@ -84,6 +86,7 @@ class AdaptingModels:
         self._baseline = baseline.name if baseline is not None and training is not None else ""
         self._mix = mix
         self._in_step = in_step
+        self._is_saved = is_saved
         self._on_note = on_note
         self._counts: GrowingCounts | None = None
         self._gate: LinearGate | None = None
@@ -145,6 +148,7 @@ class AdaptingModels:
             network=network,
             adapted=lambda config: adapting_network(network, config, adapting.device),
             mixture=lambda begun: self._mixture(begun, self._mixed(self._members(begun, lambda _: None))),
+            is_saved=self._is_saved,
             on_note=self._on_note,
         )
 

@@ -20,7 +20,8 @@ from typing import Literal, get_args
 
 from lmgen.arrays import Float64Array
 from lmgen.data.answers import Answers
-from lmgen.data.run_folder import run_of
+from lmgen.data.held_out_text import held_out_chunks
+from lmgen.data.run_folder import RECORDS_SUFFIX, run_of
 from lmgen.data.token_file import open_tokens
 from lmgen.errors import ConfigError, ModelError
 from lmgen.evaluation.adapting import AdaptingModels
@@ -39,7 +40,7 @@ from lmgen.models.mixture import MixtureModel
 from lmgen.models.network.model import RecurrentModel
 from lmgen.settings import shown
 from lmgen.text.reading import read_alike
-from lmgen.text.sources import Text
+from lmgen.text.sources import Text, alike
 from lmgen.text.units import UNITS, Unit
 from lmgen.tokenizers.base import Tokenizer
 
@@ -60,6 +61,7 @@ class Comparison:
         tokenizer: Tokenizer,
         path: Path,
         *,
+        is_saved: bool = True,
         by: By = "document",
         unit: Unit | None = None,
         blank_with: BlankWith | None = None,
@@ -78,6 +80,7 @@ class Comparison:
             model: the model in question.
             tokenizer: its own.
             path: its file; the baselines belong to the run folder that the file is in.
+            is_saved: whether the file holds this model; only for such a model something is kept in the run.
             by: what one score covers.
             unit: what is read afresh. None: lines by line and by word, records by record, else what is one
                 text for the model.
@@ -106,6 +109,7 @@ class Comparison:
         self._unit: Unit = unit or unit_of(by, tokenizer)
         self._blank_with: BlankWith = blank_with or "next"
         self._exact = exact
+        self._is_saved = is_saved
         self._counted = bool(asked)
         self._on_note = on_note
         self._model = model
@@ -124,15 +128,20 @@ class Comparison:
             ConfigError: the mixture is to score parts of the text that its weights were fitted on.
             CorpusError: a text cannot be read, or is empty.
             NumericalError: a model's score is not a finite number.
+
+        A text is read again if the validation text begins as it does, which is found out where something is
+        learned from that.
         """
         self._note_answers()
         for given in texts:
             text = read_alike(given, self._tokenizer.reading)  # before it is cut into units
+            learned = self._mixed is not None or self._adapting is not None
+            fitted_on = learned and self._is_validation(text)
             unknown = UnknownTokens()
             if self._by == "document":
-                yield from self._documents(text, unknown)
+                yield from self._documents(text, unknown, validation=fitted_on)
             else:
-                yield from self._rows(text, self._by, unknown)
+                yield from self._rows(text, self._by, unknown, validation=fitted_on)
 
     def refuse_many_adapted(self, texts: Sequence[Text]) -> None:
         """
@@ -165,13 +174,13 @@ class Comparison:
         assert self._adapting is not None
         return self._adapting.adapted_network()
 
-    def _documents(self, text: Text, unknown: UnknownTokens) -> Iterator[TextScore]:
-        """Every model's score of a whole text."""
-        mixture = self._mixed and Mixture.of(*self._mixed, validation=self._is_validation(text))
+    def _documents(self, text: Text, unknown: UnknownTokens, *, validation: bool) -> Iterator[TextScore]:
+        """Every model's score of a whole text; `validation` if weights and gates were fitted on it."""
+        mixture = self._mixed and Mixture.of(*self._mixed, validation=validation)
         fit = FitCheck(self._model, self._tokenizer, self._unit, encoding=text.encoding)
         chunks = fit.passing(self._chunks(text))
         scores = compare_models(
-            [*self._models, *self._learning(text)],
+            [*self._models, *self._learning(validation=validation)],
             self._tokenizer,
             chunks,
             text.name,
@@ -198,17 +207,19 @@ class Comparison:
         ]
         yield from map(CountedTextScore.of, scores, parameters, possible + of_mixture)
 
-    def _rows(self, text: Text, by: RowKind, unknown: UnknownTokens) -> Iterator[RowScore]:
+    def _rows(
+        self, text: Text, by: RowKind, unknown: UnknownTokens, *, validation: bool
+    ) -> Iterator[RowScore]:
         """Every model's score of the first record, line, word or token, then of the next, and so on."""
         models = list(self._models)
         if self._mixed:
-            if self._is_validation(text):
+            if validation:
                 raise ConfigError(
                     f"--mix by {by} needs a TEXT: the weights were fitted on {text.name} itself"
                 )
             members, weights = self._mixed
             models.append(MixtureModel([models[place] for place in members], weights.whole))
-        models += self._learning(text)
+        models += self._learning(validation=validation)
 
         def note_at_once() -> None:
             if not (fit.misfit and fit.misfit.problem):  # else with the unknown tokens of the whole text
@@ -277,6 +288,7 @@ class Comparison:
             self._run,
             adapting,
             mix=mix,
+            is_saved=self._is_saved,
             in_step=self._by in ("document", "record", "line"),  # words and tokens ask for all predictions
             on_note=self._on_note,
         )
@@ -289,9 +301,9 @@ class Comparison:
             )
         return found
 
-    def _learning(self, text: Text) -> list[LanguageModel]:
+    def _learning(self, *, validation: bool) -> list[LanguageModel]:
         """The models that learn from a text."""
-        return self._adapting.for_text(validation=self._is_validation(text)) if self._adapting else []
+        return self._adapting.for_text(validation=validation) if self._adapting else []
 
     def _wants_baseline(self, wanted: bool | None, order: int | None) -> bool:
         """
@@ -323,12 +335,19 @@ class Comparison:
         if stored.name not in names:
             self._models.append(stored)
             names.append(stored.name)
-        weights = weights_of(self._path, self._models[place], stored, Answers.of(self._tokenizer))
+        answers = Answers.of(self._tokenizer)
+        weights = weights_of(self._path, self._models[place], stored, answers, is_saved=self._is_saved)
         return (place, names.index(stored.name)), weights
 
     def _is_validation(self, text: Text) -> bool:
-        """Whether this is the file that the weights were fitted on, by whatever path."""
-        return self._run is not None and Path(text.name).resolve() == self._run.valid_text.resolve()
+        """Whether this is the text that the weights were fitted on, in whatever file, or from a pipe."""
+        if self._run is None or not self._run.valid_text.exists():
+            return False
+        kept = self._run.valid_text
+        read = text.in_units("record") if kept.suffix == RECORDS_SUFFIX else text
+        return Path(text.name).resolve() == kept.resolve() or alike(
+            read.chunks(), held_out_chunks(kept, checksums=None)
+        )
 
 
 def _listed(orders: Iterable[int]) -> list[int]:

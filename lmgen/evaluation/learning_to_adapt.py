@@ -72,6 +72,7 @@ def learned_to_adapt(
     network: RecurrentModel,
     adapted: Callable[[AdaptingConfig], LearningModel],
     mixture: Callable[[LearnedToAdapt], GatedMixture],
+    is_saved: bool,
     on_note: Callable[[str], None],
 ) -> LearnedToAdapt:
     """
@@ -85,18 +86,20 @@ def learned_to_adapt(
         network: the trained network.
         adapted: gives it adapting with some settings.
         mixture: gives the mixture that begins with some settings and gate.
+        is_saved: whether the network is that of the run's file; nothing is kept for any other.
         on_note: told before this takes a while.
     """
     if not run.valid_tokens.exists():
         return begun
-    kept = _Kept.of(run)
+    kept = _Kept.of(run) if is_saved else _Kept(None, [], {})
     ids = read_tokens(run.valid_tokens, network.vocabulary_size)[:MIXED_TOKENS]
     if len(ids) < FEWEST_TOKENS:
         return begun
 
     def noted() -> None:
         if not kept.changed:
-            on_note(f"learning on {run.valid_text} how to adapt, which is kept in {run.adapting}")
+            where = f", which is kept in {run.adapting}" if is_saved else ""
+            on_note(f"learning on {run.valid_text} how to adapt{where}")
 
     config, cache = begun.config, begun.cache
     if config is not None and "adapt_rate" not in given:
@@ -225,9 +228,9 @@ def gate_after(mixture: GatedMixture, ids: IdArray) -> Gate:
 
 
 class _Kept:
-    """What was found before, in a file."""
+    """What was found before, in a file; None: it is kept nowhere."""
 
-    def __init__(self, file: Path, models: list[str], found: dict[str, Any]) -> None:
+    def __init__(self, file: Path | None, models: list[str], found: dict[str, Any]) -> None:
         self._file, self._models, self._found = file, models, found
         self.changed = False
 
@@ -283,7 +286,7 @@ class _Kept:
 
     def save(self) -> None:
         """Write it, if anything is new."""
-        if self.changed:
+        if self.changed and self._file is not None:
             with suppress(WriteError):  # in a read-only folder it is found anew each time
                 write_text(self._file, json.dumps({"models": self._models, "found": self._found}) + "\n")
 

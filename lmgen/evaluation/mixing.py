@@ -39,7 +39,7 @@ class FittedWeights:
     half: int
     """Where the second half begins, in tokens."""
     models: tuple[str, ...]
-    """The sha256 of each model's file: the weights are for these models only."""
+    """The sha256 of each model's file, since the weights are for these alone; none if not all have a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,12 @@ class Mixture:
 
 
 def weights_of(
-    path: Path, model: LanguageModel, baseline: LanguageModel, answers: Answers | None
+    path: Path,
+    model: LanguageModel,
+    baseline: LanguageModel,
+    answers: Answers | None,
+    *,
+    is_saved: bool = True,
 ) -> FittedWeights:
     """
     The weights that mix a model with its run's own baseline.
@@ -90,6 +95,7 @@ def weights_of(
         model: the model.
         baseline: what `baseline_of` gives for it.
         answers: as in `fitted_weights`.
+        is_saved: whether the file holds this model; nothing is kept for any other.
 
     Raises:
         ModelError: the model is not in a run folder.
@@ -98,11 +104,15 @@ def weights_of(
     run = run_of(path)
     if run is None:
         raise ModelError(f"nothing to fit a mixture on: {path} is not in a run folder; name the folder")
-    return fitted_weights(run, [model, baseline], [run.model, run.ngram], answers)
+    files = [run.model, run.ngram] if is_saved else None
+    return fitted_weights(run, [model, baseline], files, answers)
 
 
 def fitted_weights(
-    run: RunFolder, models: Sequence[LanguageModel], files: Sequence[Path], answers: Answers | None = None
+    run: RunFolder,
+    models: Sequence[LanguageModel],
+    files: Sequence[Path] | None,
+    answers: Answers | None = None,
 ) -> FittedWeights:
     """
     The weights of a run's mixture: those kept in the run folder, or fitted anew and kept there if possible.
@@ -110,15 +120,15 @@ def fitted_weights(
     Args:
         run: the run whose validation text they are fitted on.
         models: the models to mix.
-        files: the file of each model.
+        files: the file of each model; None: not all have one, so that nothing is kept.
         answers: how the answers are found that alone are scored; None: all tokens are.
 
     Raises:
         CorpusError: the run has no validation text, or its tokens are missing, damaged or too few.
         NumericalError: as `score_ids`.
     """
-    digests = tuple(sha256(file.read_bytes()).hexdigest() for file in files)
-    kept = _kept(run.mixture, len(models))
+    digests = tuple(sha256(file.read_bytes()).hexdigest() for file in files or ())
+    kept = None if files is None else _kept(run.mixture, len(models))
     if kept is not None and kept.models == digests:
         return kept
     if not (run.valid_tokens.exists() or run.valid_text.exists()):
@@ -146,8 +156,9 @@ def fitted_weights(
         half=half,
         models=digests,
     )
-    with suppress(WriteError):  # in a read-only folder they are fitted anew each time
-        write_text(run.mixture, json.dumps(asdict(fitted)) + "\n")
+    if files is not None:
+        with suppress(WriteError):  # in a read-only folder they are fitted anew each time
+            write_text(run.mixture, json.dumps(asdict(fitted)) + "\n")
     return fitted
 
 

@@ -216,6 +216,7 @@ def score_pairs(
     *,
     baseline: bool = False,
     mix: bool = False,
+    is_saved: bool = True,
     on_note: Callable[[str], None] = lambda _: None,
 ) -> PairResults:
     """
@@ -229,6 +230,7 @@ def score_pairs(
         path: its file; the baseline belongs to the run folder that the file is in.
         baseline: also the run's n-gram baseline.
         mix: also the mixture of both.
+        is_saved: whether the file holds this model.
         on_note: called with what a reader of the results should know, a sentence each.
 
     Raises:
@@ -241,7 +243,14 @@ def score_pairs(
             "sentences; `lmgen answers` measures it"
         )
     comparison = Comparison(
-        model, tokenizer, path, by="record", baseline=baseline or None, mix=mix, on_note=on_note
+        model,
+        tokenizer,
+        path,
+        is_saved=is_saved,
+        by="record",
+        baseline=baseline or None,
+        mix=mix,
+        on_note=on_note,
     )
 
     def records() -> Iterator[str]:

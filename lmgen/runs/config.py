@@ -1,6 +1,6 @@
 """Everything that a training run depends on, as one value. Imports nothing heavy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -17,14 +17,28 @@ from lmgen.training.config import TrainingConfig
 FINE_TUNING_RATE = 0.5
 """Fine-tuning starts at this share of the default learning rates: benchmarks/results/fine-tuning.md."""
 
-ACTS_ON = {
-    "cell": "recurrent layers (--layers 1)",
-    "dense_activation": "dense layers (--dense-layers 1)",
-    "convolution_activation": "convolutions (--convolution WIDTHxFILTERS)",
-    "samples": "--objective sampled",
-    "token_learning_rate": "--optimizer adamw-adagrad",
+_RECURRENT_LAYERS = "recurrent layers (--layers 1)"
+
+ACTS_ON: Mapping[str, tuple[str, Callable[["RunConfig"], bool]]] = {
+    "cell": (_RECURRENT_LAYERS, lambda run: run.network.layers > 0),
+    "init": (_RECURRENT_LAYERS, lambda run: run.network.layers > 0),
+    "init_scale": (_RECURRENT_LAYERS, lambda run: run.network.layers > 0),
+    "residual": ("two recurrent layers of one size (--layers 2)", lambda run: run.network.has_equal_layers),
+    "dense_activation": ("dense layers (--dense-layers 1)", lambda run: run.network.dense_layers > 0),
+    "convolution_activation": (
+        "convolutions (--convolution WIDTHxFILTERS)",
+        lambda run: run.network.convolution is not None,
+    ),
+    "dropout_hidden": ("a second layer (--layers 2)", lambda run: run._has_layers_between),
+    "variational": ("dropout of values (--dropout 0.5)", lambda run: run._drops_values),
+    "output_rate": ("an output layer with weights of its own (--no-tied)", lambda run: not run.network.tied),
+    "samples": ("--objective sampled", lambda run: run.training.objective == "sampled"),
+    "token_learning_rate": (
+        "--optimizer adamw-adagrad",
+        lambda run: run.training.optimizer == "adamw-adagrad",
+    ),
 }
-"""Settings that have a default in any case, and what they are of."""
+"""Settings that can be given where nothing is that they act on: what that is, and whether a run has it."""
 
 NOT_OF_LABELS = {
     "state": "with --labels each text is read whole, from a state of zeros, so none is carried",
@@ -137,17 +151,10 @@ class RunConfig:
         """What a user should know of settings that do nothing here, or other than one may think."""
         network, training = self.network, self.training
         window = training.window_length
-        acts = {
-            "cell": network.layers > 0,
-            "dense_activation": network.dense_layers > 0,
-            "convolution_activation": network.convolution is not None,
-            "samples": training.objective == "sampled",
-            "token_learning_rate": training.optimizer == "adamw-adagrad",
-        }
         found = [
-            f"{flag(name)} changes nothing without {ACTS_ON[name]}"
-            for name, acting in acts.items()
-            if name in self.asked and not acting
+            f"{flag(name)} changes nothing without {what}"
+            for name, (what, acts) in ACTS_ON.items()
+            if self.asked.get(name, NONE) not in (NONE, False, 0) and not acts(self)
         ]
         if self.labelling.labels:
             if "window_length" in self.asked:
@@ -163,6 +170,21 @@ class RunConfig:
                 f"{window:,}: what is before a window is read, and its vectors learn nothing from that"
             )
         return found
+
+    @property
+    def _has_layers_between(self) -> bool:
+        """Whether a layer, of any kind, reads what another one gives out."""
+        network, labelling = self.network, self.labelling
+        pools = labelling.labels and (labelling.bidirectional or labelling.pool_for(network) != "last")
+        layers = len(network.convolutions) + network.layers + network.dense_layers
+        return layers + (network.attention is not None) + pools > 1
+
+    @property
+    def _drops_values(self) -> bool:
+        """Whether there is dropout of a kind that has one mask for each step, or one for all."""
+        network = self.network
+        between = network.dropout_between if self._has_layers_between else 0.0
+        return bool(network.dropout_input or between or network.dropout_before_output)
 
     def _check_embeddings(self) -> None:
         """Refuse word vectors where there is nothing to start with them."""

@@ -9,6 +9,7 @@ a lock would be left by a process that is killed, and nobody on another machine 
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ if sys.platform != "win32":
 
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 """Symbolic links are not followed: whatever they point to is no lock and must not be overwritten."""
+
+TRIES, SECONDS_BETWEEN = 20, 0.01
+"""How often a process tries to take a lock that another one has, and how long it waits in between."""
 
 _TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
 """Error numbers of a lock that another process has; the last is that of Windows shares."""
@@ -117,7 +121,7 @@ def _acquired(run: RunFolder, on_note: Callable[[str], None]) -> Lock:
             raise unwritable(run.lock, error) from error
         missing = None
         try:
-            taken = not _takes(lock.descriptor)
+            taken = not _takes_soon(lock.descriptor)
         except OSError as error:
             taken, missing = False, error.strerror
         if taken:
@@ -157,6 +161,15 @@ def _takes(descriptor: int, *, shared: bool = False) -> bool:
             return False
         raise
     return True
+
+
+def _takes_soon(descriptor: int) -> bool:
+    """As `_takes`, again and again for a moment: that long others have a lock who only ask (`_is_held`)."""
+    for _ in range(TRIES):
+        if _takes(descriptor):
+            return True
+        time.sleep(SECONDS_BETWEEN)
+    return _takes(descriptor)
 
 
 def _holder(descriptor: int) -> str | None:

@@ -73,7 +73,15 @@ def discard_run(run: RunFolder) -> None:
         WriteError: the folder cannot be written to.
     """
     try:
-        for file in (run.model, run.ngram, run.mixture, run.config, run.metrics, run.samples):
+        for file in (
+            run.model,
+            run.ngram,
+            run.mixture,
+            run.adapting,
+            run.config,
+            run.metrics,
+            run.samples,
+        ):
             file.unlink(missing_ok=True)
         for folder in (run.last.parent, run.data, run.tensorboard):
             if folder.exists():

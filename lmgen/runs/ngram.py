@@ -39,7 +39,7 @@ from lmgen.text.sources import Text, open_text
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.registry import TOKENIZERS
-from lmgen.tokenizers.words import UNKNOWN, WordTokenizer
+from lmgen.tokenizers.words import UNKNOWN
 
 BASELINE_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5, "unigram": 5, "sentencepiece": 5}
 """By tokenizer; on tinyshakespeare's characters, order 7 predicts best."""
@@ -149,7 +149,7 @@ def fit_ngram(
         if limit_vocab_file is not None:
             tokenizer, words = _limited(tokenizer, limit_vocab_file)
         model = fit_on_run(run, prepared.tokenizer, order, prune, words, memory)
-        nats = _valid_nats(run, prepared, model, words=words)
+        nats = _valid_nats(run, prepared, model, tokenizer, words=words)
         misfits = held_out_notes(run, tokenizer, model)
         if keep_tokens:
             model = replace(model, training=np.array(read_tokens(run.train_tokens, model.vocabulary_size)))
@@ -221,7 +221,7 @@ def fit_baseline(
     held-out text is unlike the training text; what is unlike another run's text was told before.
     """
     model = fit_on_run(run, prepared.tokenizer, order, memory=memory)
-    nats = _valid_nats(run, prepared, model, evaluation_tokens)
+    nats = _valid_nats(run, prepared, model, prepared.tokenizer, evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
     misfits = held_out_notes(run, prepared.tokenizer, model) if tokenizer_is_new else []
     return BaselineFitted(order, sum(model.counts), nats, (*misfits, *model.notes))
@@ -319,33 +319,32 @@ def _limited(tokenizer: Tokenizer, file: Path) -> tuple[Tokenizer, Words]:
         ConfigError: it does not split a text into words, or has none of them.
         CorpusError: the file cannot be read.
     """
-    if not isinstance(tokenizer, WordTokenizer):
-        raise ConfigError(
-            f"--limit-vocab-file lists words, and the text is split into {tokenizer.name} tokens: take "
-            "--tokenizer word"
-        )
-    limited = tokenizer.limited_to(set("".join(open_text(str(file)).chunks()).split()))
-    if not limited.words:
+    listed = open_text(str(file), encoding=tokenizer.reading.encoding)
+    limited, kept = tokenizer.limited_to(set("".join(listed.chunks()).split()))
+    if limited.vocabulary_size == tokenizer.limited_to(frozenset())[0].vocabulary_size:
         raise ConfigError(f"{file} lists no word of the text; is it the right list?")
-    kept = np.isin(np.array(tokenizer.words, object), np.array(limited.words, object))
-    specials = np.ones(tokenizer.vocabulary_size - len(kept), bool)
-    return limited, Words.some_of(np.concatenate([specials, kept]))
+    return limited, Words.some_of(kept)
 
 
 def _valid_nats(
     run: RunFolder,
     prepared: Prepared,
     model: NgramModel,
+    tokenizer: Tokenizer,
     limit: int | None = None,
     words: Words | None = None,
 ) -> float | None:
-    """Validation loss of an n-gram model on the first `limit` tokens; None without validation text."""
+    """
+    Validation loss of an n-gram model on the first `limit` tokens; None without validation text.
+
+    `words` says which of the prepared tokens the model and its tokenizer have; None: all.
+    """
     if prepared.valid is None:
         return None
     ids = read_tokens(run.valid_tokens, prepared.tokenizer.vocabulary_size)
     if words is not None and words.kept is not None:
         ids = np.where(words.kept, words.new_ids, UNKNOWN)[ids]
-    return mean_nats(model, ids, limit, Answers.of(prepared.tokenizer))[0]
+    return mean_nats(model, ids, limit, Answers.of(tokenizer))[0]
 
 
 def _training(prepared: Prepared, nats: float | None) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from lmgen.data.labels import LabelSet
 from lmgen.data.preparation import prepare
 from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import TokenFile, open_tokens, places_of
-from lmgen.data.unit_batches import UnitBatches
+from lmgen.data.token_file import TokenFile, open_tokens
+from lmgen.data.unit_batches import UnitBatches, whole_units
 from lmgen.data.windows import Windows, needed_tokens
 from lmgen.errors import ConfigError
 from lmgen.models.network.initialization import initial_parameters, with_vectors
@@ -220,9 +220,9 @@ def _batches(
     if labels is None:
         return UnitBatches(**shape, unit_end=tokenizer.end, answers=Answers.of(tokenizer))
     targets = _tokens(run.labels_of(part), len(labels.names) + 1, prepared)
-    if limit is None or limit >= len(ids):
+    end = len(ids) if limit is None else whole_units(ids, tokenizer.end, limit)
+    if end == len(ids):
         return UnitBatches(**shape, unit_end=tokenizer.end, targets=targets)
-    end = 1 + next(int(places[0]) for places in places_of(ids, tokenizer.end, limit) if len(places))
     return UnitBatches(**{**shape, "ids": ids[:end]}, unit_end=tokenizer.end, targets=targets[:end])
 
 

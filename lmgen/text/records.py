@@ -247,6 +247,14 @@ class _Lines:
         """Whether the next line has to be waited for."""
         return self._next == len(self._lines)
 
+    def skip_blank(self) -> int:
+        """Go on to the first line that is not empty; how many there are before it."""
+        skipped = 0
+        while self.peek() and not self.peek().strip("\r\n"):
+            next(self)
+            skipped += 1
+        return skipped
+
     def peek(self) -> str:
         """The next line, without going on; "" at the end."""
         if self.at_end_of_chunk:
@@ -257,6 +265,7 @@ class _Lines:
 def _rows(chunks: Iterable[str], field: Field, where: str, delimiters: str) -> Iterator[list[str]]:
     csv.field_size_limit(LARGEST_RECORD)
     lines = _Lines(chunks)
+    blank = lines.skip_blank()
     first = _QUOTED.sub("", lines.peek())
     delimiter = next((mark for mark in delimiters if mark in first), delimiters[0])
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -264,13 +273,13 @@ def _rows(chunks: Iterable[str], field: Field, where: str, delimiters: str) -> I
     columns: list[int] = []
     texts: list[str] = []
     while True:
-        line = reader.line_num + 1
+        line = blank + reader.line_num + 1
         try:
             row = next(reader, None)
         except csv.Error as error:
             raise CorpusError(
-                f"{where}, line {reader.line_num}: not CSV ({error}) in the row that begins in line {line}; "
-                "cells with quotes in them need quotes around them, and theirs doubled"
+                f"{where}, line {blank + reader.line_num}: not CSV ({error}) in the row that begins in line "
+                f"{line}; cells with quotes in them need quotes around them, and theirs doubled"
             ) from error
         if row is None:
             break

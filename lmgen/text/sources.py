@@ -260,6 +260,18 @@ def cut(chunks: Iterable[AnyStr], start: int, end: int | None) -> Iterator[AnySt
             return
 
 
+def alike(chunks: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether two texts in chunks that may end anywhere are the same; they are read to where they differ."""
+    ones, twos = filter(None, chunks), filter(None, others)
+    one = two = ""
+    while True:
+        one, two = one or next(ones, ""), two or next(twos, "")
+        size = min(len(one), len(two))
+        if not size or one[:size] != two[:size]:
+            return one == two
+        one, two = one[size:], two[size:]
+
+
 def files_below(folder: Path, exclude: Callable[[str], bool] = lambda _: False) -> list[Path]:
     """
     All files in a folder and its subfolders, in natural order, without hidden ones.

@@ -172,7 +172,8 @@ class OpenedModel:
         """
         from lmgen.evaluation.mixing import weights_of
 
-        return weights_of(self.path, self.model, self.baseline(), Answers.of(self.tokenizer))
+        answers = Answers.of(self.tokenizer)
+        return weights_of(self.path, self.model, self.baseline(), answers, is_saved=self.is_saved)
 
     def mixed(self) -> Self:
         """
@@ -181,12 +182,10 @@ class OpenedModel:
         Raises:
             ModelError: the model is not in a run folder, or its run has no baseline.
         """
-        from lmgen.evaluation.mixing import weights_of
         from lmgen.models.mixture import MixtureModel
 
-        baseline = self.baseline()
-        weights = weights_of(self.path, self.model, baseline, Answers.of(self.tokenizer)).whole
-        return replace(self, model=MixtureModel([self.model, baseline], weights), is_saved=False)
+        members = [self.model, self.baseline()]
+        return replace(self, model=MixtureModel(members, self.mixing_weights().whole), is_saved=False)
 
     def texts(
         self,
@@ -195,11 +194,13 @@ class OpenedModel:
         encoding: str | None = None,
         reading: ReadingConfig | None = None,
         tabs: bool = False,
+        once: bool = True,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> list[Text]:
         """
-        Open texts to be read once, decoded as the tokenizer needs it. Arguments are those of `perplexity`.
+        Open texts, decoded as the tokenizer needs it. Arguments are those of `perplexity`.
 
+        A pipe can be read `once`; otherwise it is copied to disk while it is read for the first time.
         `reading` has the line ends and the normal form that are asked for; None: those of the texts. With
         `tabs`, or where a tab is the mark before answers, `.tsv` files are lines of text and not records.
 
@@ -212,7 +213,7 @@ class OpenedModel:
             for number, text in enumerate(texts, 1)
         ]
         wanted = given or [str(self._held_out(on_note))]
-        opened = [self._opened(text, field, encoding, on_note, tabs=tabs) for text in wanted]
+        opened = [self._opened(text, field, encoding, on_note, tabs=tabs, once=once) for text in wanted]
         if reading is not None:
             opened = [read_alike(text, reading) for text in opened]
         names = [text.name if isinstance(text, Text) else text for text in wanted]
@@ -239,13 +240,14 @@ class OpenedModel:
         on_note: Callable[[str], None],
         *,
         tabs: bool = False,
+        once: bool = True,
     ) -> Text:
         if isinstance(text, Text):
             return text
         encoding = encoding or self._usual_encoding(Path(text), on_note)
         errors = self.tokenizer.reading_errors
         tabs = field is None and (tabs or self.tokenizer.reading.marks_by_tabs)
-        opened = open_text(text, field=field, errors=errors, encoding=encoding, once=True, tabs=tabs)
+        opened = open_text(text, field=field, errors=errors, encoding=encoding, once=once, tabs=tabs)
         for note in opened.notes:
             on_note(note)
         return opened

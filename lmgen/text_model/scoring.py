@@ -231,11 +231,15 @@ class Scoring(OpenedModel):
         from lmgen.models.adapting import adapting
 
         reading = ReadingConfig(newlines=newlines, normalize=normalize)
-        opened = self.texts(*texts, field=field, encoding=encoding, reading=reading, on_note=on_note)
+        once = not (mix or adapt or cache)  # else they are compared with the validation text first
+        opened = self.texts(
+            *texts, field=field, encoding=encoding, reading=reading, once=once, on_note=on_note
+        )
         comparison = Comparison(
             self.model,
             self.tokenizer,
             self.path,
+            is_saved=self.is_saved,
             by=by,
             unit=unit,
             blank_with=blank_with,
@@ -312,7 +316,15 @@ class Scoring(OpenedModel):
         name, listed = pairs_of(pairs, good=good, bad=bad, group=group, encoding=encoding)
         beside = mix or (self.has_baseline if baseline is None else baseline)
         return score_pairs(
-            listed, name, self.model, self.tokenizer, self.path, baseline=beside, mix=mix, on_note=on_note
+            listed,
+            name,
+            self.model,
+            self.tokenizer,
+            self.path,
+            baseline=beside,
+            mix=mix,
+            is_saved=self.is_saved,
+            on_note=on_note,
         )
 
     @python_call

@@ -7,14 +7,14 @@ line end. Everything that streams relies on this, above all `encode_stream`.
 
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import IdArray, in_short
+from lmgen.arrays import BoolArray, IdArray, in_short
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.text.config import ReadingConfig
 from lmgen.text.counts import TextCounts
@@ -157,6 +157,21 @@ class Tokenizer(ABC):
         raise ConfigError(
             f"a {self.name} vocabulary cannot be extended, and need not be: it can spell any text; leave "
             "--extend-vocabulary out"
+        )
+
+    def limited_to(self, words: Set[str]) -> tuple[Self, BoolArray]:  # noqa: ARG002
+        """
+        A copy with only those of its words that are among some words, in the same order.
+
+        Returns:
+            The copy, and which of the ids it has, (V,): special ones, and those of these words.
+
+        Raises:
+            ConfigError: this kind of tokenizer does not split a text into words.
+        """
+        raise ConfigError(
+            f"--limit-vocab-file lists words, and the text is split into {self.name} tokens: take "
+            "--tokenizer word"
         )
 
     def encode(self, text: str) -> IdArray:

@@ -13,7 +13,7 @@ it: the question before it is split as a line, and the answer after it as the ne
 A plain document, read as it is, needs no wrapper.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import IdArray
+from lmgen.arrays import BoolArray, IdArray
 from lmgen.errors import ConfigError
 from lmgen.settings import from_mapping
 from lmgen.text.config import ReadingConfig
@@ -163,6 +163,17 @@ class ReadingTokenizer(Tokenizer):
     def extended(self, tokens: Sequence[str]) -> Self:
         """A copy with more tokens; the end of a unit keeps its id, and so does the mark."""
         return type(self)(self.inner.extended(tokens), self.reading, self.end, self.answer_mark)
+
+    def limited_to(self, words: Set[str]) -> tuple[Self, BoolArray]:
+        """As the inner tokenizer, of words that are read as the text is; the end and the mark are kept."""
+        inner, of_inner = self.inner.limited_to(set(read_text("\n".join(words), self.reading).split()))
+        kept = np.ones(self.vocabulary_size, np.bool_)
+        kept[self._outer(np.arange(len(of_inner)))] = of_inner
+        end, mark = (
+            None if token is None else int(np.count_nonzero(kept[:token]))
+            for token in (self.end, self.answer_mark)
+        )
+        return type(self)(inner, self.reading, end, mark), kept
 
     def escaped_piece(self, token: int) -> str:
         """As every tokenizer; a mark that another token is spelled like ends in ALIKE."""

@@ -27,13 +27,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from itertools import pairwise, repeat
+from itertools import compress, pairwise, repeat
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from lmgen.arrays import IdArray
+from lmgen.arrays import BoolArray, IdArray
 from lmgen.errors import CorpusError
 from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, plain_ids, saved_value
@@ -163,14 +163,12 @@ class WordTokenizer(TrainedTokenizer):
         """A copy with more words, whose ids follow the existing ones."""
         return self._with_words([*self.words, *tokens])
 
-    def limited_to(self, words: Set[str]) -> Self:
-        """
-        A copy with only those of its words that are among some words, in the same order.
-
-        A punctuation mark is among them however it touches its neighbours.
-        """
-        kept = {self._folded(word) for word in words}
-        return self._with_words([word for word in self.words if word.strip(GLUE) in kept])
+    def limited_to(self, words: Set[str]) -> tuple[Self, BoolArray]:
+        """As every tokenizer; a punctuation mark is among the words however it touches its neighbours."""
+        listed = {self._folded(word) for word in words}
+        kept = [word.strip(GLUE) in listed for word in self.words]
+        limited = self._with_words(list(compress(self.words, kept)))
+        return limited, np.array([True] * len(SPECIAL_PIECES) + kept)
 
     def _with_words(self, words: list[str]) -> Self:
         return type(self)(

@@ -5,9 +5,11 @@ After every k tokens of a text it takes a gradient step on them, so that each is
 learned from it:
 
     m  ← d m + (1 - d) g²                                     g the gradient of the mean loss of k tokens
-    θ  ← θ - η g / (√m + ε) + λ (θ_0 - θ)                     θ_0 the trained weights
+    θ  ← θ - η g / (√(m / (1 - d^t)) + ε)                     t counts the steps, this one too
+    θ  ← θ + λ (θ_0 - θ)                                      θ_0 the trained weights
 
-A plain step is θ ← θ - η g + λ (θ_0 - θ).
+A plain step is θ ← θ - η g in place of the first two. m begins from 0; without its division by 1 - d^t, as in
+Adam, the first steps would be many times too large.
 
 A state holds the weights as they are at its place in the text. It is never changed in place: a step makes new
 weights, which costs little beside the products.

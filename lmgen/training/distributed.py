@@ -172,6 +172,7 @@ class Processes(Group):
             np.ascontiguousarray(batch.targets[:, columns]),
             None if weights is None else np.ascontiguousarray(weights[:, columns]),
             None if batch.begins is None else batch.begins[columns],
+            None if batch.text is None else np.ascontiguousarray(batch.text[:, columns]),
         )
         if weights is None:
             share = mine.inputs.shape[1] / batch.inputs.shape[1]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lmgen.arrays import BoolArray
 from lmgen.data.batches import Batch
 from lmgen.models.network.layer import NetworkState
 from lmgen.training.config import TrainingConfig
@@ -79,7 +80,7 @@ class Learner:
         targets = self._on_device(batch.targets)
         weights = None if batch.weights is None else self._on_device(batch.weights).to(self._dtype)
         with self.state.precision.autocast():
-            hidden, after = self._forward(batch)
+            hidden, after = self._forward(batch, batch.text)
             dropped = network.drop_output(hidden)
             loss = self.objective(network, dropped, targets, weights)
             if part.share != 1:
@@ -91,22 +92,28 @@ class Learner:
         return loss, after
 
     def _read(self, batch: Batch) -> NetworkState:
-        """The hidden state after a batch, which may have no streams."""
+        """The hidden state after a batch, which may have no streams; no statistics are taken of it."""
         if not batch.inputs.size:
             return self.state.network.initial_state(0)
         with torch.no_grad(), self.state.precision.autocast():
-            return self._forward(batch)[1]
+            return self._forward(batch, np.zeros(batch.inputs.shape, np.bool_))[1]
 
-    def _forward(self, batch: Batch) -> tuple[Tensor, NetworkState]:
-        """What the output layer reads at each step, (T, B, H), and the hidden state after the last."""
-        network, weights = self.state.network, batch.weights
+    def _forward(self, batch: Batch, counted: BoolArray | None) -> tuple[Tensor, NetworkState]:
+        """
+        What the output layer reads at each step, (T, B, H), and the hidden state after the last.
+
+        Args:
+            batch: what is read.
+            counted: the positions that batch normalisation takes its statistics from, (T, B); None: all.
+        """
+        network = self.state.network
         network.train()
         inputs = self._on_device(batch.inputs)
         begins = batch.begins
         if begins is None:
             begins = np.full(inputs.shape[1], not self.carried)
-        counted = None if weights is None else self._on_device(weights > 0)
-        return network.read(inputs, self.state.starting_state(begins), counted)
+        among = None if counted is None else self._on_device(counted)
+        return network.read(inputs, self.state.starting_state(begins), among)
 
     def _on_device(self, array: npt.NDArray[Any]) -> Tensor:
         """An array where the network is. A GPU copies it from pinned memory while Python goes on."""

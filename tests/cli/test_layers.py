@@ -276,6 +276,14 @@ def test_a_convolution_wider_than_the_window_is_noted_where_the_state_is_carried
         (["--convolution-activation", "relu"], "--convolution-activation"),
         (["--layers", "0", "--dense-layers", "1", "--cell", "gru"], "--cell"),
         (["--samples", "5"], "--samples"),
+        (["--layers", "0", "--convolution", "3x8", "--init", "uniform"], "--init"),
+        (["--layers", "0", "--convolution", "3x8", "--init-scale", "0.5"], "--init-scale"),
+        (["--residual"], "--residual"),
+        (["--residual", "--layers", "2", "--last-hidden-size", "7"], "--residual"),
+        (["--dropout-hidden", "0.5"], "--dropout-hidden"),
+        (["--variational"], "--variational"),
+        (["--variational", "--weight-drop", "0.5"], "--variational"),
+        (["--output-rate", "3", "--tied", "--embedding-size", "8", "--hidden-size", "8"], "--output-rate"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -288,3 +296,22 @@ def test_a_setting_without_anything_to_act_on_is_noted(
     assert result.returncode == 0, result.stderr
     [note] = [line for line in result.stderr.splitlines() if "changes nothing" in line]
     assert note.startswith(f"note: {ignored} changes nothing without ")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--residual", "--layers", "2"],
+        ["--dropout-hidden", "0.5", "--dense-layers", "1"],
+        ["--variational", "--dropout-input", "0.5"],
+        ["--no-variational", "--no-residual", "--dropout-hidden", "0"],
+        ["--output-rate", "3", "--init", "uniform", "--init-scale", "0.1"],
+    ],
+    ids=" ".join,
+)
+def test_a_setting_that_acts_or_is_off_is_not_noted(flags: list[str], folder: Path, tmp_path: Path) -> None:
+    quick = [each for each in TINY if each != "--quiet"]
+    result = lmgen("train", str(folder / "squares.txt"), *quick, *flags, "--steps", "1", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    assert "changes nothing" not in result.stderr

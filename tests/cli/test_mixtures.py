@@ -1,13 +1,16 @@
 """`--mix` and `--orders`: the network, its baselines and their mixture in one table."""
 
+import gzip
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lmgen as library
+from lmgen.text_model import TextModel
 from tests.process import lmgen
 
 pytestmark = pytest.mark.slow
@@ -119,6 +122,75 @@ def test_flags_that_make_no_sense_together_are_refused(
 
     assert result.returncode == 2
     assert message in result.stderr
+
+
+def copies_of_validation(folder: Path, tmp_path: Path) -> list[tuple[str, str]]:
+    """The text that weights are fitted on by other names, packed, and from a pipe: arguments and stdin."""
+    content = (folder / "run" / "data" / "valid.txt").read_bytes()
+    (tmp_path / "copy.txt").write_bytes(content)
+    (tmp_path / "packed.txt.gz").write_bytes(gzip.compress(content))
+    return [(str(tmp_path / "copy.txt"), ""), (str(tmp_path / "packed.txt.gz"), ""), ("-", content.decode())]
+
+
+@pytest.mark.parametrize("copy", range(3))
+def test_nothing_fitted_on_a_text_scores_it_wherever_it_comes_from(
+    copy: int, folder: Path, tmp_path: Path
+) -> None:
+    text, stdin = copies_of_validation(folder, tmp_path)[copy]
+    asked = ["--mix", "--adapt", "--json", "--quiet"]
+    own = lmgen("perplexity", "run", *asked, cwd=folder)
+    found = lmgen("perplexity", "run", text, *asked, cwd=folder, text=stdin)
+
+    expected = [json.loads(line)["nats"] for line in own.stdout.splitlines()]
+    assert len(expected) == 6
+    assert [json.loads(line)["nats"] for line in found.stdout.splitlines()] == expected
+    heat = ["--adapt", "--by", "token", "--format", "heat"]
+    coloured = [
+        lmgen("perplexity", "run", *each, *heat, cwd=folder, text=stdin).stdout for each in ([], [text])
+    ]
+    assert coloured[0].splitlines()[1:] == coloured[1].splitlines()[1:]
+    refused = lmgen("perplexity", "run", text, "--mix", "--by", "line", cwd=folder, text=stdin)
+    assert "--mix by line needs a TEXT: the weights were fitted on" in refused.stderr
+
+
+def test_only_the_whole_validation_text_is_taken_for_it(folder: Path) -> None:
+    """A text that begins as it does, from a pipe too, is scored from its beginning."""
+    text = (folder / "run" / "data" / "valid.txt").read_text()[:-1] + "1 times 1\n"
+    (folder / "longer.txt").write_text(text)
+    own = [row["nats"] for row in rows("--mix", cwd=folder)]
+    [file, pipe] = (
+        lmgen("perplexity", "run", name, "--mix", "--json", "--quiet", cwd=folder, text=stdin).stdout
+        for name, stdin in (("longer.txt", ""), ("-", text))
+    )
+
+    found = [json.loads(line) for line in file.splitlines()]
+    assert [row["nats"] for row in found] == [json.loads(line)["nats"] for line in pipe.splitlines()]
+    assert found[0]["characters"] == len(text)
+    weights = json.loads((folder / "run" / "mixture.json").read_text())
+    assert weights["whole"] != weights["first_half"]
+    assert found[2]["nats"] != pytest.approx(own[2])
+
+
+def test_what_a_model_without_a_file_is_mixed_by_is_not_kept(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folder / "run", run)
+    (run / "mixture.json").unlink(missing_ok=True)
+    saved = library.load(run)
+    changed = saved.with_tensors({"output.bias": -saved.tensors["output.bias"] - 3})
+
+    def scores(model: TextModel) -> dict[str, float]:
+        scored = model.perplexity(folder / "other.txt", mix=True, adapt=True)
+        return {score.model: score.nats for score in scored}
+
+    of_changed = scores(changed)
+    changed.mixed()
+    assert not (run / "mixture.json").exists()
+    assert not (run / "adapting.json").exists()
+    of_saved = scores(saved)
+    kept = (run / "mixture.json").read_bytes()
+    assert scores(changed) == of_changed
+    assert scores(saved) == of_saved
+    assert (run / "mixture.json").read_bytes() == kept
 
 
 @pytest.mark.slow

@@ -160,6 +160,21 @@ def test_units_without_an_answer_are_counted(sums: Path, tmp_path: Path) -> None
     assert not (tmp_path / "m.safetensors").exists()
 
 
+def test_evaluations_that_would_reach_no_answer_are_refused_before_the_run_is_put_in_place(
+    sums: Path, tmp_path: Path
+) -> None:
+    held_out = tmp_path / "valid.txt"
+    held_out.write_text("no answer here\n" * 30 + "1+2=3\n")
+    settings = {**TINY, "valid": str(held_out)}
+    with pytest.raises(
+        CorpusError, match=r"first 100 tokens of the validation text have no answer after '='"
+    ):
+        lmgen.train(str(sums), out=tmp_path / "run", evaluation_tokens=100, **settings)
+
+    assert not (tmp_path / "run").exists()
+    lmgen.train(str(sums), out=tmp_path / "run", **settings)
+
+
 def test_fine_tuning_keeps_the_mark(sums: Path, tmp_path: Path) -> None:
     lmgen.train(str(sums), out=tmp_path / "run", **TINY)
     lmgen.train(str(sums), from_model=tmp_path / "run", out=tmp_path / "more", steps=2)

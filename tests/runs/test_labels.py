@@ -187,6 +187,28 @@ def test_what_only_the_file_tells_is_refused_before_training(tagged: Path, tmp_p
     assert not (tmp_path / "run" / "data").exists()
 
 
+def test_held_out_labels_that_are_all_unknown_are_refused_before_training(
+    reviews: Path, tmp_path: Path
+) -> None:
+    held_out = tmp_path / "valid.tsv"
+    held_out.write_text("so fine\tneutral\n" * 30)
+    for part in ("valid", "test"):
+        with pytest.raises(
+            CorpusError, match=f"none of the 30 labels of the {part} text is one of the training"
+        ):
+            trained(reviews, tmp_path / "run", **{part: str(held_out)})
+        assert not (tmp_path / "run").exists()
+
+    held_out.write_text("so fine\tneutral\n" * 30 + "so fine\tpositive\n")
+    with pytest.raises(CorpusError, match="the first 50 tokens of the validation text have no label"):
+        trained(reviews, tmp_path / "run", valid=str(held_out), evaluation_tokens=50)
+    assert not (tmp_path / "run").exists()
+    *_, finished = trained(reviews, tmp_path / "run", valid=str(held_out))
+    assert isinstance(finished, Finished)
+    assert finished.valid_nats_per_token is not None
+    assert finished.valid_nats_per_token > 0
+
+
 def test_without_validation_text_the_last_model_is_kept(reviews: Path, tmp_path: Path) -> None:
     *_, finished = trained(reviews, tmp_path / "run", valid=0)
 

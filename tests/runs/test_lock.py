@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,21 @@ def test_a_folder_is_refused_while_another_process_holds_it_and_free_when_that_i
     assert run.lock.exists(), "what it left"
     with locked(run):
         assert run.lock.read_text() == f"{os.getpid()}\n"
+
+
+def test_who_only_asks_for_a_moment_keeps_nobody_out(tmp_path: Path) -> None:
+    """What `lmgen runs` does while a run begins: it shares the lock, and lets go of it."""
+    run = RunFolder(tmp_path)
+    run.lock.touch()
+    asking = os.open(run.lock, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    timer = threading.Timer(0.05, os.close, [asking])
+    timer.start()
+    try:
+        with locked(run):
+            assert run.lock.read_text() == f"{os.getpid()}\n"
+    finally:
+        timer.join()
 
 
 def test_a_lock_leaves_nothing_behind(tmp_path: Path) -> None:

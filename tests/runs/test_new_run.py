@@ -15,7 +15,8 @@ from lmgen.runs.new_run import check_free, discard_new, discard_remains, put_in_
 def run(tmp_path: Path) -> RunFolder:
     """An old run, and a new one whose data are complete."""
     run = RunFolder(tmp_path / "run")
-    for file in (run.config, run.prepared, run.model, run.ngram, run.metrics, run.samples, run.last):
+    kept = (run.model, run.ngram, run.mixture, run.adapting, run.metrics, run.samples, run.last)
+    for file in (run.config, run.prepared, *kept):
         write_text(file, "old")
     for file in (run.new.config, run.new.prepared, run.new.valid_text):
         write_text(file, "new")
@@ -37,7 +38,7 @@ def test_a_new_run_takes_the_place_of_the_old_one(run: RunFolder) -> None:
     assert contents(run) == NEW
 
 
-@pytest.mark.parametrize("steps", range(12))
+@pytest.mark.parametrize("steps", range(14))
 def test_what_a_killed_process_has_begun_is_finished(
     steps: int, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,16 @@ class TestTables:
     def test_a_comma_in_a_quoted_name_does_not_separate(self) -> None:
         assert read(csv_rows, '"a, b";text\n1;2,5\n') == ["2,5"]
 
+    @pytest.mark.parametrize("size", [1, 200_000])
+    @pytest.mark.parametrize("blank", ["\n", "\r\n\n"])
+    def test_the_header_after_blank_lines_tells_what_separates(self, blank: str, size: int) -> None:
+        assert read(csv_rows, f"{blank}text;n\nhello, you;1\n", "text", size) == ["hello, you"]
+        line = blank.count("\n") + 3
+        with pytest.raises(CorpusError, match=f"line {line}: the header has 2 cells, but this row has 1"):
+            read(csv_rows, f"{blank}text;n\na;1\nb\n", "text", size)
+        with pytest.raises(CorpusError, match=f"line {line}: not CSV"):
+            read(csv_rows, f'{blank}text;n\na;1\n"b" c;2\n', "text", size)
+
     def test_rows_come_out_with_the_chunk_that_completes_them(self) -> None:
         chunks = iter(["text\none\ntw", "o\nthree\n", "four\n"])
         groups = csv_rows(chunks, "text", "talk")

@@ -37,9 +37,9 @@ def test_the_parts_of_a_batch_are_its_columns_and_their_shares_are_all_of_it(
 ) -> None:
     numbers = np.arange(steps * streams).reshape(steps, streams)
     weights = (numbers % 3 > 0).astype(np.float32) if weighted else None
-    batch = Batch(numbers, numbers + 1, weights, numbers[0] % 2 == 0)
+    batch = Batch(numbers, numbers + 1, weights, numbers[0] % 2 == 0, numbers % 4 > 0 if weighted else None)
     parts = [each.part(batch) for each in group_of(size)]
-    for name in ("inputs", "targets", "weights"):
+    for name in ("inputs", "targets", "weights", "text"):
         whole = getattr(batch, name)
         if whole is not None:
             columns = [getattr(part.batch, name) for part in parts]

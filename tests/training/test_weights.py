@@ -1,7 +1,7 @@
 """Batches with weights: what is not scored is read, but nothing is learned from it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ def padded(batch: Batch, steps: int, streams: int) -> Batch:
         np.pad(batch.inputs, around, constant_values=1),
         np.pad(batch.targets, around, constant_values=2),
         weights,
+        text=weights > 0,
     )
 
 
@@ -108,6 +109,25 @@ def test_padding_that_is_not_scored_changes_no_weight(settings: dict[str, Any]) 
             assert other.train_nats_per_token == pytest.approx(one.train_nats_per_token, rel=1e-9)
             assert other.valid_nats_per_token == pytest.approx(one.valid_nats_per_token, rel=1e-9)
     assert first.progress.tokens == second.progress.tokens
+
+
+def test_batch_normalisation_counts_what_is_not_scored_but_no_padding() -> None:
+    """The statistics of a batch are those of its text, wherever in it something is to be predicted."""
+    plain = random_batch(6, 0)
+    last_alone = np.zeros(plain.targets.shape, np.float32)
+    last_alone[-1] = 1.0
+    of_text = padded(plain, 2, 1)
+    assert of_text.weights is not None
+    of_text.weights[:5] = 0.0
+    statistics = []
+    for batch in (plain, replace(plain, weights=last_alone), of_text):
+        training = trainer(ListedBatches([batch]), "batch", steps=1, evaluations=1)
+        list(training.run())
+        first = training.state.network.batch_normalization[0]
+        statistics.append((first.mean, first.variance))
+
+    for found in statistics[1:]:
+        torch.testing.assert_close(found, statistics[0], rtol=1e-9, atol=1e-12)
 
 
 def test_the_mean_training_loss_counts_scored_tokens() -> None:

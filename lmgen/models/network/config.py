@@ -1,6 +1,7 @@
 """Settings of the network. Imports nothing heavy, because the command line reads them."""
 
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import ClassVar
 
 from lmgen.errors import ConfigError
@@ -301,6 +302,11 @@ class NetworkConfig:
             return ()
         last = self.last_hidden_size or self.hidden_size
         return (*[self.hidden_size] * (self.layers - 1), last)
+
+    @property
+    def has_equal_layers(self) -> bool:
+        """Whether a recurrent layer reads one of its own size, so that both can be added up."""
+        return any(before == size for before, size in pairwise(self.layer_sizes))
 
     @property
     def dense_sizes(self) -> tuple[int, ...]:

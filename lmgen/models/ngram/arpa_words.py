@@ -171,7 +171,9 @@ def _characters(
     unknown, begin, end = marks
     left_out = [word for word in ordinary if word != blank and _is_name(word)]
     if left_out:
-        names = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
+        names = ", ".join(word if word.isprintable() else escape(word) for word in left_out[:5]) + (
+            ", ..." if len(left_out) > 5 else ""
+        )
         notes = (*notes, f"{names}: no character, so no text has it, and it is left out")
     kept = [word for word in ordinary if word not in left_out]
     characters = {word: " " if word == blank else _one_character(word) for word in kept}

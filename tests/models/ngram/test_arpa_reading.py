@@ -296,6 +296,15 @@ def test_names_in_brackets_are_no_characters(tmp_path: Path) -> None:
     assert "<noise>: no character, so no text has it, and it is left out" in model.notes
 
 
+def test_what_is_not_printable_in_a_name_is_escaped_in_the_notes_that_are_saved(tmp_path: Path) -> None:
+    text = SMALL.replace("b", "|").replace("-1.5\t<unk>", "-2\t<no\u200bise>\t-0.5\n-1.5\t<unk>")
+    model, tokenizer = read_arpa(written(tmp_path, text.replace("ngram 1=5", "ngram 1=6")))
+    save_model(tmp_path / "m.safetensors", model, tokenizer, {})
+
+    notes = load_model(tmp_path / "m.safetensors").model.notes  # type: ignore[attr-defined]
+    assert r"<no\u200bise>: no character, so no text has it, and it is left out" in notes
+
+
 def test_a_character_model_with_line_ends_in_it_is_one_of_documents(tmp_path: Path) -> None:
     model, tokenizer = read_arpa(written(tmp_path, SMALL.replace("b", r"\n")), "char")
 

@@ -54,8 +54,7 @@ def entries(arpa: Path) -> Mapping[str, tuple[float, ...]]:
 @pytest.mark.parametrize("memory", [1, None])
 def test_every_number_is_that_of_lmplz(memory: int | None, tmp_path: Path) -> None:
     tokenizer = WordTokenizer.train(lambda: [TEXT], TokenizerConfig(tokenizer="word"))
-    limited = tokenizer.limited_to(set(LISTED.split()))
-    kept = np.array([True, True, *(word in limited.words for word in tokenizer.words)])
+    limited, kept = tokenizer.limited_to(set(LISTED.split()))
     model = NgramModel.fit(
         tokenizer.encode(TEXT),
         order=3,
@@ -94,10 +93,49 @@ def test_punctuation_marks_are_listed_as_they_are_written(tmp_path: Path) -> Non
     text = 'Yes, "no", no. Yes; no\n' * 3
     tokenizer = WordTokenizer.train(lambda: [text], TokenizerConfig(tokenizer="word", split_punctuation=True))
 
-    limited = tokenizer.limited_to({"Yes", ",", '"'})
+    limited, _ = tokenizer.limited_to({"Yes", ",", '"'})
     assert {word.strip("\t") for word in limited.words} == {"Yes", ",", '"'}
     assert len([word for word in limited.words if '"' in word]) > 1, "before a word and after it"
     assert limited.decode(limited.encode('Yes, "Yes", Yes')) == 'Yes, "Yes", Yes'
+
+
+READ: list[tuple[str, ...]] = [
+    ("--unit", "line"),
+    ("--unit", "record"),
+    ("--normalize", "nfc"),
+    ("--newlines", "lf"),
+    ("--encoding", "latin-1"),
+    ("--unit", "line", "--answers-after", "="),
+    ("--unit", "record", "--answers-after", "="),
+]
+
+
+@pytest.mark.parametrize("flags", READ, ids=" ".join)
+def test_texts_may_be_read_in_any_way(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """The list is read as the text is; what is held out has the same score as under the model as saved."""
+    latin, composed = "latin-1" in flags, "nfc" not in flags
+    cafe = "caf\N{LATIN SMALL LETTER E WITH ACUTE}" if composed else "cafe\N{COMBINING ACUTE ACCENT}"
+    lines = [
+        f"the {cafe} on the {word} = the {word} was red" for word in ("hill", "road", "lake", "hill")
+    ] * 5
+    text = ("\n\n" if "record" in flags else "\n").join(lines) + "\n"
+    for name, content in (("text.txt", text), ("list.txt", f"the red {cafe} was = lake")):
+        (tmp_path / name).write_bytes(content.encode("latin-1" if latin else "utf-8"))
+    asked = ("--tokenizer", "word", "--order", "3", "--limit-vocab-file", "list.txt", "--valid", "text.txt")
+    result = command("ngram", "text.txt", *asked, *flags, "--out", "m", cwd=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    model = lmgen.load(tmp_path / "m")
+    assert set(model.tokenizer.encode_with_offsets("hill")[0].tolist()) == {model.tokenizer.unknown}
+    known = {model.tokenizer.piece(token) for token in range(model.tokenizer.vocabulary_size)}
+    assert {"the", "red", "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "was", "lake"} <= known
+    assert not known & {"hill", "road", "on"}
+    scored = command("perplexity", "m", "text.txt", "--format", "tsv", "--quiet", cwd=tmp_path)
+    heading, row = (line.split("\t") for line in scored.stdout.splitlines())
+    perplexity = float(dict(zip(heading, row, strict=True))["perplexity"])
+    assert f"perplexity {perplexity:.4g}" in result.stdout
+    after = np.exp(model.model.predict(model.model.start(1))[0].astype(float))
+    assert after.sum() == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class Place(NamedTuple):
     """All that contexts depend on at a place in a text."""
 
     recent: Int64Array
-    """The last N - 1 tokens, the oldest first; NOTHING before the start of a text or sentence."""
+    """The last N - 1 tokens, at least one, the oldest first; NOTHING before a text or sentence begins."""
     words: tuple[int, int, int]
     """Keys of the word so far and of the two words before; 0 for none."""
 
@@ -66,9 +66,14 @@ class Contexts:
         """F: how many there are at each place."""
         return self.order + (WORD_CONTEXTS if self.words else 0)
 
+    @property
+    def _kept(self) -> int:
+        """How many of the last tokens a place has: contexts of words begin with the last one at any order."""
+        return max(self.order - 1, 1)
+
     def start(self) -> Place:
         """The place before the first token of a text."""
-        return Place(np.full(self.order - 1, NOTHING), (0, 0, 0))
+        return Place(np.full(self._kept, NOTHING), (0, 0, 0))
 
     def keys(self, place: Place, ids: IdArray) -> tuple[KeyArray, Place]:
         """
@@ -77,9 +82,9 @@ class Contexts:
         places = len(ids) + 1
         found = np.full((self.count, places), _RADIX)
         seen = np.concatenate([place.recent, ids.astype(np.int64)])
-        known = self._known(seen)[self.order - 1 - len(seen) - 1 :]  # (T + 1,)
+        known = self._known(seen)[self._kept :]  # (T + 1,)
         for n in range(1, self.order):
-            first = self.order - 1 - n
+            first = self._kept - n
             previous = np.where(n <= known, seen[first : first + places], NOTHING)
             found[n] = mixed(found[n - 1] * _RADIX + previous.astype(np.uint64))
         recent = seen[len(ids) :].copy()
@@ -87,7 +92,7 @@ class Contexts:
         words = place.words
         if self.words is not None:
             so_far, words = _words(place.words, self.words.values[ids], self.words.resets[ids])
-            last = np.where(known > 0, seen[self.order - 2 :], NOTHING).astype(np.uint64)
+            last = np.where(known > 0, seen[self._kept - 1 :], NOTHING).astype(np.uint64)
             for number, word in enumerate(so_far):
                 last = mixed(last * _RADIX + word)
                 found[self.order + number] = last
@@ -98,7 +103,7 @@ class Contexts:
         Keys of the contexts of S streams, (F, S), as `keys` gives them for each alone.
 
         Args:
-            recent: the last N - 1 tokens of each stream, the last one first, (N - 1, S); NOTHING for none.
+            recent: the last N - 1 tokens of each stream, at least one, the last one first; NOTHING for none.
             words: the word so far and the two before it, (3, S); 0 for none.
         """
         found = np.full((self.count, recent.shape[1]), _RADIX)

@@ -107,6 +107,25 @@ def test_opinions_at_many_places_at_once_are_those_of_each(words: WordRule | Non
     assert again.probabilities == pytest.approx(expected.probabilities, abs=1e-12)
 
 
+@pytest.mark.parametrize("order", [1, 2, 3, ORDER])
+@pytest.mark.parametrize("words", [None, LETTERS])
+def test_opinions_depend_on_the_past_alone_however_a_text_is_cut(order: int, words: WordRule | None) -> None:
+    model = GrowingCounts(Contexts(order, None, words), V, IDS[:100])
+    text = IDS[100:300, None]
+    other = text.copy()
+    other[150:] = (other[150:] + 1) % V
+
+    whole, _ = model.score(model.start(1), text)
+    changed, _ = model.score(model.start(1), other)
+    state, pieces = model.start(1), []
+    for first in range(0, len(text), 7):
+        piece, state = model.score(state, text[first : first + 7])
+        pieces.append(piece.probabilities)
+
+    assert (changed.probabilities[:150] == whole.probabilities[:150]).all()
+    assert np.concatenate(pieces) == pytest.approx(whole.probabilities, abs=1e-12)
+
+
 def test_counts_of_a_training_text_are_as_if_it_had_just_been_read() -> None:
     fresh = GrowingCounts(Contexts(1, None), V)
     begun = GrowingCounts(Contexts(1, None), V, IDS[:300])

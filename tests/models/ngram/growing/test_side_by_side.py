@@ -15,8 +15,6 @@ LETTERS = WordRule(np.array([0, 1, 2, 3, 4], np.uint64), np.array([True, False, 
 @pytest.mark.parametrize("order", [1, 2, 5])
 @pytest.mark.parametrize("words", [None, LETTERS])
 def test_one_stream_is_counted_as_alone(order: int, words: WordRule | None) -> None:
-    if order == 1 and words is not None:
-        order = 3
     contexts = Contexts(order, None, words)
     alone, shared = GrowingCounts(contexts, V), SharedCounts(contexts, V, 1)
 

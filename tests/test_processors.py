@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lmgen.processors import AHEAD, on_all_processors, stop_if_abandoned
+from lmgen import processors
+from lmgen.processors import AHEAD, on_all_processors, products_in_one_thread, stop_if_abandoned
 from tests.process import run_command
 
 
@@ -186,3 +187,80 @@ next(results)
 
     assert result.returncode in (3, 130, 1, -2, -15)
     assert "AbandonedError" not in result.stderr
+
+
+@pytest.mark.usefixtures("two")
+def test_an_error_of_the_items_comes_after_the_results_before_it() -> None:
+    def items(most: int) -> Iterator[int]:
+        yield from range(most)
+        raise OSError("the disk is gone")
+
+    def work(number: int) -> int:
+        time.sleep(0.005)
+        return number
+
+    for most in (0, 1, 2, 9):
+        results = on_all_processors(work, items(most))
+        assert list(islice(results, most)) == list(range(most))
+        with pytest.raises(OSError, match="the disk is gone"):
+            next(results)
+
+
+@pytest.mark.usefixtures("two")
+def test_an_abandoned_generator_may_be_collected_while_threads_are_counted() -> None:
+    """In the thread that holds the lock: the collector runs wherever something is allocated."""
+    abandoned = [on_all_processors(lambda number: number, range(9))]
+    assert next(abandoned[0]) == 0
+
+    with processors._THREADS._changing:
+        abandoned.clear()  # ends it here and now
+
+    assert threads_of_products() == 2
+
+
+@pytest.mark.usefixtures("two")
+def test_work_goes_on_in_a_thread_that_outlives_the_main_one(tmp_path: Path) -> None:
+    program = """
+import threading, time
+from threadpoolctl import threadpool_limits
+from lmgen.processors import on_all_processors, stop_if_abandoned
+
+def work(number):
+    threading.main_thread().join()
+    time.sleep(0.01)
+    stop_if_abandoned()
+    return number
+
+def outlive():
+    with threadpool_limits(2, user_api="blas"):
+        print(list(on_all_processors(work, range(5))))
+
+import numpy
+threading.Thread(target=outlive).start()
+"""
+    result = run_command([sys.executable, "-c", program], cwd=tmp_path, timeout=60)
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "[0, 1, 2, 3, 4]\n", "")
+
+
+@pytest.mark.usefixtures("two")
+def test_training_and_scoring_at_a_time_leave_the_number_of_threads_as_it_was() -> None:
+    """Whichever ends first."""
+    for scoring_ends_first in (True, False):
+        results = on_all_processors(lambda number: number, range(9))
+        assert next(results) == 0
+        training = products_in_one_thread(["openblas", "blis"])
+        training.__enter__()
+        ends = [results.close, lambda training=training: training.__exit__(None, None, None)]  # type: ignore[attr-defined]
+        for end in ends if scoring_ends_first else reversed(ends):
+            assert threads_of_products() == 1
+            end()
+        assert threads_of_products() == 2
+
+
+@pytest.mark.usefixtures("two")
+def test_while_a_network_is_trained_other_work_has_one_thread() -> None:
+    with products_in_one_thread(["openblas", "blis"]):
+        threads = set(on_all_processors(lambda _: threading.get_ident(), range(5)))
+
+    assert threads == {threading.get_ident()}

@@ -234,7 +234,7 @@ class Comparison:
             by=by,
             unit=self._unit,
             exact=self._exact,
-            at_once=text.files is None,
+            at_once=text.files is None and not text.in_memory,
             blank_with=self._blank_with,
             unigram_bits=self._unigram_bits if by == "word" else None,
             unknown=unknown,

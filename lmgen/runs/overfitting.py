@@ -22,10 +22,10 @@ FIGURES = ("epoch", "train_nats_per_token", "valid_nats_per_token")
 
 
 class OverfittingWatch:
-    """Follows a trainer's events and tells once that the run is long past its best."""
+    """Follows the events of a call and tells once in it that the run is long past its best."""
 
     def __init__(self, written: Iterable[Mapping[str, Any]] = ()) -> None:
-        """Args: written, the lines of `metrics.jsonl` of a run that goes on."""
+        """Args: written, the lines of `metrics.jsonl` of a run that goes on, of models that it still has."""
         self._lines = list(written)
         self._has_told = False
 

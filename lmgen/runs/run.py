@@ -8,6 +8,7 @@ Importing this imports no torch; calling `train` or `resume` does.
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -345,7 +346,8 @@ def _train(
     tell_to_go(call.group)
     yield started(run, config, prepared, trainer)
     keeper = Keeper(lock, trainer, prepared, config.training.checkpoint_minutes, files)
-    watch = OverfittingWatch(line for _, line in records_in(run.metrics))
+    kept = islice(records_in(run.metrics), trainer.state.position.lost, None)
+    watch = OverfittingWatch(line for _, line in kept)
     events = _updates(trainer, keeper, watch, call.should_stop)
     if config.training.tensorboard:
         events = on_board(events, run, trainer, prepared, call.on_note)

@@ -139,6 +139,7 @@ def text_of(text: str, name: str) -> Text:
     return Text(
         name,
         lambda: (text[at : at + BLOCK_CHARACTERS] for at in range(begin, len(text), BLOCK_CHARACTERS)),
+        in_memory=True,
     )
 
 

@@ -67,6 +67,9 @@ class Text:
     files: tuple[Path, ...] | None = None
     """The files that it consists of, if they are all that it depends on; None for a pipe, say."""
 
+    in_memory: bool = False
+    """Whether all of it is in memory, so that nobody has to wait for the rest."""
+
     def __repr__(self) -> str:
         return f"<Text {self.name}>"
 
@@ -80,7 +83,9 @@ class Text:
 
     def part(self, start: int, end: int | None = None) -> "Text":
         """The characters from `start` up to but not including `end`; None means the end of the text."""
-        return Text(self.name, lambda: cut(self.chunks(), start, end), files=self.files)
+        return Text(
+            self.name, lambda: cut(self.chunks(), start, end), files=self.files, in_memory=self.in_memory
+        )
 
     def counts(self) -> TextCounts:
         """Count the characters, bytes, words and lines; reads the whole text."""

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 import torch
 
+from lmgen.processors import products_in_one_thread
+
 NO_MEMORY = re.compile(
     "can't allocate memory|not enough memory|out of memory|Storage size calculation overflowed"
 )
@@ -36,12 +38,10 @@ def computing(threads: int | None) -> Iterator[None]:
     Raises:
         MemoryError: there is not enough memory; torch itself raises a RuntimeError.
     """
-    from threadpoolctl import ThreadpoolController
-
     keep_freed_memory()
     before = torch.get_num_threads()
     try:
-        with ThreadpoolController().select(internal_api=["openblas", "blis"]).limit(limits=1):
+        with products_in_one_thread(["openblas", "blis"]):
             torch.set_num_threads(threads or before)  # after the limit, which some libraries share with torch
             yield
     except RuntimeError as error:

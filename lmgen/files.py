@@ -41,8 +41,9 @@ def replacing(path: Path) -> Iterator[Path]:
     and renamed to `path`, so that readers see either the complete old or the complete new file, even after a
     crash. If the block raises, the temporary file is deleted and `path` is unchanged.
 
-    A symbolic link stays, and what it leads to is replaced. A pipe or a device such as /dev/null stays, and
-    the content is written to it when the block ends; a disk is refused.
+    A symbolic link is replaced: a run's files may be links to those of another run, which stays as it is. For
+    a file that the user has named, give what `behind_links` returns. A pipe or a device such as /dev/null
+    stays, and the content is written to it when the block ends; a disk is refused.
 
     Raises:
         WriteError: the folder cannot be written to, or the disk is full.
@@ -50,11 +51,10 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = None
     try:
         special = _is_special(path)
-        target = path if special else _behind_links(path)
         if not special:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        folder = None if special else target.parent
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name}.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+        folder = None if special else path.parent
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -65,8 +65,8 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush_file(temporary)
         with suppress(OSError):  # where the file system has no permissions, or the same for all files
             temporary.chmod(0o666 & ~_umask())  # mkstemp creates files that only the owner can read
-        temporary.replace(target)
-        _flush_folder(target.parent)
+        temporary.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
@@ -161,12 +161,27 @@ def refuse_unwritable(path: Path) -> None:
             return
     except OSError as error:
         raise unwritable(path, error) from error
-    path = _behind_links(path)
+    path = behind_links(path)
     folder = next(each for each in path.absolute().parents if each.exists())
     if not folder.is_dir():
         raise unwritable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
     if not os.access(folder, os.W_OK):
         raise unwritable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def behind_links(path: Path) -> Path:
+    """
+    The file to write for a name that a user gives: of a symbolic link what it leads to, existing or not.
+
+    Pipes and devices keep their names.
+
+    Raises:
+        WriteError: it is a disk, or a loop of symbolic links.
+    """
+    try:
+        return Path(os.path.realpath(path)) if path.is_symlink() and not _is_special(path) else path
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -274,11 +289,6 @@ def _is_special(path: Path) -> bool:
     if stat.S_ISBLK(mode):
         raise OSError(errno.EINVAL, "this is a disk, not a file on one")
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
-
-
-def _behind_links(path: Path) -> Path:
-    """The file that a path names in the end, existing or not, where it is a symbolic link."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _flush_file(path: Path) -> None:

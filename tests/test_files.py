@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from lmgen.errors import LmgenError, WriteError
-from lmgen.files import IN_USE, NO_SYNC, append_text, refuse_unwritable, rename, replacing, write_text
+from lmgen.files import (
+    IN_USE,
+    NO_SYNC,
+    append_text,
+    behind_links,
+    refuse_unwritable,
+    rename,
+    replacing,
+    write_text,
+)
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -58,18 +67,28 @@ def test_text_is_written_as_it_stands(tmp_path: Path) -> None:
     assert (tmp_path / "text").read_bytes() == b"a\r\nb\n"
 
 
-def test_a_symbolic_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+def test_a_link_that_a_user_names_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "real").write_text("old")
     (tmp_path / "link").symlink_to("folder/real")
     (tmp_path / "new").symlink_to("folder/made/later")
 
     for name in ("link", "new"):
-        write_text(tmp_path / name, "text")
+        write_text(behind_links(tmp_path / name), "text")
         assert (tmp_path / name).is_symlink()
     assert (tmp_path / "folder" / "real").read_text() == "text"
     assert (tmp_path / "folder" / "made" / "later").read_text() == "text"
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["made", "real"]
+
+
+def test_any_other_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    write_text(tmp_path / "link", "text")
+
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "old"
+    assert (tmp_path / "link").read_text() == "text"
 
 
 def test_a_pipe_or_device_is_written_to_and_stays(tmp_path: Path) -> None:
@@ -84,6 +103,7 @@ def test_a_pipe_or_device_is_written_to_and_stays(tmp_path: Path) -> None:
         os.close(reader)
     (tmp_path / "null").symlink_to(os.devnull)
     write_text(tmp_path / "null", "text")
+    write_text(behind_links(tmp_path / "null"), "text")
     refuse_unwritable(tmp_path / "null")
 
     assert read == b"one\ntwo\n"
@@ -98,6 +118,8 @@ def test_a_disk_and_a_loop_of_links_are_refused(tmp_path: Path, monkeypatch: pyt
         write_text(tmp_path / "loop", "text")
     with pytest.raises(WriteError, match=r"cannot write .*loop"):
         refuse_unwritable(tmp_path / "loop")
+    with pytest.raises(WriteError, match=r"cannot write .*loop"):
+        behind_links(tmp_path / "loop")
 
     (tmp_path / "disk").write_text("kept")
     monkeypatch.setattr(stat, "S_ISBLK", lambda _: True)

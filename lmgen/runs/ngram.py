@@ -20,7 +20,7 @@ from lmgen.data.token_file import read_tokens
 from lmgen.errors import ConfigError
 from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
-from lmgen.files import refuse_existing, remains, rename, unwritable
+from lmgen.files import behind_links, refuse_existing, remains, rename, unwritable
 from lmgen.memory import memory_bytes
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.arpa import read_arpa
@@ -192,7 +192,7 @@ def convert_arpa(
     out = ngram_file(short_name(str(arpa))) if out is None else out
     refuse_existing(out, overwrite=overwrite)
     model, made = read_arpa(arpa, tokenizer, blank)
-    save_model(out, model, made, {"arpa": str(arpa)})
+    save_model(behind_links(out), model, made, {"arpa": str(arpa)})
     return FittedNgram(
         model=str(out),
         order=model.order,

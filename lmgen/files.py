@@ -5,11 +5,13 @@ import glob
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from lmgen.errors import ConfigError, ModelError, WriteError
 
@@ -28,6 +30,9 @@ NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 IN_USE = (errno.EBUSY, errno.ETXTBSY)
 """Error numbers from file systems that replace or delete no file which a program has open."""
 
+MOST_LINKS = 40
+"""The most symbolic links that Linux follows from one path."""
+
 TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 """Error numbers of a process, or a machine, that has as many files open as it may."""
 
@@ -43,14 +48,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A symbolic link is replaced: a run's files may be links to those of another run, which stays as it is. For
     a file that the user has named, give what `behind_links` returns. A pipe or a device such as /dev/null
-    stays, and the content is written to it when the block ends; a disk is refused.
+    stays, and the content is written to it when the block ends, and so is what the process has open, by its
+    name (/dev/stdout, /dev/fd/5); a disk is refused.
 
     Raises:
         WriteError: the folder cannot be written to, or the disk is full.
     """
     temporary = None
     try:
-        special = _is_special(path)
+        special = is_special(path)
         if not special:
             path.parent.mkdir(parents=True, exist_ok=True)
         folder = None if special else path.parent
@@ -59,7 +65,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         if special:
-            with temporary.open("rb") as written, path.open("wb") as file:
+            with temporary.open("rb") as written, _opened_special(path) as file:
                 shutil.copyfileobj(written, file)
             return
         _flush_file(temporary)
@@ -119,12 +125,14 @@ def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out"
         option: the flag.
 
     Raises:
-        ModelError: it is `-`, a folder, or a file that exists and may not be overwritten.
+        ModelError: it is `-`, a folder, or a file that exists and may not be overwritten; a pipe or a device
+            may be written to.
+        WriteError: it is a disk.
     """
     refuse_stdout(path, option)
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give {option} the name of a file")
-    if path.exists() and not overwrite:
+    if path.exists() and not overwrite and not is_special(path):
         advice = "" if overwrite is None else "replace it (--overwrite) or "
         raise ModelError(f"there is a file {path} already; {advice}give another {option}")
 
@@ -154,19 +162,38 @@ def refuse_unwritable(path: Path) -> None:
         WriteError: the folder that it, or its folder, would be made in cannot be written to; or there is a
             device that cannot.
     """
-    try:
-        if _is_special(path):
-            if not os.access(path, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            return
-    except OSError as error:
-        raise unwritable(path, error) from error
+    if is_special(path):
+        if not os.access(path, os.W_OK):
+            raise unwritable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        return
     path = behind_links(path)
     folder = next(each for each in path.absolute().parents if each.exists())
     if not folder.is_dir():
         raise unwritable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
     if not os.access(folder, os.W_OK):
         raise unwritable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def is_special(path: Path) -> bool:
+    """
+    Whether a path, or what its links lead to, can be written to, not replaced.
+
+    It is a pipe, a device, or stands for what the process has open, a file perhaps.
+
+    Raises:
+        WriteError: it is a disk, or a loop of symbolic links.
+    """
+    try:
+        if _descriptor(path) is not None:
+            return True
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unwritable(path, error) from error
+    if stat.S_ISBLK(mode):
+        raise unwritable(path, OSError(errno.EINVAL, "this is a disk, not a file on one"))
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def behind_links(path: Path) -> Path:
@@ -178,10 +205,7 @@ def behind_links(path: Path) -> Path:
     Raises:
         WriteError: it is a disk, or a loop of symbolic links.
     """
-    try:
-        return Path(os.path.realpath(path)) if path.is_symlink() and not _is_special(path) else path
-    except OSError as error:
-        raise unwritable(path, error) from error
+    return Path(os.path.realpath(path)) if path.is_symlink() and not is_special(path) else path
 
 
 def write_text(path: Path, text: str) -> None:
@@ -275,20 +299,27 @@ def flush(descriptor: int) -> None:
             raise
 
 
-def _is_special(path: Path) -> bool:
-    """
-    Whether a path, or what its links lead to, is a pipe or a device: it can be written to, not replaced.
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that a path, or one that its links lead to, stands for: /dev/fd/5."""
+    for _ in range(MOST_LINKS):
+        folder = os.path.realpath(path.parent)
+        if folder in ("/dev/fd", f"/proc/{os.getpid()}/fd") and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            break
+        path = Path(folder, path.readlink())
+    return None
 
-    Raises:
-        OSError: it is a disk, or a loop of symbolic links.
-    """
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    if stat.S_ISBLK(mode):
-        raise OSError(errno.EINVAL, "this is a disk, not a file on one")
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+def _opened_special(path: Path) -> IO[bytes]:
+    """Open what `is_special`; what the process has open goes on after what was written to it before."""
+    descriptor = _descriptor(path)
+    if descriptor is None:
+        return path.open("wb")
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    return os.fdopen(os.dup(descriptor), "wb")
 
 
 def _flush_file(path: Path) -> None:

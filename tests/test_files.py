@@ -4,16 +4,19 @@ import errno
 import fcntl
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from lmgen.errors import LmgenError, WriteError
+from lmgen.errors import LmgenError, ModelError, WriteError
 from lmgen.files import (
     IN_USE,
     NO_SYNC,
     append_text,
     behind_links,
+    refuse_existing,
     refuse_unwritable,
     rename,
     replacing,
@@ -110,6 +113,36 @@ def test_a_pipe_or_device_is_written_to_and_stays(tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
     assert Path(os.devnull).is_char_device()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "null", "pipe"]
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
+def test_what_is_open_is_written_to_after_what_is_there(name: str, tmp_path: Path) -> None:
+    if name != "link" and not Path(name).exists():
+        pytest.skip(f"this system has no {name}")
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    program = (
+        "import sys; from pathlib import Path; from lmgen.files import behind_links, write_text; "
+        "print('first'); write_text(behind_links(Path(sys.argv[1])), 'ours\\n'); print('last')"
+    )
+    with (tmp_path / "log").open("w") as log:
+        log.write("earlier\n")
+        log.flush()
+        subprocess.run([sys.executable, "-c", program, name], cwd=tmp_path, stdout=log, check=True)
+        log.write("later\n")
+
+    assert (tmp_path / "log").read_text() == "earlier\nfirst\nours\nlast\nlater\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "log"]
+
+
+def test_a_pipe_or_device_may_exist_and_a_file_may_not(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "file").write_text("kept")
+    for path in (tmp_path / "pipe", tmp_path / "link", Path(os.devnull)):
+        refuse_existing(path, overwrite=None)
+
+    with pytest.raises(ModelError, match=r"there is a file .*/file already"):
+        refuse_existing(tmp_path / "file", overwrite=False)
 
 
 def test_a_disk_and_a_loop_of_links_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,9 +287,12 @@ class Completing(OpenedModel):
         )
 
         if text is not None and (num is not None or settings):
+            known = sorted({*names_of(SamplingConfig), "lines", "stop", "first"})
+            refuse_unknown(settings, known, "", f"known are {', '.join(known)}", ("text", "num", "top"))
             names = ["--num"] * (num is not None) + [flag(name) for name in settings]
+            verb = "is" if len(names) == 1 else "are"
             raise ConfigError(
-                f"{' and '.join(names)} is about samples, but a text was given: leave one of the two out"
+                f"{', '.join(names)} {verb} about samples, but a text was given: leave one of the two out"
             )
         training = training_tokens(self.path, self.model, self.tokenizer)
         if note := note_on_training(self.path):

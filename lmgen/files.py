@@ -150,8 +150,12 @@ def refuse_packed(path: Path, *written: str) -> None:
     """
     suffix = path.suffix.lower()
     if suffix in PACKED and suffix not in written:
-        only = f"only {' and '.join(written)} can be written" if written else "it is written as it is"
-        raise ConfigError(f"{path} would be compressed, but {only}; give another name")
+        problem = (
+            f"{path}: a name ending in {suffix} promises compression, and this file is written uncompressed"
+        )
+        if written:
+            problem = f"{path} would be compressed, but only {' and '.join(written)} can be written"
+        raise ConfigError(f"{problem}; give another name")
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -28,7 +28,7 @@ NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 """Error numbers from file systems that cannot flush a file or a folder, such as some network shares."""
 
 IN_USE = (errno.EBUSY, errno.ETXTBSY)
-"""Error numbers from file systems that replace or delete no file which a program has open."""
+"""Error numbers for a file that cannot be replaced or deleted: a program has it open, or it is a mount."""
 
 MOST_LINKS = 40
 """The most symbolic links that Linux follows from one path."""
@@ -285,7 +285,7 @@ def unwritable(what: Path | str, error: OSError) -> WriteError:
     if error.errno in TOO_MANY_OPEN:
         advice = "let the process open more of them (ulimit -n)"
     if error.errno in IN_USE:
-        advice = "close what has it open, or choose another place"
+        advice = "close what has it open, mount its folder if it is mounted itself, or choose another place"
     return WriteError(f"cannot write {what}: {error.strerror or error}; {advice}")
 
 

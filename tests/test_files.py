@@ -237,7 +237,7 @@ def test_a_file_system_without_permissions_will_do(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("number", IN_USE)
-def test_a_file_that_cannot_be_replaced_while_it_is_open_stays(
+def test_a_file_that_is_open_or_mounted_and_cannot_be_replaced_stays(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_text(tmp_path / "file", "old")
@@ -246,7 +246,8 @@ def test_a_file_that_cannot_be_replaced_while_it_is_open_stays(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "replace", busy)
-    with pytest.raises(WriteError, match=r"cannot write .*/file: .* busy; close what has it open, or choose"):
+    advice = "close what has it open, mount its folder if it is mounted itself, or choose another place"
+    with pytest.raises(WriteError, match=rf"cannot write .*/file: .* busy; {advice}$"):
         write_text(tmp_path / "file", "new")
     assert (tmp_path / "file").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -54,6 +54,9 @@ class Point:
     """One seed of one text and time: lmgen, and plain loops in turn with it."""
 
     text: str
+    """The whole path of a file, or the name of a corpus."""
+    valid: str | None
+    tokenizer: str
     minutes: float
     seed: int
     threads: int
@@ -97,11 +100,18 @@ def points(corpus: str, minutes: float, arguments: argparse.Namespace) -> Iterat
     known = (
         arguments.points.read_text().splitlines() if arguments.points and arguments.points.exists() else []
     )
-    text = Path(corpus).stem
+    units = arguments.units.split(",")
     for seed in range(1, arguments.seeds + 1):
-        wanted = {"text": text, "minutes": minutes, "seed": seed, "threads": arguments.threads}
+        wanted = {
+            "text": whole_path(corpus),
+            "valid": arguments.valid and whole_path(arguments.valid),
+            "tokenizer": arguments.tokenizer,
+            "minutes": minutes,
+            "seed": seed,
+            "threads": arguments.threads,
+        }
         found = [json.loads(line) for line in known]
-        found = [point for point in found if wanted.items() <= point.items()]
+        found = [point for point in found if wanted.items() <= point.items() and [*point["plain"]] == units]
         if found:
             yield read(found[-1])
             continue
@@ -110,6 +120,11 @@ def points(corpus: str, minutes: float, arguments: argparse.Namespace) -> Iterat
             with arguments.points.open("a") as file:
                 file.write(json.dumps(asdict(point)) + "\n")
         yield point
+
+
+def whole_path(text: str) -> str:
+    """The path of a file from the root on; the name of a corpus as it is."""
+    return str(Path(text).resolve()) if Path(text).exists() else text
 
 
 def measured(corpus: str, minutes: float, seed: int, arguments: argparse.Namespace) -> Point:
@@ -126,7 +141,9 @@ def measured(corpus: str, minutes: float, seed: int, arguments: argparse.Namespa
             units: plain_loop(folder, 60 * minutes, int(units), seed) for units in arguments.units.split(",")
         }
     return Point(
-        Path(corpus).stem,
+        whole_path(corpus),
+        arguments.valid and whole_path(arguments.valid),
+        arguments.tokenizer,
         minutes,
         seed,
         arguments.threads,
@@ -160,7 +177,7 @@ def row(found: list[Point]) -> str:
     of_plain = " | ".join(map(in_short, plain.values()))
     sizes = "; ".join(sorted({point.chosen for point in found}))
     return (
-        f"| {found[0].text} | {found[0].minutes:g} | {in_short(ours)}, {sizes} | {of_plain} "
+        f"| {Path(found[0].text).stem} | {found[0].minutes:g} | {in_short(ours)}, {sizes} | {of_plain} "
         f"| {difference:+.3f} | {found[0].ngram:.3f} | {in_short([point.mixture for point in found])} |"
     )
 

@@ -5,11 +5,13 @@ import glob
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from lmgen.errors import ConfigError, ModelError, WriteError
 
@@ -26,7 +28,10 @@ NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 """Error numbers from file systems that cannot flush a file or a folder, such as some network shares."""
 
 IN_USE = (errno.EBUSY, errno.ETXTBSY)
-"""Error numbers from file systems that replace or delete no file which a program has open."""
+"""Error numbers for a file that cannot be replaced or deleted: a program has it open, or it is a mount."""
+
+MOST_LINKS = 40
+"""The most symbolic links that Linux follows from one path."""
 
 TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 """Error numbers of a process, or a machine, that has as many files open as it may."""
@@ -41,32 +46,33 @@ def replacing(path: Path) -> Iterator[Path]:
     and renamed to `path`, so that readers see either the complete old or the complete new file, even after a
     crash. If the block raises, the temporary file is deleted and `path` is unchanged.
 
-    A symbolic link stays, and what it leads to is replaced. A pipe or a device such as /dev/null stays, and
-    the content is written to it when the block ends; a disk is refused.
+    A symbolic link is replaced: a run's files may be links to those of another run, which stays as it is. For
+    a file that the user has named, give what `behind_links` returns. A pipe or a device such as /dev/null
+    stays, and the content is written to it when the block ends, and so is what the process has open, by its
+    name (/dev/stdout, /dev/fd/5); a disk is refused.
 
     Raises:
         WriteError: the folder cannot be written to, or the disk is full.
     """
     temporary = None
     try:
-        special = _is_special(path)
-        target = path if special else _behind_links(path)
+        special = is_special(path)
         if not special:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        folder = None if special else target.parent
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name}.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+        folder = None if special else path.parent
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
         os.close(handle)
         temporary = Path(name)
         yield temporary
         if special:
-            with temporary.open("rb") as written, path.open("wb") as file:
+            with temporary.open("rb") as written, _opened_special(path) as file:
                 shutil.copyfileobj(written, file)
             return
         _flush_file(temporary)
         with suppress(OSError):  # where the file system has no permissions, or the same for all files
             temporary.chmod(0o666 & ~_umask())  # mkstemp creates files that only the owner can read
-        temporary.replace(target)
-        _flush_folder(target.parent)
+        temporary.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
@@ -119,12 +125,14 @@ def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out"
         option: the flag.
 
     Raises:
-        ModelError: it is `-`, a folder, or a file that exists and may not be overwritten.
+        ModelError: it is `-`, a folder, or a file that exists and may not be overwritten; a pipe or a device
+            may be written to.
+        WriteError: it is a disk.
     """
     refuse_stdout(path, option)
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give {option} the name of a file")
-    if path.exists() and not overwrite:
+    if path.exists() and not overwrite and not is_special(path):
         advice = "" if overwrite is None else "replace it (--overwrite) or "
         raise ModelError(f"there is a file {path} already; {advice}give another {option}")
 
@@ -142,8 +150,12 @@ def refuse_packed(path: Path, *written: str) -> None:
     """
     suffix = path.suffix.lower()
     if suffix in PACKED and suffix not in written:
-        only = f"only {' and '.join(written)} can be written" if written else "it is written as it is"
-        raise ConfigError(f"{path} would be compressed, but {only}; give another name")
+        problem = (
+            f"{path}: a name ending in {suffix} promises compression, and this file is written uncompressed"
+        )
+        if written:
+            problem = f"{path} would be compressed, but only {' and '.join(written)} can be written"
+        raise ConfigError(f"{problem}; give another name")
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -154,19 +166,50 @@ def refuse_unwritable(path: Path) -> None:
         WriteError: the folder that it, or its folder, would be made in cannot be written to; or there is a
             device that cannot.
     """
-    try:
-        if _is_special(path):
-            if not os.access(path, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            return
-    except OSError as error:
-        raise unwritable(path, error) from error
-    path = _behind_links(path)
+    if is_special(path):
+        if not os.access(path, os.W_OK):
+            raise unwritable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        return
+    path = behind_links(path)
     folder = next(each for each in path.absolute().parents if each.exists())
     if not folder.is_dir():
         raise unwritable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
     if not os.access(folder, os.W_OK):
         raise unwritable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def is_special(path: Path) -> bool:
+    """
+    Whether a path, or what its links lead to, can be written to, not replaced.
+
+    It is a pipe, a device, or stands for what the process has open, a file perhaps.
+
+    Raises:
+        WriteError: it is a disk, or a loop of symbolic links.
+    """
+    try:
+        if _descriptor(path) is not None:
+            return True
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unwritable(path, error) from error
+    if stat.S_ISBLK(mode):
+        raise unwritable(path, OSError(errno.EINVAL, "this is a disk, not a file on one"))
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def behind_links(path: Path) -> Path:
+    """
+    The file to write for a name that a user gives: of a symbolic link what it leads to, existing or not.
+
+    Pipes and devices keep their names.
+
+    Raises:
+        WriteError: it is a disk, or a loop of symbolic links.
+    """
+    return Path(os.path.realpath(path)) if path.is_symlink() and not is_special(path) else path
 
 
 def write_text(path: Path, text: str) -> None:
@@ -242,7 +285,7 @@ def unwritable(what: Path | str, error: OSError) -> WriteError:
     if error.errno in TOO_MANY_OPEN:
         advice = "let the process open more of them (ulimit -n)"
     if error.errno in IN_USE:
-        advice = "close what has it open, or choose another place"
+        advice = "close what has it open, mount its folder if it is mounted itself, or choose another place"
     return WriteError(f"cannot write {what}: {error.strerror or error}; {advice}")
 
 
@@ -260,25 +303,27 @@ def flush(descriptor: int) -> None:
             raise
 
 
-def _is_special(path: Path) -> bool:
-    """
-    Whether a path, or what its links lead to, is a pipe or a device: it can be written to, not replaced.
-
-    Raises:
-        OSError: it is a disk, or a loop of symbolic links.
-    """
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    if stat.S_ISBLK(mode):
-        raise OSError(errno.EINVAL, "this is a disk, not a file on one")
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that a path, or one that its links lead to, stands for: /dev/fd/5."""
+    for _ in range(MOST_LINKS):
+        folder = os.path.realpath(path.parent)
+        if folder in ("/dev/fd", f"/proc/{os.getpid()}/fd") and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            break
+        path = Path(folder, path.readlink())
+    return None
 
 
-def _behind_links(path: Path) -> Path:
-    """The file that a path names in the end, existing or not, where it is a symbolic link."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+def _opened_special(path: Path) -> IO[bytes]:
+    """Open what `is_special`; what the process has open goes on after what was written to it before."""
+    descriptor = _descriptor(path)
+    if descriptor is None:
+        return path.open("wb")
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    return os.fdopen(os.dup(descriptor), "wb")
 
 
 def _flush_file(path: Path) -> None:

@@ -4,12 +4,24 @@ import errno
 import fcntl
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from lmgen.errors import LmgenError, WriteError
-from lmgen.files import IN_USE, NO_SYNC, append_text, refuse_unwritable, rename, replacing, write_text
+from lmgen.errors import LmgenError, ModelError, WriteError
+from lmgen.files import (
+    IN_USE,
+    NO_SYNC,
+    append_text,
+    behind_links,
+    refuse_existing,
+    refuse_unwritable,
+    rename,
+    replacing,
+    write_text,
+)
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -58,18 +70,28 @@ def test_text_is_written_as_it_stands(tmp_path: Path) -> None:
     assert (tmp_path / "text").read_bytes() == b"a\r\nb\n"
 
 
-def test_a_symbolic_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+def test_a_link_that_a_user_names_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "real").write_text("old")
     (tmp_path / "link").symlink_to("folder/real")
     (tmp_path / "new").symlink_to("folder/made/later")
 
     for name in ("link", "new"):
-        write_text(tmp_path / name, "text")
+        write_text(behind_links(tmp_path / name), "text")
         assert (tmp_path / name).is_symlink()
     assert (tmp_path / "folder" / "real").read_text() == "text"
     assert (tmp_path / "folder" / "made" / "later").read_text() == "text"
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["made", "real"]
+
+
+def test_any_other_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    write_text(tmp_path / "link", "text")
+
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "old"
+    assert (tmp_path / "link").read_text() == "text"
 
 
 def test_a_pipe_or_device_is_written_to_and_stays(tmp_path: Path) -> None:
@@ -84,6 +106,7 @@ def test_a_pipe_or_device_is_written_to_and_stays(tmp_path: Path) -> None:
         os.close(reader)
     (tmp_path / "null").symlink_to(os.devnull)
     write_text(tmp_path / "null", "text")
+    write_text(behind_links(tmp_path / "null"), "text")
     refuse_unwritable(tmp_path / "null")
 
     assert read == b"one\ntwo\n"
@@ -92,12 +115,44 @@ def test_a_pipe_or_device_is_written_to_and_stays(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "null", "pipe"]
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
+def test_what_is_open_is_written_to_after_what_is_there(name: str, tmp_path: Path) -> None:
+    if name != "link" and not Path(name).exists():
+        pytest.skip(f"this system has no {name}")
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    program = (
+        "import sys; from pathlib import Path; from lmgen.files import behind_links, write_text; "
+        "print('first'); write_text(behind_links(Path(sys.argv[1])), 'ours\\n'); print('last')"
+    )
+    with (tmp_path / "log").open("w") as log:
+        log.write("earlier\n")
+        log.flush()
+        subprocess.run([sys.executable, "-c", program, name], cwd=tmp_path, stdout=log, check=True)
+        log.write("later\n")
+
+    assert (tmp_path / "log").read_text() == "earlier\nfirst\nours\nlast\nlater\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "log"]
+
+
+def test_a_pipe_or_device_may_exist_and_a_file_may_not(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "file").write_text("kept")
+    for path in (tmp_path / "pipe", tmp_path / "link", Path(os.devnull)):
+        refuse_existing(path, overwrite=None)
+
+    with pytest.raises(ModelError, match=r"there is a file .*/file already"):
+        refuse_existing(tmp_path / "file", overwrite=False)
+
+
 def test_a_disk_and_a_loop_of_links_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(WriteError, match=r"cannot write .*loop"):
         write_text(tmp_path / "loop", "text")
     with pytest.raises(WriteError, match=r"cannot write .*loop"):
         refuse_unwritable(tmp_path / "loop")
+    with pytest.raises(WriteError, match=r"cannot write .*loop"):
+        behind_links(tmp_path / "loop")
 
     (tmp_path / "disk").write_text("kept")
     monkeypatch.setattr(stat, "S_ISBLK", lambda _: True)
@@ -182,7 +237,7 @@ def test_a_file_system_without_permissions_will_do(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("number", IN_USE)
-def test_a_file_that_cannot_be_replaced_while_it_is_open_stays(
+def test_a_file_that_is_open_or_mounted_and_cannot_be_replaced_stays(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_text(tmp_path / "file", "old")
@@ -191,7 +246,8 @@ def test_a_file_that_cannot_be_replaced_while_it_is_open_stays(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "replace", busy)
-    with pytest.raises(WriteError, match=r"cannot write .*/file: .* busy; close what has it open, or choose"):
+    advice = "close what has it open, mount its folder if it is mounted itself, or choose another place"
+    with pytest.raises(WriteError, match=rf"cannot write .*/file: .* busy; {advice}$"):
         write_text(tmp_path / "file", "new")
     assert (tmp_path / "file").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -19,7 +19,7 @@ from lmgen.compression.presets import DEFAULT_PRESET, Preset, preset_named, pres
 from lmgen.compression.with_model import ModelPredictor, bytes_of, streams_for, tokens_of
 from lmgen.data.run_folder import find_model
 from lmgen.errors import ConfigError, CorpusError, ModelError, WriteError
-from lmgen.files import refuse_existing, refuse_unwritable, replacing
+from lmgen.files import behind_links, refuse_existing, refuse_unwritable, replacing
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model
 
@@ -317,7 +317,7 @@ def _write(out: Path, content: bytes) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    with replacing(out) as temporary:
+    with replacing(behind_links(out)) as temporary:
         temporary.write_bytes(content)
 
 

@@ -14,6 +14,7 @@ from lmgen.errors import ModelError
 from lmgen.evaluation.labels import LabelScores
 from lmgen.evaluation.perplexity import compare_models
 from lmgen.evaluation.results import TextScore
+from lmgen.files import behind_links
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, Storable, load_model, save_model
 from lmgen.models.ngram.arpa import write_arpa
@@ -171,7 +172,7 @@ def store_weights(saved: SavedModel[Storable], path: Path, out: Path, to: str) -
             "n-gram model are compact already"
         )
     before = path.stat().st_size
-    save_model(out, saved.model, saved.tokenizer, saved.training, to)
+    save_model(behind_links(out), saved.model, saved.tokenizer, saved.training, to)
     return SmallerFile(str(path), to, str(out), before, out.stat().st_size)
 
 

@@ -12,7 +12,7 @@ from html import escape
 from math import ceil, floor, isfinite, log10
 from pathlib import Path
 
-from lmgen.files import write_text
+from lmgen.files import behind_links, write_text
 from lmgen.inspection.labels import SIZE, Label, placed
 
 WIDTH, HEIGHT = 760, 440
@@ -114,7 +114,7 @@ class Chart:
         Raises:
             WriteError: it cannot be written.
         """
-        write_text(Path(path), self.svg())
+        write_text(behind_links(Path(path)), self.svg())
 
     @property
     def unnamed(self) -> int:

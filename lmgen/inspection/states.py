@@ -20,7 +20,7 @@ import numpy as np
 
 from lmgen.arrays import Float32Array, FloatArray, in_short
 from lmgen.errors import ConfigError, ModelError
-from lmgen.files import replacing
+from lmgen.files import behind_links, replacing
 from lmgen.inspection.texts import Block
 from lmgen.models.base import LanguageModel
 from lmgen.models.network.model import Reading, RecurrentModel
@@ -178,7 +178,7 @@ def save_arrays(path: Path, series: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         WriteError: the file cannot be written.
     """
-    with replacing(path) as out, ExitStack() as stack:
+    with replacing(behind_links(path)) as out, ExitStack() as stack:
         pieces: dict[str, _Growing] = {}
         for piece in series:
             for name, values in piece.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from lmgen.errors import ModelError
 from lmgen.extras import needed
-from lmgen.files import refuse_existing, refuse_unwritable, write_text
+from lmgen.files import behind_links, refuse_existing, refuse_unwritable, write_text
 from lmgen.report.subject import CHARACTERS, subjects_of
 from lmgen.settings import whole_number
 from lmgen.text.sources import Text
@@ -97,7 +97,7 @@ def write_report(
     written = [] if svg is None else [svg / f"{picture.name}.svg" for picture in pictures]
     for path, picture in zip(written, pictures, strict=False):
         write_text(path, picture.alone())
-    write_text(out, html)
+    write_text(behind_links(out), html)
     return WrittenReport(str(out), out.stat().st_size, tuple(map(str, written)))
 
 

@@ -17,10 +17,10 @@ from lmgen.data.preparation import prepare
 from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder, ngram_file
 from lmgen.data.token_file import read_tokens
-from lmgen.errors import ConfigError
+from lmgen.errors import ConfigError, ModelError
 from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
-from lmgen.files import refuse_existing, remains, rename, unwritable
+from lmgen.files import behind_links, is_special, refuse_existing, remains, rename, unwritable
 from lmgen.memory import memory_bytes
 from lmgen.models.model_file import save_model
 from lmgen.models.ngram.arpa import read_arpa
@@ -123,11 +123,11 @@ def fit_ngram(
     Raises:
         ConfigError: a setting is unknown or out of range.
         CorpusError: the corpus cannot be read or is too short.
-        ModelError: the file exists.
+        ModelError: the file exists, or is a pipe or a device.
         WriteError: the disk is full.
     """
     if out is not None:
-        refuse_existing(out, overwrite=overwrite)
+        _refuse_out(out, overwrite=overwrite)
     processes = _processes(memory)
     if limit_vocab_file is not None and keep_tokens:
         raise ConfigError(
@@ -139,8 +139,9 @@ def fit_ngram(
     opened = open_run_corpus(config, on_note)
     if out is None:
         out = ngram_file(opened.name)
-        refuse_existing(out, overwrite=overwrite)
-    with _folder_beside(out) as run:
+        _refuse_out(out, overwrite=overwrite)
+    file = behind_links(out)
+    with _folder_beside(file) as run:
         held_out = _held_out(config, opened)
         prepared = prepare(
             opened, held_out, config.tokenizer, run, reading=config.reading, processes=processes
@@ -154,7 +155,7 @@ def fit_ngram(
         if keep_tokens:
             model = replace(model, training=np.array(read_tokens(run.train_tokens, model.vocabulary_size)))
         save_model(run.ngram, model, tokenizer, _training(prepared, nats))
-        rename(run.ngram, out)
+        rename(run.ngram, file)
     return FittedNgram(
         model=str(out),
         order=order,
@@ -192,7 +193,7 @@ def convert_arpa(
     out = ngram_file(short_name(str(arpa))) if out is None else out
     refuse_existing(out, overwrite=overwrite)
     model, made = read_arpa(arpa, tokenizer, blank)
-    save_model(out, model, made, {"arpa": str(arpa)})
+    save_model(behind_links(out), model, made, {"arpa": str(arpa)})
     return FittedNgram(
         model=str(out),
         order=model.order,
@@ -262,6 +263,18 @@ def baseline_order(config: RunConfig, prepared: Prepared) -> int:
     if prepared.train.tokens > BASELINE_TOKENS:
         return 0
     return BASELINE_ORDERS[config.tokenizer.tokenizer]
+
+
+def _refuse_out(out: Path, *, overwrite: bool) -> None:
+    """
+    Check that a model can be made in a folder beside a file, and then renamed to it.
+
+    Raises:
+        ModelError: the file exists and may not be replaced, or is a pipe or a device.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    if is_special(out):
+        raise ModelError(f"{out} is a pipe or a device, and a model is a file: give --out the name of one")
 
 
 @contextmanager

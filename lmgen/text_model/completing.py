@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from lmgen.calls import python_call
 from lmgen.errors import ConfigError, ModelError
-from lmgen.files import refuse_existing
+from lmgen.files import behind_links, refuse_existing
 from lmgen.generation.config import SamplingConfig
 from lmgen.models.model_file import save_model
 from lmgen.settings import flag, names_of, refuse_unknown, shown, whole_number
@@ -117,7 +117,8 @@ class Completing(OpenedModel):
             raise ModelError("this model learns nothing from what it reads: `adapting` gives one that does")
         out = Path(path)
         refuse_existing(out, overwrite=None, option="path")
-        save_model(out, self.adapted(), self.tokenizer, {**self.training, "adapted_to": "a prompt"})
+        training = {**self.training, "adapted_to": "a prompt"}
+        save_model(behind_links(out), self.adapted(), self.tokenizer, training)
         return type(self).load(out)
 
     @overload
@@ -286,9 +287,12 @@ class Completing(OpenedModel):
         )
 
         if text is not None and (num is not None or settings):
+            known = sorted({*names_of(SamplingConfig), "lines", "stop", "first"})
+            refuse_unknown(settings, known, "", f"known are {', '.join(known)}", ("text", "num", "top"))
             names = ["--num"] * (num is not None) + [flag(name) for name in settings]
+            verb = "is" if len(names) == 1 else "are"
             raise ConfigError(
-                f"{' and '.join(names)} is about samples, but a text was given: leave one of the two out"
+                f"{', '.join(names)} {verb} about samples, but a text was given: leave one of the two out"
             )
         training = training_tokens(self.path, self.model, self.tokenizer)
         if note := note_on_training(self.path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lmgen.data.answers import Answers
 from lmgen.data.run_folder import RunFolder, find_model, run_of
 from lmgen.errors import ConfigError, CorpusError, ModelError
-from lmgen.files import refuse_existing
+from lmgen.files import behind_links, refuse_existing
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, described, load_model, save_model
 from lmgen.settings import shown
@@ -121,7 +121,7 @@ class OpenedModel:
         """
         out = Path(path)
         refuse_existing(out, overwrite=overwrite)
-        save_model(out, self.model, self.tokenizer, self.training, self.weights)
+        save_model(behind_links(out), self.model, self.tokenizer, self.training, self.weights)
         return type(self).load(out)
 
     def on_device(self, device: str) -> Self:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from lmgen.calls import python_call
 from lmgen.errors import ConfigError
-from lmgen.files import refuse_existing
+from lmgen.files import behind_links, refuse_existing
 from lmgen.models.model_file import save_model
 from lmgen.text.config import ReadingConfig
 from lmgen.text.given import each_text, refuse_surrogates, text_of
@@ -272,7 +272,7 @@ class Scoring(OpenedModel):
         def saving() -> "Iterator[Score]":
             yield from comparison.scores(opened)
             training = {**self.training, "adapted_to": ", ".join(text.name for text in opened)}
-            save_model(out, comparison.adapted_network(), self.tokenizer, training)
+            save_model(behind_links(out), comparison.adapted_network(), self.tokenizer, training)
 
         return saving()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lmgen.arrays import Float32Array
-from lmgen.files import refuse_existing, refuse_packed, replacing
+from lmgen.files import behind_links, refuse_existing, refuse_packed, replacing
 from lmgen.vectors.reading import has_binary_name
 
 
@@ -41,7 +41,7 @@ def write_vectors(path: Path, words: Sequence[str], matrix: Float32Array) -> Non
         WriteError: it cannot be written.
     """
     binary = has_binary_name(path)
-    with replacing(path) as temporary, ExitStack() as stack:
+    with replacing(behind_links(path)) as temporary, ExitStack() as stack:
         file: IO[bytes] = stack.enter_context(temporary.open("wb"))
         if path.suffix.lower() == ".gz":
             compressed: Any = gzip.GzipFile("", "wb", 6, file, mtime=0)

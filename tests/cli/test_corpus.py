@@ -225,7 +225,8 @@ def test_make_says_that_there_are_too_few_instances_for_a_test_file() -> None:
         ),
         (
             ["copy", "--test", "x.txt.gz"],
-            "x.txt.gz would be compressed, but it is written as it is; give another name",
+            "x.txt.gz: a name ending in .gz promises compression, and this file is written uncompressed; "
+            "give another name",
         ),
         (["copy", "--test", "x.txt"], "--test and --out name the same file; give --test another"),
     ],

@@ -1,6 +1,7 @@
 """`lmgen ngram`: what it is fitted on, and what it says of the text that is held out."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,21 @@ def test_what_is_no_stream_is_not_written_to_stdout(arguments: list[str], text: 
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith(f"error: {arguments[-2]} - would be stdout, and ")
     assert not (tmp_path / "-").exists()
+
+
+def test_a_link_stays_and_a_pipe_or_device_is_refused_before_work(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "m.safetensors").symlink_to("models/real.safetensors")
+    fitted(cwd=tmp_path)
+    assert (tmp_path / "m.safetensors").is_symlink()
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["real.safetensors"]
+
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", os.devnull):
+        result = command("ngram", "no-such-text.txt", "--out", name, "--overwrite", cwd=tmp_path)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr == (
+            f"error: {name} is a pipe or a device, and a model is a file: give --out the name of one\n"
+        )
+    assert (tmp_path / "pipe").is_fifo()
+    assert Path(os.devnull).is_char_device()

@@ -116,8 +116,12 @@ def test_the_same_seed_gives_the_same_figures(folder: Path) -> None:
 def test_settings_of_samples_do_not_go_with_a_text(folder: Path) -> None:
     model = package.load(folder / "run")
     with pytest.raises(
-        ConfigError, match=r"^num and lenght is about samples, but a text was given: leave one"
+        ConfigError, match=r"^num, length, seed are about samples, but a text was given: leave"
     ):
+        model.novelty("abc\n", num=3, length=5, seed=1)
+    with pytest.raises(ConfigError, match=r"^lines is about samples, but a text was given: leave one"):
+        model.novelty("abc\n", lines=True)
+    with pytest.raises(ConfigError, match=r"^unknown settings lenght \(did you mean length\?\)$"):
         model.novelty("abc\n", num=3, lenght=5)
     assert model.novelty("abc\n").samples == 1
 

@@ -77,6 +77,13 @@ def test_pairs_of_a_sentence_are_printed(folder: Path) -> None:
     assert json.loads(several.stdout.splitlines()[1]) == {"centre": "b", "context": ["a", "c"]}
 
 
+def test_vectors_are_exported_to_a_device(folder: Path) -> None:
+    result = lmgen("vectors", "export", "v.txt", "--out", os.devnull, cwd=folder)
+
+    assert result.returncode == 0, result.stderr
+    assert Path(os.devnull).is_char_device()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

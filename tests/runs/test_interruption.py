@@ -1,5 +1,6 @@
 """`lmgen.train` in Python, stopped on the way by Ctrl-C, by `should_stop` or by a callback that raises."""
 
+import shutil
 import signal
 import threading
 from collections.abc import Generator
@@ -173,6 +174,17 @@ def test_a_resumed_run_takes_a_new_budget_and_the_newest_run(
     lmgen.resume(steps=30, threads=2)
 
     assert metrics(tmp_path / "checkpoints" / "numbers")[-1]["step"] == 30
+
+
+def test_a_run_of_links_to_another_goes_on_and_leaves_the_other_as_it_is(text: Path, tmp_path: Path) -> None:
+    run, links = tmp_path / "run", tmp_path / "links"
+    lmgen.train(text, out=run, **TINY)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    shutil.copytree(run, links, copy_function=lambda source, target: Path(target).symlink_to(source))
+    lmgen.resume(links, steps=30)
+
+    assert metrics(links)[-1]["step"] == 30
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_resumed_run_takes_the_paths_and_corpora_that_it_has(text: Path, tmp_path: Path) -> None:

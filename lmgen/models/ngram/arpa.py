@@ -31,7 +31,7 @@ import numpy as np
 
 from lmgen.arrays import Float32Array, IdArray, Int64Array
 from lmgen.errors import ConfigError, ModelError
-from lmgen.files import refuse_packed, replacing
+from lmgen.files import behind_links, refuse_packed, replacing
 from lmgen.models.ngram.arpa_text import LOG10_OF_ZERO, MARK, MARK_CHARACTERS, Entries, parse_arpa
 from lmgen.models.ngram.arpa_words import NOT_A_TOKEN, VOCABULARY_KEYS, WAYS, spellings, vocabulary_of
 from lmgen.models.ngram.model import NgramModel
@@ -74,7 +74,7 @@ def write_arpa(path: Path, model: NgramModel, tokenizer: Tokenizer) -> tuple[int
     extra = [] if "</s>" in spelled else [_END_NEVER_PREDICTED]
     counts = [len(table) for table in tables]
     counts[0] += len(extra)
-    with replacing(path) as temporary, _opened(temporary, path.suffix) as file:
+    with replacing(behind_links(path)) as temporary, _opened(temporary, path.suffix) as file:
         file.write("".join(_mark(tokenizer)) + "\\data\\\n")
         file.writelines(f"ngram {n}={count}\n" for n, count in enumerate(counts, start=1))
         for n in range(1, len(tables) + 1):

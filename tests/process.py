@@ -188,8 +188,8 @@ def forked_command(folder: Path) -> Iterator[Path]:
         forking.communicate()  # closes its stdin, which ends it
 
 
-def forked_on_a_terminal(*arguments: str, cwd: Path) -> bytes:
-    """Run `lmgen` in a forked process on a terminal; all that it shows there."""
+def forked_on_a_terminal(*arguments: str, cwd: Path) -> tuple[bytes, int]:
+    """Run `lmgen` in a forked process on a terminal; all that it shows there, and its exit code."""
     ours, theirs = os.openpty()
 
     def shown() -> bytes:
@@ -203,12 +203,12 @@ def forked_on_a_terminal(*arguments: str, cwd: Path) -> bytes:
     command = {"arguments": arguments, "cwd": str(cwd), "files": [terminal] * 3, "environment": {}}
     with ThreadPoolExecutor(1) as threads:
         reading = threads.submit(shown)
-        for process in _ask_to("start", [command]):
-            _ask_to("wait", process)
+        [process] = _ask_to("start", [command])
+        code: int = _ask_to("wait", process)
         os.close(theirs)
         found = reading.result()
     os.close(ours)
-    return found
+    return found, code
 
 
 class Running:

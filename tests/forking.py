@@ -6,7 +6,7 @@ thread of torch or numpy is lost in it. The tests themselves ask on stdin, by a 
 by one on stdout (process.py):
 
     {"start": [command, ...]}    their process ids; they run at the same time
-    {"wait": id}                 the exit code of one, when it has ended
+    {"wait": id}                 the exit code of one, when it has ended; null if it is not of this process
     {"poll": id}                 the same if it has ended, else null
 
 Scripts of the shell run a command `lmgen` that asks at a socket (asking.py), if the path of one is given.
@@ -26,8 +26,8 @@ from typing import Any
 
 from lmgen.cli.app import COMMANDS
 
-SECONDS = 300
-"""What a command may take before it is ended."""
+SECONDS = 200
+"""What a command may take before it is ended: less than a test may, so that the test hears of its end."""
 
 
 def main(path: str | None = None) -> None:
@@ -52,13 +52,21 @@ def answer_tests() -> dict[str, Any] | None:
                         files = command.pop("files")
                         return {**command, "opened": [os.open(files[end], flags) for end, flags in ends]}
             case {"wait": process}:
-                answer = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+                answer = exit_code(process, 0)
             case {"poll": process}:
-                ended, status = os.waitpid(process, os.WNOHANG)
-                answer = os.waitstatus_to_exitcode(status) if ended else None
+                answer = exit_code(process, os.WNOHANG)
         sys.stdout.write(f"{json.dumps(answer)}\n")
         sys.stdout.flush()
     return None
+
+
+def exit_code(process: int, options: int) -> int | None:
+    """The exit code of a process by `os.waitpid`; None if it runs, or is no child of this one."""
+    try:
+        ended, status = os.waitpid(process, options)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def answer_scripts(path: str) -> dict[str, Any] | None:

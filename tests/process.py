@@ -110,18 +110,28 @@ def _text_of(file: Path) -> str:
 
 
 def _ask_to(what: str, how: object) -> Any:
-    """Ask the process that forks for something."""
+    """
+    Ask the process that forks for something.
+
+    If this is interrupted, as by the time limit of a test, the next one asks another process: an answer that
+    nobody has read would be taken for the next one.
+    """
     forking = _forking()
     assert forking.stdin is not None
     assert forking.stdout is not None
-    forking.stdin.write(json.dumps({what: how}) + "\n")
-    forking.stdin.flush()
-    return json.loads(forking.stdout.readline())
+    try:
+        forking.stdin.write(json.dumps({what: how}) + "\n")
+        forking.stdin.flush()
+        return json.loads(forking.stdout.readline())
+    except BaseException:
+        _forking.cache_clear()
+        forking.kill()
+        raise
 
 
 @cache
 def _forking() -> "subprocess.Popen[str]":
-    """The process that forks, one for each worker of the tests."""
+    """The process that forks, one for each worker of the tests unless one is lost."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.forking"],
         cwd=Path(__file__).parents[1],
@@ -178,8 +188,8 @@ def forked_command(folder: Path) -> Iterator[Path]:
         forking.communicate()  # closes its stdin, which ends it
 
 
-def forked_on_a_terminal(*arguments: str, cwd: Path) -> bytes:
-    """Run `lmgen` in a forked process on a terminal; all that it shows there."""
+def forked_on_a_terminal(*arguments: str, cwd: Path) -> tuple[bytes, int]:
+    """Run `lmgen` in a forked process on a terminal; all that it shows there, and its exit code."""
     ours, theirs = os.openpty()
 
     def shown() -> bytes:
@@ -193,12 +203,12 @@ def forked_on_a_terminal(*arguments: str, cwd: Path) -> bytes:
     command = {"arguments": arguments, "cwd": str(cwd), "files": [terminal] * 3, "environment": {}}
     with ThreadPoolExecutor(1) as threads:
         reading = threads.submit(shown)
-        for process in _ask_to("start", [command]):
-            _ask_to("wait", process)
+        [process] = _ask_to("start", [command])
+        code: int = _ask_to("wait", process)
         os.close(theirs)
         found = reading.result()
     os.close(ours)
-    return found
+    return found, code
 
 
 class Running:
@@ -263,12 +273,14 @@ class Forked:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        self.communicate()
+        with suppress(ChildProcessError):
+            self.communicate()
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless its end is known."""
         if self.returncode is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # of a process that forks no more, so nobody waits for it
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once."""
@@ -284,7 +296,8 @@ class Forked:
         """Its exit code when it has ended."""
         if self.returncode is None:
             self.returncode = _ask_to("wait", self.pid)
-        assert self.returncode is not None
+        if self.returncode is None:
+            raise ChildProcessError("how it has ended is not known: the process that forked it is lost")
         return self.returncode
 
     def communicate(self) -> tuple[str, str]:

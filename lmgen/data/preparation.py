@@ -157,6 +157,8 @@ def prepare(
         block_checksums=checksums_of_large(files) if taken is None else taken,
     )
     with_scored = prepared.with_scored(run, scored_tokens)
+    if nothing_scored := with_scored.nothing_scored(run, scored_tokens):
+        raise CorpusError(f"{nothing_scored}; give more --evaluation-tokens, or --valid another text")
     save_prepared(run, prepared, parts, comes_from and {**comes_from, "notes": begun.notes})
     return with_scored
 

@@ -23,7 +23,7 @@ from lmgen.data.labels import LabelSet
 from lmgen.data.run_folder import RunFolder
 from lmgen.data.token_file import blocks_of, not_as_prepared, open_tokens
 from lmgen.data.unit_batches import whole_units
-from lmgen.errors import CorpusError, LmgenError, ModelError
+from lmgen.errors import LmgenError, ModelError
 from lmgen.files import CHECKED_BYTES, block_checksum, block_checksums, checksum, write_text
 from lmgen.text.counts import TextCounts, count
 from lmgen.text.sources import cut
@@ -147,22 +147,41 @@ class Prepared:
         With labels they are whole texts (`UnitBatches`), and all are counted.
 
         Raises:
-            CorpusError: there is no label or answer among these, so that evaluations would score nothing.
             ModelError: that text cannot be read, or is damaged.
         """
         whole = self.valid
-        if limit is None or whole is None or whole.tokens <= limit:
-            return self
-        if self.labels is not None:
-            if not self._has_label(run, limit):
-                raise _nothing_scored(limit, "label that the training text has")
+        if self.labels is not None or limit is None or whole is None or whole.tokens <= limit:
             return self
         text = run.valid_text
         read = partial(held_out_chunks, text, self.block_checksums.get(text.name))
-        scored = _beginning(read, self.tokenizer, limit) or whole
-        if scored.answer_tokens == 0:
-            raise _nothing_scored(limit, f"answer after {self.tokenizer.reading.answers_after!r}")
-        return replace(self, scored=scored)
+        return replace(self, scored=_beginning(read, self.tokenizer, limit) or whole)
+
+    def nothing_scored(self, run: RunFolder, limit: int | None) -> str | None:
+        """
+        Why evaluations score nothing: there is no label or answer to predict in what they read.
+
+        Args:
+            run: the run folder.
+            limit: that of `with_scored`, which this comes from.
+
+        Returns:
+            What to say of it; None if something is scored.
+
+        Raises:
+            ModelError: the validation text cannot be read, or is damaged.
+        """
+        if limit is None or self.valid is None or self.valid.tokens <= limit:
+            return None
+        if self.labels is not None:
+            missing = None if self._has_label(run, limit) else "label that the training text has"
+        elif self.scored is not None and self.scored.answer_tokens == 0:
+            missing = f"answer after {self.tokenizer.reading.answers_after!r}"
+        else:
+            missing = None
+        return missing and (
+            f"the first {limit:,} tokens of the validation text have no {missing}, so that evaluations score "
+            "nothing"
+        )
 
     def _has_label(self, run: RunFolder, limit: int) -> bool:
         """Whether a label is to be predicted in the texts with the first `limit` tokens to validate on."""
@@ -233,7 +252,6 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
         scored_tokens: as in `prepare`.
 
     Raises:
-        CorpusError: evaluations would score nothing.
         ModelError: a file is missing or damaged; the message says which.
     """
     try:
@@ -264,13 +282,6 @@ def load_prepared(run: RunFolder, scored_tokens: int | None = None) -> Prepared:
                 matches = partial(_matches, file, checksums.get(file.name))
             _check_file(file, matches)
     return prepared.with_scored(run, scored_tokens)
-
-
-def _nothing_scored(limit: int, missing: str) -> CorpusError:
-    return CorpusError(
-        f"the first {limit:,} tokens of the validation text have no {missing}, so that evaluations would "
-        "score nothing; give more --evaluation-tokens, or --valid another text"
-    )
 
 
 def _check_file(file: Path, matches: Callable[[], bool]) -> None:

@@ -2,8 +2,9 @@
 Only one process at a time trains in a run folder: it holds a lock on the file `.lock` there.
 
 The system releases the lock when the process ends, however it ends, so a dead process never keeps others out.
-On Windows, and on file systems without locks, nobody is kept out, which a note says. (A file that stands for
-a lock would be left by a process that is killed, and nobody on another machine could tell.)
+On Windows, and on file systems without locks, nobody is kept out, which a note says; the file then stays, as
+another process may have it open. (A file that stands for a lock would be left by a process that is killed,
+and nobody on another machine could tell.)
 """
 
 import errno
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError
@@ -37,6 +38,8 @@ class Lock:
 
     run: RunFolder
     descriptor: int
+    is_shared: bool = False
+    """Whether nobody is kept out, so that others may have the same file open."""
 
     def check(self) -> None:
         """
@@ -79,7 +82,7 @@ def locked(run: RunFolder, on_note: Callable[[str], None] = lambda _: None) -> I
         yield lock
     finally:
         with suppress(OSError):  # an error in the block says more
-            if lock.is_in_place:
+            if lock.is_in_place and not lock.is_shared:
                 run.lock.unlink()
         os.close(lock.descriptor)
         if made:
@@ -135,6 +138,7 @@ def _acquired(run: RunFolder, on_note: Callable[[str], None]) -> Lock:
             break
         os.close(lock.descriptor)  # its last holder has just deleted the file
     if missing is not None:
+        lock = replace(lock, is_shared=True)
         on_note(
             f"there are no locks where {run.folder} is ({missing}), so that nothing keeps another command "
             "from training in it at the same time"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
-from lmgen.errors import CutOffError, ModelError, WriteError
+from lmgen.errors import CorpusError, CutOffError, ModelError, WriteError
 from lmgen.files import checksum, write_text
 from lmgen.runs.board import check_board, on_board
 from lmgen.runs.config import RunConfig
@@ -153,6 +153,7 @@ def resume(
 
     Raises:
         ModelError: there is no run to resume, another process trains it, or its files are damaged.
+        CorpusError: there is no answer in the text of its evaluations.
         ConfigError: a setting cannot change, or its value is wrong.
         LostProcessError: another process of the training has ended.
     """
@@ -221,6 +222,10 @@ def _resumed_run(folder: Path, changes: Mapping[str, Any], call: _Call) -> Gener
             config = on_this_machine(config)
         if in_place:
             prepared = load_prepared(run, config.training.evaluation_tokens)
+            if nothing_scored := prepared.nothing_scored(run, config.training.evaluation_tokens):
+                if prepared.labels is None:
+                    raise CorpusError(f"{nothing_scored}; train anew with more --evaluation-tokens")
+                call.on_note(f"{nothing_scored}, and their loss is 0")  # such a run could once be begun
         else:
             prepared = _prepared_again(run, config, call.on_note)
             put_in_place(run)

@@ -89,7 +89,7 @@ class TextValidation:
 
 @dataclass(frozen=True, slots=True)
 class LabelValidation:
-    """Validation texts whose labels are predicted; there is at least one."""
+    """Validation texts whose labels are predicted; the loss of none is 0."""
 
     batches: Batches
     group: Group = ALONE
@@ -126,7 +126,7 @@ class LabelValidation:
         nats, right, labels = self.group.sum([nats, right, labels])
         if not isfinite(nats):
             raise _not_finite(place)
-        return Scored(nats / labels, right / labels)
+        return Scored(nats / max(labels, 1), right / max(labels, 1))
 
 
 class _Interruptible(TorchLanguageModel):

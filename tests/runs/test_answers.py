@@ -24,7 +24,7 @@ from lmgen.runs import run
 from lmgen.training.config import TrainingConfig
 from lmgen.training.loop import Trainer
 from lmgen.training.network import Network
-from tests.runs.test_run import metrics, stop_after, without_times
+from tests.runs.test_run import metrics, resumed_with_evaluation_tokens, stop_after, without_times
 
 pytestmark = pytest.mark.slow
 
@@ -173,6 +173,8 @@ def test_evaluations_that_would_reach_no_answer_are_refused_before_the_run_is_pu
 
     assert not (tmp_path / "run").exists()
     lmgen.train(str(sums), out=tmp_path / "run", **settings)
+    with pytest.raises(CorpusError, match=r"so that evaluations score nothing; train anew with more --eval"):
+        resumed_with_evaluation_tokens(100, tmp_path / "run", steps=TINY["steps"] + 2)
 
 
 def test_fine_tuning_keeps_the_mark(sums: Path, tmp_path: Path) -> None:

@@ -16,7 +16,14 @@ from lmgen.runs import run
 from lmgen.runs.config_file import configured
 from lmgen.runs.events import Event, Finished, Interrupted
 from lmgen.runs.trials import estimate_cost
-from tests.runs.test_run import TINY, config, metrics, stop_after, without_times
+from tests.runs.test_run import (
+    TINY,
+    config,
+    metrics,
+    resumed_with_evaluation_tokens,
+    stop_after,
+    without_times,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -207,6 +214,10 @@ def test_held_out_labels_that_are_all_unknown_are_refused_before_training(
     assert isinstance(finished, Finished)
     assert finished.valid_nats_per_token is not None
     assert finished.valid_nats_per_token > 0
+    assert resumed_with_evaluation_tokens(50, tmp_path / "run", steps=TINY["steps"] + 2) == [
+        "the first 50 tokens of the validation text have no label that the training text has, so that "
+        "evaluations score nothing, and their loss is 0"
+    ]
 
 
 def test_without_validation_text_the_last_model_is_kept(reviews: Path, tmp_path: Path) -> None:

@@ -132,12 +132,17 @@ def test_where_there_are_no_locks_nobody_is_kept_out_which_a_note_says(
         assert not is_abandoned(run), "nobody knows"
         with locked(run):
             pass
+        lock.check()  # the other has not deleted the file
 
     assert notes == [
         f"there are no locks where {run.folder} is ({os.strerror(number)}), so that nothing keeps another "
         "command from training in it at the same time"
     ]
-    assert not list(tmp_path.iterdir())
+    assert list(run.folder.iterdir()) == [run.lock]
+    monkeypatch.undo()
+    with locked(run):
+        pass
+    assert not run.lock.exists(), "what was left is taken where there are locks"
 
 
 @pytest.mark.parametrize("is_readable", [True, False])

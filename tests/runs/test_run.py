@@ -57,6 +57,18 @@ def trained(text: Path, folder: Path, **settings: Any) -> list[Event]:
     return list(run.train(config(text, **settings), folder))
 
 
+def resumed_with_evaluation_tokens(tokens: int, folder: Path, steps: int) -> list[str]:
+    """Resume a run up to some step, as if it had begun with so many evaluation tokens; what is noted."""
+    file = RunFolder(folder).config
+    kept = [line for line in file.read_text().splitlines() if not line.startswith("evaluation_tokens")]
+    file.write_text("\n".join([*kept, f"evaluation_tokens = {tokens}"]) + "\n")
+    notes: list[str] = []
+    *_, finished = run.resume(folder, {"steps": steps}, on_note=notes.append)
+    assert isinstance(finished, Finished)
+    assert metrics(folder)[-1]["step"] == steps
+    return notes
+
+
 def metrics(folder: Path) -> list[dict[str, Any]]:
     file = RunFolder(folder).metrics
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []

@@ -20,8 +20,7 @@ With `--all-cores` it is work on many streams, in one process that is told to us
 
 - by line: `lmgen.evaluation.perplexity.score_rows`, from text to rows;
 - long text: `lmgen.evaluation.scoring.score_ids`, a segment of 64 streams for each core (n-gram model: two);
-- sampled: `lmgen.generation.sampler.complete`, four groups of 64 completions for each core;
-- products alone: scored and sampled by a model that may not be used in several threads, so that only numpy's
+- products alone: scored by a model that may not be used in several threads, so that only numpy's
   matrix products use all cores.
 
 The n-gram model, of order 5, is fitted on the language manual that comes with Python, as are all texts.
@@ -230,22 +229,14 @@ def many_streams_of(model: Any, tokenizer: Any, threads: int) -> dict[str, tuple
     """Work on many streams: what runs it, and its tokens."""
     from lmgen.evaluation.perplexity import score_rows
     from lmgen.evaluation.scoring import STREAM_LENGTH, STREAMS, WARM_UP, score_ids
-    from lmgen.generation.config import SamplingConfig
-    from lmgen.generation.sampler import complete
 
     lines = manual(300_000 if model.kind == "recurrent" else 2_000_000)
     chunks = [lines[first : first + (1 << 18)] for first in range(0, len(lines), 1 << 18)]
     segments = max(2 * threads, 4) if model.kind == "ngram" else max(threads, 2)
     ids = np.resize(tokenizer.encode(lines), WARM_UP + segments * STREAMS * STREAM_LENGTH)
-    completions, length = 4 * 64 * threads, 50
-    sampling = SamplingConfig(length=length, seed=1)
     return {
         "by line": (lambda: list(score_rows([model], tokenizer, chunks, "manual", by="line")), len(lines)),
         "long text": (lambda: list(score_ids(model, ids)), len(ids)),
-        "sampled": (
-            lambda: list(complete(model, tokenizer, ["the "], sampling, num=completions)),
-            completions * length,
-        ),
     }
 
 

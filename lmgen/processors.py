@@ -1,5 +1,5 @@
 """
-Work on independent things on all processors, in threads of this process.
+Score independent texts on all processors, in threads of this process.
 
 numpy lets go of Python's lock while it computes, so threads compute at the same time; they share the model,
 and start in no time. (What Python itself does, such as cutting a text into tokens, takes several processes:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from lmgen.errors import ConfigError, CorpusError
-from lmgen.files import STDOUT, refuse_existing, refuse_packed, replacing
+from lmgen.files import STDOUT, behind_links, refuse_existing, refuse_packed, replacing
 from lmgen.settings import LARGEST_COUNT, did_you_mean, flag, likeliest, names_of, shown, whole_number
 from lmgen.text.best import BestScore, shown_score
 from lmgen.text.generated import GENERATED
@@ -289,5 +289,8 @@ def _write(path: str | Path, chunks: Iterable[str]) -> int:
         length = sum(map(sys.stdout.write, chunks))
         sys.stdout.flush()
         return length
-    with replacing(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with (
+        replacing(behind_links(Path(path))) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
         return sum(map(file.write, chunks))

@@ -8,7 +8,6 @@ import numpy as np
 from lmgen.arrays import IdArray
 from lmgen.generation.ways import Ways, find_ways
 from lmgen.models.base import LanguageModel, State
-from lmgen.processors import stop_if_abandoned
 from lmgen.text.reading import read_text
 from lmgen.tokenizers.base import Decoder, Tokenizer
 from lmgen.tokenizers.edges import Edge
@@ -38,7 +37,6 @@ class Prompt:
 def read(model: LanguageModel, state: State, ids: IdArray) -> State:
     """The model state after reading `ids`, (T, B), block by block."""
     for step in range(0, len(ids), BLOCK_STEPS):
-        stop_if_abandoned()
         state = model.advance(state, ids[step : step + BLOCK_STEPS])
     return state
 

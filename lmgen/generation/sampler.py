@@ -2,16 +2,13 @@
 Complete prompts by sampling token after token from any language model.
 
 drawing.py draws the tokens; completion.py and stops.py decide where a text ends. The text of a completion
-depends only on the seed and its number, not on the completions that are sampled beside it. Groups of them are
-sampled on all processors (processors.py).
+depends only on the seed and its number, not on the completions that are sampled beside it.
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, islice
-from typing import NamedTuple
+from itertools import islice
 
 import numpy as np
 
@@ -22,19 +19,12 @@ from lmgen.generation.config import SamplingConfig
 from lmgen.generation.drawing import Drawing, generator
 from lmgen.generation.prompts import Prompt, read
 from lmgen.generation.still import writing
-from lmgen.models.base import LanguageModel, State, in_threads
-from lmgen.processors import on_all_processors, stop_if_abandoned
+from lmgen.models.base import LanguageModel, State
 from lmgen.settings import shown
 from lmgen.tokenizers.base import Tokenizer
 
 STREAMS = 64
 """Completions sampled side by side: a model takes little longer for 64 streams than for a few."""
-
-WORTH_THREADS = 1 << 12
-"""The fewest tokens of several groups of completions that are sampled on all processors."""
-
-Batch = Callable[[], list[Completion]]
-"""Samples completions that are sampled side by side."""
 
 
 def complete(
@@ -54,9 +44,6 @@ def complete(
     Prompts are consumed in groups of up to 64 completions, so there may be any number of them. Each prompt is
     read once for all its completions. The prompts of a group are read in parallel up to the length of the
     shortest; then its completions begin, while the model reads the rest of the others token by token.
-
-    All processors work on several groups if the prompts are a list, or there is one prompt with many
-    completions; those of an iterator may come slowly, so each group is finished before more are taken.
 
     Args:
         model: any `LanguageModel`.
@@ -81,13 +68,13 @@ def complete(
     sampler = _Sampler(
         model, tokenizer, config, _checked(stop), lines, _seed(config), Drawing.of(config, tokenizer)
     )
-    groups = sampler.groups(prompts, num, first)
-    there = len(prompts) if isinstance(prompts, Sequence) else 1
-    is_much = there * num * config.length >= WORTH_THREADS
-    for batches in [chain.from_iterable(groups)] if isinstance(prompts, Sequence) else groups:
-        together = is_much and in_threads(model)
-        finished = on_all_processors(_called, batches) if together else map(_called, batches)
-        yield from chain.from_iterable(finished)
+    remaining = iter(prompts)
+    number = first
+    most = 1 if model.reads_in_order else max(1, STREAMS // num)  # no prompt teaches it for another
+    while group := list(islice(remaining, most)):
+        alone = number == 0 and len(group) * num == 1 and not lines  # with `lines`, more calls may follow
+        yield from sampler.group(group, num, number, alone=alone)
+        number += len(group) * num
 
 
 def stream(
@@ -141,14 +128,6 @@ def new_seed() -> int:
     return secrets.randbits(32)
 
 
-class _Begun(NamedTuple):
-    """Prompts of which the model has read the first `common` tokens."""
-
-    prompts: Sequence[Prompt]
-    common: int
-    state: State
-
-
 @dataclass(frozen=True, slots=True)
 class _Sampler:
     """Samples the completions of one call, which share the model and all settings."""
@@ -161,44 +140,14 @@ class _Sampler:
     seed: int
     drawing: Drawing
 
-    def groups(self, prompts: Iterable[str], num: int, first: int) -> Iterator[Iterator[Batch]]:
+    def group(self, prompts: Sequence[str], num: int, first: int, *, alone: bool) -> Iterator[Completion]:
         """
-        Take prompts in groups, of at most `STREAMS` completions or a single prompt.
+        Complete a few prompts `num` times each.
 
         Args:
-            prompts: are taken as they are needed.
+            prompts: at most `STREAMS` completions' worth, or a single one.
             num: number of completions of each.
             first: number of the first completion, which selects its random generator.
-
-        Yields:
-            The batches of each group.
-        """
-        remaining = iter(prompts)
-        number = first
-        most = 1 if self.model.reads_in_order else max(1, STREAMS // num)  # no prompt teaches it for another
-        while group := list(islice(remaining, most)):
-            # With `lines`, more calls may follow.
-            alone = number == 0 and len(group) * num == 1 and not self.lines
-            yield self.batches(group, num, number, alone=alone)
-            number += len(group) * num
-
-    def batches(self, prompts: Sequence[str], num: int, first: int, *, alone: bool) -> Iterator[Batch]:
-        """The batches of one group; several only for a single prompt."""
-        learning = self.model.reads_in_order and self.config.learn_from_itself
-        first_copies, *others = _batches(num, 1 if learning else STREAMS)
-        if not others:
-            yield lambda: self.completed(self.begun(prompts, alone=alone), num, first, first_copies)
-            return
-        begun = self.begun(prompts, alone=alone)
-        for copies in (first_copies, *others):
-            yield partial(self.completed, begun, num, first, copies)
-
-    def begun(self, prompts: Sequence[str], *, alone: bool) -> _Begun:
-        """
-        Read a few prompts up to the length of the shortest.
-
-        Args:
-            prompts: at least one.
             alone: whether the run has only this one completion. Otherwise a single prompt is read as two
                 streams, since one stream alone is rounded differently (models/network/model.py).
         """
@@ -206,21 +155,20 @@ class _Sampler:
         common = min(len(prompt.edge.ids) for prompt in opened)
         block = np.stack([prompt.edge.ids[:common] for prompt in opened], axis=1)  # (T, B)
         state = self.model.start(1 if alone else max(len(prompts), 2))
-        return _Begun(opened, common, read(self.model, self.model.select(state, range(len(prompts))), block))
-
-    def completed(self, begun: _Begun, num: int, first: int, copies: range) -> list[Completion]:
-        """Those completions of each prompt, of `num`, whose numbers are `copies`."""
-        rows = [row for row in range(len(begun.prompts)) for _ in copies]
-        streams = [
-            self.continuation(prompt, first + row * num + copy)
-            for row, prompt in enumerate(begun.prompts)
-            for copy in copies
-        ]
-        for stream in streams:
-            stream.read(begun.common)
-        for _ in self.steps(self.model.select(begun.state, rows), streams):
-            stop_if_abandoned()
-        return [stream.completion(self.seed) for stream in streams]
+        state = read(self.model, self.model.select(state, range(len(prompts))), block)
+        learning = self.model.reads_in_order and self.config.learn_from_itself
+        for copies in _batches(num, 1 if learning else STREAMS):  # several only for a single prompt
+            rows = [row for row in range(len(prompts)) for _ in copies]
+            streams = [
+                self.continuation(prompt, first + row * num + copy)
+                for row, prompt in enumerate(opened)
+                for copy in copies
+            ]
+            for stream in streams:
+                stream.read(common)
+            for _ in self.steps(self.model.select(state, rows), streams):
+                pass
+            yield from (stream.completion(self.seed) for stream in streams)
 
     def continuation(self, prompt: Prompt, number: int) -> Continuation:
         """A new completion of a prompt; `number` selects its random generators."""
@@ -276,10 +224,6 @@ class _Sampler:
                 self.model.predict(state)[drawing], [live[row] for row in drawing]
             )
         return ids
-
-
-def _called(batch: Batch) -> list[Completion]:
-    return batch()
 
 
 def _checked(stop: Sequence[str]) -> Sequence[str]:

@@ -61,7 +61,7 @@ def ngram(
         Path | None,
         option(
             help="Leave out n-grams with words that this file does not list, separated by white space, as "
-            "lmplz --limit_vocab_file does; with --tokenizer word.",
+            "lmplz --limit_vocab_file does; it is read as the text is (--encoding); with --tokenizer word.",
             panel=Panel.NGRAMS,
         ),
     ] = None,

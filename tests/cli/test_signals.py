@@ -12,7 +12,7 @@ import pytest
 
 from lmgen.models.model_file import load_tensors
 from tests.cli.test_train import TEXT, TINY
-from tests.process import COMMAND, Forked, lmgen, run_command, wait_for
+from tests.process import COMMAND, Forked, lmgen, lmgen_from_scratch, run_command, wait_for
 
 pytestmark = pytest.mark.slow  # each test starts commands that train
 
@@ -82,6 +82,7 @@ TASK_RUNS = {
 def test_a_run_on_a_task_that_is_stopped_by_ctrl_c_ends_with_the_same_weights(
     name: str, tmp_path: Path
 ) -> None:
+    """Resumed by a process whose hashes are salted differently: not forked from the same one."""
     content, flags = TASK_RUNS[name]
     (tmp_path / "task.txt").write_text(content)
     small = ["--hidden-size", "8", "--embedding-size", "4", "--batch-size", "8", "--threads", "1"]
@@ -91,7 +92,7 @@ def test_a_run_on_a_task_that_is_stopped_by_ctrl_c_ends_with_the_same_weights(
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate()
     assert process.returncode == 130, rest
-    assert lmgen("train", "--resume", "--out", "cut", cwd=tmp_path).returncode == 0
+    assert lmgen_from_scratch("train", "--resume", "--out", "cut", cwd=tmp_path).returncode == 0
     assert lmgen("train", "task.txt", *settings, "--out", "whole", cwd=tmp_path).returncode == 0
 
     cut, whole = (load_tensors(tmp_path / run / "model.safetensors")[1] for run in ("cut", "whole"))

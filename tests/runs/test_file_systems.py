@@ -66,4 +66,5 @@ def test_every_command_works(tmp_path: Path) -> None:
         "run",
         "text.txt",
     ]
-    assert not [path for path in (tmp_path / "run").rglob("*") if path.name.startswith(".")]
+    left = [path.name for path in (tmp_path / "run").rglob(".*")]
+    assert left == [".lock"], "which stays where there are no locks: another command may have it open"

@@ -27,9 +27,6 @@ BLOCK_CHARACTERS = 1 << 18
 GROUP = 256
 """Texts of a list or an iterator that are read at a time."""
 
-TEXTS = "a list or an iterator of texts"
-"""What such an argument has to be."""
-
 
 def placeholder(number: int) -> str:
     """The n-th name that stands for a given text: `(text from Python)`, `(text from Python) 2`, ..."""
@@ -104,9 +101,9 @@ def a_text(value: object, name: str) -> str:
     return value
 
 
-def each_text(values: Any, name: str, wanted: str = TEXTS) -> Iterable[str]:
+def each_text(values: Any, name: str, wanted: str = "a list or an iterator of texts") -> Iterator[str]:
     """
-    Check an argument that has to be a list or an iterator of texts; a list gives a list.
+    Check an argument that has to be a list or an iterator of texts.
 
     Args:
         values: the argument.
@@ -114,17 +111,11 @@ def each_text(values: Any, name: str, wanted: str = TEXTS) -> Iterable[str]:
         wanted: what it has to be, for messages.
 
     Raises:
-        ConfigError: it is something else, such as a dict; or one of the texts is, raised as those of an
-            iterator are read.
+        ConfigError: it is something else, such as a dict; or one of the texts is, raised when it is read.
     """
-    _refuse_no_texts(values, name, wanted)
-    checked = (a_text(value, f"{name}: text {number}") for number, value in enumerate(values, 1))
-    return list(checked) if isinstance(values, list | tuple) else checked
-
-
-def _refuse_no_texts(values: Any, name: str, wanted: str = TEXTS) -> None:
     if isinstance(values, str | bytes | PathLike | Mapping | Text) or not isinstance(values, Iterable):
         raise ConfigError(f"{name} is {shown(values)}, but has to be {wanted}")
+    return (a_text(value, f"{name}: text {number}") for number, value in enumerate(values, 1))
 
 
 def text_of(text: str, name: str) -> Text:
@@ -174,7 +165,7 @@ def texts_of(texts: Any, name: str) -> Text:
         CorpusError: there is no text in it, or one is no str or has a lone surrogate; raised only when an
             iterator is read.
     """
-    _refuse_no_texts(texts, name)
+    each_text(texts, name)
     if isinstance(texts, list | tuple):
         kept = list(texts)
         for _ in _records(kept, name):  # says now what is wrong with them

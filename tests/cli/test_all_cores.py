@@ -73,7 +73,8 @@ def test_sample(arguments: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_threads(cores: int, number: int, tmp_path: Path) -> None:
-    arguments = ["sample", str(RUN), "--num", "100000", "--length", "300", "--json"]
+    (tmp_path / "text.txt").write_text("".join(lines(20_000)) * 50)
+    arguments = ["perplexity", str(RUN), "text.txt", "--by", "line", "--format", "tsv"]
     with subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=tmp_path,

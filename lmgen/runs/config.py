@@ -32,6 +32,10 @@ ACTS_ON: Mapping[str, tuple[str, Callable[["RunConfig"], bool]]] = {
     "dropout_hidden": ("a second layer (--layers 2)", lambda run: run._has_layers_between),
     "variational": ("dropout of values (--dropout 0.5)", lambda run: run._drops_values),
     "output_rate": ("an output layer with weights of its own (--no-tied)", lambda run: not run.network.tied),
+    "init_output": (
+        "a text of which every token is predicted (no --answers-after)",
+        lambda run: run.predicts_all,
+    ),
     "samples": ("--objective sampled", lambda run: run.training.objective == "sampled"),
     "token_learning_rate": (
         "--optimizer adamw-adagrad",
@@ -42,12 +46,13 @@ ACTS_ON: Mapping[str, tuple[str, Callable[["RunConfig"], bool]]] = {
 
 NOT_OF_LABELS = {
     "state": "with --labels each text is read whole, from a state of zeros, so none is carried",
+    "init_output": "--init-output is for the output layer of tokens, and labels are predicted in its place",
     "samples": "--samples is for --objective sampled, and labels are few enough to compare all of them",
 }
 """Settings that would change nothing where labels are predicted, and why."""
 
 
-NEW_WEIGHTS = ("init", "init_scale", "init_memory")
+NEW_WEIGHTS = ("init", "init_scale", "init_memory", "init_output")
 """Settings of how weights start."""
 
 
@@ -145,6 +150,11 @@ class RunConfig:
         for name, reason in NOT_OF_LABELS.items():
             if name in self.asked:
                 raise ConfigError(f"{reason}: leave {_typed(name)} out")
+
+    @property
+    def predicts_all(self) -> bool:
+        """Whether every token of the text is predicted, rather than answers or labels."""
+        return self.reading.answers_after is None and not self.labelling.labels
 
     @property
     def notes(self) -> list[str]:

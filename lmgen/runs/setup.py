@@ -11,13 +11,14 @@ from lmgen.data.labels import LabelSet
 from lmgen.data.preparation import prepare
 from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import TokenFile, open_tokens
+from lmgen.data.token_file import TokenFile, open_tokens, token_counts
 from lmgen.data.unit_batches import UnitBatches, whole_units
 from lmgen.data.windows import Windows, needed_tokens
 from lmgen.errors import ConfigError
-from lmgen.models.network.initialization import initial_parameters, with_vectors
+from lmgen.models.network.initialization import initial_parameters, with_frequencies, with_vectors
 from lmgen.models.network.initializers import Start
 from lmgen.models.network.labelling import LabelConfig, Labelling
+from lmgen.models.network.layers import network_layers
 from lmgen.runs.config import RunConfig
 from lmgen.runs.corpus_notes import corpus_notes, held_out_notes, origin_note
 from lmgen.runs.finetuning import Origin, parameters_from
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from lmgen.training.distributed import Group
     from lmgen.training.loop import Trainer
     from lmgen.training.validation import Validation
+
+COUNTED_TOKENS = 10_000_000
+"""At the beginning of a text, to see how frequent tokens are; all of a large one would take too long."""
 
 
 def import_torch() -> None:
@@ -146,6 +150,10 @@ def new_trainer(
         parameters = initial_parameters(config.network, V, tokenizer.unknown, training.seed, start, labelling)
         if pretrained is not None:
             parameters = with_vectors(parameters, pretrained.ids, pretrained.vectors)
+        if config.predicts_all and training.init_output == "frequencies":
+            output = network_layers(config.network, V).output
+            beginning = _tokens(run.train_tokens, V, prepared)[:COUNTED_TOKENS]
+            parameters = with_frequencies(parameters, output, token_counts(beginning, V))
     else:
         parameters = parameters_from(origin, V)
     network = new_network(config.network, V, parameters, training, labelling, group)

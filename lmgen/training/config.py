@@ -5,13 +5,13 @@ from typing import ClassVar
 
 from lmgen.errors import ConfigError
 from lmgen.memory import memory_bytes
-from lmgen.models.network.initializers import INIT_NAMES
+from lmgen.models.network.initializers import INIT_NAMES, OUTPUT_STARTS
 from lmgen.models.ngram.config import HIGHEST_ORDER
 from lmgen.settings import LARGEST_COUNT, Panel, check, setting
 
 OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad")
 OBJECTIVE_NAMES = ("full", "sampled")
-SCHEDULE_NAMES = ("cosine", "plateau", "constant")
+SCHEDULE_NAMES = ("linear", "cosine", "plateau", "constant")
 
 GPU_PRECISIONS = ("tf32", "bfloat16", "float16")
 """Number formats that only GPUs are faster with."""
@@ -127,7 +127,7 @@ class TrainingConfig:
         minimum=0.0,
         maximum=LARGEST_FACTOR,
     )
-    schedule: str = setting("cosine", "How the learning rate falls over the budget.", choices=SCHEDULE_NAMES)
+    schedule: str = setting("linear", "How the learning rate falls over the budget.", choices=SCHEDULE_NAMES)
     warmup: float = setting(
         0.02,
         "Share of the budget over which the learning rate rises (at least 100 updates, or a third); 0 for "
@@ -168,6 +168,11 @@ class TrainingConfig:
         by_default="none",
         minimum=2,
         maximum=1_000_000_000,
+    )
+    init_output: str = setting(
+        "frequencies",
+        "What the bias of the output layer starts with: how frequent tokens are, or zeros.",
+        choices=OUTPUT_STARTS,
     )
 
     embeddings: str | None = setting(

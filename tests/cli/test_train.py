@@ -3,8 +3,11 @@
 import gzip
 import json
 import re
+from collections import Counter
+from math import exp, log
 from pathlib import Path
 from random import Random
+from statistics import fmean
 
 import pytest
 
@@ -327,3 +330,17 @@ def test_the_best_model_of_a_tiny_text_is_found_and_kept(tmp_path: Path) -> None
     assert nats[300] > summary["valid_nats_per_token"] + 2, "the last model is far worse"
     assert trained.stderr.count("more time on this text does not help") == 1
     assert "perplexity" in lmgen("perplexity", "run", cwd=tmp_path).stdout
+
+
+def test_a_network_starts_with_how_frequent_tokens_are(text: Path, tmp_path: Path) -> None:
+    """A first update at a rate of nearly nothing leaves it where it began."""
+    perplexities = {}
+    for start in ("frequencies", "zeros"):
+        still = ["--steps", "1", "--learning-rate", "1e-9", "--init-output", start, "--out", start]
+        result = lmgen("train", text.name, *TINY, *still, "--json", cwd=tmp_path)
+        perplexities[start] = json.loads(result.stdout)["valid_perplexity"]
+
+    counts = Counter(TEXT[:3810])
+    nats = [-log((counts[character] + 1) / (3810 + 18)) for character in TEXT[3811:]]
+    assert perplexities["frequencies"] == pytest.approx(exp(fmean(nats)), rel=0.1)
+    assert perplexities["zeros"] == pytest.approx(18, rel=0.1)

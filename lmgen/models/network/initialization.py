@@ -8,13 +8,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lmgen.arrays import Float32Array, IdArray
+from lmgen.arrays import Float32Array, IdArray, Int64Array
 from lmgen.models.network.bidirectional import Bidirectional
 from lmgen.models.network.cells import cell_named
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.initializers import Initializer, Start, remembering, scaled, uniform
 from lmgen.models.network.labelling import Labelling
 from lmgen.models.network.layers import Layers, network_layers
+from lmgen.models.network.output import Output
 from lmgen.models.network.recurrent import Recurrent
 
 UNIFORM_RANGE = 0.08
@@ -79,6 +80,23 @@ def with_vectors(
     table = table * np.float32(given / usual) if given else table.copy()
     table[ids] = vectors
     return {**parameters, "embedding": table}
+
+
+def with_frequencies(
+    parameters: Mapping[str, Float32Array], output: Output, counts: Int64Array
+) -> dict[str, Float32Array]:
+    """
+    The same parameters with an output layer that starts with how frequent tokens are.
+
+    So the first updates need not be spent on what counting tells.
+
+    Args:
+        parameters: as `initial_parameters` gave them.
+        output: the layer.
+        counts: how often each token occurs, (V,); one is added to each.
+    """
+    probabilities = (counts + 1) / (counts.sum() + len(counts))
+    return {**parameters, "output.bias": output.bias_for(probabilities).astype(np.float32)}
 
 
 def _recurrent_starts(layers: Layers, start: Start) -> dict[str, Initializer]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lmgen.arrays import FloatArray
 
 INIT_NAMES = ("orthogonal", "uniform")
+
+OUTPUT_STARTS = ("frequencies", "zeros")
 """How the matrices of recurrent layers may start (initialization.py)."""
 
 

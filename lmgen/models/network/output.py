@@ -25,6 +25,7 @@ from typing import Protocol
 
 import numpy as np
 
+from lmgen.arrays import Float64Array
 from lmgen.models.network.functions import Array, concatenate, linear
 from lmgen.models.network.initializers import glorot, zeros
 from lmgen.models.network.layer import Arrays, Layer, LayerState, Parameter
@@ -38,6 +39,9 @@ class Output(Layer, Protocol):
 
     def log_probabilities_of(self, arrays: Arrays, hidden: Array, ids: Array) -> Array:
         """Compute the log-probability of one token per hidden state: (N, n) and (N,) -> (N,)."""
+
+    def bias_for(self, probabilities: Float64Array) -> Float64Array:
+        """The b with which a hidden state of zeros gives tokens these probabilities, (V,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,10 @@ class Softmax:
         """Project hidden states to the length of W's rows, if they differ: (..., n) -> (..., E)."""
         projection = arrays.get("projection")
         return hidden if projection is None else _linear(hidden, projection)
+
+    def bias_for(self, probabilities: Float64Array) -> Float64Array:
+        """The logarithms."""
+        return np.log(probabilities)
 
     @property
     def _is_projected(self) -> bool:
@@ -193,6 +201,12 @@ class AdaptiveSoftmax:
     def _head(self, arrays: Arrays, hidden: Array) -> Array:
         """Log-probabilities of the head's tokens and cluster entries: (..., n) -> (..., C0 + K)."""
         return log_softmax(_linear(hidden, arrays["weight"]) + arrays["bias"])
+
+    def bias_for(self, probabilities: Float64Array) -> Float64Array:
+        """The logarithms of the head's tokens, and of the sum of each cluster; inside one, all are alike."""
+        size = self.starts[0]
+        clusters = np.add.reduceat(probabilities, self.starts)
+        return np.log([*probabilities[:size], *clusters])
 
 
 def _linear(values: Array, weight: Array) -> Array:

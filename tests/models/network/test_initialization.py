@@ -8,8 +8,10 @@ import pytest
 from lmgen.errors import ConfigError
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.config import NetworkConfig
-from lmgen.models.network.initialization import initial_parameters
+from lmgen.models.network.initialization import initial_parameters, with_frequencies
 from lmgen.models.network.initializers import Start
+from lmgen.models.network.layer import arrays_of
+from lmgen.models.network.layers import network_layers
 from lmgen.runs.config import RunConfig
 
 CONFIG = NetworkConfig(cell="gru-reset-before", layers=2, hidden_size=20, embedding_size=9)
@@ -73,8 +75,37 @@ def test_a_memory_needs_gates_that_keep(network: dict[str, Any], message: str) -
         RunConfig.from_settings({**network, "init_memory": 100}, "test")
 
 
-@pytest.mark.parametrize(("name", "value"), [("init", "uniform"), ("init_scale", 2.0), ("init_memory", 100)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("init", "uniform"), ("init_scale", 2.0), ("init_memory", 100), ("init_output", "zeros")],
+)
 def test_weights_that_are_there_have_no_start(name: str, value: Any) -> None:
     flag = f"--{name.replace('_', '-')}"
     with pytest.raises(ConfigError, match=f"{flag} is for new weights"):
         RunConfig.from_settings({"from": "demo", name: value}, "the command line")
+
+
+def test_an_output_that_starts_with_frequencies_predicts_them() -> None:
+    counts = np.array([5, 0, 94, 7, 1])
+    output = network_layers(NetworkConfig(hidden_size=6), 5).output
+    drawn = initial_parameters(NetworkConfig(hidden_size=6), 5, None, 0)
+
+    started = with_frequencies(drawn, output, counts)
+
+    predicted = np.exp(output.log_probabilities(arrays_of(output, started), np.zeros(6, np.float32)))
+    np.testing.assert_allclose(predicted, (counts + 1) / (107 + 5), rtol=1e-6)
+    assert {name for name in drawn if not np.array_equal(drawn[name], started[name])} == {"output.bias"}
+
+
+def test_an_adaptive_output_starts_with_the_frequencies_of_its_head_and_clusters() -> None:
+    config = NetworkConfig(hidden_size=6, output="adaptive", cutoffs="2,4")
+    counts = np.array([50, 30, 10, 10, 3, 2, 1])
+    output = network_layers(config, 7).output
+
+    started = with_frequencies(initial_parameters(config, 7, None, 0), output, counts)
+
+    predicted = np.exp(output.log_probabilities(arrays_of(output, started), np.zeros(6, np.float32)))
+    smoothed = (counts + 1) / (106 + 7)
+    np.testing.assert_allclose(predicted[:2], smoothed[:2], rtol=1e-6)
+    np.testing.assert_allclose(predicted[2:4], smoothed[2:4].mean(), rtol=1e-6)
+    np.testing.assert_allclose(predicted[4:], smoothed[4:].mean(), rtol=1e-6)

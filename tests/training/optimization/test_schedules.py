@@ -36,17 +36,24 @@ def test_a_short_run_rises_for_its_first_hundred_updates_or_third() -> None:
     assert learning_rate_factor("constant", 0.0, 0.0, [], step=0) == 1
 
 
-def test_cosine_falls_to_half_in_the_middle_and_nothing_at_the_end() -> None:
-    assert learning_rate_factor("cosine", 0.0, 0.0, []) == 1
-    assert learning_rate_factor("cosine", 0.55, 0.1, []) == pytest.approx(0.5)
-    assert learning_rate_factor("cosine", 1.0, 0.1, []) == pytest.approx(0, abs=1e-15)
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_schedules_fall_to_half_in_the_middle_and_nothing_at_the_end(schedule: str) -> None:
+    assert learning_rate_factor(schedule, 0.0, 0.0, []) == 1
+    assert learning_rate_factor(schedule, 0.55, 0.1, []) == pytest.approx(0.5)
+    assert learning_rate_factor(schedule, 1.0, 0.1, []) == pytest.approx(0, abs=1e-15)
 
 
-@given(shares, shares)
-def test_cosine_never_rises(first: float, second: float) -> None:
+def test_linear_falls_in_a_straight_line() -> None:
+    falling = [learning_rate_factor("linear", share, 0.2, []) for share in (0.2, 0.4, 0.6, 0.8, 1.0)]
+
+    assert falling == pytest.approx([1, 0.75, 0.5, 0.25, 0])
+
+
+@given(st.sampled_from(["linear", "cosine"]), shares, shares)
+def test_schedules_never_rise(schedule: str, first: float, second: float) -> None:
     earlier, later = sorted((first, second))
 
-    assert learning_rate_factor("cosine", earlier, 0.0, []) >= learning_rate_factor("cosine", later, 0.0, [])
+    assert learning_rate_factor(schedule, earlier, 0.0, []) >= learning_rate_factor(schedule, later, 0.0, [])
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ With `--all-cores` it is work on many streams, in one process that is told to us
 
 - by line: `lmgen.evaluation.perplexity.score_rows`, from text to rows;
 - long text: `lmgen.evaluation.scoring.score_ids`, a segment of 64 streams for each core (n-gram model: two);
-- products alone: scored by a model that may not be used in several threads, so that only numpy's
-  matrix products use all cores.
+- sampled: `lmgen.generation.sampler.complete`, 256 completions of 200 tokens, in copies of the process;
+- products alone: scored or sampled by a model that may not be shared, so that only numpy's matrix products
+  use all cores.
 
 The n-gram model, of order 5, is fitted on the language manual that comes with Python, as are all texts.
 """
@@ -54,6 +55,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--all-cores", action="store_true", help="one core beside all of them")
+    parser.add_argument(
+        "--work", nargs="*", help="with --all-cores, some kinds of work only, such as sampled"
+    )
     parser.add_argument("--measure", nargs=3, metavar=("WHAT", "CELL", "UNITS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -64,7 +68,7 @@ def main() -> None:
     print(f"{platform.machine()}, {arguments.threads} threads, numpy {np.__version__}, V = {V}")
     print(f"kernels of numpy's matrix products: {kernels}\n")
     if arguments.all_cores:
-        on_all_cores(arguments.cells, arguments.sizes, arguments.threads, arguments.rounds)
+        on_all_cores(arguments.cells, arguments.sizes, arguments.threads, arguments.rounds, arguments.work)
         return
     header = ["model", *MEASURES, *RATIOS]
     print("| " + " | ".join(header) + " |\n" + "| --- " * len(header) + "|")
@@ -197,7 +201,9 @@ def stock_layers(cell: str, units: int):  # type: ignore[no-untyped-def]  # noqa
     return nn.Embedding(V, units), layers(units, units, LAYERS), nn.Linear(units, V)
 
 
-def on_all_cores(cells: list[str], sizes: list[int], threads: int, rounds: int) -> None:
+def on_all_cores(
+    cells: list[str], sizes: list[int], threads: int, rounds: int, works: list[str] | None
+) -> None:
     """Print, for each model and kind of work, tokens a second on one core and on all, and their ratios."""
     from threadpoolctl import threadpool_limits
 
@@ -206,6 +212,8 @@ def on_all_cores(cells: list[str], sizes: list[int], threads: int, rounds: int) 
     models["n-gram 5"] = ngram_model()
     for name, (model, tokenizer) in models.items():
         for work, (run, tokens) in many_streams_of(model, tokenizer, threads).items():
+            if works and work not in works:
+                continue
             seconds: dict[str, list[float]] = {"one": [], "all": [], "products": []}
             for _ in range(rounds):
                 for how, taken in seconds.items():
@@ -229,14 +237,21 @@ def many_streams_of(model: Any, tokenizer: Any, threads: int) -> dict[str, tuple
     """Work on many streams: what runs it, and its tokens."""
     from lmgen.evaluation.perplexity import score_rows
     from lmgen.evaluation.scoring import STREAM_LENGTH, STREAMS, WARM_UP, score_ids
+    from lmgen.generation.config import SamplingConfig
+    from lmgen.generation.sampler import complete
 
     lines = manual(300_000 if model.kind == "recurrent" else 2_000_000)
     chunks = [lines[first : first + (1 << 18)] for first in range(0, len(lines), 1 << 18)]
     segments = max(2 * threads, 4) if model.kind == "ngram" else max(threads, 2)
     ids = np.resize(tokenizer.encode(lines), WARM_UP + segments * STREAMS * STREAM_LENGTH)
+    completions, sampling = 256, SamplingConfig(length=200, seed=1)
     return {
         "by line": (lambda: list(score_rows([model], tokenizer, chunks, "manual", by="line")), len(lines)),
         "long text": (lambda: list(score_ids(model, ids)), len(ids)),
+        "sampled": (
+            lambda: list(complete(model, tokenizer, ["the "], sampling, num=completions)),
+            completions * sampling.length,
+        ),
     }
 
 

@@ -5,7 +5,7 @@ Errors that the user can fix. Any other exception is a bug and keeps its traceba
     ├── ConfigError       a setting is unknown, out of range, or conflicts with another (exit code 2)
     ├── CorpusError       a text is missing, empty, too short or in an unexpected format
     │   └── CutOffError   reading it was cut off from outside: a process or a network share was lost
-    ├── LostProcessError  one of several processes that train together has ended
+    ├── LostProcessError  one of several processes that work together has ended
     ├── MissingExtraError a package is not installed that only some commands need
     ├── ModelError        a model or run is missing, damaged, of the wrong kind, or would be overwritten
     ├── NumericalError    a loss, weight or probability is NaN or infinite
@@ -38,7 +38,7 @@ class CutOffError(CorpusError):
 
 
 class LostProcessError(LmgenError):
-    """Another of the processes that train one model together has ended, or cannot be reached."""
+    """Another of several processes that work together has ended, or cannot be reached."""
 
 
 class ModelError(LmgenError):

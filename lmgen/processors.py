@@ -3,7 +3,7 @@ Score independent texts on all processors, in threads of this process.
 
 numpy lets go of Python's lock while it computes, so threads compute at the same time; they share the model,
 and start in no time. (What Python itself does, such as cutting a text into tokens, takes several processes:
-tokenizers/parallel.py.)
+tokenizers/parallel.py. So do the many short calls that draw one token after the other: forks.py.)
 
     items ──► thread 1 ──►
           ──► thread 2 ──►  results, in the order of the items
@@ -93,8 +93,15 @@ def on_all_processors(work: Callable[[Item], Result], items: Iterable[Item]) -> 
         yield from map(_called, first)
         return
     calls = chain(first, calls)
-    with _THREADS.several() as count:
+    with free_processors() as count:
         yield from map(_called, calls) if count == 1 else _side_by_side(calls, count)
+
+
+@contextmanager
+def free_processors() -> Iterator[int]:
+    """How many processors work in the block may have; matrix products there have one thread each."""
+    with _THREADS.several() as count:
+        yield count
 
 
 @contextmanager

@@ -16,6 +16,7 @@ ORDER = [
     "settings",
     "memory",
     "processors",
+    "forks",
     "calls",
     "text",
     "tokenizers",

@@ -2,29 +2,45 @@
 Complete prompts by sampling token after token from any language model.
 
 drawing.py draws the tokens; completion.py and stops.py decide where a text ends. The text of a completion
-depends only on the seed and its number, not on the completions that are sampled beside it.
+depends only on the seed and its number, not on the completions that are sampled beside it. So many of them
+are sampled in several processes, one for each processor (forks.py), to the same texts.
 """
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, groupby, islice
+from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
 from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError
+from lmgen.forks import can_fork, in_forks
 from lmgen.generation.completion import Completion, Continuation
 from lmgen.generation.config import SamplingConfig
 from lmgen.generation.drawing import Drawing, generator
 from lmgen.generation.prompts import Prompt, read
 from lmgen.generation.still import writing
-from lmgen.models.base import LanguageModel, State
+from lmgen.models.base import LanguageModel, State, in_threads
+from lmgen.processors import free_processors
 from lmgen.settings import shown
 from lmgen.tokenizers.base import Tokenizer
 
 STREAMS = 64
 """Completions sampled side by side: a model takes little longer for 64 streams than for a few."""
+
+FEWEST_STREAMS = 16
+"""Completions for which a process is worth starting: a network takes as long for fewer."""
+
+FEWEST_TOKENS = 1 << 12
+"""
+Tokens for which a process is worth starting, if the completions become as long as they may.
+
+To draw them takes 70 ms or more, and to start and end a process of a few hundred megabytes 5 to 25 ms.
+"""
 
 
 def complete(
@@ -41,9 +57,12 @@ def complete(
     """
     Complete each prompt `num` times and yield the completions in order.
 
-    Prompts are consumed in groups of up to 64 completions, so there may be any number of them. Each prompt is
-    read once for all its completions. The prompts of a group are read in parallel up to the length of the
-    shortest; then its completions begin, while the model reads the rest of the others token by token.
+    Each prompt is read once for all its completions. The prompts of a group of up to 64 completions are read
+    in parallel up to the length of the shortest; then its completions begin, while the model reads the rest
+    of the others token by token.
+
+    All processors work on the completions of a list, if there are many. Those of an iterator, which may come
+    slowly, are taken group by group.
 
     Args:
         model: any `LanguageModel`.
@@ -66,15 +85,11 @@ def complete(
     if num < 1:
         raise ConfigError(f"num is {num}, but has to be at least 1")
     sampler = _Sampler(
-        model, tokenizer, config, _checked(stop), lines, _seed(config), Drawing.of(config, tokenizer)
+        model, tokenizer, config, _checked(stop), lines, _seed(config), Drawing.of(config, tokenizer), num
     )
-    remaining = iter(prompts)
-    number = first
-    most = 1 if model.reads_in_order else max(1, STREAMS // num)  # no prompt teaches it for another
-    while group := list(islice(remaining, most)):
-        alone = number == 0 and len(group) * num == 1 and not lines  # with `lines`, more calls may follow
-        yield from sampler.group(group, num, number, alone=alone)
-        number += len(group) * num
+    for group in [prompts] if isinstance(prompts, Sequence) else sampler.groups(prompts):
+        yield from sampler.completions(group, first)
+        first += len(group) * num
 
 
 def stream(
@@ -128,6 +143,21 @@ def new_seed() -> int:
     return secrets.randbits(32)
 
 
+class _Batch(NamedTuple):
+    """Completions that are sampled side by side."""
+
+    prompts: Sequence[str]
+    copies: range
+    """Which completions of each prompt: some of 0 .. num - 1."""
+    first: int
+    """Number of the first completion of the first prompt."""
+    alone: bool
+    """
+    Whether the run has only this one completion. Otherwise a single prompt is read as two streams, since one
+    stream alone is rounded differently (models/network/model.py).
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class _Sampler:
     """Samples the completions of one call, which share the model and all settings."""
@@ -139,36 +169,75 @@ class _Sampler:
     lines: bool
     seed: int
     drawing: Drawing
+    num: int = 1
+    """Completions of each prompt."""
 
-    def group(self, prompts: Sequence[str], num: int, first: int, *, alone: bool) -> Iterator[Completion]:
+    def groups(self, prompts: Iterable[str]) -> Iterator[list[str]]:
+        """Prompts that are completed side by side, taken as they are needed."""
+        remaining = iter(prompts)
+        while group := list(islice(remaining, self.together(STREAMS))):
+            yield group
+
+    def together(self, streams: int) -> int:
+        """How many prompts are completed side by side, in so many streams or one prompt's."""
+        if self.model.reads_in_order:  # no prompt teaches it for another
+            return 1
+        return max(1, streams // self.num)
+
+    def completions(self, prompts: Sequence[str], first: int) -> Iterator[Completion]:
         """
-        Complete a few prompts `num` times each.
+        Complete prompts, in several processes if there is much to do.
 
         Args:
-            prompts: at most `STREAMS` completions' worth, or a single one.
-            num: number of completions of each.
-            first: number of the first completion, which selects its random generator.
-            alone: whether the run has only this one completion. Otherwise a single prompt is read as two
-                streams, since one stream alone is rounded differently (models/network/model.py).
+            prompts: any number.
+            first: number of the first completion, which selects its random generators.
         """
-        opened = [Prompt(prompt, self.tokenizer.edge(prompt)) for prompt in prompts]
-        common = min(len(prompt.edge.ids) for prompt in opened)
-        block = np.stack([prompt.edge.ids[:common] for prompt in opened], axis=1)  # (T, B)
-        state = self.model.start(1 if alone else max(len(prompts), 2))
-        state = read(self.model, self.model.select(state, range(len(prompts))), block)
+        total = len(prompts) * self.num
+        most = min(ceil(total / FEWEST_STREAMS), total * self.config.length // FEWEST_TOKENS)
+        shared = most > 1 and in_threads(self.model) and not self.model.reads_in_order and can_fork()
+        with free_processors() if shared else nullcontext(1) as processors:
+            count = min(processors, most)
+            if count < 2:
+                done = self.completed(self.batches(prompts, first, STREAMS))
+            else:
+                rounds = ceil(total / (count * STREAMS))
+                batches = list(self.batches(prompts, first, ceil(total / (count * rounds))))
+                self.model.predict(self.model.start(2))  # what its first use makes is shared then, too
+                done = in_forks(self.completed, batches, min(count, len(batches)))
+            yield from chain.from_iterable(done)
+
+    def batches(self, prompts: Sequence[str], first: int, streams: int) -> Iterator[_Batch]:
+        """All completions of some prompts in batches of at most so many streams, in order."""
+        together = self.together(streams)
+        # With `lines`, more calls may follow.
+        alone = first == 0 and self.num * min(len(prompts), self.together(STREAMS)) == 1 and not self.lines
         learning = self.model.reads_in_order and self.config.learn_from_itself
-        for copies in _batches(num, 1 if learning else STREAMS):  # several only for a single prompt
-            rows = [row for row in range(len(prompts)) for _ in copies]
-            streams = [
-                self.continuation(prompt, first + row * num + copy)
-                for row, prompt in enumerate(opened)
-                for copy in copies
-            ]
-            for stream in streams:
-                stream.read(common)
-            for _ in self.steps(self.model.select(state, rows), streams):
-                pass
-            yield from (stream.completion(self.seed) for stream in streams)
+        for begin in range(0, len(prompts), together):
+            group = prompts[begin : begin + together]
+            for copies in _ranges(self.num, 1 if learning else streams):  # several only for a single prompt
+                yield _Batch(group, copies, first + begin * self.num, alone and not begin)
+
+    def completed(self, batches: Iterable[_Batch]) -> Iterator[list[Completion]]:
+        """The completions of each batch. A prompt of several of them, one after the other, is read once."""
+        for _, same in groupby(batches, key=lambda batch: batch.first):
+            batch = next(same)
+            opened = [Prompt(prompt, self.tokenizer.edge(prompt)) for prompt in batch.prompts]
+            common = min(len(prompt.edge.ids) for prompt in opened)
+            block = np.stack([prompt.edge.ids[:common] for prompt in opened], axis=1)  # (T, B)
+            state = self.model.start(1 if batch.alone else max(len(opened), 2))
+            state = read(self.model, self.model.select(state, range(len(opened))), block)
+            for each in chain([batch], same):
+                rows = [row for row in range(len(opened)) for _ in each.copies]
+                streams = [
+                    self.continuation(prompt, each.first + row * self.num + copy)
+                    for row, prompt in enumerate(opened)
+                    for copy in each.copies
+                ]
+                for stream in streams:
+                    stream.read(common)
+                for _ in self.steps(self.model.select(state, rows), streams):
+                    pass
+                yield [stream.completion(self.seed) for stream in streams]
 
     def continuation(self, prompt: Prompt, number: int) -> Continuation:
         """A new completion of a prompt; `number` selects its random generators."""
@@ -239,6 +308,6 @@ def _seed(config: SamplingConfig) -> int:
     return new_seed() if config.seed is None else config.seed
 
 
-def _batches(num: int, most: int) -> list[range]:
+def _ranges(num: int, most: int) -> list[range]:
     """Split 0 .. num - 1 into ranges of at most `most`."""
     return [range(first, min(first + most, num)) for first in range(0, num, most)]

@@ -184,7 +184,8 @@ class Completing(OpenedModel):
         Complete each of many prompts `num` times, many side by side; completions are yielded in order.
 
         Args:
-            prompts: the texts to complete; they are taken as they are needed.
+            prompts: the texts to complete; those of an iterator are taken as they are needed, and those of a
+                list completed on all processors.
             num: completions per prompt.
             lines: end a completion at the end of its line, too.
             stop: end before any of these texts.
@@ -195,10 +196,11 @@ class Completing(OpenedModel):
         from lmgen.generation.sampler import complete
 
         config = _sampling(settings, "num", "lines", "first", "stop", "prompts", "echo", "prompt")
+        checked = each_text(prompts, "prompts")
         return complete(
             self.model,
             self.tokenizer,
-            each_text(prompts, "prompts"),
+            list(checked) if isinstance(prompts, list | tuple) else checked,
             config,
             num=whole_number(num, "num"),
             lines=lines,

@@ -1,8 +1,12 @@
 """Commands on one core and on two: the same output, the same errors, the same end."""
 
+import os
 import random
 import signal
 import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,19 @@ from tests.process import COMMAND, ENVIRONMENT, run_command
 
 pytestmark = pytest.mark.slow  # each test starts commands
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only there are processes forked")
+
 RUN = Path(__file__).parents[1] / "files" / "runs" / "lstm-char" / "half"
+
+
+ON_TWO = """
+import sys, numpy
+from threadpoolctl import threadpool_limits
+from lmgen.__main__ import main
+threadpool_limits(2, user_api="blas")
+main()
+"""
+"""`lmgen` as on two processors, however many there are."""
 
 
 def environment(cores: int) -> dict[str, str]:
@@ -61,13 +77,102 @@ def test_a_text_that_cannot_be_read_on_is_the_same_error_after_the_same_lines(tm
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--num", "150", "--length", "40"], ["--prompt", "-", "--lines", "--length", "20", "--json"]],
+    [["--num", "150", "--length", "60"], ["--prompt", "-", "--lines", "--length", "40", "--json"]],
 )
 def test_sample(arguments: list[str], tmp_path: Path) -> None:
-    one, two = on_both("sample", str(RUN), *arguments, "--seed", "4", cwd=tmp_path, text="".join(lines(300)))
+    one, two = (
+        run_command(
+            [*command, "sample", str(RUN), *arguments, "--seed", "4"],
+            cwd=tmp_path,
+            text="".join(lines(300)),
+            environment=environment(1),
+        )
+        for command in (COMMAND, [sys.executable, "-c", ON_TWO])
+    )
 
     assert one.returncode == 0, one.stderr
     assert (one.returncode, one.stdout, one.stderr) == (two.returncode, two.stdout, two.stderr)
+
+
+SAMPLING = ["sample", str(RUN), "--num", "100000", "--length", "300", "--json"]
+
+
+def sampling(cwd: Path) -> "subprocess.Popen[bytes]":
+    """A command in a session of its own that samples in two processes, for longer than a test."""
+    return subprocess.Popen(
+        [sys.executable, "-c", ON_TWO, *SAMPLING],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        start_new_session=True,
+    )
+
+
+def processes_of(session: int) -> list[int]:
+    """The processes of a session that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, _, of = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(of) == session and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def all_have_ended(session: int) -> bool:
+    until = time.monotonic() + 20
+    while processes_of(session):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@on_linux
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_ends_all_processes(number: int, tmp_path: Path) -> None:
+    with sampling(tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert len(processes_of(process.pid)) == 3
+        if number == signal.SIGINT:  # as Ctrl-C does
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert errors == b""
+    assert all_have_ended(process.pid)
+
+
+@on_linux
+def test_a_closed_pipe_ends_all_processes(tmp_path: Path) -> None:
+    with sampling(tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+
+    assert (process.returncode, errors) == (0, b"")
+    assert all_have_ended(process.pid)
+
+
+@on_linux
+def test_a_process_that_was_killed_is_one_line(tmp_path: Path) -> None:
+    with sampling(tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        copies = [each for each in processes_of(process.pid) if each != process.pid]
+        os.kill(copies[1], signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert errors.decode().startswith("error: one of the processes that share the work was ended")
+    assert len(errors.splitlines()) == 1
+    assert all_have_ended(process.pid)
 
 
 @pytest.mark.parametrize("cores", [1, 2])

@@ -4,12 +4,14 @@ Several processes that train one model, beside one: tokens a second, and what th
     python -m benchmarks.distributed                          # 1 and 2 processes of one thread, batch 64
     python -m benchmarks.distributed --processes 4 --rounds 5
 
-Each row is a training on python-docs as torchrun starts it, one thread a process; where the system can do it,
-process n keeps to processor n. Speeds are those of all updates after the first quarter, by the clock on the
-wall. Ratios are medians of those within a round: by that clock, and by the processor time that process 0 took
-instead, which is what it comes to where others use the processors as well, less what processes wait for each
-other. Bytes are what goes over the loopback device in an update, all processes together, counted by the
-system, so nothing else may use it. Of P processes each sends 2 (P - 1) / P times 4 bytes for each parameter.
+Each row is a training on python-docs as torchrun starts it, one thread a process; where the system can do
+it, process n keeps to processor n. Speeds are those of the median update after the first quarter, by the
+clock on the wall: the sample that a run writes after each of its quarters would weigh much in so short a
+one. Ratios are medians of those within a round: by that clock, and by the processor time that process 0
+took instead, which is what it comes to where others use the processors as well, less what processes wait
+for each other. Bytes are what goes over the loopback device in an update, all processes together, counted
+by the system, so nothing else may use it. Of P processes each sends 2 (P - 1) / P times 4 bytes for each
+parameter.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -125,12 +128,10 @@ def measure(settings: dict[str, Any]) -> None:
     lmgen.train("python-docs", on_event=note, **settings)
     if rank == 0:
         kept = seen[len(seen) // 4 :]
-        seconds, processor_seconds, sent = (
-            after - before for before, after in zip(kept[0], kept[-1], strict=True)
-        )
-        updates = len(kept) - 1
-        tokens = updates * settings["batch_size"] * settings["window_length"]
-        found = Measured(tokens / seconds, tokens / processor_seconds, sent / updates, parameters)
+        updates = [[after - before for before, after in zip(*both, strict=True)] for both in pairwise(kept)]
+        seconds, processor_seconds, sent = map(median, zip(*updates, strict=True))
+        tokens = settings["batch_size"] * settings["window_length"]
+        found = Measured(tokens / seconds, tokens / processor_seconds, sent, parameters)
         print(json.dumps(found))
 
 

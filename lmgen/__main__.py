@@ -21,10 +21,13 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line."""
     try:
-        _watch_for_interrupts()
-        from lmgen.cli.app import main as run
+        from lmgen.interrupts import repeated
 
-        run()
+        _watch_for_interrupts()
+        with repeated():
+            from lmgen.cli.app import main as run
+
+            run()
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
     finally:
@@ -39,17 +42,17 @@ def _watch_for_interrupts() -> None:
         signal.signal(signal.SIGINT, _interrupt)
 
 
-def _interrupt(_number: int, frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     """
     Raise KeyboardInterrupt, or exit at once if an import is in progress.
 
     An exception raised during an import is not always propagated: some modules print and discard it.
     """
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            os._exit(INTERRUPTED)
-        frame = frame.f_back
-    raise KeyboardInterrupt
+    from lmgen.interrupts import interrupt, is_importing
+
+    if is_importing(frame):
+        os._exit(INTERRUPTED)
+    interrupt(number, frame)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from lmgen.errors import ConfigError, ModelError, WriteError
+from lmgen.interrupts import stop_if_interrupted
 
 STDOUT = "-"
 """What stands for stdout where a file to write is named."""
@@ -64,6 +65,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
+        stop_if_interrupted()
         if special:
             with temporary.open("rb") as written, _opened_special(path) as file:
                 shutil.copyfileobj(written, file)
@@ -95,6 +97,7 @@ def growing(path: Path, part: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
         yield part
+        stop_if_interrupted()
         _flush_file(part)
         part.replace(path)
         _flush_folder(path.parent)
@@ -225,6 +228,7 @@ def rename(source: Path, target: Path) -> None:
     Raises:
         WriteError: the folder cannot be written to.
     """
+    stop_if_interrupted()
     try:
         source.replace(target)
         _flush_folder(target.parent)

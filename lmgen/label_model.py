@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from lmgen.calls import python_call
 from lmgen.data.run_folder import RunFolder, find_model, run_of
+from lmgen.data.verified import check_kept_text
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.files import refuse_existing
 from lmgen.models.model_file import SavedModel, described, load_labels
@@ -278,8 +279,9 @@ class LabelModel:
     def _held_out(self) -> Text:
         """The labelled text that the model's run has held out: its test text, else its validation text."""
         text = None if self.run is None else self.run.held_out_text
-        if text is None:
+        if self.run is None or text is None:
             raise CorpusError(f"{self.path} is in no run folder with a held-out text; name a text to label")
+        check_kept_text(self.run, text)
         return open_text(str(text), errors=self.tokenizer.reading_errors)
 
 

@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "lmgen"
 
 ORDER = [
     "errors",
+    "interrupts",
     "extras",
     "arrays",
     "files",

@@ -212,12 +212,16 @@ def test_neither_does_sigterm(module: str, model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["torch", "torch.nn", "lmgen.training.loop"])
-def test_ctrl_c_before_the_first_step_of_training_leaves_nothing_behind(module: str, tmp_path: Path) -> None:
-    code = INTERRUPT.format(module=module, number=int(signal.SIGINT))
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["torch", "torch.nn", "torch.optim.adam", "lmgen.training.loop"])
+def test_a_signal_while_torch_is_imported_is_one_line_and_leaves_nothing_behind(
+    module: str, number: int, tmp_path: Path
+) -> None:
+    code = INTERRUPT.format(module=module, number=int(number))
     result = python(code, "train", "--out", "run", cwd=tmp_path)
 
-    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+    line = "note: stopped before the run began; nothing has changed\n"
+    assert (result.returncode, result.stdout, result.stderr) == (128 + number, "", line)
     assert list(tmp_path.iterdir()) == []
 
 

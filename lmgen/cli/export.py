@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from lmgen.cli.flags import option
 from lmgen.cli.options import JsonOption, ModelArgument, QuietOption, file_name, open_any
-from lmgen.cli.output import print_result, visible
+from lmgen.cli.output import counted, print_result, visible
 from lmgen.cli.report import note, reported_errors
 from lmgen.files import refuse_existing
 
@@ -87,9 +87,8 @@ def _right_line(exported: "ExportedLabels") -> str:
     """Report the change in the share of right labels."""
     assert exported.scores is not None
     before, after = exported.scores
-    return (
-        f"{'labels right':<20}{before.accuracy:.2%} -> {after.accuracy:.2%}, of {before.instances:,} labels"
-    )
+    labels = counted(before.instances, "label")
+    return f"{'labels right':<20}{before.accuracy:.2%} -> {after.accuracy:.2%}, of {labels}"
 
 
 def _change_line(exported: "ExportedWeights") -> str:

@@ -8,7 +8,7 @@ import typer
 from lmgen.cli import completion, report
 from lmgen.cli.flags import option
 from lmgen.cli.options import JsonOption, QuietOption, file_name, models_and_text, open_labels
-from lmgen.cli.output import TextOutput, json_line, print_result, visible
+from lmgen.cli.output import TextOutput, counted, json_line, print_result, visible
 from lmgen.cli.tables import Column, table
 from lmgen.errors import ConfigError
 
@@ -148,9 +148,9 @@ def _blank_row(form: str, cells: int) -> str:
 
 def _report(scores: "LabelScores", model: "LabelModel") -> Iterator[str]:
     """What a labelled text says of a model, as tables."""
-    what = "words" if model.model.of == "word" else "texts"
+    what = "word" if model.model.of == "word" else "text"
     yield (
-        f"{scores.instances:,} {what}: {scores.accuracy:.2%} right; always {visible(model.labels[0])}: "
+        f"{counted(scores.instances, what)}: {scores.accuracy:.2%} right; always {visible(model.labels[0])}: "
         f"{scores.majority_accuracy:.2%}\n\n"
     )
     columns = [

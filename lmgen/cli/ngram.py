@@ -1,9 +1,6 @@
 """`lmgen ngram`: fit an n-gram model, or read one from an ARPA file."""
 
 import json as json_format
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +16,7 @@ from lmgen.cli.progress import reading_shown
 from lmgen.cli.report import note, reported_errors
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
+from lmgen.interrupts import ending_signals, handled
 from lmgen.settings import Panel
 from lmgen.text.config import ReadingConfig
 from lmgen.tokenizers.config import TokenizerConfig
@@ -115,7 +113,7 @@ def ngram(
 
     lmgen ngram book.txt --order 6 --out book-6.safetensors
     """
-    with reported_errors(), downloads_shown(), reading_shown(), _ended_by_signals():
+    with reported_errors(), downloads_shown(), reading_shown(), handled(ending_signals()):
         from lmgen.runs.ngram import convert_arpa, fit_ngram
 
         if arpa:
@@ -146,25 +144,6 @@ def ngram(
             print_result(json_format.dumps(fitted.to_json()) + "\n")
         else:
             print_result(_line(fitted) + "\n")
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let what asks a process to end do so as an exception, so that files on the way are deleted."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {
-        number: signal.signal(number, end)
-        for number in (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _refuse_with_arpa(settings: dict[str, Any]) -> None:

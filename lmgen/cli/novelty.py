@@ -16,7 +16,7 @@ from lmgen.cli.options import (
     model_and_texts,
     open_model,
 )
-from lmgen.cli.output import TextOutput, json_line, visible
+from lmgen.cli.output import TextOutput, counted, json_line, visible
 from lmgen.cli.tables import Column, fitting, table
 from lmgen.errors import ConfigError
 
@@ -121,10 +121,9 @@ def _tsv(found: "Novelty") -> Iterator[str]:
 def _tables(found: "Novelty", fit: int | None) -> Iterator[str]:
     """What was looked at; the share of new n-grams by length; the longest passages."""
     of = "" if found.text == "samples" else f"{visible(found.text)}: "
-    samples = "sample" if found.samples == 1 else "samples"
     yield (
-        f"{of}{found.samples:,} {samples}, {found.tokens:,} tokens, {found.characters:,} characters; "
-        f"training text {found.training_tokens:,} tokens\n"
+        f"{of}{counted(found.samples, 'sample')}, {counted(found.tokens, 'token')}, "
+        f"{counted(found.characters, 'character')}; training text {counted(found.training_tokens, 'token')}\n"
     )
     if found.whole is not None:
         yield f"{found.whole:,} of {found.samples:,} stand whole in the training text\n"

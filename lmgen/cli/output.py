@@ -26,6 +26,11 @@ def print_result(text: str) -> None:
         output.write(text)
 
 
+def counted(number: int, what: str) -> str:
+    """Say how many there are: `1 text`, `1,200 texts`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def visible(name: str) -> str:
     """Escape line ends, tabs and other unprintable characters in a name, a message or a cell of a table."""
     if name.isprintable():

@@ -1,6 +1,7 @@
 """Notes and errors on stderr, and the conversion of exceptions to exit codes."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +10,7 @@ import typer
 
 from lmgen.cli.output import visible
 from lmgen.errors import LmgenError
+from lmgen.interrupts import arrived, stop_if_interrupted
 from lmgen.training.processes import reports
 
 LONGEST_MESSAGE = 8000
@@ -55,6 +57,7 @@ def reported_errors() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()  # report write errors now, not at exit
+        stop_if_interrupted()
     except LmgenError as failure:
         if _debugging():
             raise
@@ -64,7 +67,7 @@ def reported_errors() -> Iterator[None]:
         _drop_output()
         raise typer.Exit(0) from closed
     except KeyboardInterrupt as stopped:
-        raise typer.Exit(130) from stopped
+        raise typer.Exit(128 + (arrived() or signal.SIGINT)) from stopped
     except MemoryError as failure:
         if _debugging():
             raise

@@ -15,7 +15,7 @@ from lmgen.cli.options import (
     file_to_write,
     models_and_text,
 )
-from lmgen.cli.output import json_line, print_result
+from lmgen.cli.output import counted, json_line, print_result
 
 
 def report_(
@@ -78,7 +78,7 @@ def report_(
         if json:
             print_result(json_line(written.to_json()))
         else:
-            pictures = f", {len(written.pictures)} pictures in {svg}" if written.pictures else ""
+            pictures = f", {counted(len(written.pictures), 'picture')} in {svg}" if written.pictures else ""
             print_result(f"{written.out}: {written.bytes:,} bytes{pictures}\n")
 
 

@@ -5,7 +5,7 @@ from itertools import chain, groupby
 from json import dumps
 from typing import TYPE_CHECKING, Any, Literal
 
-from lmgen.cli.output import TextOutput, visible
+from lmgen.cli.output import TextOutput, counted, visible
 from lmgen.cli.tables import Column, table_as_it_comes
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _length(row: Row) -> str:
     """The length of a text, in all units of its figures: `: 4 tokens, 4 characters, ...`."""
     if "characters" not in row:
         return ""
-    units = [f"{row[unit]:,} {unit}" for unit in ("tokens", "characters", "bytes", "words")]
+    units = [counted(row[f"{unit}s"], unit) for unit in ("token", "character", "byte", "word")]
     if row["unknown_tokens"]:
         units.append(f"{row['unknown_tokens']:,} unknown")
     return ": " + ", ".join(units)

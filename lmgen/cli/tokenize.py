@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from lmgen.cli import report
 from lmgen.cli.flags import option
 from lmgen.cli.options import ModelArgument, QuietOption, open_any
-from lmgen.cli.output import TextOutput
+from lmgen.cli.output import TextOutput, counted
 from lmgen.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def tokenize(
         lines = TokenLines(chosen, pieces=pieces)
         _print(lines.write(_standard_input(chosen.reading_errors)))
         if lines.unknown:
-            report.note(f"{lines.unknown:,} tokens are unknown to the vocabulary and do not come back")
+            are, do = ("is", "does") if lines.unknown == 1 else ("are", "do")
+            unknown = f"{counted(lines.unknown, 'token')} {are} unknown to the vocabulary"
+            report.note(f"{unknown} and {do} not come back")
 
 
 def detokenize(

@@ -1,7 +1,9 @@
 """`lmgen train`: train a model, or resume a run."""
 
+import os
 import signal
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -13,6 +15,7 @@ from lmgen.cli.options import JsonOption, QuietOption
 from lmgen.cli.progress import reading_shown
 from lmgen.data.config import HeldOutConfig
 from lmgen.errors import ConfigError
+from lmgen.interrupts import ending_signals, handled
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.labelling import LabelConfig
 from lmgen.settings import Panel
@@ -23,9 +26,6 @@ from lmgen.training.processes import own_place
 
 if TYPE_CHECKING:
     from lmgen.runs.config import RunConfig
-
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""Signals that request a stop of training; Windows has no SIGHUP."""
 
 
 @settings_as_options(
@@ -128,16 +128,19 @@ def train(
         from lmgen.runs import run
         from lmgen.runs.interruption import Interruption
 
-        interruption = Interruption(_signals())
+        interruption = Interruption(ending_signals())
         stop = interruption.requested
         is_first = own_place().rank == 0
         if not is_first:
             report.QUIET = quiet = True
-        if run_config:
-            events = run.train(run_config, out, overwrite=overwrite, should_stop=stop, on_note=report.note)
-        else:
-            folder = out or newest_begun().folder
-            events = run.resume(folder, flags, should_stop=stop, on_note=report.note)
+        with handled(ending_signals(), _leave):
+            if run_config:
+                events = run.train(
+                    run_config, out, overwrite=overwrite, should_stop=stop, on_note=report.note
+                )
+            else:
+                folder = out or newest_begun().folder
+                events = run.resume(folder, flags, should_stop=stop, on_note=report.note)
         try:
             with interruption:
                 finished = follow(interruption.watch(events), quiet=quiet, unseen=interruption.request)
@@ -183,9 +186,12 @@ def _estimate(config: "RunConfig | None", *, as_json: bool) -> None:
     print_cost(estimate_cost(config, on_note=report.note), as_json=as_json)
 
 
-def _signals() -> list[int]:
-    """Signals to handle, except those already ignored (`nohup`, `trap '' INT`)."""
-    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End at once, while torch is imported, which takes seconds and could drop an exception."""
+    try:
+        report.note("stopped before the run began; nothing has changed")
+    finally:
+        os._exit(_exit_code(number))
 
 
 def _report_lost_process() -> None:

@@ -8,6 +8,7 @@ From a corpus to training batches, with token ids stored on disk in between.
   that no file changes meanwhile; vocabulary.py: tokenizer and labels; parts.py: token ids and held-out text,
   encoded by encoding.py in several processes; prepared.py: sizes and checksums; unfinished.py: goes on where
   all that was interrupted
+- verified.py: what a run keeps of its texts, verified where it is used later
 - held_out_text.py: reads the validation or test text of a run
 - batches.py: the interface that training reads from; windows.py: cuts a text into batches; permutation.py: a
   random order that is not stored

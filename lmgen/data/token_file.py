@@ -250,16 +250,22 @@ def open_tokens(path: Path, vocabulary_size: int, checksums: Sequence[int] | Non
     return ids
 
 
-def read_tokens(path: Path, vocabulary_size: int) -> IdArray:
+def read_tokens(path: Path, vocabulary_size: int, checksums: Sequence[int] | None = None) -> IdArray:
     """
     Memory-map a token file, (N,), read-only.
 
-    The file is first scanned once to check that every id is below `vocabulary_size`.
+    The file is first read once to check that every id is below `vocabulary_size`, and its blocks if they have
+    checksums.
 
     Raises:
         CorpusError: as `open_tokens`.
+        ModelError: a block does not match its checksum.
     """
-    kind, first, count = open_tokens(path, vocabulary_size)._layout
+    opened = open_tokens(path, vocabulary_size, checksums)
+    if checksums is not None:
+        for _ in blocks_of(opened):
+            pass
+    kind, first, count = opened._layout
     return np.memmap(path, kind, "r", first, (count,)) if count else np.empty(0, kind)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from lmgen.arrays import FloatArray, IdArray
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import read_tokens
+from lmgen.data.verified import read_kept_tokens
 from lmgen.errors import ModelError
 from lmgen.evaluation.learning_to_adapt import LearnedToAdapt, learned_to_adapt
 from lmgen.models.adapting import Adapting, AdaptingConfig
@@ -263,7 +263,7 @@ def _training_tokens(baseline: NgramModel | None, run: RunFolder | None) -> IdAr
     """What an n-gram model was fitted on, (N,); None where that is not known."""
     if baseline is None or baseline.training is not None or run is None:
         return None if baseline is None else baseline.training
-    return read_tokens(run.train_tokens, baseline.vocabulary_size)
+    return read_kept_tokens(run, run.train_tokens, baseline.vocabulary_size)
 
 
 def adapting_network(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lmgen.data.run_folder import RunFolder, run_of
-from lmgen.data.token_file import read_tokens
+from lmgen.data.verified import read_kept_tokens
 from lmgen.errors import ModelError
 from lmgen.memory import memory_bytes
 from lmgen.models.model_file import load_model
@@ -39,7 +39,7 @@ def fit_on_run(
         WriteError: the disk is full.
     """
     return NgramModel.fit(
-        read_tokens(run.train_tokens, tokenizer.vocabulary_size),
+        read_kept_tokens(run, run.train_tokens, tokenizer.vocabulary_size),
         order=order,
         vocabulary_size=tokenizer.vocabulary_size,
         sentence_end=tokenizer.sentence_end,

@@ -22,7 +22,7 @@ from lmgen.arrays import Float64Array
 from lmgen.data.answers import Answers
 from lmgen.data.held_out_text import held_out_chunks
 from lmgen.data.run_folder import RECORDS_SUFFIX, run_of
-from lmgen.data.token_file import open_tokens
+from lmgen.data.verified import open_kept_tokens
 from lmgen.errors import ConfigError, ModelError
 from lmgen.evaluation.adapting import AdaptingModels
 from lmgen.evaluation.baseline import baseline_of
@@ -256,7 +256,7 @@ class Comparison:
         if self._run is None or not self._run.train_tokens.exists():
             return None
         size = self._tokenizer.vocabulary_size
-        return unigram_bits(open_tokens(self._run.train_tokens, size), size)
+        return unigram_bits(open_kept_tokens(self._run, self._run.train_tokens, size), size)
 
     def _note_answers(self) -> None:
         reading = self._tokenizer.reading

@@ -18,7 +18,7 @@ import numpy as np
 
 from lmgen.arrays import IdArray
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import read_tokens
+from lmgen.data.verified import read_kept_tokens
 from lmgen.errors import ConfigError, NumericalError, WriteError
 from lmgen.evaluation.scoring import mean_nats
 from lmgen.files import write_text
@@ -92,7 +92,7 @@ def learned_to_adapt(
     if not run.valid_tokens.exists():
         return begun
     kept = _Kept.of(run) if is_saved else _Kept(None, [], {})
-    ids = read_tokens(run.valid_tokens, network.vocabulary_size)[:MIXED_TOKENS]
+    ids = read_kept_tokens(run, run.valid_tokens, network.vocabulary_size)[:MIXED_TOKENS]
     if len(ids) < FEWEST_TOKENS:
         return begun
 

@@ -19,7 +19,8 @@ import numpy as np
 from lmgen.arrays import Float64Array
 from lmgen.data.answers import Answers
 from lmgen.data.run_folder import RunFolder, run_of
-from lmgen.data.token_file import blocks_of, open_tokens
+from lmgen.data.token_file import blocks_of
+from lmgen.data.verified import open_kept_tokens
 from lmgen.errors import CorpusError, ModelError, WriteError
 from lmgen.evaluation.scoring import score_ids
 from lmgen.files import write_text
@@ -136,7 +137,7 @@ def fitted_weights(
             f"nothing to fit a mixture on: {run.folder} has no validation text; train with --valid, such as "
             "--valid 0.1"
         )
-    ids = open_tokens(run.valid_tokens, models[0].vocabulary_size)
+    ids = open_kept_tokens(run, run.valid_tokens, models[0].vocabulary_size)
     if len(ids) < 2:
         raise CorpusError(f"{run.valid_tokens} has too few tokens to fit the weights of a mixture on")
     scores = [np.concatenate([block.nats for block in score_ids(model, blocks_of(ids))]) for model in models]

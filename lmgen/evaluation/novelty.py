@@ -20,7 +20,7 @@ import numpy as np
 
 from lmgen.arrays import BoolArray, IdArray, Int64Array
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import read_tokens
+from lmgen.data.verified import read_kept_tokens
 from lmgen.errors import CorpusError, ModelError
 from lmgen.evaluation.matching import LONGEST, match_lengths, occurrences
 from lmgen.evaluation.tables import html_table
@@ -149,7 +149,7 @@ def training_tokens(path: Path, model: LanguageModel, tokenizer: Tokenizer) -> I
         return ngrams.training
     run = RunFolder(path.parent)
     if path in (run.model, run.ngram) and run.train_tokens.exists():
-        return read_tokens(run.train_tokens, tokenizer.vocabulary_size)
+        return read_kept_tokens(run, run.train_tokens, tokenizer.vocabulary_size)
     raise ModelError(
         f"{path} comes without the text that it was trained on, which a run holds as data/"
         f"{run.train_tokens.name}; name a run folder, or fit an n-gram model with --keep-tokens"
@@ -175,7 +175,7 @@ def held_out_tokens(path: Path, tokenizer: Tokenizer) -> IdArray | None:
     run = RunFolder(path.parent)
     if path not in (run.model, run.ngram) or not run.valid_tokens.exists():
         return None
-    return read_tokens(run.valid_tokens, tokenizer.vocabulary_size)
+    return read_kept_tokens(run, run.valid_tokens, tokenizer.vocabulary_size)
 
 
 def samples_of(text: Text, tokenizer: Tokenizer) -> list[str]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lmgen.arrays import Int64Array
-from lmgen.data.token_file import open_tokens, token_counts
+from lmgen.data.token_file import token_counts
+from lmgen.data.verified import open_kept_tokens
 from lmgen.errors import ConfigError, CorpusError, LmgenError, ModelError
 from lmgen.evaluation.novelty import Novelty
 from lmgen.evaluation.results import TextScore
@@ -149,7 +150,7 @@ def _scores(subject: Subject, adapt: bool | None, on_note: Callable[[str], None]
     if subject.has_baseline and run is not None:
         order = model.baseline().order
         size = (
-            len(open_tokens(run.train_tokens, subject.tokenizer.vocabulary_size))
+            len(open_kept_tokens(run, run.train_tokens, subject.tokenizer.vocabulary_size))
             if run.train_tokens.exists()
             else 0
         )
@@ -225,6 +226,6 @@ def _training_counts(found: Collected) -> Int64Array | None:
     if run is None or not run.train_tokens.exists():
         return None
     try:
-        return token_counts(open_tokens(run.train_tokens, V), V)
+        return token_counts(open_kept_tokens(run, run.train_tokens, V), V)
     except LmgenError:
         return None

@@ -72,6 +72,10 @@ def write_report(
     refuse_existing(out, overwrite=overwrite)
     refuse_unwritable(out)
     _check_folder(svg, overwrite=overwrite)
+    if svg is not None and out.resolve() in (svg.resolve(), *svg.resolve().parents):
+        raise ModelError(f"--out {out} is the page, and --svg {svg} needs a folder there; name another --out")
+    if svg is not None and out.suffix == ".svg" and out.resolve().parent == svg.resolve():
+        raise ModelError(f"--out {out} would be among the pictures of --svg {svg}; name another --out")
     notes: list[str] = []
 
     def note(sentence: str) -> None:

@@ -10,8 +10,10 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
 from typing import Self
 
+from lmgen.interrupts import arrived, handled, interrupt, stop_if_interrupted
 from lmgen.runs.events import Event, Finished, Interrupted, Started
 
 
@@ -33,12 +35,13 @@ class Interruption:
         """The run folder, once updates have begun."""
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._handle) for number in self._signals}
+        self._handling = handled(self._signals, self._handle)
+        self._handling.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._handling.__exit__(None, None, None)
+        arrived()
 
     @property
     def updating(self) -> bool:
@@ -56,16 +59,18 @@ class Interruption:
     def watch(self, events: Iterable[Event]) -> Iterator[Event]:
         """Pass the events of a run on, and note when its updates begin."""
         for event in events:
+            stop_if_interrupted()
             if isinstance(event, Started):
                 self.folder = event.folder
             yield event
 
-    def _handle(self, number: int, _frame: object) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         second = self.received is not None and number == signal.SIGINT
         self.received = self.received or number
         if second or not self.updating:
-            raise KeyboardInterrupt
-        self.request()
+            interrupt(number, frame)
+        else:
+            self.request()
 
 
 def run_to_end(

@@ -16,7 +16,7 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import prepare
 from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder, ngram_file
-from lmgen.data.token_file import read_tokens
+from lmgen.data.verified import read_kept_tokens
 from lmgen.errors import ConfigError, ModelError
 from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
@@ -153,7 +153,9 @@ def fit_ngram(
         nats = _valid_nats(run, prepared, model, tokenizer, words=words)
         misfits = held_out_notes(run, tokenizer, model)
         if keep_tokens:
-            model = replace(model, training=np.array(read_tokens(run.train_tokens, model.vocabulary_size)))
+            model = replace(
+                model, training=np.array(read_kept_tokens(run, run.train_tokens, model.vocabulary_size))
+            )
         save_model(run.ngram, model, tokenizer, _training(prepared, nats))
         rename(run.ngram, file)
     return FittedNgram(
@@ -354,7 +356,7 @@ def _valid_nats(
     """
     if prepared.valid is None:
         return None
-    ids = read_tokens(run.valid_tokens, prepared.tokenizer.vocabulary_size)
+    ids = read_kept_tokens(run, run.valid_tokens, prepared.tokenizer.vocabulary_size)
     if words is not None and words.kept is not None:
         ids = np.where(words.kept, words.new_ids, UNKNOWN)[ids]
     return mean_nats(model, ids, limit, Answers.of(tokenizer))[0]

@@ -16,6 +16,7 @@ from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
 from lmgen.errors import CorpusError, CutOffError, ModelError, WriteError
 from lmgen.files import checksum, write_text
+from lmgen.interrupts import arrived
 from lmgen.runs.board import check_board, on_board
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml
@@ -300,6 +301,7 @@ def _begin(
                 config = yield from _with_found_rate(run, config, prepared, origin, pretrained, call)
             trainer = new_trainer(run, call.applied(config), prepared, origin, pretrained, call.group)
         except KeyboardInterrupt:
+            arrived()
             yield Interrupted(run.folder, 0)
             return
         files = {run.ngram.name: checksum(run.ngram)} if run.ngram.exists() else {}

@@ -394,6 +394,8 @@ def _several(name: str, files: Sequence[_File], reading: _Reading) -> Text:
             reasons.append(error)
     if not texts and reasons:
         raise reasons[0]
+    if not texts and not files:
+        raise CorpusError(f"{name} holds no text: there are no files in it, but hidden ones perhaps")
     if not texts:
         raise CorpusError(
             f"{name} holds no text: none of its {len(files)} files is {reading.encoding.upper()} text"

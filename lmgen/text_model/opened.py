@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lmgen.data.answers import Answers
 from lmgen.data.run_folder import RunFolder, find_model, run_of
+from lmgen.data.verified import check_kept_text
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.files import behind_links, refuse_existing
 from lmgen.models.base import LanguageModel
@@ -222,13 +223,14 @@ class OpenedModel:
     def _held_out(self, on_note: Callable[[str], None]) -> Path:
         run = self.run
         text = None if run is None else run.held_out_text
-        if text is None:
+        if run is None or text is None:
             why = (
                 f"{self.path} is not in a run folder with a held-out text"
                 if run is None
                 else f"{run.folder} has no held-out text"
             )
             raise CorpusError(f"{why}; name a text to score")
+        check_kept_text(run, text)
         on_note(f"scoring the run's own held-out text, {text}")
         return text
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from lmgen.calls import python_call
+from lmgen.data.verified import check_kept_text
 from lmgen.errors import ConfigError, ModelError
 from lmgen.files import refuse_existing
 from lmgen.settings import names_of, refuse_unknown
@@ -190,6 +191,8 @@ class WithWeights(OpenedModel):
         else:
             if text is None and self.run is not None:
                 text = self.run.held_out_text
+                if text is not None:
+                    check_kept_text(self.run, text)
             opened = None if text is None else self._opened(text_or_path(text, "text"), None, None, on_note)
             exported = export_weights(self._saved, self.path, out, form, opened, on_note)
         if why:

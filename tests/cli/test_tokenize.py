@@ -65,7 +65,7 @@ def test_each_line_of_text_is_a_line_of_tokens(model: Tokenizer) -> None:
     _, tokens, notes = run("tokenize", "--pieces", stdin="the cat\n\n<unk> dog")
 
     assert tokens.decode() == "the cat </s>\n</s>\n<unk> <unk>\n"
-    assert notes.startswith("note: 1 tokens are unknown")
+    assert notes.startswith("note: 1 token is unknown")
 
 
 def test_bytes_need_no_model() -> None:

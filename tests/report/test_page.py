@@ -325,6 +325,10 @@ def test_what_cannot_be_written_is_said_before_anything_is_done(
         lmgen.write_report(runs.run(), out=tmp_path / "there.html")
     with pytest.raises(ModelError, match=r"there are pictures in .*svg already; add overwrite=True"):
         lmgen.write_report(runs.run(), out=tmp_path / "new.html", svg=tmp_path / "svg")
+    for page in (tmp_path / "both", tmp_path / "both" / "loss.svg", tmp_path / "both" / ".." / "both"):
+        with pytest.raises(ModelError, match="name another"):
+            lmgen.write_report(runs.run(), out=page, svg=tmp_path / "both")
+        assert not (tmp_path / "both").exists()
     with pytest.raises(ModelError, match="is a file; name a folder for the pictures"):
         lmgen.write_report(runs.run(), out=tmp_path / "new.html", svg=tmp_path / "there.html")
     with pytest.raises(ConfigError, match="named twice"):

@@ -202,12 +202,17 @@ class TestFolders:
 
         assert read(open_text(str(tmp_path), errors="surrogateescape")) == "caf\udce9"
 
-    @pytest.mark.parametrize("content", [None, b"\xff"])
-    def test_a_folder_without_text_is_an_error(self, content: bytes | None, tmp_path: Path) -> None:
-        if content:
-            (tmp_path / "image").write_bytes(content)
+    @pytest.mark.parametrize(
+        ("file", "problem"),
+        [
+            ("image", "none of its 1 files is UTF-8 text"),
+            (".hidden", "there are no files in it, but hidden ones perhaps"),
+        ],
+    )
+    def test_a_folder_without_text_is_an_error(self, file: str, problem: str, tmp_path: Path) -> None:
+        (tmp_path / file).write_bytes(b"\xff")
 
-        with pytest.raises(CorpusError, match=r"holds no text: none of its \d files is UTF-8 text"):
+        with pytest.raises(CorpusError, match=f"holds no text: {problem}"):
             open_text(str(tmp_path))
 
     def test_a_damaged_file_is_not_left_out_in_silence(self, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from lmgen.settings import LARGEST_COUNT, Panel, check, setting
 
 OPTIMIZER_NAMES = ("adamw", "adam", "sgd", "rmsprop", "adagrad", "adamw-adagrad")
 OBJECTIVE_NAMES = ("full", "sampled")
-SCHEDULE_NAMES = ("linear", "cosine", "plateau", "constant")
+SCHEDULE_NAMES = ("cosine", "linear", "plateau", "constant")
 
 GPU_PRECISIONS = ("tf32", "bfloat16", "float16")
 """Number formats that only GPUs are faster with."""
@@ -127,7 +127,7 @@ class TrainingConfig:
         minimum=0.0,
         maximum=LARGEST_FACTOR,
     )
-    schedule: str = setting("linear", "How the learning rate falls over the budget.", choices=SCHEDULE_NAMES)
+    schedule: str = setting("cosine", "How the learning rate falls over the budget.", choices=SCHEDULE_NAMES)
     warmup: float = setting(
         0.02,
         "Share of the budget over which the learning rate rises (at least 100 updates, or a third); 0 for "

@@ -178,9 +178,9 @@ precision = "float32"
 
 
 def test_a_run_of_the_old_format_resumes_and_serves_as_settings(text: Path, tmp_path: Path) -> None:
-    trained(text, tmp_path / "whole", output_rate=1.0, schedule="cosine")
+    trained(text, tmp_path / "whole", output_rate=1.0)
     old = RunFolder(tmp_path / "old")
-    list(run.train(config(text, output_rate=1.0, schedule="cosine"), old.folder, should_stop=stop_after(7)))
+    list(run.train(config(text, output_rate=1.0), old.folder, should_stop=stop_after(7)))
     old.config.write_text(OLD_FORMAT.format(text=text), encoding="utf-8")
     again = configured({"config": str(old.config)}, "the test").resolved()
     *_, first = run.resume(old.folder, should_stop=stop_after(6))
@@ -189,7 +189,7 @@ def test_a_run_of_the_old_format_resumes_and_serves_as_settings(text: Path, tmp_
     assert isinstance(first, Interrupted)
     assert old.model.read_bytes() == RunFolder(tmp_path / "whole").model.read_bytes()
     assert without_times(metrics_of(old.folder)) == without_times(metrics_of(tmp_path / "whole"))
-    assert again == config(text, schedule="cosine").resolved()
+    assert again == config(text).resolved()
 
 
 def test_a_setting_of_none_survives_its_file(text: Path, tmp_path: Path) -> None:

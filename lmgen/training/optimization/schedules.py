@@ -50,9 +50,9 @@ def learning_rate_factor(
     Factor on the highest learning rate, 0 to 1.
 
     Args:
-        schedule: `linear` (falls to 0 in a straight line: Defazio et al. 2023), `cosine` (as half a cosine:
-            Loshchilov and Hutter 2017, equation 5), `plateau` (halves after each evaluation that is no better
-            than the best before it), or `constant`.
+        schedule: `cosine` (falls to 0 as half a cosine: Loshchilov and Hutter 2017, equation 5), `linear`
+            (falls to 0 in a straight line: Defazio et al. 2023), `plateau` (halves after each evaluation that is
+            no better than the best before it), or `constant`.
         progress: share of the budget spent, 0 to 1.
         warmup: share of the budget over which the rate first rises linearly from `WARMUP_BEGIN`; at least
             `WARMUP_UPDATES`, but these at most `LONGEST_WARMUP` of the budget. 0: no warm-up.
@@ -74,10 +74,10 @@ def _decay(schedule: str, progress: float, warmup: float, validation_nats: Seque
         return 1.0
     fallen = min(1.0, (progress - warmup) / (1 - warmup))
     match schedule:
-        case "linear":
-            return 1 - fallen
         case "cosine":
             return 0.5 * (1 + cos(pi * fallen))
+        case "linear":
+            return 1 - fallen
         case "plateau":
             return PLATEAU_FACTOR ** _not_improved(validation_nats)
         case _:

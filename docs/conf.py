@@ -52,6 +52,7 @@ RESULTS = (
     "compression",
     "state",
     "cells",
+    "steps",
     "using",
     "attention",
     "startup",

@@ -5,6 +5,7 @@ How a layer is computed is in layers/, what is dropped in training in optimizati
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -99,7 +100,7 @@ class Network(nn.Module):
             state: as for `forward`.
             counted: the positions that batch normalisation takes its statistics from, (T, B); None: all.
         """
-        named = dict(self.named_parameters())
+        named = self._named
         values, rate = self._embed(ids, named), self.config.dropout_input
         order = None if self.labelling is None else backward_order(ids, self.labelling.unit_end)
         after = []
@@ -144,21 +145,19 @@ class Network(nn.Module):
 
     def token_parameters(self) -> list[nn.Parameter]:
         """The trained ones of the embedding and the output, some of whose rows belong to single tokens."""
-        named = dict(self.named_parameters())
         layers = (self.structure.embedding, self.structure.output)
-        tokens = [named[parameter.name] for layer in layers for parameter in layer.parameters]
+        tokens = [self._named[parameter.name] for layer in layers for parameter in layer.parameters]
         return [parameter for parameter in tokens if parameter.requires_grad]
 
     def output_parameters(self) -> list[nn.Parameter]:
         """The trained ones of the output layer; none where it shares the embedding's."""
         output = self.structure.output
-        named = dict(self.named_parameters())
-        found = [] if output.borrowed else [named[parameter.name] for parameter in output.parameters]
+        found = [] if output.borrowed else [self._named[parameter.name] for parameter in output.parameters]
         return [parameter for parameter in found if parameter.requires_grad]
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """All that training changes."""
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [parameter for parameter in self._named.values() if parameter.requires_grad]
 
     def freeze_embedding(self) -> None:
         """Keep the embedding as it is: without gradient, weight decay or moments; so is a tied output."""
@@ -186,7 +185,7 @@ class Network(nn.Module):
 
         Batch normalisation is folded into the weights.
         """
-        named: dict[str, Tensor] = dict(self.named_parameters())
+        named: dict[str, Tensor] = dict(self._named)
         for layer, module in zip(self._recurrent, self.batch_normalization, strict=False):
             folded = cast(BatchNormalization, module).folded(arrays_of(layer, named))
             named |= {layer.prefix + name: array for name, array in folded.items()}
@@ -199,6 +198,11 @@ class Network(nn.Module):
     def _recurrent(self) -> list[Recurrent]:
         """The recurrent layers."""
         return [layer for layer in self.structure.hidden if isinstance(layer, Recurrent)]
+
+    @cached_property
+    def _named(self) -> dict[str, nn.Parameter]:
+        """The parameters by name, which are the same objects as long as the network is there."""
+        return dict(self.named_parameters())
 
     def _embed(self, ids: Tensor, named: Mapping[str, Tensor]) -> Tensor:
         """The tokens' vectors, (T, B, E)."""
@@ -238,7 +242,7 @@ class Network(nn.Module):
 
     def _output_arrays(self) -> dict[str, Tensor]:
         """What the output layer computes with."""
-        return arrays_of(self.structure.output, dict(self.named_parameters()))
+        return arrays_of(self.structure.output, self._named)
 
 
 def detached(state: NetworkState, dtype: torch.dtype | None = None) -> NetworkState:

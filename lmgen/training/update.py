@@ -52,9 +52,10 @@ class Learner:
         """
         state, config, network = self.state, self.config, self.state.network
         own, after = self._backward(self.group.part(batch))
-        loss = self.group.combine(network.trained_parameters(), own, sparse=network.sparse_gradients)
+        parameters = network.trained_parameters()
+        loss = self.group.combine(parameters, own, sparse=network.sparse_gradients)
         state.precision.unscale(state.optimizer)
-        norm = clip_gradients(network.parameters(), config.clip or inf, config.clip_value)
+        norm = clip_gradients(parameters, config.clip or inf, config.clip_value)
         # Both at once, for here a GPU is waited for.
         nats, length = torch.stack([loss.double(), norm.double()]).tolist()
         if self._is_sound(nats, length):
@@ -75,7 +76,7 @@ class Learner:
         """Give the parameters the gradients of a part of a batch; its loss, and the state after it."""
         batch, config, network = part.batch, self.config, self.state.network
         if not part.share:
-            self.state.optimizer.zero_grad()
+            network.zero_grad()
             return next(network.parameters()).new_zeros(()), self._read(batch)
         targets = self._on_device(batch.targets)
         weights = None if batch.weights is None else self._on_device(batch.weights).to(self._dtype)
@@ -87,7 +88,7 @@ class Learner:
                 loss = part.share * loss
             alpha, beta = config.activation_penalty * part.share, config.slowness_penalty * part.later_share
             penalty = activation_penalty(dropped, hidden, alpha, beta, weights)
-        self.state.optimizer.zero_grad()
+        network.zero_grad()
         self.state.precision.backward(loss + penalty)
         return loss, after
 
@@ -107,7 +108,8 @@ class Learner:
             counted: the positions that batch normalisation takes its statistics from, (T, B); None: all.
         """
         network = self.state.network
-        network.train()
+        if not network.training:
+            network.train()
         inputs = self._on_device(batch.inputs)
         begins = batch.begins
         if begins is None:

@@ -323,3 +323,15 @@ def read(made: Network, tokens: list[int]) -> Tensor:
     """The top layer's hidden states after those tokens."""
     hidden, _ = made.read(torch.tensor(tokens)[:, None], made.initial_state(1))
     return hidden
+
+
+@pytest.mark.parametrize("shape", [(3,), (64, 16, 64), (5, 7, 4001)])
+def test_a_mask_is_the_same_however_many_numbers_are_drawn_together(shape: tuple[int, ...]) -> None:
+    """Runs are repeatable: a seed gives the mask that the generator would give at once."""
+    torch.manual_seed(1)
+    dropped = dropout(torch.ones(shape), 0.3)
+    torch.manual_seed(1)
+    words = np.random.SFC64(int(torch.randint(2**63 - 1, ()))).random_raw(-(-dropped.numel() // 4))
+    kept = words.view(np.uint16)[: dropped.numel()] >= round(0.3 * 2**16)
+
+    assert np.array_equal(dropped.numpy().flatten(), kept * np.float32(1 / (1 - 0.3)))

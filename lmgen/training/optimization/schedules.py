@@ -51,8 +51,8 @@ def learning_rate_factor(
 
     Args:
         schedule: `cosine` (falls to 0 as half a cosine: Loshchilov and Hutter 2017, equation 5), `linear`
-            (falls to 0 in a straight line: Defazio et al. 2023), `plateau` (halves after each evaluation that is
-            no better than the best before it), or `constant`.
+            (falls to 0 in a straight line: Defazio et al. 2023), `plateau` (halves after each evaluation
+            that is no better than the best before it), or `constant`.
         progress: share of the budget spent, 0 to 1.
         warmup: share of the budget over which the rate first rises linearly from `WARMUP_BEGIN`; at least
             `WARMUP_UPDATES`, but these at most `LONGEST_WARMUP` of the budget. 0: no warm-up.

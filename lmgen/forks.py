@@ -74,8 +74,9 @@ def in_forks(
 
 
 def _end(copies: "list[_Copy]") -> None:
-    while copies:
-        copies.pop().end()
+    with _signals_held():
+        while copies:
+            copies.pop().end()
 
 
 @contextmanager

@@ -90,6 +90,19 @@ def test_copies_end_when_nobody_wants_their_results() -> None:
     assert not any(map(is_alive, processes))
 
 
+def test_a_program_that_forks_meanwhile_keeps_its_copies() -> None:
+    results = in_forks(places, range(20_000), 2)
+    next(results)
+    if not (other := os.fork()):
+        try:
+            results.close()  # type: ignore[attr-defined]
+        finally:
+            os._exit(0)
+    os.waitpid(other, 0)
+
+    assert [item for item, _ in results] == list(range(1, 20_000))
+
+
 def test_ctrl_c_while_copies_are_ended_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
     results = in_forks(places, range(100_000), 3)
     processes = [next(results)[1] for _ in range(3)]

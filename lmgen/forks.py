@@ -74,8 +74,9 @@ def in_forks(
 
 
 def _end(copies: "list[_Copy]") -> None:
-    while copies:
-        copies.pop().end()
+    with _signals_held():
+        while copies:
+            copies.pop().end()
 
 
 @contextmanager
@@ -97,7 +98,7 @@ class _Copy:
         Raises:
             OSError: the system allows no more processes.
         """
-        here = os.getpid()
+        self._original = os.getpid()
         reading, writing = os.pipe()
         self._results = os.fdopen(reading, "rb")
         try:
@@ -105,7 +106,7 @@ class _Copy:
                 warnings.simplefilter("ignore", DeprecationWarning)  # about threads, which libraries may have
                 self._process = os.fork()
             if not self._process:
-                _send(results, writing, here, [copy.reading for copy in (self, *others)])
+                _send(results, writing, self._original, [copy.reading for copy in (self, *others)])
         except OSError:
             self._results.close()
             raise
@@ -131,8 +132,10 @@ class _Copy:
         return result
 
     def end(self) -> None:
-        """End it at once."""
+        """End it at once, unless this process is itself a copy that somebody has made of the original."""
         self._results.close()
+        if os.getpid() != self._original:
+            return
         with suppress(OSError):
             os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)

@@ -28,6 +28,9 @@ _on_its_way: int | None = None
 _is_dropped = False
 """Whether it has to be raised once more."""
 
+_begun_in: FrameType | None = None
+"""The import in which the block of `handled` began: a program may train in a module that it imports."""
+
 
 def ending_signals() -> list[int]:
     """Signals that ask a command to end, except those that are ignored (`nohup`, `trap '' INT`)."""
@@ -49,23 +52,26 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def is_importing(frame: FrameType | None) -> bool:
-    """Whether a module is being imported where a signal has come."""
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
+    """Whether a module is being imported where a signal has come, by what `handled` has in its block."""
+    return _import_around(frame) not in (None, _begun_in)
+
+
+def _import_around(frame: FrameType | None) -> FrameType | None:
+    """The innermost frame of an import, or None."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
         frame = frame.f_back
-    return False
+    return frame
 
 
 def stop_if_interrupted() -> None:
     """
-    Go no further if a signal has come and its exception has not ended what was going on.
+    Go no further if a signal has come and its exception has not ended what was going on in the main thread.
 
     Raises:
-        KeyboardInterrupt: so it is.
+        KeyboardInterrupt: so it is, and this is the main thread.
     """
     global _is_dropped
-    if _on_its_way is not None:
+    if _on_its_way is not None and threading.current_thread() is threading.main_thread():
         _is_dropped = False  # no second exception disturbs what this one lets be deleted
         raise KeyboardInterrupt
 
@@ -81,11 +87,24 @@ def arrived() -> int | None:
 def handled(
     numbers: Iterable[int], handler: Callable[[int, FrameType | None], None] = interrupt
 ) -> Iterator[None]:
-    """Within the block, signals are handled, and come again if the exception of `interrupt` is dropped."""
-    with repeated(), ExitStack() as restoring:
-        for number in numbers:
-            restoring.callback(signal.signal, number, signal.signal(number, handler))
+    """
+    Within the block, signals are handled, and come again if the exception of `interrupt` is dropped.
+
+    Without signals, as outside the main thread, that is nothing: blocks of several threads end in any order.
+    """
+    global _begun_in
+    numbers = list(numbers)
+    if not numbers:
         yield
+        return
+    before, _begun_in = _begun_in, _import_around(sys._getframe())
+    try:
+        with repeated(), ExitStack() as restoring:
+            for number in numbers:
+                restoring.callback(signal.signal, number, signal.signal(number, handler))
+            yield
+    finally:
+        _begun_in = before
 
 
 @contextmanager

@@ -90,6 +90,37 @@ def test_copies_end_when_nobody_wants_their_results() -> None:
     assert not any(map(is_alive, processes))
 
 
+def test_a_program_that_forks_meanwhile_keeps_its_copies() -> None:
+    results = in_forks(places, range(20_000), 2)
+    next(results)
+    if not (other := os.fork()):
+        try:
+            results.close()  # type: ignore[attr-defined]
+        finally:
+            os._exit(0)
+    os.waitpid(other, 0)
+
+    assert [item for item, _ in results] == list(range(1, 20_000))
+
+
+def test_ctrl_c_while_copies_are_ended_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = in_forks(places, range(100_000), 3)
+    processes = [next(results)[1] for _ in range(3)]
+    kill = os.kill
+
+    def interrupted(process: int, number: int) -> None:
+        kill(os.getpid(), signal.SIGINT)
+        kill(process, number)
+
+    monkeypatch.setattr(os, "kill", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        results.close()  # type: ignore[attr-defined]
+
+    monkeypatch.undo()
+    assert not any(Path(f"/proc/{process}").exists() for process in processes)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
 def test_where_no_process_can_be_started_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
     fork = os.fork

@@ -2,13 +2,17 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from lmgen import interrupts
+from lmgen.interrupts import handled, stop_if_interrupted
 from tests.process import run_command
 
-pytestmark = pytest.mark.slow  # each test starts a command
+pytestmark = pytest.mark.slow  # most tests start a command
 
 DROPPING = """
 import os, {module}
@@ -94,3 +98,78 @@ def test_any_command_that_writes_is_ended_by_ctrl_c(way: str, text: Path, tmp_pa
 
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
     assert list(tmp_path.iterdir()) == [text]
+
+
+SLOW = """
+import os, signal
+os.kill(os.getpid(), signal.SIGINT)
+for _ in range(100):
+    pass
+whole = True
+"""
+"""A module while which is imported a signal comes."""
+
+IMPORTED = """
+import os, signal, time
+from lmgen.interrupts import handled
+
+def stopped(what):
+    with handled([signal.SIGINT]):
+        try:
+            what()
+            time.sleep(10)
+        except KeyboardInterrupt:
+            return True
+    return False
+
+def imports():
+    global slow
+    import slow
+
+print(stopped(lambda: os.kill(os.getpid(), signal.SIGINT)), stopped(imports), slow.whole)
+"""
+
+
+@pytest.mark.parametrize("how", [["program.py"], ["-c", "import program"]], ids=" ".join)
+def test_a_program_may_be_a_module_that_is_imported(how: list[str], tmp_path: Path) -> None:
+    """Only what is imported in the block is finished first."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "program.py").write_text(IMPORTED)
+    result = run_command([sys.executable, *how], cwd=tmp_path)
+
+    assert (result.stdout, result.stderr) == ("True True True\n", "")
+
+
+def in_a_thread(function: Callable[[], None]) -> list[BaseException]:
+    """What a function raises in another thread."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            function()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    thread.join()
+    return raised
+
+
+def test_only_the_main_thread_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "_on_its_way", signal.SIGINT)
+
+    assert in_a_thread(stop_if_interrupted) == []
+    with pytest.raises(KeyboardInterrupt):
+        stop_if_interrupted()
+
+
+def test_trainings_of_several_threads_leave_no_hook() -> None:
+    before = sys.unraisablehook
+    first, second = handled([]), handled([])
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+
+    assert sys.unraisablehook is before

@@ -41,7 +41,8 @@ class Interruption:
 
     def __exit__(self, *_: object) -> None:
         self._handling.__exit__(None, None, None)
-        arrived()
+        if self._signals:
+            arrived()
 
     @property
     def updating(self) -> bool:

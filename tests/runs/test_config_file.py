@@ -192,6 +192,19 @@ def test_a_run_of_the_old_format_resumes_and_serves_as_settings(text: Path, tmp_
     assert again == config(text).resolved()
 
 
+@pytest.mark.parametrize(("setting", "before"), [("output_rate", 1.0), ("init_output", "zeros")])
+def test_a_setting_that_an_older_lmgen_did_not_have_is_what_it_did(
+    setting: str, before: Any, text: Path, tmp_path: Path
+) -> None:
+    """Such a run may not have begun its updates: then its weights are drawn by `--resume`."""
+    lines = as_toml(config(text).resolved()).splitlines(keepends=True)
+    older = tmp_path / "config.toml"
+    older.write_text("".join(line for line in lines if not line.startswith(f"{setting} = ")))
+
+    assert len(older.read_text().splitlines()) == len(lines) - 1
+    assert getattr(read_run_config(older).training, setting) == before
+
+
 def test_a_setting_of_none_survives_its_file(text: Path, tmp_path: Path) -> None:
     """The gradient of the first window is longer than 1e-9, so clipping would show."""
     settings = {"clip": None, "optimizer": "sgd", "learning_rate": 0.5}

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from lmgen.arrays import FloatArray
 
 INIT_NAMES = ("orthogonal", "uniform")
+"""How the matrices of recurrent layers may start (initialization.py)."""
 
 OUTPUT_STARTS = ("frequencies", "zeros")
-"""How the matrices of recurrent layers may start (initialization.py)."""
+"""What the bias of the output layer may start with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ How far networks of several sizes come in a given number of updates: what `--pre
     python -m benchmarks.budgets --points points.jsonl --updates 1000,3000 tinyshakespeare.txt python-docs
     python -m benchmarks.budgets --points points.jsonl --table
 
-Each point is one `lmgen train` of a number of updates with a schedule that ends there, so it depends
-neither on the machine's speed nor on what else the machine does. A point that the file has is not run again,
-and several processes may fill one file. Regularisation comes in levels, each only tried where a text is read
-about as often as it is for.
+Each point is one `lmgen train` of a number of updates with a cosine that ends there, so it depends neither on
+the machine's speed nor on what else the machine does. A point that the file has is not run again, and several
+processes may fill one file. Regularisation comes in levels, each only tried where a text is read about as
+often as it is for.
 
 The table turns updates into time by the speed of each size: for times from 15 seconds to 15 minutes it says
 what each size would reach, the best of its levels, between two points on a line over the logarithm of

@@ -32,7 +32,6 @@ AWD_LSTM = {
     "schedule": "constant",
     "warmup": 0.0,
     "clip": 0.25,
-    "init_output": "zeros",
     "weight_decay": 1.2e-6,
     "nt_asgd": 5,
     "epochs": 750.0,

@@ -37,6 +37,13 @@ LARGEST_FOR_SHORT_TEXT, LONG_TEXT = 512, 2_000_000
 SHARE, LEAST_SECONDS, MOST_SECONDS = 0.01, 0.3, 2.0
 """Each measurement takes about this share of the budget, within these bounds."""
 
+EPOCHS_FROM_FREQUENCIES = 3.0
+"""
+Up to how many epochs a network starts with how frequent tokens are: benchmarks/results/tricks.md.
+
+It learns sooner so, and where a text is read more often it also knows it by heart sooner.
+"""
+
 TOGETHER = 0.8
 """Speed of one of several processes, beside one on its own: benchmarks/results/distributed.md."""
 
@@ -192,6 +199,8 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     regularization = rule.regularization_for(bought, size)
     settings: dict[str, Any] = {"layers": 1, "hidden_size": size}
     settings |= {name: getattr(NetworkConfig(), name) for name in REGULARIZATION}
+    counted = config.predicts_all and bought.epochs(size) <= EPOCHS_FROM_FREQUENCIES
+    settings["init_output"] = "frequencies" if counted else "zeros"
     if asked.keys().isdisjoint(REGULARIZATION):
         settings |= regularization.settings
         dropped = regularization.in_short

@@ -170,8 +170,9 @@ class TrainingConfig:
         maximum=1_000_000_000,
     )
     init_output: str = setting(
-        "frequencies",
-        "What the bias of the output layer starts with: how frequent tokens are, or zeros.",
+        "zeros",
+        "What the bias of the output layer starts with: zeros, or how frequent tokens are.",
+        by_default="zeros; chosen with sizes that fit the time",
         choices=OUTPUT_STARTS,
     )
 

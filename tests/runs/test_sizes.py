@@ -133,6 +133,24 @@ def test_of_a_preset_nothing_is_left_beside_the_dropout_that_was_asked_for() -> 
     assert network.dropout_before_output == 0.3
 
 
+@pytest.mark.parametrize(
+    ("text", "settings", "start"),
+    [
+        (10_000_000, {}, "frequencies"),
+        (1_000_000, {}, "zeros"),
+        (10_000_000, {"init_output": "zeros"}, "zeros"),
+        (1_000_000, {"init_output": "frequencies"}, "frequencies"),
+        (10_000_000, {"unit": "line", "answers_after": "="}, "zeros"),
+    ],
+)
+def test_a_text_that_is_not_read_often_starts_with_how_frequent_tokens_are(
+    text: int, settings: dict[str, Any], start: str
+) -> None:
+    asked = config(hidden_size=256, preset="auto", **settings)
+
+    assert asked.with_sizes(*choose(bought(40_000, text), asked)).training.init_output == start
+
+
 @pytest.mark.parametrize("budget", [{"steps": 2}, {"epochs": 0.1}])
 def test_a_run_killed_before_sizes_were_chosen_goes_on_with_another_budget(
     tmp_path: Path, budget: dict[str, Any]

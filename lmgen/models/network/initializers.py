@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INIT_NAMES = ("orthogonal", "uniform")
 """How the matrices of recurrent layers may start (initialization.py)."""
 
-OUTPUT_STARTS = ("frequencies", "zeros")
+OUTPUT_STARTS = ("zeros", "frequencies")
 """What the bias of the output layer may start with."""
 
 

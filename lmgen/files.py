@@ -140,6 +140,23 @@ def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out"
         raise ModelError(f"there is a file {path} already; {advice}give another {option}")
 
 
+def refuse_input(path: Path, option: str, *read: str | Path) -> None:
+    """
+    Check that a file to write is none of those that are read, which would be lost.
+
+    Args:
+        path: the file to write; it need not exist.
+        option: the flag that names it.
+        read: files that are read, or anything else, such as the name of a corpus.
+
+    Raises:
+        ConfigError: it is one of them, perhaps by another name.
+    """
+    for file in map(Path, read):
+        if file.is_file() and path.exists() and path.samefile(file):
+            raise ConfigError(f"{option} {path} would replace {file}, which is read; give another {option}")
+
+
 def refuse_packed(path: Path, *written: str) -> None:
     """
     Check that a file's name promises no compression, unless it is one of those that are written.

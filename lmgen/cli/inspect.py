@@ -20,6 +20,7 @@ from lmgen.cli.options import (
 from lmgen.cli.output import TextOutput, json_line, visible
 from lmgen.cli.pages import Command, CommandGroup
 from lmgen.errors import ConfigError
+from lmgen.files import refuse_input
 from lmgen.text.units import Unit
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def states(
     """
     with report.reported_errors():
         model, text = _model_and_text(arguments)
+        _keep_inputs([model], text, svg, npz)
         chosen: dict[str, Any] = {**_selected(layers, units, names), "unit": unit, "on_note": report.note}
         if last and mean:
             raise ConfigError("--last and --mean contradict each other; give one of them")
@@ -174,6 +176,7 @@ def gates(
     """
     with report.reported_errors():
         model, text = _model_and_text(arguments)
+        _keep_inputs([model], text, svg)
         from lmgen.inspection.gates import summaries
         from lmgen.inspection.pictures import gates_chart
 
@@ -263,6 +266,7 @@ def gradients(
         }
         given = {name: value for name, value in shape.items() if value is not None}
         models, text = _models(arguments or [], cell, given)
+        _keep_inputs([model for _, model in models], text, svg)
         found = [
             (name, each)
             for name, model in models
@@ -316,6 +320,7 @@ def memory(
     """
     with report.reported_errors():
         model, text = _model_and_text(arguments)
+        _keep_inputs([model], text, svg)
         wanted = {} if contexts is None else {"contexts": _numbers("--contexts", contexts)}
         found = model.memory(text, **wanted, positions=positions, baseline=baseline, on_note=report.note)
         rows = [each.values() for each in found]
@@ -337,6 +342,16 @@ UNTRAINED = "untrained"
 def _model_and_text(arguments: list[str] | None) -> "tuple[TextModel, str | Path | None]":
     models, text = models_and_text(arguments or [], most=1)
     return open_model(models[0] if models else None), None if text is None else file_name(text)
+
+
+def _keep_inputs(
+    models: "Iterable[TextModel]", text: object, svg: Path | None, npz: Path | None = None
+) -> None:
+    """Refuse to write a picture or arrays over the text or the model that they are of."""
+    read = [*(model.path for model in models), *([text] if isinstance(text, str | Path) else [])]
+    for flag, file in (("--svg", svg), ("--npz", npz)):
+        if file is not None:
+            refuse_input(file, flag, *read)
 
 
 def _models(

@@ -19,7 +19,7 @@ from lmgen.compression.presets import DEFAULT_PRESET, Preset, preset_named, pres
 from lmgen.compression.with_model import ModelPredictor, bytes_of, streams_for, tokens_of
 from lmgen.data.run_folder import find_model
 from lmgen.errors import ConfigError, CorpusError, ModelError, WriteError
-from lmgen.files import behind_links, refuse_existing, refuse_unwritable, replacing
+from lmgen.files import behind_links, refuse_existing, refuse_input, refuse_unwritable, replacing
 from lmgen.models.base import LanguageModel
 from lmgen.models.model_file import SavedModel, load_model
 
@@ -110,7 +110,7 @@ def compress(
         on_progress: called after each step.
 
     Raises:
-        ConfigError: there is no such preset, or a preset and a model.
+        ConfigError: there is no such preset, or a preset and a model; or `out` is the model.
         CorpusError: the file cannot be read, or would not come back from the model's tokens.
         MissingExtraError: a package that this needs is not installed.
         ModelError: there is no such model, or `out` exists.
@@ -120,6 +120,8 @@ def compress(
         raise ConfigError("--preset is for compressing without a model; leave one of them out")
     chosen = preset_named(preset or DEFAULT_PRESET)
     _refuse(out, overwrite=overwrite)
+    if model is not None:
+        refuse_input(out, "--out", find_model(model))  # without its model no archive comes back
     content = _content(path)
     archive = stored = Archive.stored(content, _sha256(content))
     if model is not None or not _incompressible(content):

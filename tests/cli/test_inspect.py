@@ -316,3 +316,15 @@ def test_layers_around_the_recurrent_ones_are_read_and_followed_through(
     assert all(float(row["norm"]) > 0 for row in gradients)
     for about in ("states", "gates", "memory"):
         assert tsv(about, *asked, *(["--contexts", "0,4"] if about == "memory" else []), cwd=folder)
+
+
+@pytest.mark.parametrize(
+    "what", ["states --svg", "states --npz", "gates --svg", "memory --svg", "gradients --svg"]
+)
+def test_what_is_inspected_is_not_replaced(what: str, folder: Path) -> None:
+    about, flag = what.split()
+    for read in ("text.txt", f"{RUN}/model.safetensors"):
+        before = (folder / read).read_bytes()
+        message = error(about, RUN, "text.txt", flag, read, cwd=folder, code=2)
+        assert message.startswith(f"{flag} {read} would replace")
+        assert (folder / read).read_bytes() == before

@@ -293,3 +293,13 @@ def test_a_model_is_refused_where_none_was_used() -> None:
 def test_a_folder_that_cannot_be_written_leaves_nothing() -> None:
     with pytest.raises(WriteError, match="cannot write"):
         lmgen.compress("text.txt", characters(), out="/dev/full/archive")
+
+
+def test_an_archive_does_not_replace_the_model_that_it_needs() -> None:
+    kept = characters()
+    before = kept.read_bytes()
+    Path("link").symlink_to(kept)
+    for out in (kept, "link"):
+        with pytest.raises(ConfigError, match=f"out {out} would replace {kept}, which is read"):
+            lmgen.compress("text.txt", kept, out=out, overwrite=True)
+    assert kept.read_bytes() == before

@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar, cast
 
 from lmgen.errors import LostProcessError
+from lmgen.interrupts import ENDING
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -81,13 +82,26 @@ def _end(copies: "list[_Copy]") -> None:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Hold signals back, all but that of Ctrl-Z: they would end the block halfway. A copy goes on so."""
+    """
+    Hold signals back, all but that of Ctrl-Z: they would end the block halfway. A copy goes on so.
+
+    The system gives a signal that the main thread holds back to another thread, as libraries have, and Python
+    answers it in the main thread all the same. So those that Python answers are kept and raised afterwards.
+    """
+    kept: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    answered = [number for number in ENDING if is_main and callable(signal.getsignal(number))]
+    handlers = {number: signal.signal(number, lambda number, _: kept.append(number)) for number in answered}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGTSTP})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in kept:
+            signal.raise_signal(number)
 
 
 class _Copy:

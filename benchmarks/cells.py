@@ -74,10 +74,17 @@ def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
     cells = sys.argv[2:] or list(CELLS)
     print(f"{os.cpu_count()} cores of {processor()}, torch {torch.__version__}")
+    for threads in numbers_of_threads():
+        print(f"{product_rates(threads)}\n")
+        print_table(measured(cells, seconds, clock_for(threads)))
+
+
+def numbers_of_threads() -> Iterator[int]:
+    """One, and all: a heading for each, and torch computes in so many until the next."""
     for threads in sorted({1, torch.get_num_threads()}):
         with computing(threads):
-            print(f"\n## {threads} thread{'s' * (threads > 1)}\n\n{product_rates(threads)}\n")
-            print_table(measured(cells, seconds, clock_for(threads)))
+            print(f"\n## {threads} thread{'s' * (threads > 1)}\n")
+            yield threads
 
 
 def print_table(rows: Iterator[Row]) -> None:

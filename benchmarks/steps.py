@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.cells import Run, clock_for, in_turns, processor
+from benchmarks.cells import Run, clock_for, in_turns, numbers_of_threads, processor
 from lmgen.data.windows import Windows
 from lmgen.models.network.cells import CELLS
 from lmgen.models.network.config import NetworkConfig
@@ -40,7 +40,6 @@ from lmgen.training.network import Network
 from lmgen.training.optimization.clipping import clip_gradients
 from lmgen.training.optimization.objectives import full
 from lmgen.training.optimization.regularization import dropout
-from lmgen.training.process import computing
 
 STEPS, VOCABULARY, DROPOUT = 64, 65, 0.2
 SIZES = ((256, 16), (512, 16), (256, 64), (512, 64))
@@ -71,10 +70,8 @@ def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
     cells = sys.argv[2:] or list(CELLS_HERE)
     print(f"{processor()}, torch {torch.__version__}")
-    for threads in sorted({1, torch.get_num_threads()}):
-        with computing(threads):
-            print(f"\n## {threads} thread{'s' * (threads > 1)}\n")
-            print_table(measured(cells, seconds, clock_for(threads)))
+    for threads in numbers_of_threads():
+        print_table(measured(cells, seconds, clock_for(threads)))
 
 
 def print_table(rows: Iterator[Row]) -> None:

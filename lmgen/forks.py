@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar, cast
 
 from lmgen.errors import LostProcessError
-from lmgen.interrupts import ENDING
+from lmgen.interrupts import ENDING, handled
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -91,15 +91,15 @@ def _signals_held() -> Iterator[None]:
     kept: list[int] = []
     is_main = threading.current_thread() is threading.main_thread()
     answered = [number for number in ENDING if is_main and callable(signal.getsignal(number))]
-    handlers = {number: signal.signal(number, lambda number, _: kept.append(number)) for number in answered}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGTSTP})
-        yield
+        with handled(answered, lambda number, _: kept.append(number)):
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            try:
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGTSTP})
+                yield
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
         for number in kept:
             signal.raise_signal(number)
 

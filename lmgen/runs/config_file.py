@@ -26,7 +26,7 @@ from lmgen.tokenizers.config import with_implied_tokenizer
 
 DERIVED = "derived"
 
-WITHOUT = {"output_rate": 1.0, "init_output": "zeros"}
+WITHOUT = {"output_rate": 1.0}
 """Settings that an older lmgen did not have, and what it did then."""
 
 ASKED_COMMENT = "# What was asked for. `lmgen train --config` reads this part.\n"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lmgen.training.validation import Validation
 
 COUNTED_TOKENS = 10_000_000
-"""At the beginning of a text, to see how frequent tokens are; all of a large one would take too long."""
+"""How many at the beginning of a text are counted to see how frequent each is; all would take too long."""
 
 
 def import_torch() -> None:

@@ -37,11 +37,12 @@ LARGEST_FOR_SHORT_TEXT, LONG_TEXT = 512, 2_000_000
 SHARE, LEAST_SECONDS, MOST_SECONDS = 0.01, 0.3, 2.0
 """Each measurement takes about this share of the budget, within these bounds."""
 
-EPOCHS_FROM_FREQUENCIES = 3.0
+MOST_EPOCHS_FOR_FREQUENCIES = 3.0
 """
-Up to how many epochs a network starts with how frequent tokens are: benchmarks/results/tricks.md.
+A network that reads the text no more often starts with how frequent tokens are.
 
-It learns sooner so, and where a text is read more often it also knows it by heart sooner.
+It learns sooner so. Where a text is read more often it also knows it by heart sooner:
+benchmarks/results/tricks.md.
 """
 
 TOGETHER = 0.8
@@ -199,7 +200,7 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     regularization = rule.regularization_for(bought, size)
     settings: dict[str, Any] = {"layers": 1, "hidden_size": size}
     settings |= {name: getattr(NetworkConfig(), name) for name in REGULARIZATION}
-    counted = config.predicts_all and bought.epochs(size) <= EPOCHS_FROM_FREQUENCIES
+    counted = config.predicts_all and bought.epochs(size) <= MOST_EPOCHS_FOR_FREQUENCIES
     settings["init_output"] = "frequencies" if counted else "zeros"
     if asked.keys().isdisjoint(REGULARIZATION):
         settings |= regularization.settings

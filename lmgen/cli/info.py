@@ -94,7 +94,9 @@ def _reading(reading: dict[str, str]) -> Iterator[str]:
 
 def _network_lines(described: dict[str, Any]) -> Iterator[str]:
     network = described["network"]
-    parts = [f"convolution {network['convolution']}"] if "convolution" in network else []
+    parts = [f"{network['ngram_embedding']}-gram embedding"] if "ngram_embedding" in network else []
+    if "convolution" in network:
+        parts.append(f"convolution {network['convolution']}")
     both = "bidirectional " if described.get("bidirectional") else ""
     if network["layers"]:
         parts.append(

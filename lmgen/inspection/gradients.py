@@ -133,8 +133,8 @@ class _Window:
         ]
         streams = before.shape[1]
         start = model.start(streams)
-        self._start, self._unread_start = self._rows(start)
-        self._state, self._unread = self._rows(model.advance(start, before))
+        self._start, self._embedded_start, self._unread_start = self._rows(start)
+        self._state, self._embedded, self._unread = self._rows(model.advance(start, before))
 
     def norms(self, ids: Int64Array) -> Float64Array:
         """
@@ -164,8 +164,8 @@ class _Window:
 
     def _step(self, ids: Int64Array) -> tuple[list[Taken], BoolArray]:
         """Read a token; returns what each layer did, and in which streams the unit goes on."""
-        embedding = self._model.layers.embedding
-        values: Float64Array = embedding.step(self._parameters, ids, ())[0].astype(np.float64)
+        vectors, embedded = self._model.layers.embedding.step(self._parameters, ids, self._embedded)
+        values: Float64Array = vectors.astype(np.float64)
         taken: list[Taken] = []
         for step, before in zip(self._steps, self._state, strict=True):
             taken.append(step.forward(values, before))
@@ -173,20 +173,23 @@ class _Window:
         goes_on: BoolArray = np.not_equal(ids, -1 if self._model.unit_end is None else self._model.unit_end)
         # After the end of a unit the next one begins from the start.
         self._unread = _chosen(goes_on, values, self._unread_start)
+        self._embedded = tuple(
+            _chosen(goes_on, *pair) for pair in zip(embedded, self._embedded_start, strict=True)
+        )
         self._state = [
             tuple(_chosen(goes_on, *pair) for pair in zip(step.after, begun, strict=True))
             for step, begun in zip(taken, self._start, strict=True)
         ]
         return taken, goes_on
 
-    def _rows(self, state: RecurrentState) -> tuple[Layers, Float64Array]:
-        """States of the layers, and the input of the output: streams as rows, in double precision."""
-        *layers, (unread,) = joined(state)
-        rows: Layers = [
+    def _rows(self, state: RecurrentState) -> tuple[Layers, tuple[Float64Array, ...], Float64Array]:
+        """States of the layers, of the embedding, and the input of the output: streams as rows, doubled."""
+        *states, (unread,) = joined(state)
+        *layers, embedded = [
             tuple(part.T.astype(np.float64) for part in parts[: len(layer.state_sizes)])
-            for layer, parts in zip(self._model.layers.hidden, layers, strict=True)
+            for layer, parts in zip(self._model.layers.in_state, states, strict=True)
         ]
-        return rows, unread.T.astype(np.float64)
+        return layers, embedded, unread.T.astype(np.float64)
 
 
 def _doubled(parameters: Mapping[str, Any]) -> dict[str, Float64Array]:

@@ -40,12 +40,12 @@ from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json
 
 FORMAT = "lmgen"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """
 The newest that is read. A file says the oldest that can read it, so that an older lmgen asks for an upgrade
-instead of calling the file damaged: 4 for units, answers in them, texts that are read in some way,
-tokenizers made elsewhere, convolutions, attention and networks without recurrent layers, 3 for mixtures,
-dense layers and one-hot input, 2 for compressed weights, else 1.
+instead of calling the file damaged: 5 for n-gram embeddings, 4 for units, answers in them, texts that are
+read in some way, tokenizers made elsewhere, convolutions, attention and networks without recurrent layers,
+3 for mixtures, dense layers and one-hot input, 2 for compressed weights, else 1.
 """
 
 M = TypeVar("M", covariant=True)

@@ -34,6 +34,13 @@ TOKEN_LEARNING_RATE = 0.2
 OUTPUT_RATES = {"adamw": 2.0, "adam": 2.0}
 """Defaults by optimiser, and 1 for all others; benchmarks/results/tricks.md has the measurements."""
 
+NGRAM_RATE = 5.0
+"""
+The learning rate of n-gram vectors, which adamw leaves to Adagrad, as a multiple of that of the layers.
+
+benchmarks/results/ngram-embedding.md has the measurements.
+"""
+
 WEIGHT_DECAYS = {"adamw": 0.1, "adamw-adagrad": 0.1}
 """Defaults by optimiser; 0 for all others."""
 
@@ -371,6 +378,10 @@ class TrainingConfig:
     def output_factor(self) -> float:
         """The output layer's learning rate as a multiple that was given, or the default."""
         return OUTPUT_RATES.get(self.optimizer, 1.0) if self.output_rate is None else self.output_rate
+
+    def row_factor(self, learning_rate: float) -> float:
+        """The learning rate of what Adagrad updates beside AdamW, as a multiple of the highest of AdamW."""
+        return self.highest_token_rate / learning_rate if self.optimizer == "adamw-adagrad" else NGRAM_RATE
 
     @property
     def decay(self) -> float:

@@ -74,13 +74,14 @@ class Trainer:
         self.budget = Budget.of(config, share)
         self.highest_rate = config.highest_rate(network.config.hidden_size)
         self.learning_rate = scheduled(config, self.highest_rate)
-        network.sparse_gradients = config.optimizer == "adamw-adagrad"
+        rows = network.row_parameters(config.optimizer)
+        network.sparse_gradients = frozenset(rows)
         optimizer = optimizer_for(
             network.trained_parameters(),
             config,
             self.highest_rate,
-            tokens=network.token_parameters(),
             output=network.output_parameters(),
+            rows=rows.values(),
         )
         self.state = TrainingState(network, optimizer, batches.streams, config.ema, group, config.precision)
         objective = objective_for(config, network.vocabulary_size, batches.ids)

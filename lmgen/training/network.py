@@ -4,7 +4,7 @@ The network as a torch module: the same layers and parameters as models/network/
 How a layer is computed is in layers/, what is dropped in training in optimization/regularization.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -18,9 +18,10 @@ from lmgen.arrays import Float32Array, FloatArray, IdArray, Tensors
 from lmgen.models.network.bidirectional import Bidirectional, backward_order
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.labelling import Labelling
-from lmgen.models.network.layer import Layer, NetworkState, arrays_of
+from lmgen.models.network.layer import Layer, LayerState, NetworkState, arrays_of
 from lmgen.models.network.layers import network_layers
 from lmgen.models.network.model import RecurrentModel
+from lmgen.models.network.ngram_embedding import NgramEmbedding
 from lmgen.models.network.normalization import LayerNormalization
 from lmgen.models.network.output import Softmax
 from lmgen.models.network.recurrent import Recurrent
@@ -63,8 +64,8 @@ class Network(nn.Module):
         self.config = config
         self.vocabulary_size = vocabulary_size
         self.labelling = labelling
-        self.sparse_gradients = False
-        """Whether looking up some rows of a matrix gives it a gradient that holds no others."""
+        self.sparse_gradients: frozenset[str] = frozenset()
+        """The matrices whose gradients hold the rows that were looked up, and no others."""
         self.alone = False
         """Whether a window of one stream is computed in a way of its own, which is faster."""
         self.structure = network_layers(config, vocabulary_size, labelling)
@@ -81,7 +82,7 @@ class Network(nn.Module):
 
         Args:
             ids: int64, (T, B).
-            state: what each hidden layer remembers, as `initial_state` or an earlier call gave it.
+            state: what each layer remembers, as `initial_state` or an earlier call gave it.
 
         Returns:
             Log-probabilities of the token after each, (T, B, V), and the state after the last.
@@ -101,16 +102,17 @@ class Network(nn.Module):
             counted: the positions that batch normalisation takes its statistics from, (T, B); None: all.
         """
         named = self._named
-        values, rate = self._embed(ids, named), self.config.dropout_input
+        values, embedded = self._embed(ids, named, state[-1])
+        rate = self.config.dropout_input
         order = None if self.labelling is None else backward_order(ids, self.labelling.unit_end)
         after = []
-        for layer, before in zip(self.structure.hidden, state, strict=True):
+        for layer, before in zip(self.structure.hidden, state[:-1], strict=True):
             read = values if isinstance(layer, LayerNormalization) else self._drop(values, rate)
             arrays = self._dropped(layer, self._normalised(layer, arrays_of(layer, named), read, counted))
             values, last = run_window(layer, arrays, read, before, values, order, self.alone)
             rate = self.config.dropout_between
             after.append(last)
-        return values, tuple(after)
+        return values, (*after, embedded)
 
     def drop_output(self, hidden: Tensor) -> Tensor:
         """What `read` gave, (T, B, n), as the output reads it in training: with dropout."""
@@ -126,8 +128,9 @@ class Network(nn.Module):
 
     def output_rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Of a softmax output the weights, (N, E), and biases, (N,), that score the tokens `ids`."""
-        arrays = self._output_arrays()
-        return self._rows(ids, arrays["weight"]), arrays["bias"][ids]
+        output = self.structure.output
+        weight = dict(output.borrowed).get("weight", f"{output.prefix}weight")
+        return self._rows(ids, weight), self._named[f"{output.prefix}bias"][ids]
 
     def projected(self, hidden: Tensor) -> Tensor:
         """Hidden states, (..., n), as a softmax output multiplies them with its weights, (..., E)."""
@@ -140,29 +143,37 @@ class Network(nn.Module):
         like = next(self.parameters())
         return tuple(
             tuple(like.new_zeros(streams, size) for size in layer.state_sizes)
-            for layer in self.structure.hidden
+            for layer in self.structure.in_state
         )
 
-    def token_parameters(self) -> list[nn.Parameter]:
-        """The trained ones of the embedding and the output, some of whose rows belong to single tokens."""
-        layers = (self.structure.embedding, self.structure.output)
-        tokens = [self._named[parameter.name] for layer in layers for parameter in layer.parameters]
-        return [parameter for parameter in tokens if parameter.requires_grad]
+    def row_parameters(self, optimizer: str) -> dict[str, nn.Parameter]:
+        """
+        The trained ones by name that an optimiser updates row by row, each with the n-gram or token it is of.
+
+        With adamw-adagrad they are those of embedding and output, with adamw only n-grams'.
+        """
+        layers = (self.structure.embedding, self.structure.output) if optimizer == "adamw-adagrad" else ()
+        names = [parameter.name for layer in layers for parameter in layer.parameters]
+        return self._trained(["ngram_embedding"] if optimizer == "adamw" else names)
 
     def output_parameters(self) -> list[nn.Parameter]:
         """The trained ones of the output layer; none where it shares the embedding's."""
         output = self.structure.output
-        found = [] if output.borrowed else [self._named[parameter.name] for parameter in output.parameters]
-        return [parameter for parameter in found if parameter.requires_grad]
+        names = [] if output.borrowed else [parameter.name for parameter in output.parameters]
+        return list(self._trained(names).values())
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """All that training changes."""
-        return [parameter for parameter in self._named.values() if parameter.requires_grad]
+        return list(self._trained(self._named).values())
 
     def freeze_embedding(self) -> None:
-        """Keep the embedding as it is: without gradient, weight decay or moments; so is a tied output."""
-        for parameter in self.structure.embedding.parameters:
-            self.get_parameter(parameter.name).requires_grad_(False)
+        """
+        Keep the tokens' vectors as they are: without gradient, weight decay or moments.
+
+        So is a tied output. The vectors of n-grams are added to them, and trained.
+        """
+        if self.structure.embedding.parameters:
+            self.get_parameter("embedding").requires_grad_(False)
 
     @property
     def outputs(self) -> int:
@@ -204,19 +215,30 @@ class Network(nn.Module):
         """The parameters by name, which are the same objects as long as the network is there."""
         return dict(self.named_parameters())
 
-    def _embed(self, ids: Tensor, named: Mapping[str, Tensor]) -> Tensor:
-        """The tokens' vectors, (T, B, E)."""
+    def _trained(self, names: Iterable[str]) -> dict[str, nn.Parameter]:
+        """Those of some parameters that are there, and not frozen."""
+        found = {name: self._named[name] for name in names if name in self._named}
+        return {name: parameter for name, parameter in found.items() if parameter.requires_grad}
+
+    def _embed(
+        self, ids: Tensor, named: Mapping[str, Tensor], state: LayerState
+    ) -> tuple[Tensor, LayerState]:
+        """The tokens' vectors, (T, B, E), and the state of the embedding after the last."""
         embedding = self.structure.embedding
         if embedding.parameters:
-            vectors = self._rows(ids, named["embedding"])
+            vectors = self._rows(ids, "embedding")
         else:
             vectors = embedding.window({}, ids, ())[0].to(next(iter(named.values())).dtype)
-        if not self.training:
-            return vectors
-        return embedding_dropout(vectors, ids, self.vocabulary_size, self.config.dropout_embedding)
+        if self.training:
+            vectors = embedding_dropout(vectors, ids, self.vocabulary_size, self.config.dropout_embedding)
+        if isinstance(embedding, NgramEmbedding):
+            ngrams, state = embedding.ngrams(ids, state)
+            vectors = vectors + self._rows(ngrams, "ngram_embedding").sum(-2)
+        return vectors, state
 
-    def _rows(self, ids: Tensor, matrix: Tensor) -> Tensor:
-        return functional.embedding(ids, matrix, sparse=self.sparse_gradients)
+    def _rows(self, ids: Tensor, name: str) -> Tensor:
+        """Some rows of a matrix."""
+        return functional.embedding(ids, self._named[name], sparse=name in self.sparse_gradients)
 
     def _drop(self, values: Tensor, rate: float) -> Tensor:
         """Values, (T, B, n), with dropout of the kind that is set; in evaluation as they are."""

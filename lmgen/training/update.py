@@ -53,7 +53,7 @@ class Learner:
         state, config, network = self.state, self.config, self.state.network
         own, after = self._backward(self.group.part(batch))
         parameters = network.trained_parameters()
-        loss = self.group.combine(parameters, own, sparse=network.sparse_gradients)
+        loss = self.group.combine(parameters, own, sparse=bool(network.sparse_gradients))
         state.precision.unscale(state.optimizer)
         norm = clip_gradients(parameters, config.clip or inf, config.clip_value)
         # Both at once, for here a GPU is waited for.

@@ -301,6 +301,7 @@ def test_a_network_without_recurrent_layers_has_a_memory_only(
     "settings",
     [
         {"convolution": "3x8", "attention": 4, "unit": "line"},
+        {"ngram_embedding": 3, "ngram_rows": 100, "unit": "line"},
         {"tokenizer": "word", "output": "adaptive", "cutoffs": "2,3", "attention": 2, "cell": "gru"},
     ],
     ids=str,

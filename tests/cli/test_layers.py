@@ -118,10 +118,12 @@ NEW_LAYERS = [
     ["--normalization", "layer", "--cell", "gru", "--attention", "3", "--state", "reset", "--unit", "line"],
     ["--normalization", "batch", "--layers", "2", "--residual", "--ema", "0.8", "--state", "carry"],
     ["--normalization", "batch", "--cell", "gru", "--embedding-size", "0", "--unit", "line"],
+    ["--ngram-embedding", "4", "--ngram-rows", "500", "--dropout", "0.1", "--state", "carry"],
+    ["--ngram-embedding", "2", "--cell", "gru", "--optimizer", "adam", "--tied", "--unit", "line"],
 ]
 """
-Networks with a convolution before the recurrence, without recurrence, with attention after it, and with
-normalisation.
+Networks with a convolution before the recurrence, without recurrence, with attention after it, with
+normalisation, and with an n-gram embedding.
 """
 
 NEW_NETWORKS = [
@@ -134,6 +136,8 @@ NEW_NETWORKS = [
     "gru, 1 layer(s), hidden H = 12, layer normalisation, attention over 3 states",
     "lstm, 2 layer(s), hidden H = 12",
     "gru, 1 layer(s), hidden H = 12",
+    "4-gram embedding, lstm, 1 layer(s), hidden H = 12",
+    "2-gram embedding, gru, 1 layer(s), hidden H = 12",
 ]
 """What `lmgen info` says of them."""
 

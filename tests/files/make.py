@@ -46,6 +46,7 @@ NETWORKS = {
     "4-window": "--layers 0 --convolution 4x6 --dense-layers 1 --dense-activation softplus",
     "4-dense": "--layers 0 --dense-layers 2 --dense-size 7 --embedding-size 8",
     "4-attention": "--attention 4 --cell gru --layers 2",
+    "5-ngrams": "--ngram-embedding 3 --ngram-rows 20",
 }
 """The flags of each, by the name of its file without `network-`."""
 

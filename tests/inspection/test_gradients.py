@@ -116,7 +116,7 @@ def test_a_gradient_is_what_small_changes_of_the_state_do_to_the_loss() -> None:
     model = network(cell="lstm", layers=2, hidden_size=3, embedding_size=2)
     ids = IDS[:10]
     state = model.advance(model.start(1), ids[:1, None])
-    [(_, _, _)] = state.tiles  # two layers and the output's input
+    [(_, _, (), _)] = state.tiles  # two layers, the embedding and the output's input
     step, distance = 1e-2, len(ids) - 2
     found = norms_of(model, ids, distance=distance, positions=1)[-1]
     squares = {("layers.0", "h"): 0.0, ("layers.1", "h"): 0.0}
@@ -139,7 +139,7 @@ def _second_layer_again(model: RecurrentModel, tile: list[Any], state_before: An
     layer = model.layers.hidden[1]
     before = tuple(part.T for part in state_before.tiles[0][1])
     values, after = layer.step(arrays_of(layer, model.parameters), tile[0][0].T, before)
-    return [tile[0], [part.T for part in after], [values.T]]
+    return [tile[0], [part.T for part in after], [], [values.T]]
 
 
 def test_the_mean_over_positions_is_that_of_their_norms() -> None:

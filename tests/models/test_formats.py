@@ -51,6 +51,7 @@ TEXT = "the cat sat on a mat\n"
         ("network-4-dense", 4, 50.093007, "t", 0.114133),
         ("network-4-attention", 4, 52.507296, "a", 0.099280),
         ("ngram-4-sentencepiece", 4, 13.837502, "q", 0.306362),
+        ("network-5-ngrams", 5, 45.438810, " ", 0.121661),
     ],
 )
 def test_a_file_of_an_older_version_gives_the_probabilities_it_gave(
@@ -74,7 +75,7 @@ def test_there_is_a_file_of_every_cell_and_kind_of_layer() -> None:
 
     assert {network.config.cell for network in networks} == set(CELLS)
     kinds = {layer.kind for network in networks for layer in network.layers}
-    assert kinds >= {"convolution", "attention", "dense", "softmax", "adaptive softmax"}
+    assert kinds >= {"n-gram embedding", "convolution", "attention", "dense", "softmax", "adaptive softmax"}
 
 
 def test_there_is_a_file_of_every_format() -> None:

@@ -81,7 +81,7 @@ def test_a_file_that_is_cut_short_is_named(kept: int, path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 5}, "has format version 5, this lmgen reads up to 4; upgrade lmgen"),
+        ({"format_version": 6}, "has format version 6, this lmgen reads up to 5; upgrade lmgen"),
         ({"format_version": "1"}, "its format version is '1'"),
         ({"format_version": True}, "its format version is True"),
         ({"kind": "transformer"}, "holds a model of kind 'transformer'; known here are recurrent, ngram"),

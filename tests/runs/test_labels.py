@@ -65,6 +65,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"bidirectional": True},
     {"bidirectional": True, "layers": 2, "cell": "gru", "dropout": 0.3, "weight_drop": 0.3, "pool": "max"},
     {"layers": 0, "convolution": "3x8", "tokenizer": "word", "ema": 0.9},
+    {"ngram_embedding": 3, "ngram_rows": 200, "bidirectional": True},
     {"layers": 0, "dense_layers": 1, "pool": "mean", "variational": True, "dropout": 0.2},
     {"tokenizer": "word", "optimizer": "adamw-adagrad", "residual": True, "layers": 2, "embedding_size": 12},
 ]

@@ -89,6 +89,7 @@ def figures(run: Path) -> Iterator[float]:
         (3, "lines.txt --tokenizer word --optimizer adamw-adagrad --objective sampled"),
         (2, "lines.txt --tokenizer word --optimizer adamw-adagrad --objective sampled --tied"),
         (2, "lines.txt --optimizer sgd --momentum 0.9 --attention 3 --normalization layer"),
+        (2, "lines.txt --ngram-embedding 4 --ngram-rows 300"),
         (2, "labelled.txt --labels --bidirectional"),
     ],
 )

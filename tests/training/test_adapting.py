@@ -83,7 +83,15 @@ def test_a_step_is_a_gradient_step_on_the_last_tokens(step: str) -> None:
 
 @pytest.mark.parametrize("unit_end", [None, END])
 @pytest.mark.parametrize(
-    "settings", [{}, {"cell": "gru", "layers": 2}, {"attention": 3}, {"tied": True}], ids=str
+    "settings",
+    [
+        {},
+        {"cell": "gru", "layers": 2},
+        {"attention": 3},
+        {"tied": True},
+        {"ngram_embedding": 3, "ngram_rows": 50},
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("step", ["rms", "plain"])
 def test_scores_do_not_depend_on_how_a_text_is_cut(

@@ -55,6 +55,9 @@ SHAPES: list[dict[str, Any]] = [
     {"normalization": "layer", "layers": 2, "last_hidden_size": 5, "tied": True, "embedding_size": 9},
     {"layers": 0, "dense_layers": 1},
     {"layers": 0, "dense_layers": 2, "embedding_size": 0},
+    {"ngram_embedding": 2, "ngram_rows": 1},
+    {"ngram_embedding": 4, "ngram_rows": 50, "layers": 2, "tied": True},
+    {"ngram_embedding": 16, "ngram_rows": 7, "cell": "gru", "convolution": "2x5", "attention": 2},
 ]
 
 
@@ -91,6 +94,7 @@ def test_torch_and_numpy_agree(shape: dict[str, Any], streams: int) -> None:
         {"attention": 1},
         {"attention": 3},
         {"normalization": "layer"},
+        {"ngram_embedding": 3, "ngram_rows": 8},
     ],
     ids=str,
 )

@@ -154,7 +154,7 @@ def test_a_batch_without_a_scored_position_changes_nothing_but_the_carried_state
     training.learner.read(UNSCORED)
 
     assert all(np.array_equal(weights[name], each) for name, each in training.state.network.arrays().items())
-    [h, _], _ = training.state.carried
+    [h, _], *_ = training.state.carried
     assert torch.equal(h, after[0][0] if carried else torch.zeros_like(h))
     assert not h.requires_grad
     assert expected.isfinite().all()

@@ -22,6 +22,12 @@ LARGEST_SIZE = 1_000_000
 WIDEST_CONVOLUTION = 1_000
 """Limit on the width of a convolution, to reject typing errors and damaged files."""
 
+LONGEST_NGRAM = 16
+"""Limit on the n-grams that are embedded."""
+
+LARGEST_TABLE = 1 << 24
+"""Limit on the rows of the table of n-gram vectors: a damaged file must not fill the memory."""
+
 LONGEST_ATTENTION = 1_000
 """Limit on the hidden states that attention looks back at: a damaged file must not fill the memory."""
 
@@ -75,6 +81,19 @@ class NetworkConfig:
         by_default="64, or what the output reads with --tied",
         minimum=0,
         maximum=LARGEST_SIZE,
+    )
+    ngram_embedding: int | None = setting(
+        None,
+        "Also embed the n-grams of 2 to N tokens that end with each token, and add their vectors to its own.",
+        minimum=2,
+        maximum=LONGEST_NGRAM,
+        metavar="N",
+    )
+    ngram_rows: int = setting(
+        65_536,
+        "With --ngram-embedding, how many vectors n-grams share, by a hash.",
+        minimum=1,
+        maximum=LARGEST_TABLE,
     )
     convolution: str | None = setting(
         None,
@@ -194,6 +213,11 @@ class NetworkConfig:
                 "tied weights are those of the embedding, and --embedding-size 0 has none: give another "
                 "--embedding-size, or leave --tied out"
             )
+        if self.ngram_embedding is not None and self.embedding_size == 0:
+            raise ConfigError(
+                "--ngram-embedding adds to the embedding, and --embedding-size 0 has none: give another "
+                "--embedding-size, or leave --ngram-embedding out"
+            )
         if self.dense_size is not None and not self.dense_layers:
             raise ConfigError("--dense-size is for dense layers: add --dense-layers 1, or leave it out")
         self.given_cutoffs()
@@ -243,7 +267,9 @@ class NetworkConfig:
     @property
     def in_short(self) -> str:
         """Layers and sizes in a few words: `lstm 2 x 512`, `convolution 3x128, lstm 1 x 256`."""
-        parts = [] if self.convolution is None else [f"convolution {self.convolution}"]
+        parts = [] if self.ngram_embedding is None else [f"{self.ngram_embedding}-gram embedding"]
+        if self.convolution is not None:
+            parts.append(f"convolution {self.convolution}")
         if self.layers:
             parts.append(f"{self.cell} {self.layers} x {self.hidden_size}")
         elif self.dense_layers:

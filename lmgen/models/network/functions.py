@@ -107,9 +107,9 @@ def linear(values: Array, weight: Array) -> Array:
     return values @ weight.T
 
 
-def stack(arrays: Sequence[Array]) -> Array:
-    """Stack arrays of equal shape along a new first axis: T times (B, H) -> (T, B, H)."""
-    return _library(arrays[0]).stack(arrays)
+def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
+    """Stack arrays of equal shape along a new axis: T times (B, H) -> (T, B, H)."""
+    return _library(arrays[0]).stack(arrays, axis)
 
 
 def concatenate(arrays: Sequence[Array], axis: int = 0) -> Array:
@@ -138,6 +138,20 @@ def zeros_like(array: Array, *shape: int) -> Array:
     import numpy as np
 
     return np.zeros(shape, array.dtype) if isinstance(array, np.ndarray) else array.new_zeros(shape)
+
+
+def integers(array: Array) -> Array:
+    """The same numbers as int64."""
+    import numpy as np
+
+    return array.astype(np.int64) if isinstance(array, np.ndarray) else array.long()
+
+
+def alike(array: Array, like: Array) -> Array:
+    """The same numbers in the type of another array."""
+    import numpy as np
+
+    return array.astype(like.dtype) if isinstance(array, np.ndarray) else array.to(like.dtype)
 
 
 def maximum(one: Array, other: Array) -> Array:

@@ -169,9 +169,9 @@ class LabelNetwork:
     def _read(self, ids: IdArray) -> FloatArray:
         """Log-probabilities of the labels at each token of some texts with their padding, (T, B, L)."""
         order = backward_order(ids, self.labelling.unit_end)
-        embedding, *hidden, output = self.layers
-        values, _ = embedding.window(arrays_of(embedding, self.parameters), ids, ())
-        for layer in hidden:
+        values: Any = ids
+        *layers, output = self.layers
+        for layer in layers:
             arrays = arrays_of(layer, self.parameters)
             if isinstance(layer, Bidirectional):
                 values, _ = layer.window(arrays, values, (), order)

@@ -17,7 +17,7 @@ LayerState = tuple[Array, ...]
 """The state of a layer between two steps, each part (B, size); empty for a layer without state."""
 
 NetworkState = tuple[LayerState, ...]
-"""The states of all layers between the embedding and the output."""
+"""The states of all layers between the embedding and the output, and then that of the embedding."""
 
 Arrays = Mapping[str, Array]
 """Parameters by name: without the prefix for one layer, as in the model file for a whole network."""

@@ -25,6 +25,7 @@ from lmgen.models.network.dense import Dense
 from lmgen.models.network.embedding import Embedding, OneHot
 from lmgen.models.network.labelling import Labelling
 from lmgen.models.network.layer import Layer, Parameter
+from lmgen.models.network.ngram_embedding import NgramEmbedding
 from lmgen.models.network.normalization import LayerNormalization
 from lmgen.models.network.output import AdaptiveSoftmax, Output, Softmax
 from lmgen.models.network.pooling import Pooling
@@ -35,7 +36,7 @@ from lmgen.models.network.recurrent import Recurrent
 class Layers:
     """The layers of a network, from token ids to log-probabilities of the next token."""
 
-    embedding: Embedding | OneHot
+    embedding: Embedding | NgramEmbedding | OneHot
     hidden: tuple[Layer, ...]
     """The layers between embedding and output: convolutions, recurrent layers and their normalisation,
     attention, dense ones."""
@@ -44,6 +45,11 @@ class Layers:
     def __iter__(self) -> Iterator[Layer]:
         """Iterate over all layers from input to output."""
         yield from (self.embedding, *self.hidden, self.output)
+
+    @property
+    def in_state(self) -> tuple[Layer, ...]:
+        """The layers in the order of their states in a NetworkState; the output has none."""
+        return *self.hidden, self.embedding
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -94,13 +100,23 @@ def network_layers(config: NetworkConfig, vocabulary_size: int, labelling: Label
     Raises:
         ConfigError: the cutoffs of an adaptive output do not fit the vocabulary.
     """
-    V, E = vocabulary_size, config.embedding_width
-    embedding = OneHot(inputs=V) if E == 0 else Embedding(inputs=V, outputs=E, tied=config.tied)
+    V = vocabulary_size
+    embedding = _embedding(config, V)
     hidden = tuple(_hidden(config, embedding.outputs, labelling))
     if labelling is None:
         return Layers(embedding, hidden, _output(config, V))
     read = hidden[-1].outputs if hidden else embedding.outputs
     return Layers(embedding, hidden, Softmax(inputs=read, outputs=labelling.labels))
+
+
+def _embedding(config: NetworkConfig, vocabulary_size: int) -> Embedding | NgramEmbedding | OneHot:
+    V, E = vocabulary_size, config.embedding_width
+    if E == 0:
+        return OneHot(inputs=V)
+    tokens = Embedding(inputs=V, outputs=E, tied=config.tied)
+    if config.ngram_embedding is None:
+        return tokens
+    return NgramEmbedding(tokens=tokens, order=config.ngram_embedding, rows=config.ngram_rows)
 
 
 def _hidden(config: NetworkConfig, inputs: int, labelling: Labelling | None) -> Iterator[Layer]:

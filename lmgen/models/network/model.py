@@ -21,6 +21,7 @@ from lmgen.errors import ModelError
 from lmgen.models.network.config import NetworkConfig
 from lmgen.models.network.functions import recorded_gates
 from lmgen.models.network.kernels import (
+    ColumnState,
     Kernel,
     ProjectingKernel,
     Workspace,
@@ -48,6 +49,9 @@ SINCE_VERSION_3 = ("dense_layers", "dense_size", "dense_activation")
 
 SINCE_VERSION_4 = ("convolution", "convolution_activation", "normalization", "attention")
 """Settings of format 4, omitted from files of networks that have none of these, for the same reason."""
+
+SINCE_VERSION_5 = ("ngram_embedding", "ngram_rows")
+"""Settings of format 5, omitted where there is no n-gram embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,8 @@ class RecurrentModel:
     @property
     def format_version(self) -> int:
         """The oldest file format that supports it: 1 knows an embedding and recurrent layers."""
+        if self.config.ngram_embedding is not None:
+            return 5
         if self.unit_end is not None or self._has_parts_of_version_4 or not self.config.layers:
             return 4
         recurrent = all(isinstance(layer, Recurrent) for layer in self.layers.hidden)
@@ -145,7 +151,7 @@ class RecurrentModel:
         """State of B streams after the start token."""
         layers = tuple(
             tuple(np.zeros((size, streams), np.float32) for size in state_sizes(layer))
-            for layer in self.layers.hidden
+            for layer in self.layers.in_state
         )
         unread = np.zeros((self.layers.output.inputs, streams), np.float32)
         state = split((*layers, (unread,)), alone=streams == 1)
@@ -217,13 +223,14 @@ class RecurrentModel:
 
         Slower than `advance`, because every recurrent layer computes its `step`.
         """
-        *layers, (unread,) = joined(state)
+        *layers, embedded, (unread,) = joined(state)
         seen: list[list[_Step]] = [[] for _ in layers]
         embedding = arrays_of(self.layers.embedding, self.parameters)
         arrays = [arrays_of(layer, self.parameters) for layer in self.layers.hidden]
         spaces = self._spaces.of(self._kernels, ids.shape[1])
         for row in ids:
-            values = self.layers.embedding.step(embedding, row, ())[0]
+            values, after_row = self.layers.embedding.step(embedding, row, to_rows(embedded))
+            embedded = to_columns(after_row)
             for place, layer in enumerate(self.layers.hidden):
                 if isinstance(layer, Recurrent):
                     with recorded_gates() as gates:
@@ -233,13 +240,13 @@ class RecurrentModel:
                 else:
                     given, layers[place] = self._kernels[place].step(values.T, layers[place], spaces[place])
                     values = given.T
-            *layers, (unread,) = self._begun_anew((*layers, (values.T,)), row)
+            *layers, embedded, (unread,) = self._begun_anew((*layers, embedded, (values.T,)), row)
         readings = [
             _reading(layer, steps, ids.shape[1])
             for layer, steps in zip(self.layers.hidden, seen, strict=True)
             if isinstance(layer, Recurrent)
         ]
-        return readings, split((*layers, (np.ascontiguousarray(unread),)), alone=state.alone)
+        return readings, split((*layers, embedded, (np.ascontiguousarray(unread),)), alone=state.alone)
 
     def describe(self) -> dict[str, Any]:
         """Settings under `network`, and parameter counts as in `Layers.describe`; JSON values."""
@@ -263,6 +270,8 @@ class RecurrentModel:
         unused: set[str] = set() if self.config.dense_layers else set(SINCE_VERSION_3)
         if not self._has_parts_of_version_4:
             unused |= set(SINCE_VERSION_4)
+        if self.config.ngram_embedding is None:
+            unused |= set(SINCE_VERSION_5)
         network = {name: value for name, value in network.items() if name not in unused}
         config = {
             "vocabulary_size": self.vocabulary_size,
@@ -317,7 +326,7 @@ class RecurrentModel:
     def _first(self) -> ProjectingKernel | None:
         """Kernel of the first layer if its input products are tabulated, or None if they are too many."""
         first, embedding = self.layers.hidden[0], self.layers.embedding
-        if not isinstance(first, Recurrent) or first.residual:
+        if not isinstance(first, Recurrent) or first.residual or embedding.state_sizes:
             return None
         gates = len(self.parameters[f"{first.prefix}bias"])
         if embedding.parameters and self.vocabulary_size * gates > PROJECTED_FLOATS:
@@ -342,8 +351,9 @@ class RecurrentModel:
         spaces = self._spaces.of(self._kernels, len(ids))
         after = []
         hidden = zip(self._kernels, layers, spaces, strict=False)
+        embedded = layers[-2]
         if self._first is None:
-            values = self._embedding_columns(ids)
+            values, embedded = self._embedding_columns(ids, embedded)
         else:
             _, before, space = next(hidden)
             values, state = self._first.step_projected(self._input_products(ids), before, space)
@@ -351,7 +361,7 @@ class RecurrentModel:
         for each, before, space in hidden:
             values, state = each.step(values, before, space)
             after.append(state)
-        return (*after, (values,))
+        return (*after, embedded, (values,))
 
     def _begun_anew(self, layers: Columns, ids: IdArray) -> Columns:
         """Put the streams whose unit ended with the last of the tokens read, (B,), back to the start."""
@@ -370,10 +380,10 @@ class RecurrentModel:
             self._starts[alone] = tuple(tuple(part[:, :1] for part in layer) for layer in joined(state))
         return self._starts[alone]
 
-    def _embedding_columns(self, ids: IdArray) -> Float32Array:
-        """Embedding vectors of `ids` as columns, (n, B)."""
-        vectors: Float32Array = self.layers.embedding.step(self.parameters, ids, ())[0].T
-        return vectors
+    def _embedding_columns(self, ids: IdArray, state: ColumnState) -> tuple[Float32Array, ColumnState]:
+        """Embedding vectors of `ids` as columns, (n, B), and the state of the embedding after them."""
+        vectors, after = self.layers.embedding.step(self.parameters, ids, to_rows(state))
+        return vectors.T, to_columns(after)
 
     def _input_products(self, ids: IdArray) -> Float32Array:
         """Input products of the first layer for `ids` as columns, (G*H, B)."""

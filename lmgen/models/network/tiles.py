@@ -20,7 +20,10 @@ TILE = 16
 """Number of streams computed together."""
 
 Columns = tuple[ColumnState, ...]
-"""The state of each layer, followed by the next input of the output layer; a column per stream."""
+"""
+The state of each layer, in the order of a NetworkState, followed by the next input of the output layer; a
+column per stream.
+"""
 
 
 class RecurrentState(NamedTuple):

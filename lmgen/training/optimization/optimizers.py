@@ -8,7 +8,7 @@ from torch import nn
 
 from lmgen.training.config import TrainingConfig
 from lmgen.training.optimization.eager import eager
-from lmgen.training.optimization.rows import AdamWAdagrad
+from lmgen.training.optimization.rows import ADAGRAD, AdamWAdagrad
 
 SHARE = "share"
 """Key of a parameter group: its learning rate as a multiple of the schedule's."""
@@ -22,8 +22,8 @@ def optimizer_for(
     config: TrainingConfig,
     learning_rate: float,
     *,
-    tokens: Iterable[nn.Parameter] = (),
     output: Iterable[nn.Parameter] = (),
+    rows: Iterable[nn.Parameter] = (),
 ) -> torch.optim.Optimizer:
     """
     The optimiser that the settings name.
@@ -36,22 +36,24 @@ def optimizer_for(
         parameters: of the whole network, without frozen ones.
         config: which optimiser, and its settings.
         learning_rate: the highest.
-        tokens: the parameters of embedding and output, which adamw-adagrad treats differently.
         output: those of the output layer, which have a learning rate of their own: a group with a SHARE.
+        rows: those that adamw and adamw-adagrad update by Adagrad, another such group.
     """
-    if config.output_factor != 1 and config.optimizer != "adamw-adagrad":
-        groups = _groups(parameters, list(output), learning_rate, config.output_factor)
-    else:
-        groups = [{"params": list(parameters)}]
+    rows = list(rows)
+    output = [] if rows and config.optimizer == "adamw-adagrad" else list(output)
+    own = []
+    if config.output_factor != 1 and output:
+        own.append(_group(output, learning_rate, config.output_factor))
+    if rows:
+        own.append({**_group(rows, learning_rate, config.row_factor(learning_rate)), ADAGRAD: True})
+    known = {id(parameter) for group in own for parameter in group["params"]}
+    rest = [parameter for parameter in parameters if id(parameter) not in known]
+    groups = [{"params": rest}, *own]
     shared: dict[str, Any] = {"lr": learning_rate, "weight_decay": config.decay}
     match config.optimizer:
-        case "adamw":
-            return eager(torch.optim.AdamW)(groups, betas=MOMENTUM_DECAYS, fused=True, **shared)
-        case "adamw-adagrad":
-            rate = config.highest_token_rate
-            return eager(AdamWAdagrad)(
-                parameters, tokens, tokens_lr=rate, betas=MOMENTUM_DECAYS, fused=True, **shared
-            )
+        case "adamw" | "adamw-adagrad":
+            kind = AdamWAdagrad if rows else torch.optim.AdamW
+            return eager(kind)(groups, betas=MOMENTUM_DECAYS, fused=True, **shared)
         case "adam":
             return eager(torch.optim.Adam)(groups, betas=MOMENTUM_DECAYS, fused=True, **shared)
         case "sgd":
@@ -62,13 +64,6 @@ def optimizer_for(
             return eager(torch.optim.Adagrad)(groups, **shared)
 
 
-def _groups(
-    parameters: Iterable[nn.Parameter], output: list[nn.Parameter], learning_rate: float, factor: float
-) -> list[dict[str, Any]]:
-    """Two groups of parameters: those of the output layer have a learning rate of their own."""
-    own = {id(parameter) for parameter in output}
-    rest = [parameter for parameter in parameters if id(parameter) not in own]
-    return [
-        {"params": rest},
-        {"params": output, "lr": factor * learning_rate, SHARE: factor},
-    ]
+def _group(parameters: list[nn.Parameter], learning_rate: float, share: float) -> dict[str, Any]:
+    """A group of parameters with a learning rate of its own."""
+    return {"params": parameters, "lr": share * learning_rate, SHARE: share}

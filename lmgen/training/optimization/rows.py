@@ -1,5 +1,5 @@
 """
-An optimiser for networks with a large vocabulary, of which a batch uses only a few tokens.
+An optimiser for tables of many vectors, of which a batch uses only a few: those of tokens, or of n-grams.
 
 A rare word seldom has a gradient. By the next one Adam's moving averages have decayed and no longer tell its
 size, so the word's vector makes far too large a step. Adagrad (Duchi, Hazan and Singer 2011) divides by the
@@ -8,12 +8,13 @@ more cautiously later, and without a gradient nothing changes. So an update touc
 used, and takes as long for 250,000 tokens as for 10,000.
 """
 
-from collections.abc import Iterable
 from inspect import unwrap
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+ADAGRAD = "adagrad"
+"""Key of a parameter group: whether Adagrad updates it."""
 
 EPSILON = 1e-10
 """Keeps Adagrad from dividing by zero."""
@@ -21,53 +22,34 @@ EPSILON = 1e-10
 
 class AdamWAdagrad(torch.optim.AdamW):
     """
-    AdamW for the layers of a network, Adagrad for its embedding and output.
+    AdamW, and Adagrad for the groups of parameters that say so: `{"params": [table], ADAGRAD: True}`.
 
-    Setting a group's `lr` sets AdamW's learning rate; Adagrad's stays in proportion to it.
+    The gradients of these may be sparse.
     """
-
-    def __init__(
-        self,
-        parameters: Iterable[nn.Parameter],
-        tokens: Iterable[nn.Parameter],
-        lr: float,
-        tokens_lr: float,
-        **settings: Any,
-    ) -> None:
-        """
-        Split the parameters between the two optimisers.
-
-        Args:
-            parameters: of the whole network.
-            tokens: those of them that Adagrad updates; their gradients may be sparse.
-            lr: the learning rate of AdamW.
-            tokens_lr: that of Adagrad while the other is `lr`.
-            settings: AdamW's.
-        """
-        rows = list(tokens)
-        known = {id(parameter) for parameter in rows}
-        layers = [parameter for parameter in parameters if id(parameter) not in known]
-        groups: list[dict[str, Any]] = [
-            {"params": layers},
-            {"params": rows, "adagrad_share": tokens_lr / lr},
-        ]
-        super().__init__(groups, lr=lr, **settings)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update all parameters that have a gradient; a closure is not supported."""
-        group = self.param_groups.pop()
+        groups = self.param_groups
         try:
+            self.param_groups = [group for group in groups if not group.get(ADAGRAD)]
             unwrap(torch.optim.AdamW.step)(self, closure)
         finally:
-            self.param_groups.append(group)
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                state = self.state[parameter]
-                if not state:
-                    state["step"] = torch.tensor(0.0)  # AdamW looks for one in every state that it loads
-                    state["sum"] = torch.zeros_like(parameter)
-                _adagrad(parameter, parameter.grad, state["sum"], group["lr"] * group["adagrad_share"])
+            self.param_groups = groups
+        for group in groups:
+            if group.get(ADAGRAD):
+                for parameter in group["params"]:
+                    self._update_rows(parameter, group["lr"])
+
+    def _update_rows(self, parameter: Tensor, rate: float) -> None:
+        """Update a parameter by Adagrad, if it has a gradient."""
+        if parameter.grad is None:
+            return
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.tensor(0.0)  # AdamW looks for one in every state that it loads
+            state["sum"] = torch.zeros_like(parameter)
+        _adagrad(parameter, parameter.grad, state["sum"], rate)
 
 
 def _adagrad(parameter: Tensor, gradient: Tensor, squares: Tensor, rate: float) -> None:

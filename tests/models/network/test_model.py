@@ -281,7 +281,7 @@ class TestReading:
             for reading, layer in zip(readings, joined(state), strict=False):
                 for seen, part in zip(reading.states.values(), layer, strict=True):
                     np.testing.assert_allclose(seen[step].T, part, atol=1e-5)
-        np.testing.assert_allclose(model.predict(after), model.predict(state), atol=1e-5)
+        np.testing.assert_allclose(model.predict(after), model.predict(state), rtol=1e-5, atol=1e-5)
         assert [reading.layer for reading in readings] == ["layers.0", "layers.1"]
         assert tuple(readings[0].states) == CELLS[cell].states
 

@@ -116,7 +116,7 @@ def train_plainly(plain: Network, rate: float) -> None:
     """Five steps of truncated backpropagation, written out."""
     optimizer = torch.optim.SGD(plain.parameters(), lr=1.0)
     windows = Windows(ids=IDS, start_token=0, streams=4, length=8, carried=True)
-    state = plain.initial_state(4)
+    state = plain.initial_state(4)[:-1]  # without that of the embedding
     for _, window in zip(range(5), windows.epoch(0), strict=False):
         values, after = (
             functional.embedding(torch.from_numpy(window.inputs), plain.get_parameter("embedding")),

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from lmgen.training.optimization.rows import AdamWAdagrad
+from lmgen.training.optimization.optimizers import SHARE
+from lmgen.training.optimization.rows import ADAGRAD, AdamWAdagrad
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +26,12 @@ def parameters(seed: int = 0) -> tuple[nn.Parameter, nn.Parameter]:
     return nn.Parameter(torch.randn(3, 2)), nn.Parameter(torch.randn(10, 3))
 
 
+def optimizer_of(layer: nn.Parameter, table: nn.Parameter) -> AdamWAdagrad:
+    """AdamW at 0.01 for the layer, Adagrad at 0.2 for the table."""
+    rows: dict[str, Any] = {"params": [table], "lr": 0.2, SHARE: 20.0, ADAGRAD: True}
+    return AdamWAdagrad([{"params": [layer]}, rows], lr=0.01, weight_decay=0.1)
+
+
 def lose(layer: nn.Parameter, table: nn.Parameter, ids: list[int], *, sparse: bool) -> None:
     """Leave gradients of a loss that looks at some rows of the table, some of them twice."""
     rows = functional.embedding(torch.tensor(ids), table, sparse=sparse)
@@ -36,7 +44,7 @@ def lose(layer: nn.Parameter, table: nn.Parameter, ids: list[int], *, sparse: bo
 def test_it_is_torchs_adamw_and_torchs_adagrad(sparse: bool) -> None:
     """Step by step the same, whichever rows a step uses."""
     ours, theirs = parameters(), parameters()
-    optimizer = AdamWAdagrad(ours, ours[1:], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
+    optimizer = optimizer_of(*ours)
     expected = [
         torch.optim.AdamW(theirs[:1], lr=0.01, weight_decay=0.1),
         torch.optim.Adagrad(theirs[1:], lr=0.2),
@@ -58,7 +66,7 @@ def test_it_is_torchs_adamw_and_torchs_adagrad(sparse: bool) -> None:
 def test_rows_that_are_not_used_stay_as_they_are() -> None:
     layer, table = parameters()
     before = table.detach().clone()
-    optimizer = AdamWAdagrad([layer, table], [table], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
+    optimizer = optimizer_of(layer, table)
     lose(layer, table, [4, 7], sparse=True)
     optimizer.step()
 
@@ -71,9 +79,9 @@ def test_the_learning_rate_of_the_tokens_follows_that_of_the_layers() -> None:
     for share in (1.0, 0.5):
         layer, table = parameters()
         before = table.detach().clone()
-        optimizer = AdamWAdagrad([layer, table], [table], lr=0.01, tokens_lr=0.2)
+        optimizer = optimizer_of(layer, table)
         for group in optimizer.param_groups:
-            group["lr"] = 0.01 * share
+            group["lr"] = 0.01 * share * group.get(SHARE, 1.0)
         lose(layer, table, [4], sparse=True)
         optimizer.step()
         moved.append((table.detach() - before).abs().max().item())
@@ -83,13 +91,13 @@ def test_the_learning_rate_of_the_tokens_follows_that_of_the_layers() -> None:
 
 def test_a_saved_state_goes_on_as_it_would_have() -> None:
     first, second = parameters(), parameters()
-    one = AdamWAdagrad(first, first[1:], lr=0.01, tokens_lr=0.2)
+    one = optimizer_of(*first)
     lose(*first, [1, 2], sparse=True)
     one.step()
     with torch.no_grad():
         for theirs, ours in zip(second, first, strict=True):
             theirs.copy_(ours)
-    two = AdamWAdagrad(second, second[1:], lr=0.01, tokens_lr=0.2)
+    two = optimizer_of(*second)
     two.load_state_dict(deepcopy(one.state_dict()))
     for optimizer, pair in ((one, first), (two, second)):
         optimizer.zero_grad()
@@ -102,7 +110,7 @@ def test_a_saved_state_goes_on_as_it_would_have() -> None:
 def test_a_parameter_without_a_gradient_is_left_alone() -> None:
     layer, table = parameters()
     before = [each.detach().clone() for each in (layer, table)]
-    optimizer = AdamWAdagrad([layer, table], [table], lr=0.01, tokens_lr=0.2, weight_decay=0.1)
+    optimizer = optimizer_of(layer, table)
     optimizer.step()
 
     assert all(torch.equal(now, then) for now, then in zip((layer, table), before, strict=True))

@@ -83,7 +83,7 @@ WORD_PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 KIND = {
-    *(field.name for field in fields(NetworkConfig) if field.name != "cell"),
+    *({field.name for field in fields(NetworkConfig)} - {"cell", "ngram_embedding", "ngram_rows"}),
     *("objective", "optimizer", "learning_rate", "batch_size", "window_length", "state", "embeddings"),
     *("labels", "answers_after", "from"),
 }

@@ -45,6 +45,9 @@ It learns sooner so. Where a text is read more often it also knows it by heart s
 benchmarks/results/tricks.md.
 """
 
+NGRAMS: Mapping[str, Any] = {"ngram_embedding": 5, "ngram_rows": 131_072}
+"""The n-gram embedding of a network of characters or bytes: benchmarks/results/ngram-embedding.md."""
+
 TOGETHER = 0.8
 """Speed of one of several processes, beside one on its own: benchmarks/results/distributed.md."""
 
@@ -180,7 +183,8 @@ def fitting(
     part = replace(config.training, batch_size=max(1, config.training.batch_size // processes))
     speeds = {}
     for size in MEASURED if asked is None else (asked,):
-        sized = replace(config, training=part).with_sizes({"layers": 1, "hidden_size": size}, "")
+        settings = {"layers": 1, "hidden_size": size, **_ngrams(config)}
+        sized = replace(config, training=part).with_sizes(settings, "")
         speeds[size] = tokens_per_second(new_trainer(run, sized, prepared), seconds)
         if processes > 1:
             speeds[size] *= TOGETHER * processes
@@ -202,6 +206,7 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     settings |= {name: getattr(NetworkConfig(), name) for name in REGULARIZATION}
     counted = config.predicts_all and bought.epochs(size) <= MOST_EPOCHS_FOR_FREQUENCIES
     settings["init_output"] = "frequencies" if counted else "zeros"
+    settings |= _ngrams(config)
     if asked.keys().isdisjoint(REGULARIZATION):
         settings |= regularization.settings
         dropped = regularization.in_short
@@ -210,9 +215,18 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
         dropped = f"{', '.join(given)} as given"
     layers = asked.get("layers", 1)
     network = f"{layers} x {size}" if layers else f"{size} units"
+    if order := asked.get("ngram_embedding", settings.get("ngram_embedding")):
+        network = f"{order}-gram embedding, {network}"
     time, epochs = _clock(60 * bought.minutes), _rounded(bought.epochs(size))
     reason = f"{time} buys {epochs} epochs at {_rounded(bought.tokens(size) / bought.minutes / 60)} tokens/s"
     return spelled(settings), f"{network}, {dropped}: {reason}"
+
+
+def _ngrams(config: RunConfig) -> Mapping[str, Any]:
+    """The settings of the n-gram embedding; none where it was not measured, or would be slow."""
+    measured = config.tokenizer.tokenizer in ("char", "byte") and config.predicts_all
+    possible = config.network.embedding_size != 0 and config.training.optimizer == "adamw"
+    return NGRAMS if measured and possible else {}
 
 
 def _rounded(number: float) -> str:

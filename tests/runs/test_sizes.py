@@ -87,8 +87,33 @@ def test_the_learning_rate_is_that_of_the_size_that_is_chosen() -> None:
 def test_the_reason_says_what_the_time_buys() -> None:
     settings, reason = choose(bought(40_000, text=3_200_000), config(preset="auto", hidden_size=256))
 
-    assert reason == "1 x 256, no dropout: 4:00 buys 3 epochs at 40,000 tokens/s"
+    assert reason == "5-gram embedding, 1 x 256, no dropout: 4:00 buys 3 epochs at 40,000 tokens/s"
     assert settings["hidden_size"] == 256
+
+
+@pytest.mark.parametrize(
+    ("settings", "order"),
+    [
+        ({}, 5),
+        ({"tokenizer": "byte", "cell": "gru"}, 5),
+        ({"ngram_embedding": 3}, 3),
+        ({"ngram_embedding": "none"}, None),
+        ({"preset": "auto", "embedding_size": 0}, None),
+        ({"preset": "auto", "optimizer": "sgd"}, None),
+        ({"preset": "auto", "answers_after": "=", "unit": "line"}, None),
+        ({"tokenizer": "word"}, None),
+        ({"tokenizer": "bpe"}, None),
+    ],
+    ids=str,
+)
+def test_characters_and_bytes_are_embedded_with_their_ngrams(
+    settings: dict[str, Any], order: int | None
+) -> None:
+    asked = config(**settings)
+    chosen, reason = choose(bought(40_000), asked)
+
+    assert asked.with_sizes(chosen, reason).network.ngram_embedding == order
+    assert reason.startswith(f"{order}-gram embedding, 1 x") == (order is not None)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ import numpy as np
 from lmgen.arrays import Float32Array, FloatArray, IdArray, in_short
 from lmgen.errors import ModelError
 from lmgen.models.network.config import NetworkConfig
+from lmgen.models.network.embedding_kernels import EmbeddingKernel, embedding_kernel
 from lmgen.models.network.functions import recorded_gates
 from lmgen.models.network.kernels import (
-    ColumnState,
     Kernel,
     ProjectingKernel,
     Workspace,
@@ -225,12 +225,11 @@ class RecurrentModel:
         """
         *layers, embedded, (unread,) = joined(state)
         seen: list[list[_Step]] = [[] for _ in layers]
-        embedding = arrays_of(self.layers.embedding, self.parameters)
         arrays = [arrays_of(layer, self.parameters) for layer in self.layers.hidden]
         spaces = self._spaces.of(self._kernels, ids.shape[1])
         for row in ids:
-            values, after_row = self.layers.embedding.step(embedding, row, to_rows(embedded))
-            embedded = to_columns(after_row)
+            vectors, embedded = self._embedding.step(row, embedded)
+            values = vectors.T
             for place, layer in enumerate(self.layers.hidden):
                 if isinstance(layer, Recurrent):
                     with recorded_gates() as gates:
@@ -318,6 +317,11 @@ class RecurrentModel:
         return [kernel(layer, arrays_of(layer, self.parameters)) for layer in self.layers.hidden]
 
     @cached_property
+    def _embedding(self) -> EmbeddingKernel:
+        """Kernel of the embedding, built on first use."""
+        return embedding_kernel(self.layers.embedding, self.parameters)
+
+    @cached_property
     def _output(self) -> OutputKernel:
         """Kernel of the output layer, built on first use."""
         return output_kernel(self.layers.output, arrays_of(self.layers.output, self.parameters))
@@ -353,7 +357,7 @@ class RecurrentModel:
         hidden = zip(self._kernels, layers, spaces, strict=False)
         embedded = layers[-2]
         if self._first is None:
-            values, embedded = self._embedding_columns(ids, embedded)
+            values, embedded = self._embedding.step(ids, embedded)
         else:
             _, before, space = next(hidden)
             values, state = self._first.step_projected(self._input_products(ids), before, space)
@@ -379,11 +383,6 @@ class RecurrentModel:
             state = self.start(1 if alone else 2)
             self._starts[alone] = tuple(tuple(part[:, :1] for part in layer) for layer in joined(state))
         return self._starts[alone]
-
-    def _embedding_columns(self, ids: IdArray, state: ColumnState) -> tuple[Float32Array, ColumnState]:
-        """Embedding vectors of `ids` as columns, (n, B), and the state of the embedding after them."""
-        vectors, after = self.layers.embedding.step(self.parameters, ids, to_rows(state))
-        return vectors.T, to_columns(after)
 
     def _input_products(self, ids: IdArray) -> Float32Array:
         """Input products of the first layer for `ids` as columns, (G*H, B)."""

@@ -1,4 +1,4 @@
-"""The n-gram embedding: a tiny case by hand, steps against windows, numpy against torch, its place in a file."""
+"""The n-gram embedding: a tiny case by hand, steps against windows, numpy against torch, model files."""
 
 from pathlib import Path
 from typing import Any

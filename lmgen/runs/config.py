@@ -37,6 +37,7 @@ ACTS_ON: Mapping[str, tuple[str, Callable[["RunConfig"], bool]]] = {
         lambda run: run.predicts_all,
     ),
     "ngram_rows": ("--ngram-embedding", lambda run: run.network.ngram_embedding is not None),
+    "dropout_ngrams": ("--ngram-embedding", lambda run: run.network.ngram_embedding is not None),
     "samples": ("--objective sampled", lambda run: run.training.objective == "sampled"),
     "token_learning_rate": (
         "--optimizer adamw-adagrad",

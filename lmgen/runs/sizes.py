@@ -15,7 +15,7 @@ benchmarks/results/budgets.md.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp, log, sqrt
+from math import exp, log, log2, sqrt
 from typing import Any
 
 from lmgen.data.prepared import Prepared
@@ -45,8 +45,14 @@ It learns sooner so. Where a text is read more often it also knows it by heart s
 benchmarks/results/tricks.md.
 """
 
-NGRAMS: Mapping[str, Any] = {"ngram_embedding": 5, "ngram_rows": 131_072}
+NGRAM_EMBEDDING = 5
 """The n-gram embedding of a network of characters or bytes: benchmarks/results/ngram-embedding.md."""
+
+MOST_EPOCHS_FOR_ALL_NGRAMS, NGRAM_DROPOUT = 2.0, 0.5
+"""A network that reads the text more often than so many times drops so many n-grams, or it learns by heart."""
+
+TOKENS_OF_ROW, FEWEST_ROWS, MOST_ROWS = 8, 1 << 10, 1 << 17
+"""About so many tokens of the text for each row of its table, which does not become larger than 33 MB."""
 
 TOGETHER = 0.8
 """Speed of one of several processes, beside one on its own: benchmarks/results/distributed.md."""
@@ -183,7 +189,7 @@ def fitting(
     part = replace(config.training, batch_size=max(1, config.training.batch_size // processes))
     speeds = {}
     for size in MEASURED if asked is None else (asked,):
-        settings = {"layers": 1, "hidden_size": size, **_ngrams(config)}
+        settings = {"layers": 1, "hidden_size": size, **_ngrams(config, prepared.train.tokens)}
         sized = replace(config, training=part).with_sizes(settings, "")
         speeds[size] = tokens_per_second(new_trainer(run, sized, prepared), seconds)
         if processes > 1:
@@ -206,7 +212,9 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     settings |= {name: getattr(NetworkConfig(), name) for name in REGULARIZATION}
     counted = config.predicts_all and bought.epochs(size) <= MOST_EPOCHS_FOR_FREQUENCIES
     settings["init_output"] = "frequencies" if counted else "zeros"
-    settings |= _ngrams(config)
+    settings |= _ngrams(config, bought.text)
+    if "ngram_embedding" in settings and bought.epochs(size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
+        settings["dropout_ngrams"] = NGRAM_DROPOUT
     if asked.keys().isdisjoint(REGULARIZATION):
         settings |= regularization.settings
         dropped = regularization.in_short
@@ -222,11 +230,14 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     return spelled(settings), f"{network}, {dropped}: {reason}"
 
 
-def _ngrams(config: RunConfig) -> Mapping[str, Any]:
-    """The settings of the n-gram embedding; none where it was not measured, or would be slow."""
+def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
+    """The settings of the n-gram embedding for a text; none where it was not measured, or would be slow."""
     measured = config.tokenizer.tokenizer in ("char", "byte") and config.predicts_all
     possible = config.network.embedding_size != 0 and config.training.optimizer == "adamw"
-    return NGRAMS if measured and possible else {}
+    if not (measured and possible):
+        return {}
+    rows = 1 << round(log2(max(tokens / TOKENS_OF_ROW, 1)))
+    return {"ngram_embedding": NGRAM_EMBEDDING, "ngram_rows": min(max(rows, FEWEST_ROWS), MOST_ROWS)}
 
 
 def _rounded(number: float) -> str:

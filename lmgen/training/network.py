@@ -31,6 +31,7 @@ from lmgen.training.optimization.regularization import (
     dropout,
     embedding_dropout,
     locked_dropout,
+    ngram_dropout,
     weight_drop,
 )
 
@@ -233,7 +234,10 @@ class Network(nn.Module):
             vectors = embedding_dropout(vectors, ids, self.vocabulary_size, self.config.dropout_embedding)
         if isinstance(embedding, NgramEmbedding):
             ngrams, state = embedding.ngrams(ids, state)
-            vectors = vectors + self._rows(ngrams, "ngram_embedding").sum(-2)
+            of_ngrams = self._rows(ngrams, "ngram_embedding")
+            if self.training:
+                of_ngrams = ngram_dropout(of_ngrams, self.config.dropout_ngrams)
+            vectors = vectors + of_ngrams.sum(-2)
         return vectors, state
 
     def _rows(self, ids: Tensor, name: str) -> Tensor:

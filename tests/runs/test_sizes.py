@@ -91,6 +91,21 @@ def test_the_reason_says_what_the_time_buys() -> None:
     assert settings["hidden_size"] == 256
 
 
+@pytest.mark.parametrize(("epochs", "rate"), [(1.9, 0.0), (2.1, 0.5)])
+def test_a_text_that_is_read_often_is_learnt_without_half_of_its_ngrams(epochs: float, rate: float) -> None:
+    asked = config(preset="auto", hidden_size=256)
+    settings, _ = choose(bought(1e6 * epochs / 240), asked)
+
+    assert asked.with_sizes(settings, "").network.dropout_ngrams == rate
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"), [(100, 1024), (100_000, 16_384), (1_000_000, 131_072), (1 << 40, 131_072)]
+)
+def test_a_long_text_has_a_larger_table_of_ngrams(text: int, rows: int) -> None:
+    assert choose(bought(40_000, text), config())[0]["ngram_rows"] == rows
+
+
 @pytest.mark.parametrize(
     ("settings", "order"),
     [

@@ -189,6 +189,13 @@ class NetworkConfig:
         below=1.0,
         panel=Panel.REGULARISATION,
     )
+    dropout_ngrams: float = setting(
+        0.0,
+        "With --ngram-embedding, share of n-grams that are dropped, each at each step.",
+        minimum=0.0,
+        below=1.0,
+        panel=Panel.REGULARISATION,
+    )
     weight_drop: float = setting(
         0.0,
         "Share of recurrent weights dropped for a window, DropConnect.",

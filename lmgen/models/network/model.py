@@ -50,7 +50,7 @@ SINCE_VERSION_3 = ("dense_layers", "dense_size", "dense_activation")
 SINCE_VERSION_4 = ("convolution", "convolution_activation", "normalization", "attention")
 """Settings of format 4, omitted from files of networks that have none of these, for the same reason."""
 
-SINCE_VERSION_5 = ("ngram_embedding", "ngram_rows")
+SINCE_VERSION_5 = ("ngram_embedding", "ngram_rows", "dropout_ngrams")
 """Settings of format 5, omitted where there is no n-gram embedding."""
 
 

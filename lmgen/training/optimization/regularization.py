@@ -58,6 +58,15 @@ def embedding_dropout(vectors: Tensor, ids: Tensor, vocabulary_size: int, rate: 
     return vectors * _mask(vectors.new_empty(vocabulary_size, 1), rate)[ids]  # (T, B, E) * (T, B, 1)
 
 
+def ngram_dropout(vectors: Tensor, rate: float) -> Tensor:
+    """
+    Drop the whole vector of some n-grams, others at each step: (T, B, N - 1, E).
+
+    Long n-grams come from few places each, and a network that always has them learns these by heart.
+    """
+    return vectors * _mask(vectors[..., :1], rate) if rate else vectors
+
+
 def weight_drop(weights: Tensor, rate: float) -> Tensor:
     """
     Drop single weights of a recurrent matrix, (G*H, H), the same ones at each step of a window.

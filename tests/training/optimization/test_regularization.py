@@ -19,6 +19,7 @@ from lmgen.training.optimization.regularization import (
     dropout,
     embedding_dropout,
     locked_dropout,
+    ngram_dropout,
     weight_drop,
 )
 from lmgen.training.validation import TextValidation
@@ -136,6 +137,29 @@ def train_plainly(plain: Network, rate: float) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
         optimizer.step()
+
+
+class TestNgramDropout:
+    def test_a_vector_is_dropped_as_a_whole_and_others_make_up_for_it(self) -> None:
+        torch.manual_seed(0)
+        dropped = ngram_dropout(torch.ones(50, 8, 4, 3), 0.25)
+
+        assert torch.equal(dropped, dropped[..., :1].expand_as(dropped))
+        assert dropped.max().item() == pytest.approx(1 / 0.75)
+        assert dropped.mean().item() == pytest.approx(1, abs=0.1)
+
+    def test_without_its_ngrams_a_network_reads_tokens_alone(self) -> None:
+        made = network(ngram_embedding=3, ngram_rows=9, dropout_ngrams=ALL)
+        plain = network()
+        for name, parameter in plain.named_parameters():
+            made.get_parameter(name).data = parameter.data
+        torch.nn.init.normal_(made.get_parameter("ngram_embedding"))
+        ids = torch.arange(8).view(4, 2) % V
+        dropped, expected = (each.read(ids, each.initial_state(2))[0] for each in (made, plain))
+        whole = made.eval().read(ids, made.initial_state(2))[0]
+
+        assert torch.equal(dropped, expected)
+        assert not torch.allclose(whole, expected)
 
 
 class TestVariationalDropout:

@@ -49,7 +49,7 @@ NGRAM_EMBEDDING = 5
 """The n-gram embedding of a network of characters or bytes: benchmarks/results/ngram-embedding.md."""
 
 MOST_EPOCHS_FOR_ALL_NGRAMS, NGRAM_DROPOUT = 2.0, 0.5
-"""A network that reads the text more often than so many times drops so many n-grams, or it learns by heart."""
+"""A network that reads the text more often drops so many n-grams, or it learns them by heart."""
 
 TOKENS_OF_ROW, FEWEST_ROWS, MOST_ROWS = 8, 1 << 10, 1 << 17
 """About so many tokens of the text for each row of its table, which does not become larger than 33 MB."""

@@ -51,8 +51,8 @@ Longer training texts get no baseline unless its order is asked for: it would ta
 benchmarks/results/ngram.md has the seconds for each million tokens.
 """
 
-LONG_TOKENS = 30_000_000
-"""For longer training texts a note says that the baseline is being fitted, which takes about a minute."""
+LONG_TOKENS = 2_000_000
+"""The baseline of a longer training text is fitted after training, since it takes seconds or minutes."""
 
 SECONDS_OF_TOKEN = 2e-6
 """What an order-5 baseline takes for each token, about."""
@@ -265,6 +265,12 @@ def baseline_order(config: RunConfig, prepared: Prepared) -> int:
     if prepared.train.tokens > BASELINE_TOKENS:
         return 0
     return BASELINE_ORDERS[config.tokenizer.tokenizer]
+
+
+def fitting_time(tokens: int) -> str:
+    """About how long it takes to fit a baseline, for people."""
+    seconds = tokens * SECONDS_OF_TOKEN
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _refuse_out(out: Path, *, overwrite: bool) -> None:

@@ -3,6 +3,8 @@ A training run from corpus to model, which fills a run folder and yields events:
 
     corpus ──► tokens on disk ──► n-gram baseline ──► network, window by window ──► best model, summary
 
+The baseline of a long text comes after the network, so that training begins at once.
+
 Importing this imports no torch; calling `train` or `resume` does.
 """
 
@@ -20,7 +22,7 @@ from lmgen.interrupts import arrived
 from lmgen.runs.board import check_board, on_board
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml
-from lmgen.runs.events import BaselineFitted, Event, Interrupted, SizesChosen
+from lmgen.runs.events import BaselineBegun, BaselineFitted, Event, Interrupted, SizesChosen
 from lmgen.runs.finetuning import Origin, origin_of
 from lmgen.runs.lock import Lock, locked
 from lmgen.runs.new_run import (
@@ -34,9 +36,9 @@ from lmgen.runs.new_run import (
 from lmgen.runs.ngram import (
     BASELINE_TOKENS,
     LONG_TOKENS,
-    SECONDS_OF_TOKEN,
     baseline_order,
     fit_baseline,
+    fitting_time,
     open_run_corpus,
 )
 from lmgen.runs.overfitting import OverfittingWatch
@@ -283,7 +285,7 @@ def _begin(
             write_text(run.config, as_toml(config))
             run.metrics.unlink(missing_ok=True)
             run.samples.unlink(missing_ok=True)
-            yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
+            yield from _fit_baseline(run, call.applied(config), prepared, call.on_note, trained=False)
             pretrained = load_vectors(config, run, prepared)
             if not call.says_threads and may_choose(call.applied(config)):
                 chosen = choose_threads(run, call.applied(config), prepared, origin)
@@ -326,7 +328,7 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
         if is_damaged(run.ngram, files):
             call.on_note(f"{run.ngram} is damaged: the baseline is fitted again")
             run.ngram.unlink()
-        yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
+        yield from _fit_baseline(run, call.applied(config), prepared, call.on_note, trained=False)
         # Without validation text, each checkpoint writes a model, too.
         written = evaluated >= 0 if prepared.valid else run.model.name in files
         saved_until = evaluated if prepared.valid else trainer.progress.step
@@ -359,10 +361,16 @@ def _train(
     if config.training.tensorboard:
         events = on_board(events, run, trainer, prepared, call.on_note)
     yield from events
-    if trainer.stopped_by and trainer.progress.evaluated:
-        yield summarized(trainer, run, prepared, trainer.stopped_by)
-    else:
+    if not (trainer.stopped_by and trainer.progress.evaluated):
         yield Interrupted(run.folder, trainer.progress.step)
+        return
+    try:
+        yield from _fit_baseline(run, config, prepared, call.on_note, trained=True)
+    except KeyboardInterrupt:
+        arrived()
+        yield Interrupted(run.folder, trainer.progress.step)
+        return
+    yield summarized(trainer, run, prepared, trainer.stopped_by)
 
 
 def _updates(
@@ -405,22 +413,33 @@ def _with_found_rate(
 
 
 def _fit_baseline(
-    run: RunFolder, config: RunConfig, prepared: Prepared, on_note: Callable[[str], None]
-) -> Iterator[BaselineFitted]:
-    """Fit and save the n-gram baseline, unless it is there or there is to be none."""
+    run: RunFolder,
+    config: RunConfig,
+    prepared: Prepared,
+    on_note: Callable[[str], None],
+    *,
+    trained: bool,
+) -> Iterator[BaselineBegun | BaselineFitted]:
+    """
+    Fit and save the n-gram baseline, unless it is there or there is to be none.
+
+    It is called before training and, with `trained`, once more after it: then a long text is due.
+    """
+    order, tokens = baseline_order(config, prepared), prepared.train.tokens
     if run.ngram.exists():
         return
-    order = baseline_order(config, prepared)
-    if order:
-        is_new = config.origin is None
-        scored = config.training.evaluation_tokens
-        if prepared.train.tokens > LONG_TOKENS:
-            minutes = round(prepared.train.tokens * SECONDS_OF_TOKEN / 60)
+    if not order:
+        if not trained and config.training.baseline_order is None and prepared.labels is None:
             on_note(
-                f"an n-gram baseline is fitted on {prepared.train.tokens:,} tokens, which takes about "
-                f"{minutes} min; --baseline-order 0 goes without"
+                f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one"
             )
-        memory = config.training.memory
-        yield fit_baseline(run, prepared, order, scored, memory, tokenizer_is_new=is_new)
-    elif config.training.baseline_order is None and prepared.labels is None:
-        on_note(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")
+    elif trained or tokens <= LONG_TOKENS:
+        if trained:
+            yield BaselineBegun(order, tokens)
+        scored, memory = config.training.evaluation_tokens, config.training.memory
+        yield fit_baseline(run, prepared, order, scored, memory, tokenizer_is_new=config.origin is None)
+    else:
+        on_note(
+            f"the n-gram baseline is fitted after training, on {tokens:,} tokens in about "
+            f"{fitting_time(tokens)}; --baseline-order 0 goes without"
+        )

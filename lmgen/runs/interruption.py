@@ -21,7 +21,7 @@ class Interruption:
     """
     Within the block, the first of some signals asks training to finish its update and save.
 
-    Before `Started` there is nothing to save, and at `BaselineBegun` all is saved, so a signal raises
+    Before `Started` there is nothing to save, and after `BaselineBegun` all is saved, so a signal raises
     KeyboardInterrupt at once. So does a second Ctrl-C; other signals do not, since a closing terminal sends
     several.
     """
@@ -61,9 +61,11 @@ class Interruption:
             stop_if_interrupted()
             if isinstance(event, Started):
                 self.folder, self.updating = event.folder, True
-            elif isinstance(event, BaselineBegun):
-                self.updating = False
             yield event
+            if isinstance(
+                event, BaselineBegun
+            ):  # not while it is shown: only the run can end with what it has
+                self.updating = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         second = self.received is not None and number == signal.SIGINT

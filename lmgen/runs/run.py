@@ -3,7 +3,8 @@ A training run from corpus to model, which fills a run folder and yields events:
 
     corpus ──► tokens on disk ──► n-gram baseline ──► network, window by window ──► best model, summary
 
-The baseline of a long text comes after the network, so that training begins at once.
+The baseline of a long text comes after the network, so that training begins at once; before it, only the
+beginning of the text is compared with what is held out.
 
 Importing this imports no torch; calling `train` or `resume` does.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
-from lmgen.errors import CorpusError, CutOffError, ModelError, WriteError
+from lmgen.errors import CorpusError, CutOffError, LmgenError, ModelError, WriteError
 from lmgen.files import checksum, write_text
 from lmgen.interrupts import arrived
 from lmgen.runs.board import check_board, on_board
@@ -35,10 +36,9 @@ from lmgen.runs.new_run import (
 )
 from lmgen.runs.ngram import (
     BASELINE_TOKENS,
-    LONG_TOKENS,
     baseline_order,
+    comes_late,
     fit_baseline,
-    fitting_time,
     open_run_corpus,
 )
 from lmgen.runs.overfitting import OverfittingWatch
@@ -48,6 +48,7 @@ from lmgen.runs.records import (
     cut_lines,
     is_damaged,
     model_is_lost,
+    note_file,
     records_in,
     save_checkpoint,
     summarized,
@@ -285,7 +286,7 @@ def _begin(
             write_text(run.config, as_toml(config))
             run.metrics.unlink(missing_ok=True)
             run.samples.unlink(missing_ok=True)
-            yield from _fit_baseline(run, call.applied(config), prepared, call.on_note, trained=False)
+            yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
             pretrained = load_vectors(config, run, prepared)
             if not call.says_threads and may_choose(call.applied(config)):
                 chosen = choose_threads(run, call.applied(config), prepared, origin)
@@ -328,7 +329,7 @@ def _go_on(lock: Lock, config: RunConfig, prepared: Prepared, call: _Call) -> It
         if is_damaged(run.ngram, files):
             call.on_note(f"{run.ngram} is damaged: the baseline is fitted again")
             run.ngram.unlink()
-        yield from _fit_baseline(run, call.applied(config), prepared, call.on_note, trained=False)
+        yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
         # Without validation text, each checkpoint writes a model, too.
         written = evaluated >= 0 if prepared.valid else run.model.name in files
         saved_until = evaluated if prepared.valid else trainer.progress.step
@@ -361,16 +362,11 @@ def _train(
     if config.training.tensorboard:
         events = on_board(events, run, trainer, prepared, call.on_note)
     yield from events
-    if not (trainer.stopped_by and trainer.progress.evaluated):
+    stopped_by = trainer.stopped_by if trainer.progress.evaluated else None
+    if stopped_by and (yield from _fit_late_baseline(run, config, prepared, call.should_stop)):
+        yield summarized(trainer, run, prepared, stopped_by)
+    else:
         yield Interrupted(run.folder, trainer.progress.step)
-        return
-    try:
-        yield from _fit_baseline(run, config, prepared, call.on_note, trained=True)
-    except KeyboardInterrupt:
-        arrived()
-        yield Interrupted(run.folder, trainer.progress.step)
-        return
-    yield summarized(trainer, run, prepared, trainer.stopped_by)
 
 
 def _updates(
@@ -413,33 +409,52 @@ def _with_found_rate(
 
 
 def _fit_baseline(
-    run: RunFolder,
-    config: RunConfig,
-    prepared: Prepared,
-    on_note: Callable[[str], None],
-    *,
-    trained: bool,
-) -> Iterator[BaselineBegun | BaselineFitted]:
-    """
-    Fit and save the n-gram baseline, unless it is there or there is to be none.
-
-    It is called before training and, with `trained`, once more after it: then a long text is due.
-    """
-    order, tokens = baseline_order(config, prepared), prepared.train.tokens
-    if run.ngram.exists():
+    run: RunFolder, config: RunConfig, prepared: Prepared, on_note: Callable[[str], None]
+) -> Iterator[BaselineFitted]:
+    """Fit and save the n-gram baseline, unless it is there, comes late, or there is to be none."""
+    if run.ngram.exists() or comes_late(config, prepared):
         return
-    if not order:
-        if not trained and config.training.baseline_order is None and prepared.labels is None:
-            on_note(
-                f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one"
-            )
-    elif trained or tokens <= LONG_TOKENS:
-        if trained:
-            yield BaselineBegun(order, tokens)
-        scored, memory = config.training.evaluation_tokens, config.training.memory
-        yield fit_baseline(run, prepared, order, scored, memory, tokenizer_is_new=config.origin is None)
-    else:
-        on_note(
-            f"the n-gram baseline is fitted after training, on {tokens:,} tokens in about "
-            f"{fitting_time(tokens)}; --baseline-order 0 goes without"
-        )
+    if baseline_order(config, prepared):
+        yield _fitted_baseline(run, config, prepared)
+    elif config.training.baseline_order is None and prepared.labels is None:
+        on_note(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")
+
+
+def _fit_late_baseline(
+    run: RunFolder, config: RunConfig, prepared: Prepared, should_stop: Callable[[], bool]
+) -> Generator[BaselineBegun | BaselineFitted, None, bool]:
+    """
+    Fit and save the n-gram baseline of a network that is trained and saved, unless it is there.
+
+    Returns:
+        Whether nothing stopped it on the way, so that the run is finished.
+
+    Raises:
+        LmgenError: it cannot be fitted or written; the message says what there is, and how to go on.
+    """
+    order = baseline_order(config, prepared)
+    if not order or run.ngram.exists():
+        return True
+    yield BaselineBegun(order, prepared.train.tokens)
+    try:
+        if should_stop():  # asked since the last update; from now on a signal raises KeyboardInterrupt
+            return False
+        fitted = _fitted_baseline(run, config, prepared)
+        note_file(run, run.ngram)
+    except KeyboardInterrupt:
+        arrived()
+        return False
+    except LmgenError as error:
+        raise type(error)(
+            f"{error}; the network is trained and saved, and `lmgen train --resume --out {run.folder}` fits "
+            "its baseline"
+        ) from error
+    yield fitted
+    return True
+
+
+def _fitted_baseline(run: RunFolder, config: RunConfig, prepared: Prepared) -> BaselineFitted:
+    compares = config.origin is None and not comes_late(config, prepared)
+    scored, memory = config.training.evaluation_tokens, config.training.memory
+    order = baseline_order(config, prepared)
+    return fit_baseline(run, prepared, order, scored, memory, compares=compares)

@@ -288,15 +288,17 @@ def _begin(
             run.samples.unlink(missing_ok=True)
             yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
             pretrained = load_vectors(config, run, prepared)
+            speeds: dict[int, float] = {}
             if not call.says_threads and may_choose(call.applied(config)):
-                chosen = choose_threads(run, call.applied(config), prepared, origin)
+                chosen, speeds = choose_threads(run, call.applied(config), prepared, origin)
                 if chosen:
                     config, call = with_threads(config, chosen.threads), call.in_threads(chosen.threads)
                     use_threads(chosen.threads)
                     write_text(run.config, as_toml(config))
                     yield chosen
             if config.fit_sizes:
-                config = config.with_sizes(*fitting(run, call.applied(config), prepared, call.group.size))
+                applied = call.applied(config)
+                config = config.with_sizes(*fitting(run, applied, prepared, speeds, call.group.size))
                 write_text(run.config, as_toml(config))
                 yield SizesChosen(config.fitted)
             tell_to_begin(call.group, run, config, call.settings, resumed=False)

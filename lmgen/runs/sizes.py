@@ -16,6 +16,7 @@ benchmarks/results/budgets.md.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log, sqrt
+from types import MappingProxyType
 from typing import Any
 
 from lmgen.data.prepared import Prepared
@@ -29,7 +30,7 @@ SIZES = (128, 192, 256, 384, 512, 768, 1024)
 """Hidden sizes to choose from."""
 
 MEASURED = (256, 512)
-"""Hidden sizes whose speed is measured; that of others is interpolated."""
+"""Hidden sizes whose speed is measured, the second one if the first reads enough; others are interpolated."""
 
 LARGEST_FOR_SHORT_TEXT, LONG_TEXT = 512, 2_000_000
 """Larger networks are for texts of so many tokens; on shorter ones they were not measured."""
@@ -106,12 +107,12 @@ class Rule:
     def hidden_size(self, bought: Bought) -> int:
         """The largest that reads enough."""
         most = SIZES[-1] if bought.text >= LONG_TEXT else LARGEST_FOR_SHORT_TEXT
-        fitting = [
-            size
-            for size in SIZES
-            if size <= most and bought.tokens(size) >= self.enough * (size / 256) ** self.growth
-        ]
+        fitting = [size for size in SIZES if size <= most and self.is_enough_for(size, bought)]
         return max(fitting, default=SIZES[0])
+
+    def is_enough_for(self, hidden_size: int, bought: Bought) -> bool:
+        """Whether a network of this size reads enough."""
+        return bought.tokens(hidden_size) >= self.enough * float((hidden_size / 256) ** self.growth)
 
     def regularization_for(self, bought: Bought, hidden_size: int) -> Regularization:
         """The last one that is called for."""
@@ -155,7 +156,11 @@ WORDS = Rule(
 
 
 def fitting(
-    run: RunFolder, config: RunConfig, prepared: Prepared, processes: int = 1
+    run: RunFolder,
+    config: RunConfig,
+    prepared: Prepared,
+    known: Mapping[int, float] = MappingProxyType({}),
+    processes: int = 1,
 ) -> tuple[dict[str, Any], str]:
     """
     Measure how fast networks learn here, and choose.
@@ -164,6 +169,7 @@ def fitting(
         run: with the token files.
         config: settings with a budget of time.
         prepared: what is in the token files.
+        known: speeds that were measured before, in tokens a second, by the hidden size.
         processes: how many train together; this one computes its part of a batch, for all of them.
 
     Returns:
@@ -178,8 +184,11 @@ def fitting(
     assert minutes is not None, "sizes are chosen for a budget of time"
     seconds = measured_seconds(minutes)
     part = replace(config.training, batch_size=max(1, config.training.batch_size // processes))
-    speeds = {}
+    speeds = dict(known)
     for size in MEASURED if asked is None else (asked,):
+        bought = Bought(minutes, speeds, prepared.train.tokens)
+        if size in speeds or (speeds and not rule_for(config).is_enough_for(max(speeds), bought)):
+            continue
         sized = replace(config, training=part).with_sizes({"layers": 1, "hidden_size": size}, "")
         speeds[size] = tokens_per_second(new_trainer(run, sized, prepared), seconds)
         if processes > 1:
@@ -192,10 +201,14 @@ def measured_seconds(minutes: float) -> float:
     return min(max(SHARE * 60 * minutes, LEAST_SECONDS), MOST_SECONDS)
 
 
+def rule_for(config: RunConfig) -> Rule:
+    """The rule for the tokens of a run."""
+    return WORDS if config.tokenizer.tokenizer == "word" else CHARACTERS
+
+
 def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     """The settings for what a budget buys, by the names of the flags, and why, in a line."""
-    rule = WORDS if config.tokenizer.tokenizer == "word" else CHARACTERS
-    asked = config.asked
+    rule, asked = rule_for(config), config.asked
     size = asked.get("hidden_size") or rule.hidden_size(bought)
     regularization = rule.regularization_for(bought, size)
     settings: dict[str, Any] = {"layers": 1, "hidden_size": size}

@@ -4,17 +4,20 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 import lmgen
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, NumericalError
+from lmgen.runs import sizes
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml, configured, read_config, read_run_config
 from lmgen.runs.events import SizesChosen, Started
-from lmgen.runs.sizes import SIZES, Bought, choose
+from lmgen.runs.sizes import SIZES, Bought, choose, fitting
 from tests import process
 
 TEXT = "the cat sat on the mat and the dog lay on the log\n" * 200
@@ -218,3 +221,26 @@ def test_the_command_says_what_it_chose_and_resumes_with_it(tmp_path: Path) -> N
     assert "chosen" not in again.stderr
     assert read_run_config(tmp_path / "run" / "config.toml").network.hidden_size == size
     assert "chosen for the time there is: 1 x" in estimated.stderr
+
+
+@pytest.mark.parametrize(("speed", "asked"), [(1e5, []), (1e7, [512])])
+def test_a_size_is_measured_if_a_smaller_one_reads_enough(
+    speed: float, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For 0.1 minutes, the speed of 256 being known; that of 512 only tells which larger one is taken."""
+    measured: list[int] = []
+
+    def new_trainer(_: object, config: RunConfig, __: object) -> None:
+        measured.append(config.network.hidden_size)
+
+    monkeypatch.setattr(sizes, "new_trainer", new_trainer)
+    monkeypatch.setattr("lmgen.training.speed.tokens_per_second", lambda *_: speed / 4)
+    chosen, _ = fitting(
+        RunFolder(Path("run")),
+        config(minutes=0.1),
+        cast(Prepared, SimpleNamespace(train=SimpleNamespace(tokens=10**8))),
+        {256: speed},
+    )
+
+    assert measured == asked
+    assert (chosen["hidden_size"] > 256) == bool(asked)

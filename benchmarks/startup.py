@@ -3,17 +3,23 @@ How long a command takes to start, beside `import torch`. Whole processes, from 
 
     python benchmarks/startup.py
     python benchmarks/startup.py --rounds 31
+    python benchmarks/startup.py --train book.txt --rounds 5
 
 Each round runs every command once, `python -c "import torch"` first; printed are medians over the rounds, and
 medians of the ratios within a round. A command is timed until it has ended, `sample` until a character has
 come: on a terminal the first one that is generated, the prompt being echoed before it; through a pipe, which
 is written to in blocks, the first of all. The model is a 2 x 256 LSTM over 65 characters with random weights.
+
+With --train, what is timed is `lmgen train book.txt --minutes 1`, from the end of its `import torch` to the
+line that comes before the first update, and to the lines before that; then it is ended. Beside the seconds
+of the clock stand those that its processes had of a processor, which tell what a busy machine adds.
 """
 
 import argparse
 import os
 import platform
 import pty
+import re
 import subprocess
 import sys
 import tempfile
@@ -42,9 +48,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=11)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--train", type=Path, metavar="FILE", help="a text to begin to train on")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
     print(f"{platform.machine()}, {os.cpu_count()} processors, numpy {np.__version__}, {rounds} rounds\n")
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.train is not None:
+            print_beginnings(arguments.train.absolute(), Path(folder), rounds)
+            return
         timers = commands(Path(folder))
         for timed in timers.values():
             timed()  # once for the caches of the disk and of Python
@@ -109,6 +120,75 @@ def first_generated(command: list[str]) -> float:
     os.close(terminal)
     os.close(end)
     return seconds
+
+
+TRAIN = """
+import builtins, sys
+
+imported, importing = builtins.__import__, []
+
+def traced(name, *rest):
+    importing.append(name)
+    try:
+        return imported(name, *rest)
+    finally:
+        importing.pop()
+        if name.startswith("torch") and not any(other.startswith("torch") for other in importing):
+            builtins.__import__ = imported
+            print("torch", file=sys.stderr, flush=True)
+
+builtins.__import__ = traced
+from lmgen.__main__ import main
+main()
+"""
+"""The command, which says when torch is imported."""
+
+BEFORE_THE_FIRST_UPDATE = {
+    "corpus": "text prepared",
+    "threads": "threads chosen",
+    "chosen": "sizes chosen",
+    "network": "first update",
+}
+"""What is done when a line comes that begins like that."""
+
+
+def print_beginnings(text: Path, folder: Path, rounds: int) -> None:
+    """Print a row for each thing that is done before the first update, in a new folder and once more."""
+    print(f"| lmgen train {text.name} --minutes 1 | seconds | of a processor |\n| --- | ---: | ---: |")
+    found_first, found_second = [], []
+    for number in range(rounds):
+        found_first.append(beginning(text, folder / str(number)))
+        found_second.append(beginning(text, folder / str(number)))
+    for kind, found in (("first start", found_first), ("second start", found_second)):
+        for line, done in BEFORE_THE_FIRST_UPDATE.items():
+            times = [times[line] for times in found if line in times]
+            if times:
+                clock, processor = (median(values) for values in zip(*times, strict=True))
+                print(f"| {kind}: {done} | {clock:.2f} | {processor:.2f} |", flush=True)
+
+
+def beginning(text: Path, run: Path) -> dict[str, tuple[float, float]]:
+    """Seconds from the end of `import torch` to the first words of lines, by the clock and of a processor."""
+    command = [sys.executable, "-c", TRAIN, "train", str(text), "--minutes", "1", "--out", str(run)]
+    times = {}
+    begun = (0.0, 0.0)
+    with subprocess.Popen([*command, "--overwrite"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        for line in process.stderr:
+            first, now = line.partition(" ")[0].strip(), (perf_counter(), processor_seconds(process.pid))
+            if first == "torch":
+                begun = now
+            times[first] = (now[0] - begun[0], now[1] - begun[1])
+            if first == "network":
+                break
+        process.kill()
+    return times
+
+
+def processor_seconds(process: int) -> float:
+    """What a process and those that it has waited for had of a processor so far."""
+    stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    return sum(map(int, re.sub(r".*\)", "", stat).split()[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def save_random_model(path: Path) -> str:

@@ -44,6 +44,7 @@ RESULTS = (
     "budgets",
     "presets",
     "tricks",
+    "ngram-embedding",
     "words",
     "vectors",
     "units",

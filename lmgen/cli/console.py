@@ -13,6 +13,7 @@ from lmgen.data.labels import LabelSet
 from lmgen.data.prepared import Prepared
 from lmgen.evaluation.results import exp_or_infinity
 from lmgen.runs.events import (
+    BaselineBegun,
     BaselineFitted,
     Event,
     Finished,
@@ -192,7 +193,7 @@ class _Shown:
                 display.line(self._table.row([cell for *_, cell in cells]).rstrip("\n"))
             case CostMeasured():
                 display.line(_cost(event))
-            case ThreadsChosen() | SizesChosen():
+            case BaselineBegun() | ThreadsChosen() | SizesChosen():
                 display.line(str(event))
             case Overfitting():
                 display.line(f"note: {event}")

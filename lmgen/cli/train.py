@@ -145,7 +145,7 @@ def train(
             with interruption:
                 finished = follow(interruption.watch(events), quiet=quiet, unseen=interruption.request)
         except KeyboardInterrupt as stopped:
-            if interruption.received == signal.SIGTERM and not interruption.updating:
+            if interruption.received == signal.SIGTERM and interruption.folder is None:
                 _report_lost_process()
             raise typer.Exit(_exit_code(interruption.received or signal.SIGINT)) from stopped
         if finished is None:

@@ -74,5 +74,8 @@ def baseline_of(path: Path, tokenizer: Tokenizer, order: int | None = None) -> N
         if stored is not None and order in (None, stored.order):
             return stored
     if order is None:
-        raise ModelError(f"the run {run.folder} was trained without an n-gram baseline; fit one with --order")
+        raise ModelError(
+            f"the run {run.folder} was trained without an n-gram baseline, or not yet to its end; "
+            "fit one with --order"
+        )
     return fit_on_run(run, tokenizer, order)

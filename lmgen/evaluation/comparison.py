@@ -317,7 +317,8 @@ class Comparison:
             return False
         if self._run is not None and (order is not None or self._run.ngram.exists()):
             return True
-        why = "not in a run folder" if self._run is None else "of a run that was trained without one"
+        without = "of a run that was trained without one, or not yet to its end"
+        why = "not in a run folder" if self._run is None else without
         if asked_for:
             advice = "name the run folder" if self._run is None else "fit one with --order"
             raise ModelError(f"there is no n-gram baseline: {self._path} is {why}; {advice}")

@@ -17,6 +17,17 @@ from lmgen.training.events import CostMeasured, Evaluated, RangeTest, RolledBack
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineBegun:
+    """The network is trained and saved, and the n-gram baseline of its long text is being fitted."""
+
+    order: int
+    train_tokens: int
+
+    def __str__(self) -> str:
+        return f"baseline  {self.order}-gram, being fitted on {self.train_tokens:,} tokens"
+
+
+@dataclass(frozen=True, slots=True)
 class BaselineFitted:
     """The n-gram baseline, which the network is compared with, is fitted and saved."""
 
@@ -200,6 +211,7 @@ def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
 
 Event = (
     Prepared
+    | BaselineBegun
     | BaselineFitted
     | ThreadsChosen
     | SizesChosen

@@ -14,15 +14,16 @@ from types import FrameType
 from typing import Self
 
 from lmgen.interrupts import arrived, handled, interrupt, stop_if_interrupted
-from lmgen.runs.events import Event, Finished, Interrupted, Started
+from lmgen.runs.events import BaselineBegun, Event, Finished, Interrupted, Started
 
 
 class Interruption:
     """
     Within the block, the first of some signals asks training to finish its update and save.
 
-    Before `Started` there is nothing to save, so a signal raises KeyboardInterrupt at once. So does a second
-    Ctrl-C; other signals do not, since a closing terminal sends several.
+    Before `Started` there is nothing to save, and after `BaselineBegun` all is saved, so a signal raises
+    KeyboardInterrupt at once. So does a second Ctrl-C; other signals do not, since a closing terminal sends
+    several.
     """
 
     def __init__(self, signals: Iterable[int]) -> None:
@@ -33,6 +34,8 @@ class Interruption:
         """The first signal that came."""
         self.folder: Path | None = None
         """The run folder, once updates have begun."""
+        self.updating = False
+        """Whether updates have begun, and not ended."""
 
     def __enter__(self) -> Self:
         self._handling = handled(self._signals, self._handle)
@@ -44,11 +47,6 @@ class Interruption:
         if self._signals:
             arrived()
 
-    @property
-    def updating(self) -> bool:
-        """Whether updates have begun."""
-        return self.folder is not None
-
     def request(self) -> None:
         """Ask training to finish its update and save."""
         self._requested = True
@@ -58,12 +56,16 @@ class Interruption:
         return self._requested
 
     def watch(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass the events of a run on, and note when its updates begin."""
+        """Pass the events of a run on, and note when its updates begin and end."""
         for event in events:
             stop_if_interrupted()
             if isinstance(event, Started):
-                self.folder = event.folder
+                self.folder, self.updating = event.folder, True
             yield event
+            if isinstance(
+                event, BaselineBegun
+            ):  # not while it is shown: only the run can end with what it has
+                self.updating = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         second = self.received is not None and number == signal.SIGINT

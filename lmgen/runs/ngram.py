@@ -16,7 +16,7 @@ from lmgen.data.config import HeldOutConfig
 from lmgen.data.preparation import prepare
 from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder, ngram_file
-from lmgen.data.verified import read_kept_tokens
+from lmgen.data.verified import open_kept_tokens, read_kept_tokens
 from lmgen.errors import ConfigError, ModelError
 from lmgen.evaluation.baseline import fit_on_run
 from lmgen.evaluation.scoring import mean_nats
@@ -51,8 +51,11 @@ Longer training texts get no baseline unless its order is asked for: it would ta
 benchmarks/results/ngram.md has the seconds for each million tokens.
 """
 
-LONG_TOKENS = 30_000_000
-"""For longer training texts a note says that the baseline is being fitted, which takes about a minute."""
+LONG_TOKENS = 2_000_000
+"""The baseline of a longer training text is fitted after training, since it takes seconds or minutes."""
+
+BEGINNING_TOKENS, BEGINNING_ORDER = 100_000, 5
+"""A model of the first of them tells in 0.1 s what held-out texts of such a training text do not fit."""
 
 SECONDS_OF_TOKEN = 2e-6
 """What an order-5 baseline takes for each token, about."""
@@ -214,19 +217,19 @@ def fit_baseline(
     evaluation_tokens: int,
     memory: str | None = None,
     *,
-    tokenizer_is_new: bool = True,
+    compares: bool = True,
 ) -> BaselineFitted:
     """
     Fit the baseline of a run on its training tokens, and save it.
 
     It is scored on the same tokens of the validation text as the network, the first `evaluation_tokens`.
-    Without validation text it is not scored. If the tokenizer was made for this run, notes tell where
-    held-out text is unlike the training text; what is unlike another run's text was told before.
+    Without validation text it is not scored. Unless that was told before (`compares`), notes tell where
+    held-out text is unlike the training text.
     """
     model = fit_on_run(run, prepared.tokenizer, order, memory=memory)
     nats = _valid_nats(run, prepared, model, prepared.tokenizer, evaluation_tokens)
     save_model(run.ngram, model, prepared.tokenizer, _training(prepared, nats))
-    misfits = held_out_notes(run, prepared.tokenizer, model) if tokenizer_is_new else []
+    misfits = held_out_notes(run, prepared.tokenizer, model) if compares else []
     return BaselineFitted(order, sum(model.counts), nats, (*misfits, *model.notes))
 
 
@@ -265,6 +268,41 @@ def baseline_order(config: RunConfig, prepared: Prepared) -> int:
     if prepared.train.tokens > BASELINE_TOKENS:
         return 0
     return BASELINE_ORDERS[config.tokenizer.tokenizer]
+
+
+def comes_late(config: RunConfig, prepared: Prepared) -> bool:
+    """Whether a run has a baseline that is fitted after training: that of a long text is."""
+    return prepared.train.tokens > LONG_TOKENS and baseline_order(config, prepared) > 0
+
+
+def late_baseline_notes(run: RunFolder, config: RunConfig, prepared: Prepared) -> list[str]:
+    """
+    What is told before training where the baseline comes late; nothing where it does not.
+
+    For a new tokenizer, a model of the beginning of the training text finds where held-out text is unlike it.
+    """
+    if not comes_late(config, prepared):
+        return []
+    tokens = prepared.train.tokens
+    seconds = tokens * SECONDS_OF_TOKEN
+    time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    note = (
+        f"the n-gram baseline is fitted after training, on {tokens:,} tokens in about {time}; "
+        "--baseline-order 0 goes without"
+    )
+    return [note] if config.origin else [note, *_misfits_of_beginning(run, prepared)]
+
+
+def _misfits_of_beginning(run: RunFolder, prepared: Prepared) -> list[str]:
+    """Notes on held-out texts that a model of the first BEGINNING_TOKENS of the training text finds."""
+    tokenizer = prepared.tokenizer
+    model = NgramModel.fit(
+        open_kept_tokens(run, run.train_tokens, tokenizer.vocabulary_size)[:BEGINNING_TOKENS],
+        order=BEGINNING_ORDER,
+        vocabulary_size=tokenizer.vocabulary_size,
+        sentence_end=tokenizer.sentence_end,
+    )
+    return held_out_notes(run, tokenizer, model)
 
 
 def _refuse_out(out: Path, *, overwrite: bool) -> None:

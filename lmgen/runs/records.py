@@ -231,6 +231,18 @@ def save_checkpoint(run: RunFolder, state: "TrainingState", files: Mapping[str, 
     save_checkpoint(run, state, files)
 
 
+def note_file(run: RunFolder, file: Path) -> None:
+    """
+    Note the checksum of a file that was written after the last checkpoint, in that checkpoint.
+
+    Raises:
+        ModelError, WriteError: as `training.checkpoints.note_file`.
+    """
+    from lmgen.training.checkpoints import note_file
+
+    note_file(run, file)
+
+
 def _pass_checkpoint(state: "TrainingState") -> None:
     """Write no checkpoint, but give and take what processes that train together send each other for one."""
     from lmgen.training.checkpoints import gather_checkpoint

@@ -3,6 +3,9 @@ A training run from corpus to model, which fills a run folder and yields events:
 
     corpus ──► tokens on disk ──► n-gram baseline ──► network, window by window ──► best model, summary
 
+The baseline of a long text comes after the network, so that training begins at once; before it, only the
+beginning of the text is compared with what is held out.
+
 Importing this imports no torch; calling `train` or `resume` does.
 """
 
@@ -14,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from lmgen.data.prepared import Prepared, load_prepared
 from lmgen.data.run_folder import CHECKPOINTS, RunFolder
-from lmgen.errors import CorpusError, CutOffError, ModelError, WriteError
+from lmgen.errors import CorpusError, CutOffError, LmgenError, ModelError, WriteError
 from lmgen.files import checksum, write_text
 from lmgen.interrupts import arrived
 from lmgen.runs.board import check_board, on_board
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml
-from lmgen.runs.events import BaselineFitted, Event, Interrupted, SizesChosen
+from lmgen.runs.events import BaselineBegun, BaselineFitted, Event, Interrupted, SizesChosen
 from lmgen.runs.finetuning import Origin, origin_of
 from lmgen.runs.lock import Lock, locked
 from lmgen.runs.new_run import (
@@ -33,9 +36,8 @@ from lmgen.runs.new_run import (
 )
 from lmgen.runs.ngram import (
     BASELINE_TOKENS,
-    LONG_TOKENS,
-    SECONDS_OF_TOKEN,
     baseline_order,
+    comes_late,
     fit_baseline,
     open_run_corpus,
 )
@@ -46,6 +48,7 @@ from lmgen.runs.records import (
     cut_lines,
     is_damaged,
     model_is_lost,
+    note_file,
     records_in,
     save_checkpoint,
     summarized,
@@ -285,15 +288,17 @@ def _begin(
             run.samples.unlink(missing_ok=True)
             yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
             pretrained = load_vectors(config, run, prepared)
+            speeds: dict[int, float] = {}
             if not call.says_threads and may_choose(call.applied(config)):
-                chosen = choose_threads(run, call.applied(config), prepared, origin)
+                chosen, speeds = choose_threads(run, call.applied(config), prepared, origin)
                 if chosen:
                     config, call = with_threads(config, chosen.threads), call.in_threads(chosen.threads)
                     use_threads(chosen.threads)
                     write_text(run.config, as_toml(config))
                     yield chosen
             if config.fit_sizes:
-                config = config.with_sizes(*fitting(run, call.applied(config), prepared, call.group.size))
+                applied = call.applied(config)
+                config = config.with_sizes(*fitting(run, applied, prepared, speeds, call.group.size))
                 write_text(run.config, as_toml(config))
                 yield SizesChosen(config.fitted)
             tell_to_begin(call.group, run, config, call.settings, resumed=False)
@@ -359,8 +364,9 @@ def _train(
     if config.training.tensorboard:
         events = on_board(events, run, trainer, prepared, call.on_note)
     yield from events
-    if trainer.stopped_by and trainer.progress.evaluated:
-        yield summarized(trainer, run, prepared, trainer.stopped_by)
+    stopped_by = trainer.stopped_by if trainer.progress.evaluated else None
+    if stopped_by and (yield from _fit_late_baseline(run, config, prepared, call.should_stop)):
+        yield summarized(trainer, run, prepared, stopped_by)
     else:
         yield Interrupted(run.folder, trainer.progress.step)
 
@@ -407,20 +413,50 @@ def _with_found_rate(
 def _fit_baseline(
     run: RunFolder, config: RunConfig, prepared: Prepared, on_note: Callable[[str], None]
 ) -> Iterator[BaselineFitted]:
-    """Fit and save the n-gram baseline, unless it is there or there is to be none."""
-    if run.ngram.exists():
+    """Fit and save the n-gram baseline, unless it is there, comes late, or there is to be none."""
+    if run.ngram.exists() or comes_late(config, prepared):
         return
-    order = baseline_order(config, prepared)
-    if order:
-        is_new = config.origin is None
-        scored = config.training.evaluation_tokens
-        if prepared.train.tokens > LONG_TOKENS:
-            minutes = round(prepared.train.tokens * SECONDS_OF_TOKEN / 60)
-            on_note(
-                f"an n-gram baseline is fitted on {prepared.train.tokens:,} tokens, which takes about "
-                f"{minutes} min; --baseline-order 0 goes without"
-            )
-        memory = config.training.memory
-        yield fit_baseline(run, prepared, order, scored, memory, tokenizer_is_new=is_new)
+    if baseline_order(config, prepared):
+        yield _fitted_baseline(run, config, prepared)
     elif config.training.baseline_order is None and prepared.labels is None:
         on_note(f"no n-gram baseline for more than {BASELINE_TOKENS:,} tokens; --baseline-order 5 fits one")
+
+
+def _fit_late_baseline(
+    run: RunFolder, config: RunConfig, prepared: Prepared, should_stop: Callable[[], bool]
+) -> Generator[BaselineBegun | BaselineFitted, None, bool]:
+    """
+    Fit and save the n-gram baseline of a network that is trained and saved, unless it is there.
+
+    Returns:
+        Whether nothing stopped it on the way, so that the run is finished.
+
+    Raises:
+        LmgenError: it cannot be fitted or written; the message says what there is, and how to go on.
+    """
+    order = baseline_order(config, prepared)
+    if not order or run.ngram.exists():
+        return True
+    yield BaselineBegun(order, prepared.train.tokens)
+    try:
+        if should_stop():  # asked since the last update; from now on a signal raises KeyboardInterrupt
+            return False
+        fitted = _fitted_baseline(run, config, prepared)
+        note_file(run, run.ngram)
+    except KeyboardInterrupt:
+        arrived()
+        return False
+    except LmgenError as error:
+        raise type(error)(
+            f"{error}; the network is trained and saved, and `lmgen train --resume --out {run.folder}` fits "
+            "its baseline"
+        ) from error
+    yield fitted
+    return True
+
+
+def _fitted_baseline(run: RunFolder, config: RunConfig, prepared: Prepared) -> BaselineFitted:
+    compares = config.origin is None and not comes_late(config, prepared)
+    scored, memory = config.training.evaluation_tokens, config.training.memory
+    order = baseline_order(config, prepared)
+    return fit_baseline(run, prepared, order, scored, memory, compares=compares)

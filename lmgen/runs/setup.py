@@ -22,7 +22,7 @@ from lmgen.models.network.layers import network_layers
 from lmgen.runs.config import RunConfig
 from lmgen.runs.corpus_notes import corpus_notes, held_out_notes, origin_note
 from lmgen.runs.finetuning import Origin, parameters_from
-from lmgen.runs.ngram import baseline_order
+from lmgen.runs.ngram import baseline_order, late_baseline_notes
 from lmgen.runs.pretrained import Pretrained, keep_vectors
 from lmgen.text.config import LabelFormat
 from lmgen.text.corpora import Corpus
@@ -113,6 +113,7 @@ def prepare_run(
         notes = corpus_notes(config, corpus)
         if not baseline_order(config, prepared):  # else the baseline tells more
             notes += held_out_notes(run, prepared.tokenizer, None)
+    notes += late_baseline_notes(run, config, prepared)
     if training.embeddings is not None:
         notes += keep_vectors(config, run, prepared)
     return replace(prepared, notes=(*prepared.notes, *notes, *config.notes))

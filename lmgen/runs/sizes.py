@@ -16,6 +16,7 @@ benchmarks/results/budgets.md.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log, log2, sqrt
+from types import MappingProxyType
 from typing import Any
 
 from lmgen.data.prepared import Prepared
@@ -28,8 +29,8 @@ from lmgen.settings import flag
 SIZES = (128, 192, 256, 384, 512, 768, 1024)
 """Hidden sizes to choose from."""
 
-MEASURED = (256, 512)
-"""Hidden sizes whose speed is measured; that of others is interpolated."""
+MEASURED, LARGER, SMALLER = 256, 512, 128
+"""Hidden sizes whose speed is measured: one, and a larger one if that reads enough, else a smaller one."""
 
 LARGEST_FOR_SHORT_TEXT, LONG_TEXT = 512, 2_000_000
 """Larger networks are for texts of so many tokens; on shorter ones they were not measured."""
@@ -63,7 +64,7 @@ class Bought:
     """What a budget of time buys."""
 
     minutes: float
-    speeds: Mapping[int, float]
+    speeds: dict[int, float]
     """Tokens a second, by hidden size; of one size or several."""
     text: int
     """Tokens of the training text."""
@@ -115,12 +116,12 @@ class Rule:
     def hidden_size(self, bought: Bought) -> int:
         """The largest that reads enough."""
         most = SIZES[-1] if bought.text >= LONG_TEXT else LARGEST_FOR_SHORT_TEXT
-        fitting = [
-            size
-            for size in SIZES
-            if size <= most and bought.tokens(size) >= self.enough * (size / 256) ** self.growth
-        ]
+        fitting = [size for size in SIZES if size <= most and self.is_enough_for(size, bought)]
         return max(fitting, default=SIZES[0])
+
+    def is_enough_for(self, hidden_size: int, bought: Bought) -> bool:
+        """Whether a network of this size reads enough."""
+        return bought.tokens(hidden_size) >= self.enough * float((hidden_size / 256) ** self.growth)
 
     def regularization_for(self, bought: Bought, hidden_size: int) -> Regularization:
         """The last one that is called for."""
@@ -164,7 +165,11 @@ WORDS = Rule(
 
 
 def fitting(
-    run: RunFolder, config: RunConfig, prepared: Prepared, processes: int = 1
+    run: RunFolder,
+    config: RunConfig,
+    prepared: Prepared,
+    known: Mapping[int, float] = MappingProxyType({}),
+    processes: int = 1,
 ) -> tuple[dict[str, Any], str]:
     """
     Measure how fast networks learn here, and choose.
@@ -173,6 +178,7 @@ def fitting(
         run: with the token files.
         config: settings with a budget of time.
         prepared: what is in the token files.
+        known: speeds that were measured before, in tokens a second, by the hidden size.
         processes: how many train together; this one computes its part of a batch, for all of them.
 
     Returns:
@@ -187,14 +193,20 @@ def fitting(
     assert minutes is not None, "sizes are chosen for a budget of time"
     seconds = measured_seconds(minutes)
     part = replace(config.training, batch_size=max(1, config.training.batch_size // processes))
-    speeds = {}
-    for size in MEASURED if asked is None else (asked,):
-        settings = {"layers": 1, "hidden_size": size, **_ngrams(config, prepared.train.tokens)}
+    bought = Bought(minutes, dict(known), prepared.train.tokens)
+
+    def measure(size: int) -> None:
+        settings = {"layers": 1, "hidden_size": size, **_ngrams(config, bought.text)}
         sized = replace(config, training=part).with_sizes(settings, "")
-        speeds[size] = tokens_per_second(new_trainer(run, sized, prepared), seconds)
-        if processes > 1:
-            speeds[size] *= TOGETHER * processes
-    return choose(Bought(minutes, speeds, prepared.train.tokens), config)
+        speed = tokens_per_second(new_trainer(run, sized, prepared), seconds)
+        bought.speeds[size] = speed if processes == 1 else TOGETHER * processes * speed
+
+    first = asked or MEASURED
+    if first not in bought.speeds:
+        measure(first)
+    if asked is None:
+        measure(LARGER if rule_for(config).is_enough_for(first, bought) else SMALLER)
+    return choose(bought, config)
 
 
 def measured_seconds(minutes: float) -> float:
@@ -202,10 +214,14 @@ def measured_seconds(minutes: float) -> float:
     return min(max(SHARE * 60 * minutes, LEAST_SECONDS), MOST_SECONDS)
 
 
+def rule_for(config: RunConfig) -> Rule:
+    """The rule for the tokens of a run."""
+    return WORDS if config.tokenizer.tokenizer == "word" else CHARACTERS
+
+
 def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     """The settings for what a budget buys, by the names of the flags, and why, in a line."""
-    rule = WORDS if config.tokenizer.tokenizer == "word" else CHARACTERS
-    asked = config.asked
+    rule, asked = rule_for(config), config.asked
     size = asked.get("hidden_size") or rule.hidden_size(bought)
     regularization = rule.regularization_for(bought, size)
     settings: dict[str, Any] = {"layers": 1, "hidden_size": size}
@@ -213,7 +229,7 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     counted = config.predicts_all and bought.epochs(size) <= MOST_EPOCHS_FOR_FREQUENCIES
     settings["init_output"] = "frequencies" if counted else "zeros"
     settings |= _ngrams(config, bought.text)
-    if "ngram_embedding" in settings and bought.epochs(size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
+    if settings.get("ngram_embedding") and bought.epochs(size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
         settings["dropout_ngrams"] = NGRAM_DROPOUT
     if asked.keys().isdisjoint(REGULARIZATION):
         settings |= regularization.settings
@@ -224,7 +240,8 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     layers = asked.get("layers", 1)
     network = f"{layers} x {size}" if layers else f"{size} units"
     if order := asked.get("ngram_embedding", settings.get("ngram_embedding")):
-        network = f"{order}-gram embedding, {network}"
+        rate = asked.get("dropout_ngrams", settings.get("dropout_ngrams"))
+        network = f"{order}-gram embedding{f' (dropout {rate:g})' if rate else ''}, {network}"
     time, epochs = _clock(60 * bought.minutes), _rounded(bought.epochs(size))
     reason = f"{time} buys {epochs} epochs at {_rounded(bought.tokens(size) / bought.minutes / 60)} tokens/s"
     return spelled(settings), f"{network}, {dropped}: {reason}"

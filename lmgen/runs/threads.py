@@ -43,7 +43,7 @@ def may_choose(config: RunConfig) -> bool:
 
 def choose_threads(
     run: RunFolder, config: RunConfig, prepared: Prepared, origin: Origin | None = None
-) -> ThreadsChosen | None:
+) -> tuple[ThreadsChosen | None, dict[int, float]]:
     """
     Time some updates in one thread and in all.
 
@@ -54,7 +54,8 @@ def choose_threads(
         origin: the model to fine-tune.
 
     Returns:
-        The choice, if it is one thread.
+        The choice, if it is one thread; and the speed in the threads that are taken, by the hidden size, for
+        `fitting`.
     """
     from lmgen.training.speed import speeds_by_threads
 
@@ -62,13 +63,15 @@ def choose_threads(
     assert threads is not None, "the number that this machine has"
     assert minutes is not None, "a budget of time"
     if config.fit_sizes:
-        sizes = {"layers": 1, "hidden_size": config.asked.get("hidden_size", MEASURED[0])}
-        config = config.with_sizes(sizes, "")
+        size = config.asked.get("hidden_size", MEASURED)
+        config = config.with_sizes({"layers": 1, "hidden_size": size}, "")
     trainer = new_trainer(run, config, prepared, origin)
     speeds = speeds_by_threads(trainer, (1, threads), measured_seconds(minutes))
-    if len(speeds) == 2 and speeds[1] >= FASTER * speeds[threads]:  # else it fails for other reasons
-        return ThreadsChosen(1, threads, speeds[1], speeds[threads])
-    return None
+    if len(speeds) < 2:  # it fails for other reasons
+        return None, {}
+    if speeds[1] >= FASTER * speeds[threads]:
+        return ThreadsChosen(1, threads, speeds[1], speeds[threads]), {config.network.hidden_size: speeds[1]}
+    return None, {config.network.hidden_size: speeds[threads]}
 
 
 def with_threads(config: RunConfig, threads: int) -> RunConfig:

@@ -2,7 +2,8 @@
 A run that several processes train together (training/distributed.py), as torchrun starts them.
 
 Process 0 does all that a process on its own does: it prepares the texts, prints and writes. The others
-follow it through the run folder, and from then on take the same steps.
+follow it through the run folder, and from then on take the same steps. The baseline of a long text comes
+just before the summary.
 
     process 0       prepare ── baseline ─┬─ network ── checkpoint ─┬─ updates ── checkpoint ── summary ─┬─
                                      "begin"                     "go"                                 "end"

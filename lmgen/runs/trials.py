@@ -76,11 +76,12 @@ def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Train
         prepared = prepare_run(config, corpus, run, origin)
         for note in prepared.notes:
             on_note(note)
-        if may_choose(config) and (threads := choose_threads(run, config, prepared, origin)):
+        threads, speeds = choose_threads(run, config, prepared, origin) if may_choose(config) else (None, {})
+        if threads:
             config = with_threads(config, threads.threads)
             use_threads(threads.threads)
             on_note(str(threads))
         if config.fit_sizes:
-            config = config.with_sizes(*fitting(run, config, prepared))
+            config = config.with_sizes(*fitting(run, config, prepared, speeds))
             on_note(f"chosen for the time there is: {config.fitted}")
         yield new_trainer(run, config, prepared, origin, load_vectors(config, run, prepared))

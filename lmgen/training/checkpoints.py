@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ModelError, WriteError
-from lmgen.files import rename
+from lmgen.files import checksum, rename
 from lmgen.models.model_file import load_tensors, save_tensors
 from lmgen.settings import shown
 from lmgen.training.position import Position
@@ -61,15 +61,19 @@ def save_checkpoint(run: RunFolder, state: TrainingState, files: Mapping[str, in
     if _has_earlier_good(state):
         header["good"] = asdict(state.good.position)
     tensors = gather_checkpoint(state)
-    arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-    new = run.unfinished
-    value = _checksum(header, sorted(arrays.items()))
-    save_tensors(new, arrays, {**header, "crc32": value})
-    if not _holds(new, header, value):
-        raise WriteError(f"{new} is not what was written to it; is the disk failing? Choose another place")
-    if run.last.exists():
-        rename(run.last, run.previous)
-    rename(new, run.last)
+    _write(run, header, {name: tensor.cpu().numpy() for name, tensor in tensors.items()})
+
+
+def note_file(run: RunFolder, file: Path) -> None:
+    """
+    Note the checksum of a file of the run, written since the last checkpoint, in that checkpoint.
+
+    Raises:
+        ModelError: the checkpoint is missing or damaged.
+        WriteError: it cannot be written anew.
+    """
+    header, arrays = _read(run.last)
+    _write(run, {**header, "files": {**header.get("files", {}), file.name: checksum(file)}}, arrays)
 
 
 def gather_checkpoint(state: TrainingState) -> dict[str, torch.Tensor]:
@@ -156,6 +160,18 @@ def _position(saved: dict[str, Any]) -> Position:
                 f"its {name} is {count}, but there are {len(position.validation_nats)} evaluations"
             )
     return position
+
+
+def _write(run: RunFolder, header: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write a checkpoint, and let it take the place of the last one."""
+    new = run.unfinished
+    value = _checksum(header, sorted(arrays.items()))
+    save_tensors(new, arrays, {**header, "crc32": value})
+    if not _holds(new, header, value):
+        raise WriteError(f"{new} is not what was written to it; is the disk failing? Choose another place")
+    if run.last.exists():
+        rename(run.last, run.previous)
+    rename(new, run.last)
 
 
 def _newest(run: RunFolder, on_note: Callable[[str], None]) -> tuple[dict[str, Any], Arrays]:

@@ -199,7 +199,7 @@ def test_a_resumed_run_takes_the_paths_and_corpora_that_it_has(text: Path, tmp_p
 
 def test_a_second_ctrl_c_does_not_wait() -> None:
     with Interruption([signal.SIGINT]) as interruption:
-        interruption.folder = Path("run")
+        interruption.updating = True
         signal.raise_signal(signal.SIGINT)
         assert interruption.requested()
         with pytest.raises(KeyboardInterrupt):

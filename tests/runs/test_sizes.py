@@ -4,17 +4,20 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 import lmgen
+from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError, NumericalError
+from lmgen.runs import sizes
 from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml, configured, read_config, read_run_config
 from lmgen.runs.events import SizesChosen, Started
-from lmgen.runs.sizes import SIZES, Bought, choose
+from lmgen.runs.sizes import SIZES, Bought, choose, fitting
 from tests import process
 
 TEXT = "the cat sat on the mat and the dog lay on the log\n" * 200
@@ -87,7 +90,9 @@ def test_the_learning_rate_is_that_of_the_size_that_is_chosen() -> None:
 def test_the_reason_says_what_the_time_buys() -> None:
     settings, reason = choose(bought(40_000, text=3_200_000), config(preset="auto", hidden_size=256))
 
-    assert reason == "5-gram embedding, 1 x 256, no dropout: 4:00 buys 3 epochs at 40,000 tokens/s"
+    assert (
+        reason == "5-gram embedding (dropout 0.5), 1 x 256, no dropout: 4:00 buys 3 epochs at 40,000 tokens/s"
+    )
     assert settings["hidden_size"] == 256
 
 
@@ -128,7 +133,7 @@ def test_characters_and_bytes_are_embedded_with_their_ngrams(
     chosen, reason = choose(bought(40_000), asked)
 
     assert asked.with_sizes(chosen, reason).network.ngram_embedding == order
-    assert reason.startswith(f"{order}-gram embedding, 1 x") == (order is not None)
+    assert reason.startswith(f"{order}-gram embedding (dropout 0.5), 1 x") == (order is not None)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +259,30 @@ def test_the_command_says_what_it_chose_and_resumes_with_it(tmp_path: Path) -> N
     estimated = process.lmgen("train", "text.txt", "--minutes", "0.01", "--estimate", cwd=tmp_path)
 
     assert first.returncode == again.returncode == estimated.returncode == 0, first.stderr + again.stderr
-    assert f"chosen    1 x {size}" in first.stderr
+    assert f"1 x {size}, " in first.stderr
     assert "chosen" not in again.stderr
     assert read_run_config(tmp_path / "run" / "config.toml").network.hidden_size == size
-    assert "chosen for the time there is: 1 x" in estimated.stderr
+    assert "chosen for the time there is: 5-gram embedding" in estimated.stderr
+
+
+@pytest.mark.parametrize(("speed", "asked"), [(1e5, 128), (1e7, 512)])
+def test_a_larger_size_is_measured_if_the_first_one_reads_enough_and_else_a_smaller_one(
+    speed: float, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For 0.1 minutes, the speed of 256 being known."""
+    measured: list[int] = []
+
+    def new_trainer(_: object, config: RunConfig, __: object) -> None:
+        measured.append(config.network.hidden_size)
+
+    monkeypatch.setattr(sizes, "new_trainer", new_trainer)
+    monkeypatch.setattr("lmgen.training.speed.tokens_per_second", lambda *_: speed / 4)
+    chosen, _ = fitting(
+        RunFolder(Path("run")),
+        config(minutes=0.1),
+        cast(Prepared, SimpleNamespace(train=SimpleNamespace(tokens=10**8))),
+        {256: speed},
+    )
+
+    assert measured == [asked]
+    assert (chosen["hidden_size"] > 256) == (asked == 512)

@@ -156,7 +156,10 @@ def test_what_was_learned_is_kept_from_line_to_line_if_asked_for(by: str, folder
     )
     same = rows("lines", "twice.txt", "--by", by, "--mix", cwd=folder)
     half = len(same) // 2
-    assert [row["nats"] for row in same[:half]] == [row["nats"] for row in same[half:]] or by == "record"
+    first, second = ([row["nats"] for row in rows] for rows in (same[:half], same[half:]))
+    assert (
+        first == pytest.approx(second, rel=1e-6) or by == "record"
+    )  # products may round by where numbers lie
     for fixed in ("lstm", "ngram-3", "mixture"):
         assert nats(alone)[fixed] == nats(across)[fixed]
     for learning in [*ADAPTING, "mixture+adapt"]:

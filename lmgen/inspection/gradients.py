@@ -183,7 +183,7 @@ class _Window:
         return taken, goes_on
 
     def _rows(self, state: RecurrentState) -> tuple[Layers, tuple[Float64Array, ...], Float64Array]:
-        """States of the layers, of the embedding, and the input of the output: streams as rows, doubled."""
+        """States of the layers, of the embedding, and the input of the output: rows in float64."""
         *states, (unread,) = joined(state)
         *layers, embedded = [
             tuple(part.T.astype(np.float64) for part in parts[: len(layer.state_sizes)])

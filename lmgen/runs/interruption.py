@@ -62,9 +62,8 @@ class Interruption:
             if isinstance(event, Started):
                 self.folder, self.updating = event.folder, True
             yield event
-            if isinstance(
-                event, BaselineBegun
-            ):  # not while it is shown: only the run can end with what it has
+            # Only after it was shown: then the run handles a KeyboardInterrupt.
+            if isinstance(event, BaselineBegun):
                 self.updating = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

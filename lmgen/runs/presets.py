@@ -83,7 +83,10 @@ WORD_PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 KIND = {
-    *({field.name for field in fields(NetworkConfig)} - {"cell", "ngram_embedding", "ngram_rows"}),
+    *(
+        {field.name for field in fields(NetworkConfig)}
+        - {"cell", "ngram_embedding", "ngram_rows", "dropout_ngrams"}
+    ),
     *("objective", "optimizer", "learning_rate", "batch_size", "window_length", "state", "embeddings"),
     *("labels", "answers_after", "from"),
 }

@@ -24,7 +24,7 @@ from lmgen.data.run_folder import RunFolder
 from lmgen.models.network.config import REGULARIZATION, NetworkConfig
 from lmgen.runs.config import RunConfig, spelled
 from lmgen.runs.setup import new_trainer
-from lmgen.settings import flag
+from lmgen.settings import NONE, flag
 
 SIZES = (128, 192, 256, 384, 512, 768, 1024)
 """Hidden sizes to choose from."""
@@ -229,17 +229,18 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     counted = config.predicts_all and bought.epochs(size) <= MOST_EPOCHS_FOR_FREQUENCIES
     settings["init_output"] = "frequencies" if counted else "zeros"
     settings |= _ngrams(config, bought.text)
-    if settings.get("ngram_embedding") and bought.epochs(size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
+    if "ngram_embedding" in settings and bought.epochs(size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
         settings["dropout_ngrams"] = NGRAM_DROPOUT
-    if asked.keys().isdisjoint(REGULARIZATION):
+    given = [name for name in REGULARIZATION if name in asked and name != "dropout_ngrams"]
+    if not given:
         settings |= regularization.settings
         dropped = regularization.in_short
     else:
-        given = [f"{flag(name)} {asked[name]}" for name in REGULARIZATION if name in asked]
-        dropped = f"{', '.join(given)} as given"
+        dropped = f"{', '.join(f'{flag(name)} {asked[name]}' for name in given)} as given"
     layers = asked.get("layers", 1)
     network = f"{layers} x {size}" if layers else f"{size} units"
-    if order := asked.get("ngram_embedding", settings.get("ngram_embedding")):
+    order = asked.get("ngram_embedding", settings.get("ngram_embedding", NONE))
+    if order != NONE:
         rate = asked.get("dropout_ngrams", settings.get("dropout_ngrams"))
         network = f"{order}-gram embedding{f' (dropout {rate:g})' if rate else ''}, {network}"
     time, epochs = _clock(60 * bought.minutes), _rounded(bought.epochs(size))
@@ -251,7 +252,7 @@ def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
     """The settings of the n-gram embedding for a text; none where it was not measured, or would be slow."""
     measured = config.tokenizer.tokenizer in ("char", "byte") and config.predicts_all
     possible = config.network.embedding_size != 0 and config.training.optimizer == "adamw"
-    if not (measured and possible):
+    if not (measured and possible) or config.asked.get("ngram_embedding") == NONE:
         return {}
     rows = 1 << round(log2(max(tokens / TOKENS_OF_ROW, 1)))
     return {"ngram_embedding": NGRAM_EMBEDDING, "ngram_rows": min(max(rows, FEWEST_ROWS), MOST_ROWS)}

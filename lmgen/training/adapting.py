@@ -93,8 +93,7 @@ class AdaptingNetwork:
         self.config = config
         network = Network(model.config, model.vocabulary_size, model.parameters).to(device).eval()
         network.alone = True
-        for table in network.row_parameters("adamw").values():  # a step changes all numbers that it changes
-            table.requires_grad_(False)
+        network.freeze_ngrams()  # a step goes over all numbers of what it trains
         self._parameters = network.trained_parameters()
         self._names = [name for name, each in network.named_parameters() if each.requires_grad]
         self._reader = _Reader(network, model.start_token, model.unit_end)

@@ -149,9 +149,9 @@ class Network(nn.Module):
 
     def row_parameters(self, optimizer: str) -> dict[str, nn.Parameter]:
         """
-        The trained ones by name that an optimiser updates row by row, each with the n-gram or token it is of.
+        The parameters by name, frozen ones left out, of which an optimiser updates only the rows in use.
 
-        With adamw-adagrad they are those of embedding and output, with adamw only n-grams'.
+        They are those of embedding and output with adamw-adagrad, and the n-gram vectors with adamw.
         """
         layers = (self.structure.embedding, self.structure.output) if optimizer == "adamw-adagrad" else ()
         names = [parameter.name for layer in layers for parameter in layer.parameters]
@@ -175,6 +175,11 @@ class Network(nn.Module):
         """
         if self.structure.embedding.parameters:
             self.get_parameter("embedding").requires_grad_(False)
+
+    def freeze_ngrams(self) -> None:
+        """Keep the vectors of n-grams as they are, if there are any."""
+        for table in self._trained(["ngram_embedding"]).values():
+            table.requires_grad_(False)
 
     @property
     def outputs(self) -> int:
@@ -217,7 +222,7 @@ class Network(nn.Module):
         return dict(self.named_parameters())
 
     def _trained(self, names: Iterable[str]) -> dict[str, nn.Parameter]:
-        """Those of some parameters that are there, and not frozen."""
+        """Select parameters by name, leaving out names that the network lacks and frozen parameters."""
         found = {name: self._named[name] for name in names if name in self._named}
         return {name: parameter for name, parameter in found.items() if parameter.requires_grad}
 

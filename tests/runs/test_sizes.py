@@ -133,7 +133,19 @@ def test_characters_and_bytes_are_embedded_with_their_ngrams(
     chosen, reason = choose(bought(40_000), asked)
 
     assert asked.with_sizes(chosen, reason).network.ngram_embedding == order
-    assert reason.startswith(f"{order}-gram embedding (dropout 0.5), 1 x") == (order is not None)
+    assert ("ngram_rows" in chosen) == (order is not None)
+    assert reason.startswith("1 x" if order is None else f"{order}-gram embedding (dropout 0.5), 1 x")
+
+
+def test_a_given_dropout_of_ngrams_leaves_the_others_to_be_chosen() -> None:
+    asked = config(dropout_ngrams=0.3)
+    settings, reason = choose(bought(40_000, 100_000), asked)
+    chosen = asked.with_sizes(settings, reason).network
+
+    assert asked.fit_sizes
+    assert chosen.dropout_ngrams == 0.3
+    assert chosen.dropout > 0 or chosen.dropout_output
+    assert reason.startswith("5-gram embedding (dropout 0.3), 1 x")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """
 Kernels of the embedding: vectors of the next tokens with numpy, in few calls, each stream as a column.
 
-A single stream hashes its n-grams with Python's integers: numpy would take longer for each call than Python
-for all of it.
+A single stream hashes its n-grams as Python integers: one call of numpy takes longer than all of them.
 """
 
 from typing import Protocol
@@ -13,7 +12,7 @@ from lmgen.arrays import Float32Array, IdArray
 from lmgen.models.network.embedding import Embedding, OneHot
 from lmgen.models.network.kernels import ColumnState, to_columns, to_rows
 from lmgen.models.network.layer import Arrays
-from lmgen.models.network.ngram_embedding import MULTIPLIER, PRIME, NgramEmbedding
+from lmgen.models.network.ngram_embedding import NgramEmbedding, hashed
 
 
 class EmbeddingKernel(Protocol):
@@ -67,12 +66,8 @@ class _NgramKernel:
         return vectors.T, (np.ascontiguousarray(after.T),)
 
     def _step_alone(self, token: int, before: Float32Array) -> tuple[Float32Array, ColumnState]:
-        """The same of one stream; `before` is (N - 1, 1)."""
+        """`step` for a single stream, whose state `before` is (N - 1, 1)."""
         seen = [*map(int, before[:, 0].tolist()), token + 1]
-        key, rows, size = token + 1, [], self._layer.rows
-        for earlier in reversed(seen[:-1]):
-            key = (key * MULTIPLIER + earlier) % PRIME
-            rows.append(key % size)
-        vector = np.add.reduce(self._ngrams.take(rows, axis=0))
+        vector = np.add.reduce(self._ngrams.take(hashed(seen, self._layer.rows), axis=0))
         vector += self._tokens[token]
         return vector[:, None], (np.array(seen[1:], np.float32)[:, None],)

@@ -141,14 +141,14 @@ def zeros_like(array: Array, *shape: int) -> Array:
 
 
 def integers(array: Array) -> Array:
-    """The same numbers as int64."""
+    """Convert to int64."""
     import numpy as np
 
     return array.astype(np.int64) if isinstance(array, np.ndarray) else array.long()
 
 
 def alike(array: Array, like: Array) -> Array:
-    """The same numbers in the type of another array."""
+    """Convert to the type of another array."""
     import numpy as np
 
     return array.astype(like.dtype) if isinstance(array, np.ndarray) else array.to(like.dtype)

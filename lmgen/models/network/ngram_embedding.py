@@ -3,14 +3,16 @@ The n-gram embedding: maps each token, and the n-grams that end with it, to one 
 
     e_t = T[w_t] + Σ_n G[hash(w_(t-n+1) .. w_t)]   n = 2 .. N; T (V, m), G (R, m)
 
-A recurrent layer first has to learn to tell which tokens came just before; here it is told, so it learns more
-from few updates. All n-grams share the R rows of G by a hash: those that share a row are told apart by the
-others that end with the same token. G starts at 0, with the plain embedding.
+Without it a recurrent layer first has to learn to remember the last few tokens, so with it the network learns
+more from few updates. All n-grams share the R rows of G by a hash: two of them that share a row differ in
+the vectors of their shorter n-grams. G is initialized to 0, so a new network is one with a plain embedding.
 
 Pagnoni et al. 2024 (Byte Latent Transformer, section 3.2.1); Huang et al. 2025 (Over-Tokenized Transformer).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lmgen.models.network.embedding import Embedding
 from lmgen.models.network.functions import Array, alike, concatenate, integers, stack
@@ -40,12 +42,12 @@ class NgramEmbedding:
 
     @property
     def inputs(self) -> int:
-        """N = V: ids are 0 .. V - 1."""
+        """Size of the vocabulary, n = V."""
         return self.tokens.inputs
 
     @property
     def outputs(self) -> int:
-        """M = E: length of a vector."""
+        """Length of a vector, m = E."""
         return self.tokens.outputs
 
     @property
@@ -61,7 +63,7 @@ class NgramEmbedding:
         return (self.order - 1,)
 
     def step(self, arrays: Arrays, values: Array, state: LayerState) -> tuple[Array, LayerState]:
-        """The vectors of ids: (B,) -> (B, m)."""
+        """Look up the vectors of ids: (B,) -> (B, m)."""
         given, after = self.window(arrays, values[None], state)
         return given[0], after
 
@@ -74,10 +76,24 @@ class NgramEmbedding:
         """The rows of the n-grams that end with each of the ids, (T, B) -> (T, B, N - 1); the state after."""
         (before,) = state
         seen = concatenate([integers(before).T, integers(values) + 1])  # (N - 1 + T, B)
-        first, steps = self.order - 1, len(values)
-        keys = seen[first:]
-        found = []
-        for place in reversed(range(first)):
-            keys = (keys * MULTIPLIER + seen[place : place + steps]) % PRIME
-            found.append(keys % self.rows)
-        return stack(found, axis=-1), (alike(seen[steps:].T, before),)
+        steps = len(values)
+        shifted = [seen[first : first + steps] for first in range(self.order)]
+        return stack(hashed(shifted, self.rows), axis=-1), (alike(seen[steps:].T, before),)
+
+
+def hashed(tokens: Sequence[Any], rows: int) -> list[Any]:
+    """
+    The rows of the n-grams that end with the last of N tokens, for n = 2 .. N.
+
+    Args:
+        tokens: the oldest first, each 1 + id, or 0 for none: integers, or int64 arrays of one shape.
+        rows: R.
+
+    Returns:
+        N - 1 integers or arrays, each 0 .. R - 1.
+    """
+    key, found = tokens[-1], []
+    for earlier in reversed(tokens[:-1]):
+        key = (key * MULTIPLIER + earlier) % PRIME
+        found.append(key % rows)
+    return found

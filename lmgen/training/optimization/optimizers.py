@@ -39,9 +39,7 @@ def optimizer_for(
         output: those of the output layer, which have a learning rate of their own: a group with a SHARE.
         rows: those that adamw and adamw-adagrad update by Adagrad, another such group.
     """
-    rows = list(rows)
-    output = [] if rows and config.optimizer == "adamw-adagrad" else list(output)
-    own = []
+    rows, output, own = list(rows), list(output), []
     if config.output_factor != 1 and output:
         own.append(_group(output, learning_rate, config.output_factor))
     if rows:

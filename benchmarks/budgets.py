@@ -7,7 +7,7 @@ How far networks of several sizes come in a given number of updates: what `--pre
 Each point is one `lmgen train` of a number of updates with a cosine that ends there, so it depends neither on
 the machine's speed nor on what else the machine does. A point that the file has is not run again, and several
 processes may fill one file. Regularisation comes in levels, each only tried where a text is read about as
-often as it is for.
+often as it is for. Networks of characters have the n-gram embedding that is chosen for their text.
 
 The table turns updates into time by the speed of each size: for times from 15 seconds to 15 minutes it says
 what each size would reach, the best of its levels, between two points on a line over the logarithm of
@@ -27,17 +27,19 @@ from typing import Any
 
 from benchmarks.defaults import lmgen
 from lmgen.runs.config_file import configured
-from lmgen.runs.sizes import Bought, choose
+from lmgen.runs.sizes import MOST_EPOCHS_FOR_FREQUENCIES, NGRAM_EMBEDDING, Bought, choose, ngram_rows
 
 TOKENS = {"char": 16 * 64, "word": 32 * 35}
 """Of an update with the batches of a preset."""
 
+DROPPED_NGRAMS = ["--dropout-ngrams", "0.5"]
+
 LEVELS: dict[str, list[list[str]]] = {
     "char": [
         [],
-        ["--dropout", "0.2"],
-        ["--variational", "--dropout-input", "0.1", "--dropout-output", "0.4"],
-        ["--variational", "--dropout-input", "0.2", "--dropout-output", "0.5", "--weight-drop", "0.3"],
+        DROPPED_NGRAMS,
+        [*DROPPED_NGRAMS, "--dropout", "0.2"],
+        [*DROPPED_NGRAMS, "--variational", "--dropout-input", "0.1", "--dropout-output", "0.4"],
     ],
     "word": [
         ["--dropout", "0.2"],
@@ -46,7 +48,7 @@ LEVELS: dict[str, list[list[str]]] = {
     ],
 }
 SENSIBLE = {
-    "char": [(0.0, 4.0), (1.5, 20.0), (6.0, 1e9), (20.0, 1e9)],
+    "char": [(0.0, 4.0), (1.0, 20.0), (4.0, 1e9), (15.0, 1e9)],
     "word": [(0.0, 3.0), (0.5, 6.0), (2.0, 1e9)],
 }
 """Epochs between which a level is tried."""
@@ -61,7 +63,7 @@ def main() -> None:
     parser.add_argument("texts", nargs="*", help="files or corpus names")
     parser.add_argument("--points", type=Path, required=True, help="the file of results, JSON lines")
     parser.add_argument("--table", action="store_true", help="print what the points say, and run nothing")
-    parser.add_argument("--hidden", default="128,256,512")
+    parser.add_argument("--hidden", default="128,192,256,384,512")
     parser.add_argument("--updates", default="1000,3000,9000")
     parser.add_argument("--levels", default="0,1,2,3")
     parser.add_argument("--most-work", type=float, default=3000 * 512**2, help="updates x units^2 of a run")
@@ -84,7 +86,8 @@ def points(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             continue
         for text in arguments.texts:
             size = 0.9 * (Path(text).stat().st_size if Path(text).exists() else 465_000)
-            epochs = updates * TOKENS[tokenizer] / (size if tokenizer == "char" else size / 5.2)
+            tokens = size if tokenizer == "char" else size / 5.2
+            epochs = updates * TOKENS[tokenizer] / tokens
             for level, (least, most) in enumerate(SENSIBLE[tokenizer]):
                 if str(level) in arguments.levels.split(",") and least <= epochs <= most:
                     yield {
@@ -93,6 +96,8 @@ def points(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                         "updates": updates,
                         "hidden": hidden,
                         "level": level,
+                        "rows": ngram_rows(round(tokens)) if tokenizer == "char" else 0,
+                        "counted": epochs <= MOST_EPOCHS_FOR_FREQUENCIES,
                     }
 
 
@@ -103,6 +108,9 @@ def measured(point: dict[str, Any]) -> dict[str, float]:
         flags += ["--baseline-order", 0, "--evaluations", 4, "--evaluation-tokens", 60_000]
         if point["tokenizer"] == "word":
             flags += ["--tokenizer", "word", "--preset", "good"]
+        else:
+            flags += ["--ngram-embedding", NGRAM_EMBEDDING, "--ngram-rows", point["rows"]]
+        flags += ["--init-output", "frequencies" if point["counted"] else "zeros"]
         flags += LEVELS[point["tokenizer"]][point["level"]]
         run = lmgen("train", point["text"], "--out", Path(name) / "run", *flags)
     return {

@@ -13,7 +13,8 @@ behind. A run that was killed before it had written anything has nothing to resu
 begin again.
 
 The text is prepared block by block, and how far that has come is written down after each block, so that kills
-in the middle of it are gone on with, too.
+in the middle of it are gone on with, too. Every other run fits its n-gram baseline after training, as runs of
+long texts do.
 
 torch is imported once, and each process is forked from this one: a kill costs a second instead of ten.
 """
@@ -43,6 +44,7 @@ import torch
 import lmgen.cli.console
 import lmgen.cli.train
 import lmgen.data.unfinished
+import lmgen.runs.ngram
 import lmgen.text.raw
 from lmgen.__main__ import main as command
 from lmgen.data.run_folder import RunFolder
@@ -50,13 +52,29 @@ from lmgen.models.network.cells import CELLS
 from lmgen.runs.setup import import_torch
 from lmgen.tokenizers.config import TOKENIZER_NAMES
 
+STEPS = 12
+
 SETTINGS = [
     *("--hidden-size", "8", "--embedding-size", "6", "--window-length", "8", "--batch-size", "4"),
-    *("--baseline-order", "2", "--threads", "1", "--steps", "12", "--evaluations", "4", "--dropout", "0.2"),
+    *(
+        "--baseline-order",
+        "2",
+        "--threads",
+        "1",
+        "--steps",
+        str(STEPS),
+        "--evaluations",
+        "4",
+        "--dropout",
+        "0.2",
+    ),
     *("--checkpoint-minutes", "1e-9"),
 ]
 
 STATES = ("carry", "reset")
+
+LONG_TOKENS = (10**9, 1)
+"""From how many tokens on a text is long: for runs that fit their baseline first, and for the others."""
 
 Chosen = tuple[str, ...]
 """Tokenizer, cell and state; their numbers have no common divisor, so counting goes through all of them.
@@ -108,10 +126,11 @@ def kill_all(kills: int, seed: int, place: Path) -> list[str]:
         chosen = tuple(names[turn % len(names)] for names in (TOKENIZER_NAMES, tuple(CELLS), STATES))
         if chosen not in outcomes:
             outcomes[chosen] = uninterrupted(chosen, place)
+        lmgen.runs.ngram.LONG_TOKENS = LONG_TOKENS[number % 2]
         moment, problem = kill_one(chosen, outcomes[chosen], choice, place)
         moments[moment] += 1
         if problem:
-            failures.append(f"{' '.join(chosen)}, killed while {moment}: {problem}")
+            failures.append(f"{number}: {' '.join(chosen)}, killed while {moment}: {problem}")
     print(f"{kills - len(failures)} of {kills} killed runs went on to their end, as if they had not stopped")
     print("killed while " + ", ".join(f"{name}: {count}" for name, count in moments.most_common()))
     return failures
@@ -145,7 +164,7 @@ def kill_one(chosen: Chosen, outcome: Outcome, choice: random.Random, place: Pat
     moment = what_was_going_on(folder)
     if choice.random() < KILLED_TWICE:
         killed(RESUME, choice.uniform(0, outcome.seconds), place)
-    reached = max((line["step"] for line in metrics(folder)), default=0)
+    reached = last_step(folder)
     begun = folder.config.exists() or folder.new.config.exists()
     problem = None
     if not begun and (finished(start(RESUME, place)) != 1 or "there is no run in run" not in log(place)):
@@ -217,6 +236,8 @@ def what_was_going_on(folder: RunFolder) -> str:
         return "preparing"
     if remains(folder):
         return "writing"
+    if last_step(folder) == STEPS and not folder.ngram.exists():
+        return "fitting the baseline"
     return "training" if folder.last.exists() else "before the first checkpoint"
 
 
@@ -238,6 +259,11 @@ def metrics(folder: RunFolder) -> list[dict[str, Any]]:
         with contextlib.suppress(ValueError):
             lines.append({name: value for name, value in json.loads(line).items() if name not in TIMES})
     return lines
+
+
+def last_step(folder: RunFolder) -> int:
+    """The last step in a run's metrics."""
+    return max((line["step"] for line in metrics(folder)), default=0)
 
 
 def log(place: Path) -> str:

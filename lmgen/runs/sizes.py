@@ -254,8 +254,12 @@ def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
     possible = config.network.embedding_size != 0 and config.training.optimizer == "adamw"
     if not (measured and possible) or config.asked.get("ngram_embedding") == NONE:
         return {}
-    rows = 1 << round(log2(max(tokens / TOKENS_OF_ROW, 1)))
-    return {"ngram_embedding": NGRAM_EMBEDDING, "ngram_rows": min(max(rows, FEWEST_ROWS), MOST_ROWS)}
+    return {"ngram_embedding": NGRAM_EMBEDDING, "ngram_rows": ngram_rows(tokens)}
+
+
+def ngram_rows(tokens: int) -> int:
+    """Rows of the n-gram embedding's table for a text of so many tokens: a power of two."""
+    return min(max(1 << round(log2(max(tokens / TOKENS_OF_ROW, 1))), FEWEST_ROWS), MOST_ROWS)
 
 
 def _rounded(number: float) -> str:

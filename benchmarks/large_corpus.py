@@ -12,6 +12,8 @@ in a process of its own:
     resume      goes on with that run for a few updates more
     reset       another run of the same text, whose tokens it takes over: separate windows in random order
     score       scores a text of so many bytes with the model (--scored)
+    count       fits a 5-gram model to 20 MB
+    n-grams     scores a text of so many bytes (--scored-by-ngrams) with that model
 
 Printed are the seconds of each, from its start to its end, the peak of its resident memory (VmHWM), and the
 sum of those of the processes that it has running at one time for splitting the text.
@@ -34,6 +36,8 @@ UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 NETWORK = ["--hidden-size", "64", "--embedding-size", "32", "--batch-size", "64", "--baseline-order", "0"]
 UPDATES = 20
 
+COUNTED = "20M"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -41,6 +45,7 @@ def main() -> None:
     )
     parser.add_argument("--bytes", default="4G", help="size of the text, such as 200M")
     parser.add_argument("--scored", default="20M", help="size of the text that is scored")
+    parser.add_argument("--scored-by-ngrams", default="20M", help="size of the text that n-grams score")
     parser.add_argument("--tokenizer", default="char")
     parser.add_argument("--threads", default="2")
     parser.add_argument("--folder", type=Path, help="where the files are made; they are deleted afterwards")
@@ -51,11 +56,15 @@ def main() -> None:
 
 def measure(place: Path, arguments: argparse.Namespace) -> None:
     """Make the texts, run the stages and print a row of the table for each."""
-    for name in ("bytes", "scored"):
+    for name in ("bytes", "scored", "scored_by_ngrams"):
         write_text(place / f"{name}.txt", size_of(getattr(arguments, name)))
-    size = ["--vocab-size", "30000"] if arguments.tokenizer == "word" else []
-    kind = ["--tokenizer", arguments.tokenizer, *size, "--valid", "0.01", "--evaluation-tokens", "10000"]
+    write_text(place / "counted.txt", size_of(COUNTED))
+    tokenizer = ["--tokenizer", arguments.tokenizer]
+    large = ["--vocab-size", "30000", "--output", "adaptive"]  # scores of all words would fill the memory
+    size = large if arguments.tokenizer == "word" else []
+    kind = [*tokenizer, *size, "--valid", "0.01", "--evaluation-tokens", "10000"]
     train = ["train", "bytes.txt", *kind, *NETWORK, "--threads", arguments.threads, "--steps", str(UPDATES)]
+    count = ["ngram", "counted.txt", "--order", "5", *tokenizer, "--out", "5.safetensors"]
     print(f"{arguments.bytes} of text, {arguments.tokenizer}, {arguments.threads} threads")
     print(f"{'stage':8} {'seconds':>8} {'peak MB':>8} {'others MB':>10}")
     stages = {
@@ -63,6 +72,8 @@ def measure(place: Path, arguments: argparse.Namespace) -> None:
         "resume": ["train", "--resume", "--out", "carry", "--steps", str(2 * UPDATES)],
         "reset": [*train, "--out", "reset", "--state", "reset"],
         "score": ["perplexity", "carry", "scored.txt", "--no-baseline"],
+        "count": count,
+        "n-grams": ["perplexity", "5.safetensors", "scored_by_ngrams.txt"],
     }
     for stage, command in stages.items():
         seconds, peak, others = run(command, place)

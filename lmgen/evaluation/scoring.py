@@ -46,7 +46,7 @@ from lmgen.arrays import BoolArray, Float64Array, FloatArray, IdArray, Int64Arra
 from lmgen.data.answers import AnswerMarker, Answers
 from lmgen.data.token_file import Tokens, blocks_of
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.models.base import LanguageModel, State, in_threads, nats_of
+from lmgen.models.base import LanguageModel, State, in_threads, nats_of, score_width
 from lmgen.processors import on_all_processors, stop_if_abandoned
 
 Number = TypeVar("Number", bound=np.generic)
@@ -67,7 +67,7 @@ BLOCK_TOKENS = 4096
 """The most tokens, of all streams together, that a model is given at once (T * B)."""
 
 BLOCK_FLOATS = 4_000_000
-"""The most log-probabilities that a model may have to hold at once (T * B * V)."""
+"""The most numbers that a model may have to hold at once (T * B * V, if it compares all tokens)."""
 
 MEASURED_STREAMS = 512
 """Short texts that are measured side by side: a step for each token is slow unless many texts share it."""
@@ -204,7 +204,7 @@ def measure_each(
     """
     long = [n for n, ids in enumerate(texts) if model.reads_in_order or not _fits_one_stream(ids)]
     short = sorted(set(range(len(texts))) - set(long), key=lambda number: len(texts[number]), reverse=True)
-    streams = _most_streams(model, measured=measure is not None)
+    streams = _most_streams(model, measure, STREAMS if measure is None else MEASURED_STREAMS)
     alone = set(long)
 
     def score(numbers: Sequence[int]) -> list[ScoredBlock]:
@@ -325,7 +325,7 @@ def _score_segment(
 ) -> ScoredBlock:
     """Score the tokens of a segment after the W tokens of its context, in parallel streams."""
     context, segment = given
-    streams = min(max(len(segment) // SHORTEST_STREAM, 1), _most_streams(model))
+    streams = min(max(len(segment) // SHORTEST_STREAM, 1), _most_streams(model, measure, STREAMS))
     length = -(-len(segment) // streams)
     begins = np.arange(0, len(segment), length)
     text = np.concatenate([context, segment])
@@ -374,7 +374,7 @@ def _score_side_by_side(
     measured: list[Float64Array] = []  # (T, B, K) each
     matched: list[Int64Array] = []  # (T, B) each
     ngrams = None if measure is None else model.as_ngrams()
-    steps = max(min(BLOCK_TOKENS, BLOCK_FLOATS // model.vocabulary_size) // len(streams), 1)
+    steps = max(min(BLOCK_TOKENS, BLOCK_FLOATS // _width(model, measure)) // len(streams), 1)
     running = len(streams)
     for first in range(0, len(nats), steps):
         stop_if_abandoned()
@@ -461,12 +461,14 @@ def _padded(streams: Sequence[IdArray] | Sequence[BoolArray]) -> Int64Array:
     return block
 
 
-def _most_streams(model: LanguageModel, *, measured: bool = False) -> int:
-    """S, or fewer if one step of S streams would be too many log-probabilities; 1 if read in order."""
-    if model.reads_in_order:
-        return 1
-    best = MEASURED_STREAMS if measured else STREAMS
-    return max(min(best, BLOCK_FLOATS // model.vocabulary_size), 1)
+def _most_streams(model: LanguageModel, measure: Measure | None, best: int) -> int:
+    """The best number, or fewer if one step would be too many numbers; 1 if read in order."""
+    return 1 if model.reads_in_order else max(min(best, BLOCK_FLOATS // _width(model, measure)), 1)
+
+
+def _width(model: LanguageModel, measure: Measure | None) -> int:
+    """Numbers that scoring holds for each token: what is measured is measured of all log-probabilities."""
+    return score_width(model) if measure is None else model.vocabulary_size
 
 
 def _pieces(ids: IdArray | Iterable[IdArray], size: int) -> Iterator[IdArray]:

@@ -154,6 +154,19 @@ def predict_each(model: LanguageModel, state: State, ids: IdArray) -> tuple[Floa
 
 
 @runtime_checkable
+class LooksUp(Protocol):
+    """A model whose `score` looks up the log-probabilities that it returns, and computes no others."""
+
+    score_width: int
+    """As the function of that name."""
+
+
+def score_width(model: LanguageModel) -> int:
+    """How many numbers `score` holds at once for each token: V, unless the model is one that `LooksUp`."""
+    return model.score_width if isinstance(model, LooksUp) else model.vocabulary_size
+
+
+@runtime_checkable
 class SharedByThreads(Protocol):
     """A model that may be used by several threads at once, as those in use on a CPU may."""
 

@@ -35,7 +35,7 @@ MEASURED, LARGER, SMALLER = 256, 512, 128
 LARGEST_FOR_SHORT_TEXT, LONG_TEXT = 512, 2_000_000
 """Larger networks are for texts of so many tokens; on shorter ones they were not measured."""
 
-SHARE, LEAST_SECONDS, MOST_SECONDS = 0.01, 0.3, 2.0
+SHARE, LEAST_SECONDS, MOST_SECONDS = 0.0075, 0.3, 2.0
 """Each measurement takes about this share of the budget, within these bounds."""
 
 MOST_EPOCHS_FOR_FREQUENCIES = 3.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from unittest.mock import patch
 
 import numpy as np
@@ -302,3 +302,39 @@ def test_a_probability_of_one_is_no_surprise_and_no_minus_zero() -> None:
 
     assert block.nats.tolist() == [0, 0, 0]
     assert not np.signbit(block.nats).any()
+
+
+@dataclass
+class WideModel(FakeModel):
+    """Has a million tokens, and notes how many it is given at once."""
+
+    name: str = "wide"
+    vocabulary_size: int = 1_000_000
+    given: list[int] = field(default_factory=list)
+
+    def start(self, streams: int) -> int:
+        return streams
+
+    def advance(self, state: int, ids: IdArray) -> int:
+        return state
+
+    def score(self, state: int, ids: IdArray) -> tuple[FloatArray, int]:
+        self.given.append(ids.size)
+        return np.full(ids.shape, -1.0), state
+
+    def select(self, state: int, streams: Sequence[int]) -> int:
+        return len(streams)
+
+
+@dataclass
+class LookingUpModel(WideModel):
+    score_width: int = 3
+
+
+def test_a_model_that_only_looks_up_is_given_many_tokens_at_once_whatever_its_vocabulary() -> None:
+    comparing, looking_up = WideModel(), LookingUpModel()
+    for model in (comparing, looking_up):
+        _, nats = joined(score_ids(model, np.zeros(20_000, np.int64)))
+        assert nats.tolist() == [1.0] * 20_000
+    assert max(comparing.given) * comparing.vocabulary_size <= scoring.BLOCK_FLOATS
+    assert scoring.BLOCK_TOKENS // 2 < max(looking_up.given) <= scoring.BLOCK_TOKENS

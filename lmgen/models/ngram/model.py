@@ -137,6 +137,11 @@ class NgramModel:
         """Number of n-grams of order 1 .. N, counted as in ARPA files: `<s>` is a 1-gram."""
         return tuple(len(table) for table in self.tables)
 
+    @property
+    def score_width(self) -> int:
+        """The n-grams that end at a token are looked up, one of each order."""
+        return self.order
+
     def start(self, streams: int) -> RowArray:
         """The state after `<s>`."""
         state = np.full((streams, self.order - 1), NO_ROW)

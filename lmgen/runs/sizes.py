@@ -147,6 +147,13 @@ CHARACTERS = Rule(
 )
 """Of characters, bytes and parts of words."""
 
+NGRAMS = replace(CHARACTERS, enough=3.2e6, growth=1.7)
+"""
+Of those of them that are embedded with their n-grams.
+
+These tell a small network much of what a larger one learns by itself, so that size pays later.
+"""
+
 WORDS = Rule(
     enough=7.5e5,
     growth=2.4,
@@ -216,7 +223,9 @@ def measured_seconds(minutes: float) -> float:
 
 def rule_for(config: RunConfig) -> Rule:
     """The rule for the tokens of a run."""
-    return WORDS if config.tokenizer.tokenizer == "word" else CHARACTERS
+    if config.tokenizer.tokenizer == "word":
+        return WORDS
+    return NGRAMS if _embeds_ngrams(config) else CHARACTERS
 
 
 def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
@@ -248,11 +257,22 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     return spelled(settings), f"{network}, {dropped}: {reason}"
 
 
-def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
-    """The settings of the n-gram embedding for a text; none where it was not measured, or would be slow."""
+def _embeds_ngrams(config: RunConfig) -> bool:
+    """Whether a network has an n-gram embedding, asked for or chosen."""
+    if "ngram_embedding" in config.asked:
+        return bool(config.asked["ngram_embedding"] != NONE)
+    return _can_choose_ngrams(config)
+
+
+def _can_choose_ngrams(config: RunConfig) -> bool:
+    """Whether an n-gram embedding was measured for such a network, and would not be slow."""
     measured = config.tokenizer.tokenizer in ("char", "byte") and config.predicts_all
-    possible = config.network.embedding_size != 0 and config.training.optimizer == "adamw"
-    if not (measured and possible) or config.asked.get("ngram_embedding") == NONE:
+    return measured and config.network.embedding_size != 0 and config.training.optimizer == "adamw"
+
+
+def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
+    """The settings of the n-gram embedding that is chosen for a text, if one is."""
+    if not (_can_choose_ngrams(config) and _embeds_ngrams(config)):
         return {}
     return {"ngram_embedding": NGRAM_EMBEDDING, "ngram_rows": ngram_rows(tokens)}
 

@@ -51,13 +51,23 @@ def test_what_counts_is_the_number_of_tokens_that_the_time_buys() -> None:
 
 def test_a_text_that_is_read_often_is_learnt_with_more_dropout() -> None:
     dropped = []
-    for text in (100_000_000, 1_000_000, 50_000):
-        network = config().with_sizes(*choose(bought(40_000, text), config())).network
+    for text in (100_000_000, 1_200_000, 50_000):
+        network = config().with_sizes(*choose(bought(40_000, text, 8.0), config())).network
         dropped.append(network.dropout if network.dropout_output is None else network.dropout_output)
 
     assert dropped[0] == 0.0
     assert dropped == sorted(dropped)
     assert dropped[2] > dropped[1]
+
+
+def test_a_network_that_is_told_of_ngrams_is_smaller() -> None:
+    with_ngrams, without, own = (
+        choose(bought(35_000), config(**settings))[0]["hidden_size"]
+        for settings in ({}, {"ngram_embedding": "none"}, {"tokenizer": "bpe", "ngram_embedding": 3})
+    )
+
+    assert with_ngrams < without
+    assert own == with_ngrams
 
 
 def test_speeds_of_other_sizes_are_interpolated() -> None:

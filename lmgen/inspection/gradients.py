@@ -89,7 +89,7 @@ def gradient_norms(
         )
     if len(ids) < distance + 2:
         raise CorpusError(
-            f"the text has {len(ids):,} tokens, too few for gradients over {distance:,}: give one of "
+            f"too few tokens for gradients over {distance:,}: the text has {len(ids):,}; give one of "
             f"at least {distance + 2:,}, or a smaller --distance"
         )
     warm_up = min(WARM_UP, (len(ids) - 2 - distance) // 2)

@@ -78,7 +78,7 @@ def context_losses(
     longest = wanted[-1]
     if len(ids) <= longest:
         raise CorpusError(
-            f"the text has {len(ids):,} tokens, too few for {longest:,} of context: give one of at least "
+            f"too few tokens for {longest:,} of context: the text has {len(ids):,}; give one of at least "
             f"{longest + 1:,}, or smaller --contexts"
         )
     at = spread(longest, len(ids), positions)

@@ -222,7 +222,7 @@ def test_a_terminal_gets_plots_and_short_tables(folder: Path) -> None:
             1,
             "is not a network: it has no states, gates",
         ),
-        (["gradients", RUN, "short.txt"], 1, "the text has 13 tokens, too few for gradients over 100"),
+        (["gradients", RUN, "short.txt"], 1, "too few tokens for gradients over 100: the text has 13"),
         (
             ["gradients", "--cell", "lsmt", "text.txt"],
             2,
@@ -239,7 +239,7 @@ def test_a_terminal_gets_plots_and_short_tables(folder: Path) -> None:
             2,
             "--init-scale is 0.0, but has to be above 0",
         ),
-        (["memory", RUN, "short.txt"], 1, "the text has 13 tokens, too few for 256 of context"),
+        (["memory", RUN, "short.txt"], 1, "too few tokens for 256 of context: the text has 13"),
         (["memory", RUN, "--contexts", "1,x"], 2, "--contexts is '1,x', but has to be numbers and ranges"),
         (
             ["states", RUN, "text.txt", "--units", "5-2"],

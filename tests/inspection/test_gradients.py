@@ -219,7 +219,7 @@ def test_a_text_that_is_too_short_and_wrong_numbers_are_refused() -> None:
     model = network(hidden_size=4)
 
     with pytest.raises(
-        CorpusError, match="40 tokens, too few for gradients over 100: give one of at least 102"
+        CorpusError, match="too few tokens for gradients over 100: the text has 40; give one of at least 102"
     ):
         gradient_norms(model, IDS)
     with pytest.raises(ConfigError, match="at least 0 tokens and 1 position"):

@@ -53,7 +53,9 @@ def test_the_loss_with_a_context_is_that_of_a_text_which_begins_there() -> None:
 def test_a_short_text_and_wrong_numbers_are_refused() -> None:
     model = TextModel.untrained("ab\n", cell="rnn", hidden_size=2)
 
-    with pytest.raises(CorpusError, match="6 tokens, too few for 256 of context: give one of at least 257"):
+    with pytest.raises(
+        CorpusError, match="too few tokens for 256 of context: the text has 6; give one of at least 257"
+    ):
         model.memory("ab\nab\n")
     with pytest.raises(ConfigError, match="contexts are -1, 2 and positions 512"):
         model.memory("ab\nab\n", contexts=[2, -1])

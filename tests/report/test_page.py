@@ -304,7 +304,7 @@ def test_a_text_of_one_token_is_enough() -> None:
     page = report(runs.run(), text="\n")
 
     assert Parsed(page).data["runs"][0]["count"] == 1
-    assert "too few for gradients" in page
+    assert "too few tokens for gradients" in page
 
 
 def test_a_run_that_adapted_has_rows_of_models_that_do(tmp_path: Path) -> None:

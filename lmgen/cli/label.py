@@ -1,6 +1,7 @@
 """`lmgen label`: label texts or their words, or say how well a model does that."""
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -118,10 +119,11 @@ def _print_rows(rows: Iterator[Row], model: "LabelModel", form: str, *, labelled
     of_words = model.model.of == "word"
     names = ["line", "word"] if of_words else ["text"]
     before = 1
+    first = list(islice(rows, 1))  # a text that is refused leaves no line of names behind
     with TextOutput() as output:
         if form == "tsv":
             output.write("\t".join([*names, "label", "probability", *["expected"] * labelled]) + "\n")
-        for number, part, right in rows:
+        for number, part, right in chain(first, rows):
             if form == "text" and of_words:
                 output.write("\n" * (number - before))
             before = number

@@ -193,11 +193,17 @@ def test_a_smaller_file_labels_the_same_and_says_what_it_costs(
 def test_errors_are_one_line(arguments: list[str], code: int, message: str, folder: Path) -> None:
     result = lmgen(*arguments, cwd=folder)
 
-    assert result.returncode in (code, 1)
-    assert result.stdout == ""
+    assert (result.returncode, result.stdout) == (code, "")
     [line] = result.stderr.splitlines()
     assert line.startswith("error: ")
     assert message in line
+
+
+def test_an_empty_text_is_refused_before_anything_is_printed(folder: Path) -> None:
+    result = lmgen("label", "lines.safetensors", "-", "--format", "tsv", cwd=folder, text="")
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "empty" in result.stderr
 
 
 def test_info_tells_labels_and_parameters(folder: Path) -> None:

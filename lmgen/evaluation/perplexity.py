@@ -30,7 +30,8 @@ from lmgen.evaluation.results import (
 )
 from lmgen.evaluation.row_makers import RowKind, Rows, RowScore
 from lmgen.evaluation.rows import BlankWith
-from lmgen.evaluation.scoring import ScoredBlock, score_each, score_ids
+from lmgen.evaluation.scoring import score_each, score_ids
+from lmgen.evaluation.side_by_side import ScoredBlock
 from lmgen.evaluation.units import MOST_UNITS, Part, UnitReader, UnknownTokens, score_parts
 from lmgen.models.base import LanguageModel
 from lmgen.text.counts import TextCounter, TextCounts

@@ -29,7 +29,7 @@ from lmgen.evaluation.rows import (
     UnitCutter,
     WordCutter,
 )
-from lmgen.evaluation.scoring import Measure, ScoredBlock, rank
+from lmgen.evaluation.side_by_side import Measure, ScoredBlock, rank
 from lmgen.evaluation.units import Part, ScoredPart
 from lmgen.evaluation.words import SharedTokens
 from lmgen.text.units import Unit

@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from lmgen.arrays import BoolArray, Float64Array, IdArray, Int64Array
-from lmgen.evaluation.scoring import ScoredBlock
+from lmgen.evaluation.side_by_side import ScoredBlock
 from lmgen.evaluation.units import Part
 from lmgen.evaluation.words import SharedTokens
 from lmgen.text.units import UNIT_END, Unit

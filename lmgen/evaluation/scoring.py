@@ -33,23 +33,27 @@ Segments, and groups of short texts, do not depend on each other, so all process
 (processors.py). How a text is cut into them does not depend on the number of processors.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from lmgen.arrays import BoolArray, Float64Array, FloatArray, IdArray, Int64Array, in_short
+from lmgen.arrays import BoolArray, Float64Array, IdArray
 from lmgen.data.answers import AnswerMarker, Answers
 from lmgen.data.token_file import Tokens, blocks_of
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.models.base import LanguageModel, State, in_threads, nats_of, score_width
-from lmgen.processors import on_all_processors, stop_if_abandoned
-
-Number = TypeVar("Number", bound=np.generic)
+from lmgen.evaluation.side_by_side import (
+    BLOCK_TOKENS,
+    Measure,
+    ScoredBlock,
+    advance,
+    joined,
+    most_streams,
+    score_side_by_side,
+)
+from lmgen.models.base import LanguageModel, State, in_threads
+from lmgen.processors import on_all_processors
 
 STREAMS = 64
 """S: parallel streams of a segment. More would gain little, and each costs a warm-up."""
@@ -63,12 +67,6 @@ SHORTEST_STREAM = 1024
 WARM_UP = 256
 """W: tokens that a stream reads before those it is scored on. S * L has to hold the head and two streams."""
 
-BLOCK_TOKENS = 4096
-"""The most tokens, of all streams together, that a model is given at once (T * B)."""
-
-BLOCK_FLOATS = 4_000_000
-"""The most numbers that a model may have to hold at once (T * B * V, if it compares all tokens)."""
-
 MEASURED_STREAMS = 512
 """Short texts that are measured side by side: a step for each token is slow unless many texts share it."""
 
@@ -78,53 +76,6 @@ The fewest tokens of several texts that are scored on all processors.
 
 Beginning to do so takes a process about 10 ms the first time: what an n-gram model takes for so many tokens.
 """
-
-Measure = Callable[[FloatArray, IdArray], Float64Array]
-"""
-Gives K numbers on each of B next tokens, (B, K), from all their log-probabilities.
-
-It is called with the log-probabilities of all V tokens, (B, V), and the ids of the tokens that follow, (B,).
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredBlock:
-    """Consecutive tokens of a text with their scores, each array (N,)."""
-
-    ids: IdArray
-    nats: Float64Array
-    """Negative log-probability of each token given all before it."""
-    measured: Float64Array | None = None
-    """What was measured of each token, (N, K); NaN where it was not."""
-    matched: Int64Array | None = None
-    """Length of the longest n-gram that the model has at each token, (N,); None if it has no n-grams."""
-
-    __repr__ = in_short
-
-    __repr__ = in_short
-
-    def part(self, first: int, end: int) -> "ScoredBlock":
-        """Its tokens from `first` up to but not including `end`."""
-        return self._at(slice(first, end))
-
-    def only(self, chosen: BoolArray) -> "ScoredBlock":
-        """The chosen ones of its tokens, (N,)."""
-        return self._at(chosen)
-
-    def _at(self, places: slice | BoolArray) -> "ScoredBlock":
-        return ScoredBlock(
-            self.ids[places],
-            self.nats[places],
-            None if self.measured is None else self.measured[places],
-            None if self.matched is None else self.matched[places],
-        )
-
-
-def rank(predicted: FloatArray, ids: IdArray) -> Float64Array:
-    """A `Measure`: 1 for the most likely token, (B, 1); equally likely tokens share the better rank."""
-    chosen = predicted[np.arange(len(ids)), ids]
-    likelier: Float64Array = (predicted > chosen[:, None]).sum(axis=1, keepdims=True, dtype=np.float64)
-    return likelier + 1
 
 
 def score_ids(
@@ -204,7 +155,7 @@ def measure_each(
     """
     long = [n for n, ids in enumerate(texts) if model.reads_in_order or not _fits_one_stream(ids)]
     short = sorted(set(range(len(texts))) - set(long), key=lambda number: len(texts[number]), reverse=True)
-    streams = _most_streams(model, measure, STREAMS if measure is None else MEASURED_STREAMS)
+    streams = most_streams(model, measure, STREAMS if measure is None else MEASURED_STREAMS)
     alone = set(long)
 
     def score(numbers: Sequence[int]) -> list[ScoredBlock]:
@@ -212,7 +163,7 @@ def measure_each(
             return [joined(list(score_ids(model, texts[numbers[0]], exact=exact, measure=measure)))]
         chosen = None if marked is None else [marked[n] for n in numbers]
         state = model.start(len(numbers))
-        blocks, _ = _score_side_by_side(model, state, [texts[n] for n in numbers], measure, chosen)
+        blocks, _ = score_side_by_side(model, state, [texts[n] for n in numbers], measure, chosen)
         if not np.isfinite(
             np.concatenate([block.nats for block in blocks])
         ).all():  # once, for it takes a while
@@ -228,20 +179,6 @@ def measure_each(
     for numbers, blocks in zip(jobs, done, strict=True):
         scores.update(zip(numbers, blocks, strict=True))
     return [scores[number] for number in range(len(texts))]
-
-
-def joined(blocks: Sequence[ScoredBlock]) -> ScoredBlock:
-    """Blocks of one model, at least one, as one block."""
-    if len(blocks) == 1:
-        return blocks[0]
-    measured = [block.measured for block in blocks if block.measured is not None]
-    matched = [block.matched for block in blocks if block.matched is not None]
-    return ScoredBlock(
-        np.concatenate([block.ids for block in blocks]),
-        np.concatenate([block.nats for block in blocks]),
-        np.concatenate(measured) if measured else None,
-        np.concatenate(matched) if matched else None,
-    )
 
 
 def mean_nats(
@@ -281,7 +218,7 @@ def _read_exactly(
 ) -> Iterator[ScoredBlock]:
     """One stream, its state carried from block to block."""
     for block in _pieces(ids, BLOCK_TOKENS):
-        [scored], state = _score_side_by_side(model, state, [block], measure)
+        [scored], state = score_side_by_side(model, state, [block], measure)
         yield scored
 
 
@@ -299,12 +236,12 @@ def _read_in_parallel(
     if beginning is None:
         return
     head = beginning if _fits_one_stream(beginning) else beginning[:WARM_UP]
-    [scored], state = _score_side_by_side(model, state, [head], measure)
+    [scored], state = score_side_by_side(model, state, [head], measure)
     yield scored
     rest = chain([beginning[len(head) :]] if len(beginning) > len(head) else [], segments)
     if model.reads_in_order:
         for segment in rest:
-            [scored], state = _score_side_by_side(model, state, [segment], measure)
+            [scored], state = score_side_by_side(model, state, [segment], measure)
             yield scored
         return
     score = partial(_score_segment if model.resets_at is None else _score_texts, model, measure)
@@ -325,13 +262,13 @@ def _score_segment(
 ) -> ScoredBlock:
     """Score the tokens of a segment after the W tokens of its context, in parallel streams."""
     context, segment = given
-    streams = min(max(len(segment) // SHORTEST_STREAM, 1), _most_streams(model, measure, STREAMS))
+    streams = min(max(len(segment) // SHORTEST_STREAM, 1), most_streams(model, measure, STREAMS))
     length = -(-len(segment) // streams)
     begins = np.arange(0, len(segment), length)
     text = np.concatenate([context, segment])
     warm_up = text[begins + np.arange(WARM_UP)[:, None]]  # (W, B)
-    state = _advance(model, model.start(len(begins)), warm_up)
-    blocks, _ = _score_side_by_side(model, state, [segment[begin:][:length] for begin in begins], measure)
+    state = advance(model, model.start(len(begins)), warm_up)
+    blocks, _ = score_side_by_side(model, state, [segment[begin:][:length] for begin in begins], measure)
     return joined(blocks)
 
 
@@ -345,130 +282,6 @@ def _score_texts(
     return joined(
         [_score_segment(model, measure, (context, unfinished)), *measure_each(model, texts, measure=measure)]
     )
-
-
-def _score_side_by_side(
-    model: LanguageModel,
-    state: State,
-    streams: Sequence[IdArray],
-    measure: Measure | None = None,
-    marked: Sequence[BoolArray] | None = None,
-) -> tuple[list[ScoredBlock], State]:
-    """
-    Score B streams at once, T tokens of each at a time.
-
-    Args:
-        model: any language model.
-        state: of the B streams, each before its first token.
-        streams: the ids of each, longest first. A stream that ends is padded to the end of the T tokens,
-            then dropped.
-        measure: what to measure, too.
-        marked: the tokens of each stream to measure; None: all.
-
-    Returns:
-        The scores of each stream, and the state after the longest ones.
-    """
-    lengths = np.array([len(stream) for stream in streams])
-    shape = (int(lengths[0]), len(streams))
-    nats = np.zeros(shape)
-    measured: list[Float64Array] = []  # (T, B, K) each
-    matched: list[Int64Array] = []  # (T, B) each
-    ngrams = None if measure is None else model.as_ngrams()
-    steps = max(min(BLOCK_TOKENS, BLOCK_FLOATS // _width(model, measure)) // len(streams), 1)
-    running = len(streams)
-    for first in range(0, len(nats), steps):
-        stop_if_abandoned()
-        going_on = int((lengths > first).sum())
-        if going_on < running:
-            running = going_on
-            state = model.select(state, range(running))
-        block = _padded([stream[first : first + steps] for stream in streams[:running]])  # (T, B)
-        part = np.s_[first : first + len(block), :running]
-        if measure is None:
-            log_probabilities, state = model.score(state, block)
-            nats[part] = nats_of(log_probabilities)
-            continue
-        if ngrams is not None:
-            matched.append(_as_wide(ngrams.matched(state, block), len(streams)))
-        chosen = None
-        if marked is not None:
-            chosen = _padded([each[first : first + steps] for each in marked[:running]]).astype(np.bool_)
-        nats[part], numbers, state = _measure(model, state, block, measure, chosen)
-        measured.append(_as_wide(numbers, len(streams)))
-    numbers_of_all = np.concatenate(measured) if measured else None
-    lengths_of_all = np.concatenate(matched) if matched else None
-    blocks = [
-        ScoredBlock(
-            ids,
-            nats[: len(ids), stream],
-            None if numbers_of_all is None else numbers_of_all[: len(ids), stream],
-            None if lengths_of_all is None else lengths_of_all[: len(ids), stream],
-        )
-        for stream, ids in enumerate(streams)
-    ]
-    return blocks, state
-
-
-def _measure(
-    model: LanguageModel, state: State, ids: IdArray, measure: Measure, marked: BoolArray | None
-) -> tuple[Float64Array, Float64Array, State]:
-    """Nats of each of `ids`, (T, B), what is measured of those that are marked, (T, B, K), and the state."""
-    nats = np.zeros(ids.shape)
-    numbers: list[Float64Array] = []
-    for step, row in enumerate(ids):
-        if marked is None:
-            predicted = model.predict(state)  # (B, V)
-            nats[step] = nats_of(predicted[np.arange(len(row)), row])
-            numbers.append(measure(predicted, row))
-            state = model.advance(state, row[None])
-            continue
-        chosen = np.flatnonzero(marked[step])
-        values = measure(_predict_some(model, state, chosen, len(row)), row[chosen])  # (B', K)
-        numbers.append(np.full((len(row), values.shape[1]), np.nan))
-        numbers[-1][chosen] = values
-        log_probabilities, state = model.score(state, row[None])
-        nats[step] = nats_of(log_probabilities[0])
-    return nats, np.stack(numbers), state
-
-
-def _predict_some(model: LanguageModel, state: State, chosen: IdArray, streams: int) -> FloatArray:
-    """Log-probabilities of the next token of the chosen ones of B streams, (B', V)."""
-    if not len(chosen):
-        return np.empty((0, model.vocabulary_size))
-    return model.predict(state if len(chosen) == streams else model.select(state, chosen.tolist()))
-
-
-def _as_wide(values: npt.NDArray[Number], streams: int) -> npt.NDArray[Number]:
-    """Values of the first streams, (T, B', ...), with zeros for the others, (T, B, ...)."""
-    wide = np.zeros((len(values), streams, *values.shape[2:]), values.dtype)
-    wide[:, : values.shape[1]] = values
-    return wide
-
-
-def _advance(model: LanguageModel, state: State, ids: IdArray) -> State:
-    """The state after reading `ids`, (T, B), a bounded number of them at a time."""
-    steps = max(BLOCK_TOKENS // ids.shape[1], 1)
-    for first in range(0, len(ids), steps):
-        state = model.advance(state, ids[first : first + steps])
-    return state
-
-
-def _padded(streams: Sequence[IdArray] | Sequence[BoolArray]) -> Int64Array:
-    """Streams as the columns of one array, (T, B), T the longest's length; others are padded with 0."""
-    block = np.zeros((len(streams[0]), len(streams)), np.int64)
-    for stream, ids in enumerate(streams):
-        block[: len(ids), stream] = ids
-    return block
-
-
-def _most_streams(model: LanguageModel, measure: Measure | None, best: int) -> int:
-    """The best number, or fewer if one step would be too many numbers; 1 if read in order."""
-    return 1 if model.reads_in_order else max(min(best, BLOCK_FLOATS // _width(model, measure)), 1)
-
-
-def _width(model: LanguageModel, measure: Measure | None) -> int:
-    """Numbers that scoring holds for each token: what is measured is measured of all log-probabilities."""
-    return score_width(model) if measure is None else model.vocabulary_size
 
 
 def _pieces(ids: IdArray | Iterable[IdArray], size: int) -> Iterator[IdArray]:

@@ -24,15 +24,8 @@ import numpy as np
 
 from lmgen.arrays import BoolArray, IdArray
 from lmgen.data.answers import AnswerMarker, Answers
-from lmgen.evaluation.scoring import (
-    BLOCK_TOKENS,
-    WORTH_THREADS,
-    Measure,
-    ScoredBlock,
-    joined,
-    measure_each,
-    score_ids,
-)
+from lmgen.evaluation.scoring import WORTH_THREADS, measure_each, score_ids
+from lmgen.evaluation.side_by_side import BLOCK_TOKENS, Measure, ScoredBlock, joined
 from lmgen.models.base import LanguageModel, in_threads
 from lmgen.processors import on_all_processors
 from lmgen.text.sources import line_blocks

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmgen.arrays import BoolArray, Float64Array, FloatArray, IdArray, Int64Array, in_short
 from lmgen.errors import CorpusError
-from lmgen.evaluation.scoring import Measure, joined, rank
+from lmgen.evaluation.side_by_side import Measure, joined, rank
 from lmgen.evaluation.units import Part, UnitReader, UnknownTokens, score_parts
 from lmgen.models.base import LanguageModel
 from lmgen.report.subject import Piece

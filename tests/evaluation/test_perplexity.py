@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.evaluation import scoring
+from lmgen.evaluation import scoring, side_by_side
 from lmgen.evaluation.perplexity import (
     compare_models,
     readings,
@@ -184,7 +184,7 @@ def test_models_read_a_text_together_so_that_it_need_not_be_held() -> None:
     models = [Watched(table, name="one"), Watched(table, name="two")]
     compare_models(models, CHARACTERS, chunks(), "t", exact=True)
 
-    assert events == ["read", *["one", "two"] * (60_000 // scoring.BLOCK_TOKENS + 1)] * 3
+    assert events == ["read", *["one", "two"] * (60_000 // side_by_side.BLOCK_TOKENS + 1)] * 3
 
 
 @tokenizers
@@ -356,7 +356,7 @@ def test_memory_is_that_of_a_segment_not_of_the_text() -> None:
 
     def watched(
         model: LanguageModel, ids: Iterable[IdArray], *, exact: bool
-    ) -> Iterator[scoring.ScoredBlock]:
+    ) -> Iterator[side_by_side.ScoredBlock]:
         for block in scoring.score_ids(model, ids, exact=exact):
             sizes.append(len(block.ids))
             yield block

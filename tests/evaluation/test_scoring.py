@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from lmgen.arrays import FloatArray, IdArray
 from lmgen.errors import CorpusError, NumericalError
-from lmgen.evaluation import scoring
-from lmgen.evaluation.scoring import ScoredBlock, mean_nats, measure_each, rank, score_each, score_ids
+from lmgen.evaluation import scoring, side_by_side
+from lmgen.evaluation.scoring import mean_nats, measure_each, score_each, score_ids
+from lmgen.evaluation.side_by_side import ScoredBlock, rank
 from lmgen.models.base import LanguageModel
 from lmgen.models.network.output import log_softmax
 from tests.fakes import BigramModel, CountingModel, FakeModel, random_bigram_model, uniform_model
@@ -39,7 +40,7 @@ def layout(streams: int, stream_length: int, shortest_stream: int, warm_up: int)
 
 @contextmanager
 def block_sizes(tokens: int, floats: int) -> Iterator[None]:
-    with patch.multiple(scoring, BLOCK_TOKENS=tokens, BLOCK_FLOATS=floats):
+    with patch.multiple(side_by_side, BLOCK_TOKENS=tokens, BLOCK_FLOATS=floats):
         yield
 
 
@@ -315,6 +316,9 @@ class WideModel(FakeModel):
     def start(self, streams: int) -> int:
         return streams
 
+    def predict(self, state: int) -> FloatArray:
+        raise AssertionError("nobody asks for all log-probabilities")
+
     def advance(self, state: int, ids: IdArray) -> int:
         return state
 
@@ -336,5 +340,5 @@ def test_a_model_that_only_looks_up_is_given_many_tokens_at_once_whatever_its_vo
     for model in (comparing, looking_up):
         _, nats = joined(score_ids(model, np.zeros(20_000, np.int64)))
         assert nats.tolist() == [1.0] * 20_000
-    assert max(comparing.given) * comparing.vocabulary_size <= scoring.BLOCK_FLOATS
-    assert scoring.BLOCK_TOKENS // 2 < max(looking_up.given) <= scoring.BLOCK_TOKENS
+    assert max(comparing.given) * comparing.vocabulary_size <= side_by_side.BLOCK_FLOATS
+    assert side_by_side.BLOCK_TOKENS // 2 < max(looking_up.given) <= side_by_side.BLOCK_TOKENS

@@ -11,7 +11,8 @@ from lmgen.arrays import FloatArray
 from lmgen.errors import NumericalError
 from lmgen.evaluation import scoring, units
 from lmgen.evaluation.perplexity import score_rows, score_text, score_texts
-from lmgen.evaluation.scoring import ScoredBlock, measure_each, rank, score_ids
+from lmgen.evaluation.scoring import measure_each, score_ids
+from lmgen.evaluation.side_by_side import ScoredBlock, rank
 from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.models.network.config import NetworkConfig

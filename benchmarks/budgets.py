@@ -156,7 +156,7 @@ def print_table(found: list[dict[str, Any]]) -> None:
             known = {size: best for size, best in reached.items() if best is not None}
             if len(known) < 2:
                 continue
-            of_sizes = {size: speeds[tokenizer, size] for size in (256, 512)}
+            of_sizes = {size: speed for (kind, size), speed in speeds.items() if kind == tokenizer}
             bought = Bought(seconds / 60, of_sizes, round(tokens))
             config = configured({"preset": "auto", "minutes": seconds / 60, "tokenizer": tokenizer}, "here")
             settings, reason = choose(bought, config)

@@ -53,22 +53,12 @@ from lmgen.runs.setup import import_torch
 from lmgen.tokenizers.config import TOKENIZER_NAMES
 
 STEPS = 12
+"""Updates of each run."""
 
 SETTINGS = [
     *("--hidden-size", "8", "--embedding-size", "6", "--window-length", "8", "--batch-size", "4"),
-    *(
-        "--baseline-order",
-        "2",
-        "--threads",
-        "1",
-        "--steps",
-        str(STEPS),
-        "--evaluations",
-        "4",
-        "--dropout",
-        "0.2",
-    ),
-    *("--checkpoint-minutes", "1e-9"),
+    *("--baseline-order", "2", "--threads", "1", "--evaluations", "4", "--dropout", "0.2"),
+    *("--steps", str(STEPS), "--checkpoint-minutes", "1e-9"),
 ]
 
 STATES = ("carry", "reset")

@@ -37,6 +37,7 @@ NETWORK = ["--hidden-size", "64", "--embedding-size", "32", "--batch-size", "64"
 UPDATES = 20
 
 COUNTED = "20M"
+"""Size of the text that the n-gram model is fitted to."""
 
 
 def main() -> None:

@@ -149,9 +149,9 @@ CHARACTERS = Rule(
 
 NGRAMS = replace(CHARACTERS, enough=3.2e6, growth=1.7)
 """
-Of those of them that are embedded with their n-grams.
+Of characters, bytes and parts of words that are embedded with their n-grams.
 
-These tell a small network much of what a larger one learns by itself, so that size pays later.
+n-grams tell a small network much of what a larger one learns by itself, so that size pays later.
 """
 
 WORDS = Rule(

@@ -11,7 +11,7 @@ from lmgen.cli import completion, report
 from lmgen.cli.downloads import downloads_shown
 from lmgen.cli.flags import given, option, settings_as_options, with_flags
 from lmgen.cli.options import JsonOption, QuietOption
-from lmgen.cli.output import TextOutput, json_line, print_result
+from lmgen.cli.output import TextOutput, counted, json_line, print_result
 from lmgen.cli.pages import Command, CommandGroup
 from lmgen.cli.tables import Column, table
 from lmgen.errors import ConfigError
@@ -226,14 +226,14 @@ def make(
 
 def _made(made: "MadeCorpus") -> Iterator[str]:
     """The lines that say what was written."""
-    length = f"{made.characters} characters" if made.lines is None else f"{made.lines} lines"
+    length = counted(made.characters, "character") if made.lines is None else counted(made.lines, "line")
     path = "stdout" if made.path == STDOUT else made.path
     yield f"{path}: {length}; the best possible score is {made.best_score()}"
-    if not made.test_path:
+    if made.test_lines is None:
         return
     best = made.test_best_score()
     score = f"unknown, since lines were left out that {path} has or that came again" if best is None else best
-    yield f"{made.test_path}: {made.test_lines} lines, all different and none in {path}"
+    yield f"{made.test_path}: {counted(made.test_lines, 'line')}, all different and none in {path}"
     yield f"{made.test_path}: the best possible score is {score}"
 
 

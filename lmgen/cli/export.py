@@ -74,7 +74,7 @@ def _lines(exported: "ExportedNgrams | ExportedLabels | ExportedWeights", weight
 
     out = exported.out
     if isinstance(exported, ExportedNgrams):
-        return [f"{out}: {len(exported.ngrams)}-gram, {sum(exported.ngrams):,} n-grams"]
+        return [f"{out}: {len(exported.ngrams)}-gram, {counted(sum(exported.ngrams), 'n-gram')}"]
     sizes = f"{exported.bytes_before:,} -> {exported.bytes_after:,} (a ratio of {exported.ratio:.2f})"
     lines = [f"{out}: weights {weights} -> {exported.to}", f"bytes               {sizes}"]
     if not exported.scores:
@@ -102,5 +102,5 @@ def _change_line(exported: "ExportedWeights") -> str:
     which = "first " if scored.characters == SCORED_CHARACTERS else ""
     return (
         f"{figure.replace('_', ' '):<20}{before:.5f} -> {after:.5f} ({difference:+.5f}), "
-        f"on the {which}{scored.characters:,} characters of {visible(scored.text)}"
+        f"on the {which}{counted(scored.characters, 'character')} of {visible(scored.text)}"
     )

@@ -132,7 +132,7 @@ def test_make_writes_a_text_and_says_its_best_score() -> None:
 
     assert run(*arguments) == (
         0,
-        "markov.txt: 1000 characters; the best possible score is 1.2130 nats per character (1.7500 bits)\n",
+        "markov.txt: 1,000 characters; the best possible score is 1.2130 nats per character (1.7500 bits)\n",
         "",
     )
     first = Path("markov.txt").read_text()
@@ -153,7 +153,7 @@ def test_make_writes_a_task_and_a_test_file_that_has_nothing_of_it() -> None:
 
     assert run(*arguments, "--test", "test.txt") == (
         0,
-        "add.txt: 3000 lines; the best possible score is 0 nats per answer, 8.1887 nats per line, 1.0188 "
+        "add.txt: 3,000 lines; the best possible score is 0 nats per answer, 8.1887 nats per line, 1.0188 "
         "nats per character (1.4698 bits)\ntest.txt: 300 lines, all different and none in add.txt\n"
         "test.txt: the best possible score is 0 nats per answer\n",
         "",

@@ -49,8 +49,12 @@ benchmarks/results/tricks.md.
 NGRAM_EMBEDDING = 5
 """The n-gram embedding of a network of characters or bytes: benchmarks/results/ngram-embedding.md."""
 
-MOST_EPOCHS_FOR_ALL_NGRAMS, NGRAM_DROPOUT = 2.0, 0.5
-"""A network that reads the text more often drops so many n-grams, or it learns them by heart."""
+MOST_EPOCHS_FOR_ALL_NGRAMS, NGRAM_DROPOUT, NGRAM_BATCH = 2.0, 0.5, 32
+"""
+A network that reads the text more often drops so many n-grams, or it learns them by heart.
+
+One that does not has so many streams: benchmarks/results/tricks.md.
+"""
 
 TOKENS_OF_ROW, FEWEST_ROWS, MOST_ROWS = 8, 1 << 10, 1 << 17
 """About so many tokens of the text for each row of its table, which does not become larger than 33 MB."""
@@ -238,8 +242,9 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     counted = config.predicts_all and bought.epochs(size) <= MOST_EPOCHS_FOR_FREQUENCIES
     settings["init_output"] = "frequencies" if counted else "zeros"
     settings |= _ngrams(config, bought.text)
-    if "ngram_embedding" in settings and bought.epochs(size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
-        settings["dropout_ngrams"] = NGRAM_DROPOUT
+    if "ngram_embedding" in settings:
+        often = bought.epochs(size) > MOST_EPOCHS_FOR_ALL_NGRAMS
+        settings |= {"dropout_ngrams": NGRAM_DROPOUT} if often else {"batch_size": NGRAM_BATCH}
     given = [name for name in REGULARIZATION if name in asked and name != "dropout_ngrams"]
     if not given:
         settings |= regularization.settings
@@ -252,6 +257,8 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     if order != NONE:
         rate = asked.get("dropout_ngrams", settings.get("dropout_ngrams"))
         network = f"{order}-gram embedding{f' (dropout {rate:g})' if rate else ''}, {network}"
+    if "batch_size" in settings and "batch_size" not in asked:
+        dropped += f", {settings['batch_size']} streams"
     time, epochs = _clock(60 * bought.minutes), _rounded(bought.epochs(size))
     reason = f"{time} buys {epochs} epochs at {_rounded(bought.tokens(size) / bought.minutes / 60)} tokens/s"
     return spelled(settings), f"{network}, {dropped}: {reason}"

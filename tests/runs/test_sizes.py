@@ -115,6 +115,26 @@ def test_a_text_that_is_read_often_is_learnt_without_half_of_its_ngrams(epochs: 
 
 
 @pytest.mark.parametrize(
+    ("text", "settings", "streams"),
+    [
+        (10_000_000, {}, 32),
+        (1_000_000, {}, 16),
+        (10_000_000, {"batch_size": 8}, 8),
+        (10_000_000, {"ngram_embedding": "none"}, 16),
+        (10_000_000, {"tokenizer": "bpe"}, 16),
+    ],
+)
+def test_more_streams_are_chosen_for_all_ngrams_of_a_text_that_is_not_read_often(
+    text: int, settings: dict[str, Any], streams: int
+) -> None:
+    asked = config(preset="auto", hidden_size=256, **settings)
+    chosen, reason = choose(bought(40_000, text), asked)
+
+    assert asked.with_sizes(chosen, reason).training.batch_size == streams
+    assert (", 32 streams: 4:00 buys" in reason) == (streams == 32)
+
+
+@pytest.mark.parametrize(
     ("text", "rows"), [(100, 1024), (100_000, 16_384), (1_000_000, 131_072), (1 << 40, 131_072)]
 )
 def test_a_long_text_has_a_larger_table_of_ngrams(text: int, rows: int) -> None:

@@ -25,6 +25,7 @@ from lmgen.models.network.config import REGULARIZATION, NetworkConfig
 from lmgen.runs.config import RunConfig, spelled
 from lmgen.runs.setup import new_trainer
 from lmgen.settings import NONE, flag
+from lmgen.training.config import default_learning_rate
 
 SIZES = (128, 192, 256, 384, 512, 768, 1024)
 """Hidden sizes to choose from."""
@@ -49,12 +50,14 @@ benchmarks/results/tricks.md.
 NGRAM_EMBEDDING = 5
 """The n-gram embedding of a network of characters or bytes: benchmarks/results/ngram-embedding.md."""
 
-MOST_EPOCHS_FOR_ALL_NGRAMS, NGRAM_DROPOUT, NGRAM_BATCH = 2.0, 0.5, 32
-"""
-A network that reads the text more often drops so many n-grams, or it learns them by heart.
+MOST_EPOCHS_FOR_ALL_NGRAMS, NGRAM_DROPOUT = 2.0, 0.5
+"""A network that reads the text more often drops so many n-grams, or it learns them by heart."""
 
-One that does not has so many streams: benchmarks/results/tricks.md.
-"""
+NGRAM_STREAMS = 32
+"""Streams of a network that has all n-grams: benchmarks/results/tricks.md."""
+
+STREAMS_OF_LONG_TEXT, RATE_OF_LONG_TEXT = 64, 2.0
+"""Those of a text of LONG_TEXT tokens, and a multiple of the default learning rate, which goes with them."""
 
 TOKENS_OF_ROW, FEWEST_ROWS, MOST_ROWS = 8, 1 << 10, 1 << 17
 """About so many tokens of the text for each row of its table, which does not become larger than 33 MB."""
@@ -243,8 +246,7 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     settings["init_output"] = "frequencies" if counted else "zeros"
     settings |= _ngrams(config, bought.text)
     if "ngram_embedding" in settings:
-        often = bought.epochs(size) > MOST_EPOCHS_FOR_ALL_NGRAMS
-        settings |= {"dropout_ngrams": NGRAM_DROPOUT} if often else {"batch_size": NGRAM_BATCH}
+        settings |= _for_ngrams(bought, size)
     given = [name for name in REGULARIZATION if name in asked and name != "dropout_ngrams"]
     if not given:
         settings |= regularization.settings
@@ -282,6 +284,16 @@ def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
     if not (_can_choose_ngrams(config) and _embeds_ngrams(config)):
         return {}
     return {"ngram_embedding": NGRAM_EMBEDDING, "ngram_rows": ngram_rows(tokens)}
+
+
+def _for_ngrams(bought: Bought, hidden_size: int) -> Mapping[str, Any]:
+    """The settings that suit an n-gram embedding, by how often the text is read."""
+    if bought.epochs(hidden_size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
+        return {"dropout_ngrams": NGRAM_DROPOUT}
+    if bought.text < LONG_TEXT:
+        return {"batch_size": NGRAM_STREAMS}
+    rate = RATE_OF_LONG_TEXT * default_learning_rate("adamw", hidden_size)
+    return {"batch_size": STREAMS_OF_LONG_TEXT, "learning_rate": rate}
 
 
 def ngram_rows(tokens: int) -> int:

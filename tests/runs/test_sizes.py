@@ -90,7 +90,7 @@ def test_what_was_asked_for_is_not_chosen() -> None:
 
 
 def test_the_learning_rate_is_that_of_the_size_that_is_chosen() -> None:
-    asked = config()
+    asked = config(ngram_embedding="none")
     chosen = asked.with_sizes(*choose(bought(1e9, 10_000_000), asked))
 
     assert chosen.network.hidden_size == SIZES[-1]
@@ -115,23 +115,25 @@ def test_a_text_that_is_read_often_is_learnt_without_half_of_its_ngrams(epochs: 
 
 
 @pytest.mark.parametrize(
-    ("text", "settings", "streams"),
+    ("text", "settings", "streams", "rate"),
     [
-        (10_000_000, {}, 32),
-        (1_000_000, {}, 16),
-        (10_000_000, {"batch_size": 8}, 8),
-        (10_000_000, {"ngram_embedding": "none"}, 16),
-        (10_000_000, {"tokenizer": "bpe"}, 16),
+        (10_000_000, {}, 64, 1.6e-2),
+        (1_900_000, {"minutes": 1.0}, 32, 8e-3),
+        (1_000_000, {}, 16, 8e-3),
+        (10_000_000, {"batch_size": 8, "learning_rate": 1e-3}, 8, 1e-3),
+        (10_000_000, {"ngram_embedding": "none"}, 16, 8e-3),
+        (10_000_000, {"tokenizer": "bpe"}, 16, 8e-3),
     ],
 )
 def test_more_streams_are_chosen_for_all_ngrams_of_a_text_that_is_not_read_often(
-    text: int, settings: dict[str, Any], streams: int
+    text: int, settings: dict[str, Any], streams: int, rate: float
 ) -> None:
     asked = config(preset="auto", hidden_size=256, **settings)
-    chosen, reason = choose(bought(40_000, text), asked)
+    chosen, reason = choose(bought(40_000, text, asked.training.minutes or 0.0), asked)
+    training = asked.with_sizes(chosen, reason).training
 
-    assert asked.with_sizes(chosen, reason).training.batch_size == streams
-    assert (", 32 streams: 4:00 buys" in reason) == (streams == 32)
+    assert (training.batch_size, training.learning_rate) == (streams, pytest.approx(rate))
+    assert (f", {streams} streams: " in reason) == (streams > 16)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,8 @@ def test_more_streams_are_chosen_for_all_ngrams_of_a_text_that_is_not_read_often
     chosen, reason = choose(bought(40_000, text, asked.training.minutes or 0.0), asked)
     training = asked.with_sizes(chosen, reason).training
 
-    assert (training.batch_size, training.learning_rate) == (streams, pytest.approx(rate))
+    assert training.batch_size == streams
+    assert training.learning_rate == pytest.approx(rate)
     assert (f", {streams} streams: " in reason) == (streams > 16)
 
 

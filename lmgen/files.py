@@ -8,7 +8,7 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -118,7 +118,9 @@ def refuse_stdout(path: Path, option: str = "--out") -> None:
         )
 
 
-def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out") -> None:
+def refuse_existing(
+    path: Path, *, overwrite: bool | None, option: str = "--out", read: Iterable[object] = ()
+) -> None:
     """
     Check that `--out`, or another flag, can name a new file.
 
@@ -126,8 +128,10 @@ def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out"
         path: the file.
         overwrite: whether it may exist; None: it may not, and there is no flag that says otherwise.
         option: the flag.
+        read: what it is made from, which it may not replace in any case, as for `refuse_input`.
 
     Raises:
+        ConfigError: it is what it is made from.
         ModelError: it is `-`, a folder, or a file that exists and may not be overwritten; a pipe or a device
             may be written to.
         WriteError: it is a disk.
@@ -138,23 +142,30 @@ def refuse_existing(path: Path, *, overwrite: bool | None, option: str = "--out"
     if path.exists() and not overwrite and not is_special(path):
         advice = "" if overwrite is None else "replace it (--overwrite) or "
         raise ModelError(f"there is a file {path} already; {advice}give another {option}")
+    refuse_input(path, option, *read)
 
 
-def refuse_input(path: Path, option: str, *read: str | Path) -> None:
+def refuse_input(path: Path, option: str, *read: object) -> None:
     """
     Check that a file to write is none of those that are read, which would be lost.
 
     Args:
         path: the file to write; it need not exist.
         option: the flag that names it.
-        read: files that are read, or anything else, such as the name of a corpus.
+        read: files that are read, and folders whose files are; or anything else, such as the name of a
+            corpus, or a text, which has a line end.
 
     Raises:
         ConfigError: it is one of them, perhaps by another name.
     """
-    for file in map(Path, read):
-        if file.is_file() and path.exists() and path.samefile(file):
+    if not path.is_file():
+        return
+    named = [each for each in read if isinstance(each, Path) or (isinstance(each, str) and "\n" not in each)]
+    for file in map(Path, named):
+        if file.is_file() and path.samefile(file):
             raise ConfigError(f"{option} {path} would replace {file}, which is read; give another {option}")
+        if file.is_dir() and path.resolve().is_relative_to(file.resolve()):
+            raise ConfigError(f"{option} {path} is in {file}, whose files are read; give another {option}")
 
 
 def refuse_packed(path: Path, *written: str) -> None:

@@ -220,7 +220,7 @@ class LabelModel:
             on_note: called with what was chosen for `to`.
 
         Raises:
-            ConfigError: `to` is something else.
+            ConfigError: `to` is something else, or the file is the model's or the text's.
             CorpusError: the text cannot be read, or is labelled otherwise than the training text.
             ModelError: `to` is `arpa`; the file exists; or a weight is too large for float16.
             WriteError: the file cannot be written.
@@ -233,7 +233,7 @@ class LabelModel:
                 "makes its file smaller"
             )
         out = Path(path)
-        refuse_existing(out, overwrite=overwrite)
+        refuse_existing(out, overwrite=overwrite, read=[self.path, text])
         if text is not None:
             text = self._source(text, None)  # it is read twice, and a pipe can be opened only once
         before = None

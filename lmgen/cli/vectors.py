@@ -15,6 +15,7 @@ from lmgen.cli.output import TextOutput, json_line, print_result
 from lmgen.cli.pages import Command, CommandGroup
 from lmgen.cli.tables import Column, table
 from lmgen.cli.threads import use_one_thread
+from lmgen.data.run_folder import RunFolder
 from lmgen.errors import ConfigError
 from lmgen.files import refuse_existing
 from lmgen.settings import flag
@@ -103,8 +104,7 @@ def train(
         from lmgen.vectors.training import train_vectors
         from lmgen.vectors.writing import refuse_vectors
 
-        refuse_vectors(out, overwrite=overwrite)
-
+        refuse_vectors(out, overwrite=overwrite, read=corpus or [])
         trained = train_vectors(corpus or [], on_note=report.note, **given(settings))
         trained.vectors.save(out, overwrite=overwrite)
         if json:
@@ -225,7 +225,7 @@ def plot(
             raise ConfigError(
                 "--seed is of t-SNE, and --projection pca draws nothing at random; leave one out"
             )
-        refuse_existing(out, overwrite=overwrite)
+        refuse_existing(out, overwrite=overwrite, read=_files_of(model))
         opened = _opened(model, threads=True)
         chosen = None if words is None else words.split()
         chosen_settings = {"top": top, "seed": seed}
@@ -266,7 +266,7 @@ def export(
     with report.reported_errors():
         from lmgen.vectors.writing import refuse_vectors
 
-        refuse_vectors(out, overwrite=overwrite)
+        refuse_vectors(out, overwrite=overwrite, read=_files_of(model))
         opened = _opened(model)
         opened.save(out, overwrite=overwrite)
         count, size = opened.matrix.shape
@@ -291,6 +291,13 @@ def _model_and(arguments: list[str], what: str) -> tuple[Path | None, str]:
     if not models and is_model(last):
         raise ConfigError(f"{last} is a model; give {what} after it")
     return Path(models[0]) if models else None, last
+
+
+def _files_of(model: Path | None) -> list[Path]:
+    """The file of MODEL, as far as it was named."""
+    if model is None:
+        return []
+    return [RunFolder(model).model if model.is_dir() else model]
 
 
 def _opened(path: Path | None, *, threads: bool = False) -> "Vectors":

@@ -110,7 +110,7 @@ def compress(
         on_progress: called after each step.
 
     Raises:
-        ConfigError: there is no such preset, or a preset and a model; or `out` is the model.
+        ConfigError: there is no such preset, or a preset and a model; or `out` is the file or the model.
         CorpusError: the file cannot be read, or would not come back from the model's tokens.
         MissingExtraError: a package that this needs is not installed.
         ModelError: there is no such model, or `out` exists.
@@ -119,7 +119,7 @@ def compress(
     if model is not None and preset is not None:
         raise ConfigError("--preset is for compressing without a model; leave one of them out")
     chosen = preset_named(preset or DEFAULT_PRESET)
-    _refuse(out, overwrite=overwrite)
+    _refuse(out, path, overwrite=overwrite)
     if model is not None:
         refuse_input(out, "--out", find_model(model))  # without its model no archive comes back
     content = _content(path)
@@ -151,13 +151,13 @@ def decompress(
         on_progress: called after each step.
 
     Raises:
-        ConfigError: a model is given for an archive that needs none.
+        ConfigError: a model is given for an archive that needs none, or `out` is the archive.
         CorpusError: the archive cannot be read, is damaged, or computed elsewhere in another way.
         MissingExtraError: a package that this needs is not installed.
         ModelError: the model is not there or is another one, or `out` exists.
         WriteError: the file cannot be written.
     """
-    _refuse(out, overwrite=overwrite)
+    _refuse(out, path, overwrite=overwrite)
     archive = read_archive(_content(path), path)
     by = archive.predicted_by
     if isinstance(by, ModelReference):
@@ -287,11 +287,12 @@ def _incompressible(content: bytes) -> bool:
     return size >= TRIED_BYTES and len(bz2.compress(content)) >= size and len(lzma.compress(content)) >= size
 
 
-def _refuse(out: Path, *, overwrite: bool) -> None:
+def _refuse(out: Path, read: Path, *, overwrite: bool) -> None:
     """
     Check before all the work that something can be written.
 
     Raises:
+        ConfigError: it would replace the file that is read.
         ModelError: there is a file already.
         WriteError: nothing can be written there.
     """
@@ -299,7 +300,7 @@ def _refuse(out: Path, *, overwrite: bool) -> None:
         if sys.stdout.isatty():
             raise WriteError("this is not for a terminal; name a file (--out) or redirect standard output")
         return
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite, read=[read])
     refuse_unwritable(out)
 
 

@@ -59,7 +59,7 @@ def write_report(
         on_part: called with the name of each part of the work when it begins.
 
     Raises:
-        ConfigError: a number is out of range, or a model is named twice.
+        ConfigError: a number is out of range, a model is named twice, or `out` is the text.
         CorpusError: the text cannot be read or is empty, or the runs have held out different texts.
         MissingExtraError: matplotlib or jinja2 is not installed.
         ModelError: there is no such model, it labels texts, or a file exists.
@@ -69,7 +69,7 @@ def write_report(
     for package in ("jinja2", "matplotlib"):  # now, and not after a minute of work
         needed(package, "report")
     whole_number(characters, "characters")
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite, read=[text])
     refuse_unwritable(out)
     _check_folder(svg, overwrite=overwrite)
     if svg is not None and out.resolve() in (svg.resolve(), *svg.resolve().parents):

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -124,13 +124,15 @@ def fit_ngram(
         settings: of the tokenizer and of the held-out text, by the names of the flags.
 
     Raises:
-        ConfigError: a setting is unknown or out of range.
+        ConfigError: a setting is unknown or out of range, or `out` is a file that is read.
         CorpusError: the corpus cannot be read or is too short.
         ModelError: the file exists, or is a pipe or a device.
         WriteError: the disk is full.
     """
     if out is not None:
-        _refuse_out(out, overwrite=overwrite)
+        named = [each for each in corpus if each not in texts]
+        read = [*named, limit_vocab_file, settings.get("valid"), settings.get("test")]
+        _refuse_out(out, read, overwrite=overwrite)
     processes = _processes(memory)
     if limit_vocab_file is not None and keep_tokens:
         raise ConfigError(
@@ -142,7 +144,7 @@ def fit_ngram(
     opened = open_run_corpus(config, on_note)
     if out is None:
         out = ngram_file(opened.name)
-        _refuse_out(out, overwrite=overwrite)
+        _refuse_out(out, (), overwrite=overwrite)
     file = behind_links(out)
     with _folder_beside(file) as run:
         held_out = _held_out(config, opened)
@@ -191,12 +193,12 @@ def convert_arpa(
         overwrite: replace a file that is there.
 
     Raises:
-        ConfigError: the tokenizer is another one, or the file has no such blank.
+        ConfigError: the tokenizer is another one, or the file has no such blank; or `out` is that file.
         CorpusError: the file cannot be read.
         ModelError: it is no ARPA file, or damaged; or `out` exists.
     """
     out = ngram_file(short_name(str(arpa))) if out is None else out
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite, read=[arpa])
     model, made = read_arpa(arpa, tokenizer, blank)
     save_model(behind_links(out), model, made, {"arpa": str(arpa)})
     return FittedNgram(
@@ -305,14 +307,15 @@ def _misfits_of_beginning(run: RunFolder, prepared: Prepared) -> list[str]:
     return held_out_notes(run, tokenizer, model)
 
 
-def _refuse_out(out: Path, *, overwrite: bool) -> None:
+def _refuse_out(out: Path, read: Iterable[object], *, overwrite: bool) -> None:
     """
     Check that a model can be made in a folder beside a file, and then renamed to it.
 
     Raises:
+        ConfigError: it is one of the files that are read.
         ModelError: the file exists and may not be replaced, or is a pipe or a device.
     """
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite, read=read)
     if is_special(out):
         raise ModelError(f"{out} is a pipe or a device, and a model is a file: give --out the name of one")
 

@@ -169,7 +169,8 @@ class WithWeights(OpenedModel):
             on_note: called with what was chosen for `to`, and what a reader of the scores should know.
 
         Raises:
-            ConfigError: `to` is something else, or a text is given for an ARPA file.
+            ConfigError: `to` is something else, a text is given for an ARPA file, or the file is the model's
+                or the text's.
             CorpusError: the text cannot be read.
             ModelError: the model has no n-grams, or no weights; it is not saved; the file exists; or a weight
                 is too large for float16.
@@ -184,7 +185,7 @@ class WithWeights(OpenedModel):
         form, why = (to, None) if to else usual_form(self.model, out)
         if form == "arpa" and text is not None:
             raise ConfigError("--text goes with --to float16 or int8; leave it out, or give --to")
-        refuse_existing(out, overwrite=overwrite)
+        refuse_existing(out, overwrite=overwrite, read=[self.path, text])
         exported: ExportedNgrams | ExportedWeights
         if form == "arpa":
             exported = export_arpa(self._saved, self.path, out)

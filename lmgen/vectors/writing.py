@@ -6,7 +6,7 @@ neither format can hold, becomes `_`, as word2vec spells phrases.
 """
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -16,16 +16,21 @@ from lmgen.files import behind_links, refuse_existing, refuse_packed, replacing
 from lmgen.vectors.reading import has_binary_name
 
 
-def refuse_vectors(path: Path, *, overwrite: bool) -> None:
+def refuse_vectors(path: Path, *, overwrite: bool, read: Iterable[object] = ()) -> None:
     """
     Check, before vectors are trained, that a file of them can have a name.
 
+    Args:
+        path: the file.
+        overwrite: whether it may exist.
+        read: what the vectors are of.
+
     Raises:
-        ConfigError: the name asks for a compression that is not written.
+        ConfigError: the name asks for a compression that is not written, or is that of a file that is read.
         ModelError: the file exists and may not be overwritten, or is a folder.
     """
     refuse_packed(path, ".gz")
-    refuse_existing(path, overwrite=overwrite)
+    refuse_existing(path, overwrite=overwrite, read=read)
 
 
 def write_vectors(path: Path, words: Sequence[str], matrix: Float32Array) -> None:

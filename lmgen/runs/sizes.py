@@ -50,8 +50,12 @@ benchmarks/results/tricks.md.
 NGRAM_EMBEDDING = 5
 """The n-gram embedding of a network of characters or bytes: benchmarks/results/ngram-embedding.md."""
 
-MOST_EPOCHS_FOR_ALL_NGRAMS, NGRAM_DROPOUT = 2.0, 0.5
-"""A network that reads the text more often drops so many n-grams, or it learns them by heart."""
+NGRAM_DROPOUTS = ((2.0, 0.5), (12.0, 0.7))
+"""
+A network that reads the text more often than so many times drops so many n-grams, or it learns them by heart.
+
+benchmarks/results/ngram-embedding.md
+"""
 
 NGRAM_STREAMS = 32
 """Streams of a network that has all n-grams: benchmarks/results/tricks.md."""
@@ -288,8 +292,8 @@ def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
 
 def _for_ngrams(bought: Bought, hidden_size: int) -> Mapping[str, Any]:
     """The settings that suit an n-gram embedding, by how often the text is read."""
-    if bought.epochs(hidden_size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
-        return {"dropout_ngrams": NGRAM_DROPOUT}
+    if rates := [rate for epochs, rate in NGRAM_DROPOUTS if bought.epochs(hidden_size) > epochs]:
+        return {"dropout_ngrams": rates[-1]}
     if bought.text < LONG_TEXT:
         return {"batch_size": NGRAM_STREAMS}
     rate = RATE_OF_LONG_TEXT * default_learning_rate("adamw", hidden_size)

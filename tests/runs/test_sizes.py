@@ -106,8 +106,8 @@ def test_the_reason_says_what_the_time_buys() -> None:
     assert settings["hidden_size"] == 256
 
 
-@pytest.mark.parametrize(("epochs", "rate"), [(1.9, 0.0), (2.1, 0.5)])
-def test_a_text_that_is_read_often_is_learnt_without_half_of_its_ngrams(epochs: float, rate: float) -> None:
+@pytest.mark.parametrize(("epochs", "rate"), [(1.9, 0.0), (2.1, 0.5), (11.9, 0.5), (12.1, 0.7)])
+def test_the_more_often_a_text_is_read_the_more_ngrams_are_dropped(epochs: float, rate: float) -> None:
     asked = config(preset="auto", hidden_size=256)
     settings, _ = choose(bought(1e6 * epochs / 240), asked)
 

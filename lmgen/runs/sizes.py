@@ -57,11 +57,15 @@ A network that reads the text more often than so many times drops so many n-gram
 benchmarks/results/ngram-embedding.md
 """
 
-NGRAM_STREAMS = 32
-"""Streams of a network that has all n-grams: benchmarks/results/tricks.md."""
+NGRAM_STREAMS = ((LONG_TEXT, 64, 2.0), (0, 32, 1.0))
+"""
+From a length of the text on, streams of a network that has all n-grams, and a multiple of the default rate.
 
-STREAMS_OF_LONG_TEXT, RATE_OF_LONG_TEXT = 64, 2.0
-"""Those of a text of LONG_TEXT tokens, and a multiple of the default learning rate, which goes with them."""
+benchmarks/results/tricks.md
+"""
+
+FEWEST_UPDATES = 350
+"""Those streams are taken if so many updates are left."""
 
 TOKENS_OF_ROW, FEWEST_ROWS, MOST_ROWS = 8, 1 << 10, 1 << 17
 """About so many tokens of the text for each row of its table, which does not become larger than 33 MB."""
@@ -250,7 +254,7 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     settings["init_output"] = "frequencies" if counted else "zeros"
     settings |= _ngrams(config, bought.text)
     if "ngram_embedding" in settings:
-        settings |= _for_ngrams(bought, size)
+        settings |= _for_ngrams(bought, config, size)
     given = [name for name in REGULARIZATION if name in asked and name != "dropout_ngrams"]
     if not given:
         settings |= regularization.settings
@@ -263,7 +267,7 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     if order != NONE:
         rate = asked.get("dropout_ngrams", settings.get("dropout_ngrams"))
         network = f"{order}-gram embedding{f' (dropout {rate:g})' if rate else ''}, {network}"
-    if "batch_size" in settings and "batch_size" not in asked:
+    if "batch_size" in settings:
         dropped += f", {settings['batch_size']} streams"
     time, epochs = _clock(60 * bought.minutes), _rounded(bought.epochs(size))
     reason = f"{time} buys {epochs} epochs at {_rounded(bought.tokens(size) / bought.minutes / 60)} tokens/s"
@@ -290,14 +294,16 @@ def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
     return {"ngram_embedding": NGRAM_EMBEDDING, "ngram_rows": ngram_rows(tokens)}
 
 
-def _for_ngrams(bought: Bought, hidden_size: int) -> Mapping[str, Any]:
+def _for_ngrams(bought: Bought, config: RunConfig, hidden_size: int) -> Mapping[str, Any]:
     """The settings that suit an n-gram embedding, by how often the text is read."""
     if rates := [rate for epochs, rate in NGRAM_DROPOUTS if bought.epochs(hidden_size) > epochs]:
         return {"dropout_ngrams": rates[-1]}
-    if bought.text < LONG_TEXT:
-        return {"batch_size": NGRAM_STREAMS}
-    rate = RATE_OF_LONG_TEXT * default_learning_rate("adamw", hidden_size)
-    return {"batch_size": STREAMS_OF_LONG_TEXT, "learning_rate": rate}
+    windows = bought.tokens(hidden_size) / config.training.window_length
+    for text, streams, rate in NGRAM_STREAMS if "batch_size" not in config.asked else ():
+        if bought.text >= text and windows / streams >= FEWEST_UPDATES:
+            highest = rate * default_learning_rate("adamw", hidden_size)
+            return {"batch_size": streams, "learning_rate": highest}
+    return {}
 
 
 def ngram_rows(tokens: int) -> int:

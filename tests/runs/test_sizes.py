@@ -119,8 +119,12 @@ def test_the_more_often_a_text_is_read_the_more_ngrams_are_dropped(epochs: float
     [
         (10_000_000, {}, 64, 1.6e-2),
         (1_900_000, {"minutes": 1.0}, 32, 8e-3),
+        (10_000_000, {"minutes": 1.5}, 64, 1.6e-2),
+        (10_000_000, {"minutes": 0.5}, 32, 8e-3),
+        (10_000_000, {"minutes": 0.25}, 16, 8e-3),
         (1_000_000, {}, 16, 8e-3),
-        (10_000_000, {"batch_size": 8, "learning_rate": 1e-3}, 8, 1e-3),
+        (10_000_000, {"batch_size": 24}, 24, 8e-3),
+        (10_000_000, {"learning_rate": 1e-3}, 64, 1e-3),
         (10_000_000, {"ngram_embedding": "none"}, 16, 8e-3),
         (10_000_000, {"tokenizer": "bpe"}, 16, 8e-3),
     ],
@@ -134,7 +138,7 @@ def test_more_streams_are_chosen_for_all_ngrams_of_a_text_that_is_not_read_often
 
     assert training.batch_size == streams
     assert training.learning_rate == pytest.approx(rate)
-    assert (f", {streams} streams: " in reason) == (streams > 16)
+    assert (f", {streams} streams: " in reason) == (streams in (32, 64))
 
 
 @pytest.mark.parametrize(

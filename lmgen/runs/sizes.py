@@ -50,12 +50,11 @@ benchmarks/results/tricks.md.
 NGRAM_EMBEDDING = 5
 """The n-gram embedding of a network of characters or bytes: benchmarks/results/ngram-embedding.md."""
 
-NGRAM_DROPOUTS = ((2.0, 0.5), (12.0, 0.7))
-"""
-A network that reads the text more often than so many times drops so many n-grams, or it learns them by heart.
+MOST_EPOCHS_FOR_ALL_NGRAMS, NGRAM_DROPOUT = 2.0, 0.5
+"""A network that reads the text more often drops so many n-grams, or it learns them by heart."""
 
-benchmarks/results/ngram-embedding.md
-"""
+MOST_REREADING_FOR_HALF, LARGER_NGRAM_DROPOUT = 9.0, 0.7
+"""Beyond this `Bought.rereading` it drops so many: benchmarks/results/ngram-embedding.md."""
 
 NGRAM_STREAMS = ((LONG_TEXT, 64, 2.0), (0, 32, 1.0))
 """
@@ -296,8 +295,9 @@ def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
 
 def _for_ngrams(bought: Bought, config: RunConfig, hidden_size: int) -> Mapping[str, Any]:
     """The settings that suit an n-gram embedding, by how often the text is read."""
-    if rates := [rate for epochs, rate in NGRAM_DROPOUTS if bought.epochs(hidden_size) > epochs]:
-        return {"dropout_ngrams": rates[-1]}
+    if bought.epochs(hidden_size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
+        half = bought.rereading(hidden_size) <= MOST_REREADING_FOR_HALF
+        return {"dropout_ngrams": NGRAM_DROPOUT if half else LARGER_NGRAM_DROPOUT}
     windows = bought.tokens(hidden_size) / config.training.window_length
     for text, streams, rate in NGRAM_STREAMS if "batch_size" not in config.asked else ():
         if bought.text >= text and windows / streams >= FEWEST_UPDATES:

@@ -171,7 +171,7 @@ def test_characters_and_bytes_are_embedded_with_their_ngrams(
 
     assert asked.with_sizes(chosen, reason).network.ngram_embedding == order
     assert ("ngram_rows" in chosen) == (order is not None)
-    assert reason.startswith("1 x" if order is None else f"{order}-gram embedding (dropout 0.5), 1 x")
+    assert reason.startswith("1 x" if order is None else f"{order}-gram embedding (dropout 0.7), 1 x")
 
 
 def test_a_given_dropout_of_ngrams_leaves_the_others_to_be_chosen() -> None:

@@ -153,19 +153,23 @@ def refuse_input(path: Path, option: str, *read: object) -> None:
         path: the file to write; it need not exist.
         option: the flag that names it.
         read: files that are read, and folders whose files are; or anything else, such as the name of a
-            corpus, or a text, which has a line end.
+            corpus, or a text.
 
     Raises:
         ConfigError: it is one of them, perhaps by another name.
     """
     if not path.is_file():
         return
-    named = [each for each in read if isinstance(each, Path) or (isinstance(each, str) and "\n" not in each)]
-    for file in map(Path, named):
-        if file.is_file() and path.samefile(file):
-            raise ConfigError(f"{option} {path} would replace {file}, which is read; give another {option}")
-        if file.is_dir() and path.resolve().is_relative_to(file.resolve()):
-            raise ConfigError(f"{option} {path} is in {file}, whose files are read; give another {option}")
+    for file in [Path(each) for each in read if isinstance(each, str | Path)]:
+        with suppress(OSError):  # a text in place of a path can be too long for a file name
+            if file.is_file() and path.samefile(file):
+                raise ConfigError(
+                    f"{option} {path} would replace {file}, which is read; give another {option}"
+                )
+            if file.is_dir() and path.resolve().is_relative_to(file.resolve()):
+                raise ConfigError(
+                    f"{option} {path} is in {file}, whose files are read; give another {option}"
+                )
 
 
 def refuse_packed(path: Path, *written: str) -> None:

@@ -251,3 +251,10 @@ def test_a_file_that_is_open_or_mounted_and_cannot_be_replaced_stays(
         write_text(tmp_path / "file", "new")
     assert (tmp_path / "file").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("read", ["a" * 10_000, "te\0xt", "two\nlines", None, 0.1, "python-docs"])
+def test_what_is_no_file_cannot_be_replaced(tmp_path: Path, read: object) -> None:
+    (tmp_path / "out.txt").write_text("there")
+
+    refuse_existing(tmp_path / "out.txt", overwrite=True, read=[read])

@@ -139,10 +139,10 @@ def refuse_existing(
     refuse_stdout(path, option)
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give {option} the name of a file")
+    refuse_input(path, option, *read)
     if path.exists() and not overwrite and not is_special(path):
         advice = "" if overwrite is None else "replace it (--overwrite) or "
         raise ModelError(f"there is a file {path} already; {advice}give another {option}")
-    refuse_input(path, option, *read)
 
 
 def refuse_input(path: Path, option: str, *read: object) -> None:

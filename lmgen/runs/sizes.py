@@ -53,8 +53,12 @@ NGRAM_EMBEDDING = 5
 MOST_EPOCHS_FOR_ALL_NGRAMS, NGRAM_DROPOUT = 2.0, 0.5
 """A network that reads the text more often drops so many n-grams, or it learns them by heart."""
 
-MOST_REREADING_FOR_HALF, LARGER_NGRAM_DROPOUT = 9.0, 0.7
-"""Beyond this `Bought.rereading` it drops so many: benchmarks/results/ngram-embedding.md."""
+DROPOUT_BEGINS, LARGER_NGRAM_DROPOUT = 9.0, 0.7
+"""
+From this `Bought.rereading` on a network of characters has dropout, and drops so many n-grams.
+
+benchmarks/results/budgets.md, benchmarks/results/ngram-embedding.md
+"""
 
 NGRAM_STREAMS = ((LONG_TEXT, 64, 2.0), (0, 32, 1.0))
 """
@@ -64,7 +68,7 @@ benchmarks/results/tricks.md
 """
 
 FEWEST_UPDATES = 350
-"""Those streams are taken if so many updates are left."""
+"""Those streams are taken if they leave so many updates; with few of them smaller batches learn more."""
 
 TOKENS_OF_ROW, FEWEST_ROWS, MOST_ROWS = 8, 1 << 10, 1 << 17
 """About so many tokens of the text for each row of its table, which does not become larger than 33 MB."""
@@ -150,7 +154,7 @@ CHARACTERS = Rule(
     growth=1.35,
     regularization=(
         Regularization(0.0, 0.0, "no dropout", {}),
-        Regularization(9.0, 0.0, "dropout 0.2", {"dropout": 0.2}),
+        Regularization(DROPOUT_BEGINS, 0.0, "dropout 0.2", {"dropout": 0.2}),
         Regularization(
             18.0,
             1e7,
@@ -296,8 +300,8 @@ def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
 def _for_ngrams(bought: Bought, config: RunConfig, hidden_size: int) -> Mapping[str, Any]:
     """The settings that suit an n-gram embedding, by how often the text is read."""
     if bought.epochs(hidden_size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
-        half = bought.rereading(hidden_size) <= MOST_REREADING_FOR_HALF
-        return {"dropout_ngrams": NGRAM_DROPOUT if half else LARGER_NGRAM_DROPOUT}
+        more = bought.rereading(hidden_size) >= DROPOUT_BEGINS
+        return {"dropout_ngrams": LARGER_NGRAM_DROPOUT if more else NGRAM_DROPOUT}
     windows = bought.tokens(hidden_size) / config.training.window_length
     for text, streams, rate in NGRAM_STREAMS if "batch_size" not in config.asked else ():
         if bought.text >= text and windows / streams >= FEWEST_UPDATES:

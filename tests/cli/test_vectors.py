@@ -115,8 +115,8 @@ def test_vectors_are_exported_to_a_device(folder: Path) -> None:
             2,
             "--seed is of t-SNE, and --projection pca draws nothing at random",
         ),
-        (["export", "v.txt", "--out", "v.txt"], 1, "there is a file v.txt already"),
-        (["plot", "v.txt", "--out", "v.txt"], 1, "there is a file v.txt already"),
+        (["export", "v.txt", "--out", "v.txt"], 2, "--out v.txt would replace v.txt, which is read"),
+        (["plot", "v.txt", "--out", "v.txt"], 2, "--out v.txt would replace v.txt, which is read"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

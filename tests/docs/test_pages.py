@@ -2,7 +2,7 @@
 The commands and programs of README and docs/ are run as they stand, each page from top to bottom.
 
 A page runs in a folder of its own that holds the files that the pages name, and the runs that an earlier page
-makes. Only budgets are changed, so that this does not take minutes: `--minutes 5` becomes `--steps 25`, and a
+makes. Only budgets are changed, so that this does not take minutes: `--minutes 5` ends after 25 updates, and a
 preset gets a budget. What sets up the project itself (make, pip) is run by CI.
 
 Where output is shown below a block, it is compared up to numbers: see `skeleton`. That of Python is compared
@@ -101,12 +101,24 @@ def train(run_folder: str, prepared: Path, commands: Path) -> None:
         assert trained.returncode == 0, trained.stdout
 
 
+def few_steps(budget: re.Match[str]) -> str:
+    """A number of updates in place of minutes or epochs: more of them where there were more."""
+    return f"--steps {20 + int(budget[1])}"
+
+
+def epochs_as_steps(flags: re.Match[str]) -> str:
+    """The flags of a training, without many epochs."""
+    return re.sub(r"--epochs (\d+)", few_steps, flags[0])
+
+
 def quickly(code: str) -> str:
     """The same with small budgets."""
-    code = re.sub(r"--minutes (\d+)", r"--minutes \1 --steps 2\1", code)  # sizes are chosen for the time
+    minutes = re.compile(r"--minutes (\d+)")
+    code = minutes.sub(lambda found: f"{found[0]} {few_steps(found)}", code)  # sizes are chosen for the time
+    code = re.sub(r"--count \d+000", "--count 400", code)
     code = re.sub(r"(lmgen train .*--preset \w+)", r"\1 --steps 2", code)
     code = re.sub(r"--steps \d+000", "--steps 20", code)
-    code = re.sub(r"(lmgen train (?!.*--labels).*)--epochs (\d+)", r"\1--steps 2\2", code)
+    code = re.sub(r"(?<=lmgen train )(?!.*--labels).*", epochs_as_steps, code)
     return re.sub(r"minutes=\w+", "steps=20", code)
 
 

@@ -36,6 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("adapting")
     (folder / "squares.txt").write_text(TEXT)
     (folder / "other.txt").write_text(TEXT[1000:3000].replace("times", "mites"))
+    (folder / "part.txt").write_text(TEXT[:2000])
+    (folder / "short.txt").write_text(TEXT[1000:1400].replace("times", "mites"))
     library.train(folder / "squares.txt", out=folder / "chars", **TINY)
     library.train(folder / "squares.txt", out=folder / "lines", unit="line", **TINY)
     library.train(folder / "squares.txt", out=folder / "words", tokenizer="word", **TINY)
@@ -73,7 +75,7 @@ def test_what_does_not_adapt_scores_as_ever(folder: Path) -> None:
 
 
 def test_plain_steps_are_others_with_a_rate_of_their_own(folder: Path) -> None:
-    library.train(folder / "squares.txt", out=folder / "plain", valid=folder / "squares.txt", **TINY)
+    library.train(folder / "squares.txt", out=folder / "plain", valid=folder / "part.txt", **TINY)
 
     scaled, plain = (
         rows("plain", "other.txt", "--no-baseline", "--adapt-step", step, cwd=folder)[1]["nats"]
@@ -94,6 +96,7 @@ def test_plain_steps_are_others_with_a_rate_of_their_own(folder: Path) -> None:
 def test_rows_of_parts_have_the_order_of_rows_of_texts(
     by: str, flags: list[str], names: list[str], folder: Path
 ) -> None:
+    (folder / "part.txt").write_text(TEXT[:2000])
     (folder / "short.txt").write_text(TEXT[1000:1100])
 
     found = rows("chars", "short.txt", "--by", by, *flags, cwd=folder)
@@ -103,9 +106,9 @@ def test_rows_of_parts_have_the_order_of_rows_of_texts(
 
 
 def test_tokens_sum_to_the_text(folder: Path) -> None:
-    by_token = rows("chars", "other.txt", "--by", "token", "--mix", cwd=folder)
+    by_token = rows("chars", "short.txt", "--by", "token", "--mix", cwd=folder)
 
-    for row in rows("chars", "other.txt", "--mix", cwd=folder):
+    for row in rows("chars", "short.txt", "--mix", cwd=folder):
         bits = sum(each["surprisal_bits"] for each in by_token if each["model"] == row["model"])
         assert bits == pytest.approx(row["bits_per_character"] * row["characters"], rel=1e-4)
 
@@ -178,7 +181,7 @@ def test_what_was_learned_is_kept_from_text_to_text_if_asked_for(folder: Path) -
 
 def test_how_to_adapt_is_found_on_the_validation_text_and_kept(folder: Path) -> None:
     library.train(
-        folder / "squares.txt", out=folder / "valid", valid=folder / "squares.txt", **{**TINY, "steps": 60}
+        folder / "squares.txt", out=folder / "valid", valid=folder / "part.txt", **{**TINY, "steps": 60}
     )
     kept = folder / "valid" / "adapting.json"
     flags = ["valid", "other.txt", "--adapt", "--json"]
@@ -309,7 +312,7 @@ def test_the_next_word_may_come_from_the_cache(folder: Path) -> None:
 
 def test_what_was_found_of_adapting_is_in_info(folder: Path) -> None:
     library.train(
-        folder / "squares.txt", out=folder / "told", valid=folder / "squares.txt", **{**TINY, "steps": 5}
+        folder / "squares.txt", out=folder / "told", valid=folder / "part.txt", **{**TINY, "steps": 5}
     )
     before = json.loads(lmgen("info", "told", "--json", cwd=folder).stdout)
     rows("told", "other.txt", "--mix", "--cache", cwd=folder)

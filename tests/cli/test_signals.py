@@ -86,7 +86,7 @@ def test_a_run_on_a_task_that_is_stopped_by_ctrl_c_ends_with_the_same_weights(
     content, flags = TASK_RUNS[name]
     (tmp_path / "task.txt").write_text(content)
     small = ["--hidden-size", "8", "--embedding-size", "4", "--batch-size", "8", "--threads", "1"]
-    settings = [*flags, *small, "--steps", "400", "--evaluations", "200"]
+    settings = [*flags, *small, "--steps", "200", "--evaluations", "20"]
     with Forked("train", "task.txt", *settings, "--out", "cut", cwd=tmp_path) as process:
         wait_for(EVALUATION, process)
         process.send_signal(signal.SIGINT)

@@ -21,7 +21,7 @@ from lmgen.data.answers import AnswerSizes
 from lmgen.data.held_out_text import held_out_chunks
 from lmgen.data.labels import LabelSet
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import blocks_of, not_as_prepared, open_tokens
+from lmgen.data.token_file import TokenFile, blocks_of, not_as_prepared, open_tokens
 from lmgen.data.unit_batches import whole_units
 from lmgen.errors import LmgenError, ModelError
 from lmgen.files import CHECKED_BYTES, block_checksum, block_checksums, checksum, write_text
@@ -156,6 +156,15 @@ class Prepared:
         read = partial(held_out_chunks, text, self.block_checksums.get(text.name))
         return replace(self, scored=_beginning(read, self.tokenizer, limit) or whole)
 
+    def open_tokens(self, path: Path, vocabulary_size: int) -> TokenFile:
+        """
+        A token file of the run folder, verified block by block if it is large.
+
+        Raises:
+            CorpusError, ModelError: as `token_file.open_tokens`.
+        """
+        return open_tokens(path, vocabulary_size, self.block_checksums.get(path.name))
+
     def nothing_scored(self, run: RunFolder, limit: int | None) -> str | None:
         """
         Why evaluations score nothing: there is no label or answer to predict in what they read.
@@ -188,7 +197,7 @@ class Prepared:
         assert self.labels is not None
         assert self.tokenizer.end is not None, "labelled texts have an end each"
         ids, targets = (
-            open_tokens(file, size, self.block_checksums.get(file.name))
+            self.open_tokens(file, size)
             for file, size in (
                 (run.valid_tokens, self.tokenizer.vocabulary_size),
                 (run.labels_of("valid"), len(self.labels.names) + 1),

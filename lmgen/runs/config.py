@@ -54,7 +54,7 @@ NOT_OF_LABELS = {
 """Settings that would change nothing where labels are predicted, and why."""
 
 
-NEW_WEIGHTS = ("init", "init_scale", "init_memory", "init_output")
+NEW_WEIGHTS = ("init", "init_scale", "init_memory", "init_output", "init_embedding")
 """Settings of how weights start."""
 
 
@@ -208,6 +208,12 @@ class RunConfig:
                 f"--embeddings are vectors of words, not of {self.tokenizer.tokenizer} tokens: take "
                 "--tokenizer word, or leave --embeddings out"
             )
+        elif training.embeddings is not None and training.init_embedding != "random":
+            problem = (
+                "--embeddings and --init-embedding contexts are two starts of one embedding; leave one out"
+            )
+        elif self.network.embedding_size == 0 and training.init_embedding != "random":
+            problem = "--embedding-size 0 has no embedding to start with --init-embedding; leave one out"
         elif training.freeze_embeddings and training.embeddings is None and self.origin is None:
             problem = (
                 "--freeze-embeddings keeps vectors that were trained before: give their file (--embeddings "

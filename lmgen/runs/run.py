@@ -42,7 +42,7 @@ from lmgen.runs.ngram import (
     open_run_corpus,
 )
 from lmgen.runs.overfitting import OverfittingWatch
-from lmgen.runs.pretrained import Pretrained, load_vectors, with_vector_size
+from lmgen.runs.pretrained import Pretrained, with_vector_size
 from lmgen.runs.records import (
     Keeper,
     cut_lines,
@@ -54,7 +54,7 @@ from lmgen.runs.records import (
     summarized,
 )
 from lmgen.runs.resuming import resumed_config, settings_of_this_call
-from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
+from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run, starting_vectors
 from lmgen.runs.sizes import fitting
 from lmgen.runs.threads import choose_threads, may_choose, with_threads
 from lmgen.runs.together import check_together, started, tell_to_begin, tell_to_go, together
@@ -287,7 +287,6 @@ def _begin(
             run.metrics.unlink(missing_ok=True)
             run.samples.unlink(missing_ok=True)
             yield from _fit_baseline(run, call.applied(config), prepared, call.on_note)
-            pretrained = load_vectors(config, run, prepared)
             speeds: dict[int, float] = {}
             if not call.says_threads and may_choose(call.applied(config)):
                 chosen, speeds = choose_threads(run, call.applied(config), prepared, origin)
@@ -301,6 +300,7 @@ def _begin(
                 config = config.with_sizes(*fitting(run, applied, prepared, speeds, call.group.size))
                 write_text(run.config, as_toml(config))
                 yield SizesChosen(config.fitted)
+            pretrained = starting_vectors(config, run, prepared, call.on_note)
             tell_to_begin(call.group, run, config, call.settings, resumed=False)
             if config.training.learning_rate == "find":
                 config = yield from _with_found_rate(run, config, prepared, origin, pretrained, call)

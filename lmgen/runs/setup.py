@@ -1,9 +1,10 @@
 """What a run needs before its first update: torch, a device, tokens, and a trainer at its beginning."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
 
 from lmgen.data.answers import Answers
 from lmgen.data.batches import Batches
@@ -11,7 +12,7 @@ from lmgen.data.labels import LabelSet
 from lmgen.data.preparation import prepare
 from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import TokenFile, open_tokens, token_counts
+from lmgen.data.token_file import token_counts
 from lmgen.data.unit_batches import UnitBatches, whole_units
 from lmgen.data.windows import Windows, needed_tokens
 from lmgen.errors import ConfigError
@@ -23,7 +24,7 @@ from lmgen.runs.config import RunConfig
 from lmgen.runs.corpus_notes import corpus_notes, held_out_notes, origin_note
 from lmgen.runs.finetuning import Origin, parameters_from
 from lmgen.runs.ngram import baseline_order, late_baseline_notes
-from lmgen.runs.pretrained import Pretrained, keep_vectors
+from lmgen.runs.pretrained import Pretrained, keep_vectors, load_vectors
 from lmgen.text.config import LabelFormat
 from lmgen.text.corpora import Corpus
 from lmgen.training.config import GPU_PRECISIONS, TrainingConfig
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from lmgen.training.validation import Validation
 
 COUNTED_TOKENS = 10_000_000
-"""How many at the beginning of a text are counted to see how frequent each is; all would take too long."""
+"""How many at the beginning of a text are counted for how weights start; all would take too long."""
+
+CONTEXT_SCALE = 1 / 6
+"""The root mean square of context vectors, about that of skip-gram's: benchmarks/results/words.md."""
 
 
 def import_torch() -> None:
@@ -119,6 +123,33 @@ def prepare_run(
     return replace(prepared, notes=(*prepared.notes, *notes, *config.notes))
 
 
+def starting_vectors(
+    config: RunConfig, run: RunFolder, prepared: Prepared, on_note: Callable[[str], None]
+) -> Pretrained | None:
+    """
+    The vectors that a run's embedding starts with; None if they are random.
+
+    Args:
+        config: all settings.
+        run: with the token files.
+        prepared: what is in the token files.
+        on_note: called before what takes a while.
+
+    Raises:
+        ModelError, CorpusError, WriteError: as `load_vectors`.
+    """
+    if config.training.init_embedding == "random":
+        return load_vectors(config, run, prepared)
+    from lmgen.training.contexts import context_vectors
+
+    tokenizer, V = prepared.tokenizer, prepared.tokenizer.vocabulary_size
+    ids = prepared.open_tokens(run.train_tokens, V)[:COUNTED_TOKENS]
+    on_note(f"the embedding starts with what stands beside each token in {len(ids):,} of the text")
+    size = config.network.embedding_width
+    tokens, vectors = context_vectors(ids, V, size, config.training.seed, tokenizer.end)
+    return Pretrained(tokens, np.float32(CONTEXT_SCALE) * vectors)
+
+
 def new_trainer(
     run: RunFolder,
     config: RunConfig,
@@ -135,7 +166,7 @@ def new_trainer(
         config: all settings.
         prepared: what is in the token files.
         origin: the model to fine-tune.
-        pretrained: vectors that the embedding of new weights starts with.
+        pretrained: vectors that the embedding of new weights starts with (`starting_vectors`).
         group: the processes that train together, which all call this; None: there is but this one.
     """
     from lmgen.training.distributed import ALONE
@@ -153,7 +184,7 @@ def new_trainer(
             parameters = with_vectors(parameters, pretrained.ids, pretrained.vectors)
         if config.predicts_all and training.init_output == "frequencies":
             output = network_layers(config.network, V).output
-            beginning = _tokens(run.train_tokens, V, prepared)[:COUNTED_TOKENS]
+            beginning = prepared.open_tokens(run.train_tokens, V)[:COUNTED_TOKENS]
             parameters = with_frequencies(parameters, output, token_counts(beginning, V))
     else:
         parameters = parameters_from(origin, V)
@@ -201,7 +232,7 @@ def _validation(run: RunFolder, prepared: Prepared, training: TrainingConfig, gr
         return LabelValidation(batches, group)
     tokenizer = prepared.tokenizer
     return TextValidation(
-        ids=_tokens(run.valid_tokens, tokenizer.vocabulary_size, prepared),
+        ids=prepared.open_tokens(run.valid_tokens, tokenizer.vocabulary_size),
         limit=training.evaluation_tokens,
         start_token=tokenizer.start,
         unit_end=tokenizer.end,
@@ -215,7 +246,7 @@ def _batches(
 ) -> Batches:
     """Windows of a document, or units side by side; of units with labels about the first `limit` tokens."""
     tokenizer, labels = prepared.tokenizer, prepared.labels
-    ids = _tokens(run.files_of(part)[0], tokenizer.vocabulary_size, prepared)
+    ids = prepared.open_tokens(run.files_of(part)[0], tokenizer.vocabulary_size)
     shape: dict[str, Any] = {
         "ids": ids,
         "start_token": tokenizer.start,
@@ -228,13 +259,8 @@ def _batches(
         return Windows(**shape, varied=training.vary_window_length)
     if labels is None:
         return UnitBatches(**shape, unit_end=tokenizer.end, answers=Answers.of(tokenizer))
-    targets = _tokens(run.labels_of(part), len(labels.names) + 1, prepared)
+    targets = prepared.open_tokens(run.labels_of(part), len(labels.names) + 1)
     end = len(ids) if limit is None else whole_units(ids, tokenizer.end, limit)
     if end == len(ids):
         return UnitBatches(**shape, unit_end=tokenizer.end, targets=targets)
     return UnitBatches(**{**shape, "ids": ids[:end]}, unit_end=tokenizer.end, targets=targets[:end])
-
-
-def _tokens(path: Path, vocabulary_size: int, prepared: Prepared) -> TokenFile:
-    """A token file of the run, verified block by block if it is large."""
-    return open_tokens(path, vocabulary_size, prepared.block_checksums.get(path.name))

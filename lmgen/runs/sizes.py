@@ -23,7 +23,7 @@ from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
 from lmgen.models.network.config import REGULARIZATION, NetworkConfig
 from lmgen.runs.config import RunConfig, spelled
-from lmgen.runs.setup import new_trainer
+from lmgen.runs.setup import COUNTED_TOKENS, new_trainer
 from lmgen.settings import NONE, flag
 from lmgen.training.config import default_learning_rate
 
@@ -45,6 +45,13 @@ A network that reads the text no more often starts with how frequent tokens are.
 
 It learns sooner so. Where a text is read more often it also knows it by heart sooner:
 benchmarks/results/tricks.md.
+"""
+
+CONTEXT_SECONDS, CONTEXT_SHARE = 6e-6, 0.2
+"""
+A network of words starts with vectors of contexts where they take no more than this share of the time.
+
+They take so many seconds for each token that is counted: benchmarks/results/words.md.
 """
 
 NGRAM_EMBEDDING = 5
@@ -255,6 +262,7 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
     settings |= {name: getattr(NetworkConfig(), name) for name in REGULARIZATION}
     counted = config.predicts_all and bought.epochs(size) <= MOST_EPOCHS_FOR_FREQUENCIES
     settings["init_output"] = "frequencies" if counted else "zeros"
+    settings["init_embedding"] = "contexts" if _starts_with_contexts(bought, config) else "random"
     settings |= _ngrams(config, bought.text)
     if "ngram_embedding" in settings:
         settings |= _for_ngrams(bought, config, size)
@@ -282,6 +290,14 @@ def _embeds_ngrams(config: RunConfig) -> bool:
     if "ngram_embedding" in config.asked:
         return bool(config.asked["ngram_embedding"] != NONE)
     return _can_choose_ngrams(config)
+
+
+def _starts_with_contexts(bought: Bought, config: RunConfig) -> bool:
+    """Whether the embedding starts with vectors of contexts, which were measured for words."""
+    free = config.training.embeddings is None and config.network.embedding_size != 0
+    words = config.tokenizer.tokenizer == "word" and config.predicts_all
+    takes = CONTEXT_SECONDS * min(bought.text, COUNTED_TOKENS)
+    return words and free and takes <= CONTEXT_SHARE * 60 * bought.minutes
 
 
 def _can_choose_ngrams(config: RunConfig) -> bool:

@@ -11,8 +11,8 @@ from lmgen.errors import NumericalError
 from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import origin_of
 from lmgen.runs.ngram import open_run_corpus
-from lmgen.runs.pretrained import load_vectors, with_vector_size
-from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run
+from lmgen.runs.pretrained import with_vector_size
+from lmgen.runs.setup import import_torch, new_trainer, on_this_machine, prepare_run, starting_vectors
 from lmgen.runs.sizes import fitting
 from lmgen.runs.threads import choose_threads, may_choose, with_threads
 from lmgen.runs.together import refuse_together
@@ -84,4 +84,5 @@ def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Train
         if config.fit_sizes:
             config = config.with_sizes(*fitting(run, config, prepared, speeds))
             on_note(f"chosen for the time there is: {config.fitted}")
-        yield new_trainer(run, config, prepared, origin, load_vectors(config, run, prepared))
+        pretrained = starting_vectors(config, run, prepared, on_note)
+        yield new_trainer(run, config, prepared, origin, pretrained)

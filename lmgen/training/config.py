@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from lmgen.errors import ConfigError
 from lmgen.memory import memory_bytes
-from lmgen.models.network.initializers import INIT_NAMES, OUTPUT_STARTS
+from lmgen.models.network.initializers import EMBEDDING_STARTS, INIT_NAMES, OUTPUT_STARTS
 from lmgen.models.ngram.config import HIGHEST_ORDER
 from lmgen.settings import LARGEST_COUNT, Panel, check, setting
 
@@ -181,6 +181,14 @@ class TrainingConfig:
         "What the bias of the output layer starts with: zeros, or how frequent tokens are.",
         by_default="zeros; chosen with sizes that fit the time",
         choices=OUTPUT_STARTS,
+    )
+
+    init_embedding: str = setting(
+        "random",
+        "What the embedding starts with: random vectors, or those of contexts, which are alike for tokens "
+        "that stand beside the same ones.",
+        by_default="random; contexts chosen for words with sizes that fit the time",
+        choices=EMBEDDING_STARTS,
     )
 
     embeddings: str | None = setting(

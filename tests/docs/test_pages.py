@@ -2,8 +2,8 @@
 The commands and programs of README and docs/ are run as they stand, each page from top to bottom.
 
 A page runs in a folder of its own that holds the files that the pages name, and the runs that an earlier page
-makes. Only budgets are changed, so that this does not take minutes: `--minutes 5` ends after 25 updates, and a
-preset gets a budget. What sets up the project itself (make, pip) is run by CI.
+makes. Only budgets are changed, so that this does not take minutes: `--minutes 5` ends after 25 updates, and
+a preset gets a budget. What sets up the project itself (make, pip) is run by CI.
 
 Where output is shown below a block, it is compared up to numbers: see `skeleton`. That of Python is compared
 exactly on a page that trains nothing, as no budget has a part in it.

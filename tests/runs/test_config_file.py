@@ -192,7 +192,9 @@ def test_a_run_of_the_old_format_resumes_and_serves_as_settings(text: Path, tmp_
     assert again == config(text).resolved()
 
 
-@pytest.mark.parametrize(("setting", "before"), [("output_rate", 1.0), ("init_output", "zeros")])
+@pytest.mark.parametrize(
+    ("setting", "before"), [("output_rate", 1.0), ("init_output", "zeros"), ("init_embedding", "random")]
+)
 def test_a_setting_that_an_older_lmgen_did_not_have_is_what_it_did(
     setting: str, before: Any, text: Path, tmp_path: Path
 ) -> None:

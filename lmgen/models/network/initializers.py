@@ -20,6 +20,9 @@ INIT_NAMES = ("orthogonal", "uniform")
 OUTPUT_STARTS = ("zeros", "frequencies")
 """What the bias of the output layer may start with."""
 
+EMBEDDING_STARTS = ("random", "contexts")
+"""What the embedding may start with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:

@@ -77,7 +77,13 @@ def test_a_memory_needs_gates_that_keep(network: dict[str, Any], message: str) -
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("init", "uniform"), ("init_scale", 2.0), ("init_memory", 100), ("init_output", "zeros")],
+    [
+        ("init", "uniform"),
+        ("init_scale", 2.0),
+        ("init_memory", 100),
+        ("init_output", "zeros"),
+        ("init_embedding", "random"),
+    ],
 )
 def test_weights_that_are_there_have_no_start(name: str, value: Any) -> None:
     flag = f"--{name.replace('_', '-')}"

@@ -185,8 +185,9 @@ WORDS = Rule(
     regularization=(
         Regularization(0.0, 0.0, "dropout 0.2", {"dropout": 0.2}),
         Regularization(0.5, 0.0, "dropout 0.4", {"dropout": 0.4}),
+        Regularization(1.5, 0.0, "dropout 0.4, of the input 0.2", {"dropout": 0.4, "dropout_input": 0.2}),
         Regularization(
-            2.0,
+            3.0,
             0.0,
             "dropout 0.5, of the input 0.4",
             {"dropout": 0.5, "dropout_input": 0.4, "dropout_embedding": 0.1},
@@ -280,6 +281,8 @@ def choose(bought: Bought, config: RunConfig) -> tuple[dict[str, Any], str]:
         network = f"{order}-gram embedding{f' (dropout {rate:g})' if rate else ''}, {network}"
     if "batch_size" in settings:
         dropped += f", {settings['batch_size']} streams"
+    if settings["init_embedding"] == "contexts" and "init_embedding" not in asked:
+        dropped += ", embedding from contexts"
     time, epochs = _clock(60 * bought.minutes), _rounded(bought.epochs(size))
     reason = f"{time} buys {epochs} epochs at {_rounded(bought.tokens(size) / bought.minutes / 60)} tokens/s"
     return spelled(settings), f"{network}, {dropped}: {reason}"

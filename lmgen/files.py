@@ -320,6 +320,8 @@ def unwritable(what: Path | str, error: OSError) -> WriteError:
     advice = "choose another place or free some space"
     if error.errno in TOO_MANY_OPEN:
         advice = "let the process open more of them (ulimit -n)"
+    if error.errno == errno.EISDIR:
+        advice = "name a file in it"
     if error.errno in IN_USE:
         advice = "close what has it open, mount its folder if it is mounted itself, or choose another place"
     return WriteError(f"cannot write {what}: {error.strerror or error}; {advice}")

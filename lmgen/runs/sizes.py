@@ -194,7 +194,7 @@ WORDS = Rule(
         ),
     ),
 )
-"""Of words: the sizes and dropout of WORD_PRESETS, from about the time on that those presets are for."""
+"""Of words: sizes as WORD_PRESETS have them, from about their time on: benchmarks/results/words.md."""
 
 
 def fitting(

@@ -276,6 +276,16 @@ def test_a_terminal_gets_plots_and_short_tables(folder: Path) -> None:
         (["gates", "nothing"], 1, "there is no run, model file or text nothing"),
         (["states", RUN, "text.txt", "--npz", "text.txt/x.npz"], 1, "cannot write text.txt/x.npz"),
         (["gates", RUN, "text.txt", "--svg", "text.txt/x.svg"], 1, "cannot write text.txt/x.svg"),
+        (
+            ["gates", RUN, "text.txt", "--svg", "checkpoints"],
+            1,
+            "cannot write checkpoints: Is a directory; name",
+        ),
+        (
+            ["states", RUN, "text.txt", "--npz", "checkpoints"],
+            1,
+            "cannot write checkpoints: Is a directory; name",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

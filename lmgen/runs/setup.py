@@ -144,7 +144,7 @@ def starting_vectors(
 
     tokenizer, V = prepared.tokenizer, prepared.tokenizer.vocabulary_size
     ids = prepared.open_tokens(run.train_tokens, V)[:COUNTED_TOKENS]
-    on_note(f"the embedding starts with what stands beside each token in {len(ids):,} of the text")
+    on_note(f"the embedding starts with vectors of contexts, counted in {len(ids):,} tokens")
     size = config.network.embedding_width
     tokens, vectors = context_vectors(ids, V, size, config.training.seed, tokenizer.end)
     return Pretrained(tokens, np.float32(CONTEXT_SCALE) * vectors)

@@ -83,7 +83,7 @@ def test_the_command_says_so_and_the_model_is_one_like_any_other(text: Path, tmp
     result = command("train", text.name, *flags, "--init-embedding", "contexts", cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
-    assert "note: the embedding starts with what stands beside each token in 630 of the text" in result.stderr
+    assert "note: the embedding starts with vectors of contexts, counted in 630 tokens" in result.stderr
     assert 'init_embedding = "contexts"' in (tmp_path / "run" / "config.toml").read_text()
     sampled = command("sample", "run", "--length", "5", "--seed", "1", cwd=tmp_path)
     assert sampled.returncode == 0, sampled.stderr

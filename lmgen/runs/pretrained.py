@@ -21,7 +21,7 @@ import numpy as np
 from lmgen.arrays import Float32Array, Int64Array
 from lmgen.data.prepared import Prepared
 from lmgen.data.run_folder import RunFolder
-from lmgen.data.token_file import open_tokens, token_counts
+from lmgen.data.token_file import token_counts
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.models.model_file import load_tensors, save_tensors
 from lmgen.runs.config import RunConfig
@@ -126,7 +126,7 @@ def keep_vectors(config: RunConfig, run: RunFolder, prepared: Prepared) -> tuple
         )
     ids = np.array(list(found), np.int64)
     save_tensors(run.vectors, {"ids": ids, "vectors": np.stack(list(found.values()))}, {"kind": "vectors"})
-    counts = token_counts(open_tokens(run.train_tokens, len(spellings)), len(spellings))
+    counts = token_counts(prepared.open_tokens(run.train_tokens, len(spellings)), len(spellings))
     coverage = _coverage(tokenizer, ids, len(other_case), counts)
     return (*read.notes, f"{path}: {coverage}")
 

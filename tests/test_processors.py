@@ -125,9 +125,14 @@ def test_few_items_are_taken_ahead() -> None:
 
 @pytest.mark.usefixtures("two")
 def test_two_calls_at_a_time_both_have_two_threads() -> None:
-    both = threading.Barrier(2, timeout=20)
-    calls = [on_all_processors(lambda _: both.wait() and threads_of_products(), range(6)) for _ in range(2)]
+    """The threads of a call wait for each other; across calls the last one could wait for nobody."""
     found = set()
+
+    def call() -> Iterator[int]:
+        both = threading.Barrier(2, timeout=20)
+        return on_all_processors(lambda _: both.wait() and threads_of_products(), range(6))
+
+    calls = [call(), call()]
     for results in zip(*calls, strict=True):
         found |= set(results)
 

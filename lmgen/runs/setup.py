@@ -38,7 +38,7 @@ COUNTED_TOKENS = 10_000_000
 """How many at the beginning of a text are counted for how weights start; all would take too long."""
 
 CONTEXT_SCALE = 1 / 6
-"""The root mean square of context vectors, about that of skip-gram's: benchmarks/results/words.md."""
+"""The root mean square of context vectors, as of those of fastText: benchmarks/results/words.md."""
 
 
 def import_torch() -> None:

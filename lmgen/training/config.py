@@ -187,7 +187,7 @@ class TrainingConfig:
         "random",
         "What the embedding starts with: random vectors, or those of contexts, which are alike for tokens "
         "that stand beside the same ones.",
-        by_default="random; contexts chosen for words with sizes that fit the time",
+        by_default="random; chosen with sizes that fit the time",
         choices=EMBEDDING_STARTS,
     )
 

@@ -93,7 +93,8 @@ def _informative(
         [(before, first, after, second), (after, second, before, first)]
     ):
         smoothed = of_other**SMOOTHING
-        chance = of_token[tokens] * (smoothed / max(smoothed.sum(), 1))[others]
+        smoothed /= max(smoothed.sum(), 1)  # 0 without pairs, and no less than 1 with them
+        chance = of_token[tokens] * smoothed[others]
         information = np.log(weights / chance)
         kept = (information > 0) & (column[others] >= 0)
         columns = column[others[kept]] + side * len(contexts)

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def estimate_cost(config: RunConfig, on_note: Callable[[str], None] = lambda _: 
     """
     from lmgen.training.cost import CostMeter
 
-    with _trial(config, on_note) as trainer:
+    with _trial(config, on_note, learns=False) as trainer:
         meter = CostMeter(trainer)
         cost = next(filter(None, map(meter.after, trainer.run())), None)
     if cost is None:
@@ -54,13 +55,17 @@ def find_learning_rate(config: RunConfig, on_note: Callable[[str], None] = lambd
     """
     from lmgen.training.range_test import range_test
 
-    with _trial(config, on_note) as trainer:
+    with _trial(config, on_note, learns=True) as trainer:
         return range_test(trainer)
 
 
 @contextmanager
-def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Trainer"]:
-    """A trainer before its first update, whose run folder is deleted when the block ends."""
+def _trial(config: RunConfig, on_note: Callable[[str], None], *, learns: bool) -> Iterator["Trainer"]:
+    """
+    A trainer before its first update, whose run folder is deleted when the block ends.
+
+    Unless it `learns`, it may start anywhere, and no contexts are counted, which takes a while.
+    """
     refuse_together("an estimate, or a search for a learning rate alone,")
     import_torch()
     from lmgen.training.process import computing, use_threads
@@ -84,5 +89,7 @@ def _trial(config: RunConfig, on_note: Callable[[str], None]) -> Iterator["Train
         if config.fit_sizes:
             config = config.with_sizes(*fitting(run, config, prepared, speeds))
             on_note(f"chosen for the time there is: {config.fitted}")
+        if not learns:
+            config = replace(config, training=replace(config.training, init_embedding="random"))
         pretrained = starting_vectors(config, run, prepared, on_note)
         yield new_trainer(run, config, prepared, origin, pretrained)

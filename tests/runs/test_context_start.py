@@ -16,6 +16,7 @@ from lmgen.runs.config_file import configured
 from lmgen.runs.events import Interrupted
 from lmgen.runs.setup import CONTEXT_SCALE
 from lmgen.runs.sizes import Bought, choose
+from lmgen.runs.trials import estimate_cost, find_learning_rate
 from lmgen.training.contexts import context_vectors
 from tests.process import lmgen as command
 from tests.runs.test_pretrained import SMALL, first_weights
@@ -127,6 +128,19 @@ def test_words_start_with_it_where_that_takes_little_of_the_time(
     chosen = config.with_sizes(*choose(Bought(minutes, {256: 20_000, 512: 5_000}, text), config))
 
     assert chosen.training.init_embedding == start
+
+
+def test_they_are_counted_for_a_trial_that_learns_and_not_to_know_what_a_run_costs(text: Path) -> None:
+    config = configured({**CONTEXTS, "corpus": [str(text)], "steps": 300}, "the test")
+    estimated: list[str] = []
+    tried: list[str] = []
+
+    cost = estimate_cost(config, estimated.append)
+    find_learning_rate(config, tried.append)
+
+    assert cost.steps == 300
+    assert not any("contexts" in note for note in estimated)
+    assert any("contexts" in note for note in tried)
 
 
 @pytest.mark.slow

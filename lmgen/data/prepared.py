@@ -25,8 +25,8 @@ from lmgen.data.token_file import TokenFile, blocks_of, not_as_prepared, open_to
 from lmgen.data.unit_batches import whole_units
 from lmgen.errors import LmgenError, ModelError
 from lmgen.files import CHECKED_BYTES, block_checksum, block_checksums, checksum, write_text
+from lmgen.text.chunks import cut
 from lmgen.text.counts import TextCounts, count
-from lmgen.text.sources import cut
 from lmgen.text.units import Unit
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.registry import tokenizer_from_json

@@ -39,8 +39,9 @@ from lmgen.models.base import LanguageModel
 from lmgen.models.mixture import MixtureModel
 from lmgen.models.network.model import RecurrentModel
 from lmgen.settings import shown
+from lmgen.text.chunks import alike
 from lmgen.text.reading import read_alike
-from lmgen.text.sources import Text, alike
+from lmgen.text.sources import Text
 from lmgen.text.units import UNITS, Unit
 from lmgen.tokenizers.base import Tokenizer
 

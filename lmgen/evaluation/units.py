@@ -28,7 +28,7 @@ from lmgen.evaluation.scoring import WORTH_THREADS, measure_each, score_ids
 from lmgen.evaluation.side_by_side import BLOCK_TOKENS, Measure, ScoredBlock, joined
 from lmgen.models.base import LanguageModel, in_threads
 from lmgen.processors import on_all_processors
-from lmgen.text.sources import line_blocks
+from lmgen.text.chunks import line_blocks
 from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.base import Tokenizer
 from lmgen.tokenizers.pieces import escape

@@ -7,8 +7,9 @@ from pathlib import Path
 from lmgen.data.run_folder import RunFolder, find_model, named_by
 from lmgen.errors import ConfigError, CorpusError, ModelError
 from lmgen.models.model_file import has_labels
+from lmgen.text.chunks import cut
 from lmgen.text.reading import read_alike
-from lmgen.text.sources import STANDARD_INPUT, Text, cut
+from lmgen.text.sources import STANDARD_INPUT, Text
 from lmgen.text.units import UNIT_END
 from lmgen.text_model import TextModel, read_by_each
 from lmgen.tokenizers.base import Tokenizer

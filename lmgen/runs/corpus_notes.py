@@ -12,13 +12,14 @@ from lmgen.evaluation.fit import beginning_of, misfit
 from lmgen.models.base import LanguageModel
 from lmgen.runs.config import RunConfig
 from lmgen.runs.finetuning import Origin
+from lmgen.text.chunks import cut
 from lmgen.text.corpora import Corpus
 from lmgen.text.encodings import UTF_8
 from lmgen.text.generated import GENERATED
 from lmgen.text.guessing import iconv_name, misread_as
 from lmgen.text.lists import list_in
 from lmgen.text.reading import read_stream
-from lmgen.text.sources import Text, cut, open_text
+from lmgen.text.sources import Text, open_text
 from lmgen.text.tasks import TASKS
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Tokenizer

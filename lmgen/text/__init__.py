@@ -7,7 +7,7 @@ Where text comes from.
 - encodings.py: decode bytes to text; guessing.py: what a file is that cannot be decoded
 - records.py: extract the texts of JSON Lines, JSON, CSV and TSV; documents.py: those of .html and .docx
 - units.py: what one text is: a document, a line, a record
-- sources.py: open files, folders and standard input as a `Text`; cut, join and regroup texts
+- sources.py: open files, folders and standard input as a `Text`; chunks.py: cut and regroup its chunks
 - reading.py: bring a text into other line ends and normal forms; lists.py: tell a list from running text
 - given.py: texts that a Python program gives in place of files
 - vectors.py: read word vectors of other programs

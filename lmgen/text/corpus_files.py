@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from lmgen.errors import CorpusError
+from lmgen.text.chunks import cut
 from lmgen.text.download import download
 from lmgen.text.encodings import decoded
 from lmgen.text.raw import file_blocks, readable
 from lmgen.text.recipes import Recipe, Variant
-from lmgen.text.sources import Text, cut, joined
+from lmgen.text.sources import Text, joined
 
 
 @dataclass(frozen=True)

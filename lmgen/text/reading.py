@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from lmgen.text.chunks import line_blocks
 from lmgen.text.config import ReadingConfig
 from lmgen.text.forms import OTHER_LINE_END, in_form, normalized
-from lmgen.text.sources import Text, line_blocks
+from lmgen.text.sources import Text
 
 
 def read_text(text: str, reading: ReadingConfig) -> str:

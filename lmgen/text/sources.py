@@ -16,16 +16,16 @@ from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath, PurePosixPath
 from stat import S_ISDIR, S_ISFIFO, S_ISREG
-from typing import AnyStr
 
 from lmgen.errors import CorpusError
 from lmgen.settings import shown_path
+from lmgen.text.chunks import cut
 from lmgen.text.counts import TextCounts, count
 from lmgen.text.encodings import UTF_8, NotTextError, decoded, known_encoding, marked_encoding, may_be_mark
 from lmgen.text.guessing import CONVERTED, REFUSED, format_advice
 from lmgen.text.raw import Spool, arriving_blocks, file_blocks, readable
 from lmgen.text.records import HAVE_DEFAULT_FIELD, RECORD_FORMATS, Field
-from lmgen.text.units import UNIT_END, Unit, line_stream, paragraphs, record_stream
+from lmgen.text.units import Unit, line_stream, paragraphs, record_stream
 
 STANDARD_INPUT = "-"
 """The name that stands for standard input where a path is expected."""
@@ -222,59 +222,6 @@ def is_piped(name: str) -> bool:
         CorpusError: there is no such file or folder.
     """
     return name == STANDARD_INPUT or S_ISFIFO(_mode(Path(name)))
-
-
-def line_blocks(chunks: Iterable[str], limit: int = 1 << 18) -> Iterator[str]:
-    """
-    Regroup a text, whose chunks may end anywhere, into blocks that end at the ends of lines or records.
-
-    A line longer than `limit` characters is cut after its last white space within the limit, or at the limit
-    if there is none, and the rest of the line likewise. So where a line is cut depends on that line alone,
-    not on the chunks. Complete lines are yielded at the end of each chunk, so that a text that is still being
-    written is not delayed.
-
-    Yields:
-        Blocks of 1 to `limit` characters, which joined are the text. At most `limit` characters and one chunk
-        are held in memory.
-    """
-    waiting: list[str] = []
-    length = 0
-    for chunk in chunks:
-        waiting.append(chunk)
-        length += len(chunk)
-        if "\n" in chunk or UNIT_END in chunk or length > limit:
-            text = "".join(waiting)
-            position = 0
-            while size := _complete_block(text, position, limit):
-                yield text[position : position + size]
-                position += size
-            waiting, length = [text[position:]], len(text) - position
-    if length:
-        yield "".join(waiting)
-
-
-def cut(chunks: Iterable[AnyStr], start: int, end: int | None) -> Iterator[AnyStr]:
-    """The part of a stream of str or bytes from `start` up to but not including `end` (None: to the end)."""
-    position = 0
-    for chunk in chunks:
-        stop = None if end is None else max(end - position, 0)
-        if piece := chunk[max(start - position, 0) : stop]:
-            yield piece
-        position += len(chunk)
-        if end is not None and position >= end:
-            return
-
-
-def alike(chunks: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether two texts in chunks that may end anywhere are the same; they are read to where they differ."""
-    ones, twos = filter(None, chunks), filter(None, others)
-    one = two = ""
-    while True:
-        one, two = one or next(ones, ""), two or next(twos, "")
-        size = min(len(one), len(two))
-        if not size or one[:size] != two[:size]:
-            return one == two
-        one, two = one[size:], two[size:]
 
 
 def files_below(folder: Path, exclude: Callable[[str], bool] = lambda _: False) -> list[Path]:
@@ -532,17 +479,6 @@ def _mode(path: Path) -> int:
             return path.stat().st_mode
     except ValueError as error:
         raise CorpusError(f"{shown_path(path)!r} cannot be the name of a file") from error
-
-
-def _complete_block(text: str, position: int, limit: int) -> int:
-    """Length of the next block of `line_blocks` from `position` on; 0 if it depends on text not yet read."""
-    end = 1 + max(text.rfind(mark, position, position + limit) for mark in ("\n", UNIT_END))
-    if end:
-        return end - position
-    if len(text) - position <= limit:
-        return 0
-    window = text[position : position + limit]
-    return limit if window[-1].isspace() else limit - len(window.rsplit(maxsplit=1)[-1]) or limit
 
 
 def _raise_unlistable(error: OSError) -> None:

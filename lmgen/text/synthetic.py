@@ -13,7 +13,8 @@ from math import log
 from random import Random
 
 from lmgen.text.best import shown_score
-from lmgen.text.sources import Text, cut
+from lmgen.text.chunks import cut
+from lmgen.text.sources import Text
 
 CHARACTERS = 1_000_000
 """Default length of a synthetic corpus, in characters."""

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from lmgen.arrays import BoolArray, IdArray, in_short
 from lmgen.errors import ConfigError, CorpusError, ModelError
+from lmgen.text.chunks import line_blocks
 from lmgen.text.config import ReadingConfig
 from lmgen.text.counts import TextCounts
-from lmgen.text.sources import line_blocks
 from lmgen.text.units import UNIT_END, Unit
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.edges import Edge

@@ -32,7 +32,7 @@ import numpy as np
 
 from lmgen.arrays import IdArray
 from lmgen.errors import ConfigError, CorpusError, ModelError
-from lmgen.text.sources import line_blocks
+from lmgen.text.chunks import line_blocks
 from lmgen.tokenizers.base import (
     Chunks,
     Decoder,

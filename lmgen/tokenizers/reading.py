@@ -24,9 +24,9 @@ import numpy.typing as npt
 from lmgen.arrays import BoolArray, IdArray
 from lmgen.errors import ConfigError
 from lmgen.settings import from_mapping
+from lmgen.text.chunks import line_blocks
 from lmgen.text.config import ReadingConfig
 from lmgen.text.reading import read_stream, read_text
-from lmgen.text.sources import line_blocks
 from lmgen.text.units import UNIT_END
 from lmgen.tokenizers.base import Chunks, Decoder, EncodedBlock, Encoding, Tokenizer, damaged, plain_ids
 from lmgen.tokenizers.characters import code_points

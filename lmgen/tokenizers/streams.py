@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from lmgen.errors import CorpusError
-from lmgen.text.sources import line_blocks
+from lmgen.text.chunks import line_blocks
 from lmgen.tokenizers.base import Tokenizer
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")

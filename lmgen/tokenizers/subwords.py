@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 from lmgen.arrays import IdArray, Int64Array
 from lmgen.errors import ConfigError, CorpusError
+from lmgen.text.chunks import line_blocks
 from lmgen.text.counts import utf8_bytes
-from lmgen.text.sources import line_blocks
 from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, saved_bytes, written_bytes
 from lmgen.tokenizers.bytes import Utf8Decoder, character_of_each_byte
 from lmgen.tokenizers.characters import SURROGATES, code_points, count_characters, most_frequent, text_of

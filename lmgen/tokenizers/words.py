@@ -35,7 +35,7 @@ import numpy.typing as npt
 
 from lmgen.arrays import BoolArray, IdArray
 from lmgen.errors import CorpusError
-from lmgen.text.sources import line_blocks
+from lmgen.text.chunks import line_blocks
 from lmgen.tokenizers.base import Chunks, Decoder, TrainedTokenizer, damaged, plain_ids, saved_value
 from lmgen.tokenizers.config import TokenizerConfig
 from lmgen.tokenizers.edges import Edge

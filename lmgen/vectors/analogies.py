@@ -16,7 +16,8 @@ import numpy as np
 from lmgen.arrays import Int64Array
 from lmgen.errors import CorpusError
 from lmgen.settings import shown
-from lmgen.text.sources import Text, line_blocks
+from lmgen.text.chunks import line_blocks
+from lmgen.text.sources import Text
 from lmgen.vectors.lookup import Lookup
 
 BATCH = 256

@@ -5,10 +5,11 @@ from collections import Counter
 import pytest
 
 from lmgen.text.built_in import BUILT_IN
+from lmgen.text.chunks import cut
 from lmgen.text.config import LabelFormat
 from lmgen.text.label_corpora import negation
 from lmgen.text.labels import found_format, instances, labelled
-from lmgen.text.sources import Text, cut
+from lmgen.text.sources import Text
 
 
 @pytest.mark.parametrize(

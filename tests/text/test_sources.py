@@ -5,10 +5,8 @@ import os
 import re
 import sys
 import threading
-import time
 import zipfile
 from codecs import BOM_UTF8
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmgen.errors import ConfigError, CorpusError
-from lmgen.text.sources import Text, joined, line_blocks, natural_order, open_text
+from lmgen.text.sources import Text, joined, natural_order, open_text
 from lmgen.text.units import UNIT_END
 
 lines = st.text(st.sampled_from("abc \t\n\n\u2003é"), max_size=60)
@@ -34,60 +32,6 @@ def in_pieces(text: str) -> Text:
 
 def read(text: Text) -> str:
     return "".join(text.chunks())
-
-
-def cuts_inside_lines(blocks: list[str]) -> set[int]:
-    ends = [sum(map(len, blocks[:i])) for i in range(1, len(blocks))]
-    text = "".join(blocks)
-    return {end for end in ends if text[end - 1] != "\n"}
-
-
-class TestLineBlocks:
-    @given(lines, sizes, sizes)
-    def test_blocks_joined_are_the_text_and_never_empty_or_too_long(
-        self, text: str, size: int, limit: int
-    ) -> None:
-        blocks = list(line_blocks(pieces(text, size), limit))
-
-        assert "".join(blocks) == text
-        assert all(1 <= len(block) <= limit for block in blocks)
-
-    @given(lines, sizes, sizes, sizes)
-    def test_cuts_inside_lines_do_not_depend_on_the_chunks(
-        self, text: str, size: int, other_size: int, limit: int
-    ) -> None:
-        blocks = list(line_blocks(pieces(text, size), limit))
-        others = list(line_blocks(pieces(text, other_size), limit))
-
-        assert cuts_inside_lines(blocks) == cuts_inside_lines(others)
-
-    @given(lines, sizes)
-    def test_a_line_is_cut_only_if_it_is_too_long_and_then_after_a_blank_if_it_can(
-        self, text: str, limit: int
-    ) -> None:
-        blocks = list(line_blocks([text], limit))
-        for block, following in pairwise(blocks):
-            if block.endswith("\n"):
-                continue
-            assert "\n" not in (block + following)[:limit]
-            if not block[-1].isspace():
-                assert len(block) == limit
-                assert not any(character.isspace() for character in block)
-
-    def test_complete_lines_are_passed_on_without_waiting_for_more(self) -> None:
-        chunks = iter(["one\ntw", "o\n", "three"])
-        blocks = line_blocks(chunks)
-
-        assert next(blocks) == "one\n"
-        assert next(chunks) == "o\n"
-
-    @pytest.mark.parametrize("word", ["x" * 400_000, "x ", "x " + "y" * 300_000])
-    def test_a_long_line_takes_linear_time(self, word: str) -> None:
-        text = word * (20_000_000 // len(word))
-        begin = time.process_time()
-
-        assert sum(map(len, line_blocks(pieces(text, 1 << 16)))) == len(text)
-        assert time.process_time() - begin < 2
 
 
 class TestText:

@@ -12,6 +12,7 @@ the median of the turns'.
 """
 
 import argparse
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -76,6 +77,7 @@ def main() -> None:
         for precision in ["float32"] if device.type == "cpu" else arguments.precisions.split(","):
             found = []
             for _ in range(arguments.turns):
+                forget_peak(device)
                 ours = timed(trained(size, precision, ids, device), arguments.updates, size, device)
                 peak = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0.0
                 found.append(
@@ -96,6 +98,13 @@ def timed(update: Callable[[], object], updates: int, size: Size, device: torch.
         update()
     synchronize(device)
     return updates * size.streams * size.steps / (perf_counter() - begun)
+
+
+def forget_peak(device: torch.device) -> None:
+    """Free what was computed before, so that the peak memory is that of what comes."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
 
 
 def synchronize(device: torch.device) -> None:

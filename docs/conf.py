@@ -60,6 +60,7 @@ RESULTS = (
     "serving",
     "ngram",
     "distributed",
+    "gpu",
     "kills",
     "large-corpus",
     "defaults",

@@ -12,6 +12,13 @@ Errors that the user can fix. Any other exception is a bug and keeps its traceba
     └── WriteError        a file cannot be written: disk full, permission denied
 """
 
+import re
+
+_NO_MEMORY = re.compile(
+    "can't allocate memory|not enough memory|out of memory|Storage size calculation overflowed"
+)
+"""What the messages of torch's errors say where there is not enough memory, on a CPU, Windows or a GPU."""
+
 
 class LmgenError(Exception):
     """Base class of all errors that the user can fix; its text is the whole error message."""
@@ -55,3 +62,10 @@ class NumericalError(LmgenError):
 
 class WriteError(LmgenError):
     """A file cannot be written; an existing file at that path is left unchanged."""
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error says that there is not enough memory; torch's are RuntimeErrors."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
+    )

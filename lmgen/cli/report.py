@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import typer
 
 from lmgen.cli.output import visible
-from lmgen.errors import LmgenError
+from lmgen.errors import LmgenError, lacks_memory
 from lmgen.interrupts import arrived, stop_if_interrupted
 from lmgen.training.processes import reports
 
@@ -51,8 +51,9 @@ def reported_errors() -> Iterator[None]:
     """
     Report an LmgenError as one line with its exit code, and exit quietly if the output pipe is closed.
 
-    An OSError that names no file is assumed to come from stdout. Any other exception is a bug: a line asks
-    the user to report it. With LMGEN_DEBUG=1, exceptions keep their traceback.
+    Lack of memory, a GPU's too, is one line as well. An OSError that names no file is assumed to come from
+    stdout. Any other exception is a bug: a line asks the user to report it. With LMGEN_DEBUG=1, exceptions
+    keep their traceback.
     """
     try:
         yield
@@ -68,11 +69,6 @@ def reported_errors() -> Iterator[None]:
         raise typer.Exit(0) from closed
     except KeyboardInterrupt as stopped:
         raise typer.Exit(128 + (arrived() or signal.SIGINT)) from stopped
-    except MemoryError as failure:
-        if _debugging():
-            raise
-        error("there is not enough memory for this; take a smaller model, text or batch")
-        raise typer.Exit(1) from failure
     except OSError as failure:
         if _debugging():
             raise
@@ -85,16 +81,23 @@ def reported_errors() -> Iterator[None]:
     except Exception as bug:
         if _debugging():
             raise
-        report_bug(bug)
+        report_unexpected(bug)
         raise typer.Exit(1) from bug
 
 
-def report_bug(bug: Exception) -> None:
-    """Print a line that asks the user to report an exception; with LMGEN_DEBUG=1 its traceback."""
+def report_unexpected(bug: Exception) -> None:
+    """
+    Print a line for an exception that is no LmgenError: memory is lacking, or it is to be reported as a bug.
+
+    With LMGEN_DEBUG=1 its traceback is printed instead.
+    """
     if _debugging():
         import traceback
 
         traceback.print_exception(bug)
+        return
+    if lacks_memory(bug):
+        error("there is not enough memory for this; take a smaller model, text or batch")
         return
     kind = type(bug).__name__
     error(f"a bug in lmgen: {kind}: {bug}; run it again with LMGEN_DEBUG=1 and report what it prints")

@@ -46,6 +46,6 @@ def serve(
             *opened,
             mix=mix,
             on_ready=lambda url: report.note(f"serving {names} at {url} (Ctrl-C ends it)"),
-            on_bug=report.report_bug,
+            on_bug=report.report_unexpected,
             **given(settings),
         )

@@ -93,6 +93,8 @@ class Bought:
     """Tokens a second, by hidden size; of one size or several."""
     text: int
     """Tokens of the training text."""
+    streams: int | None = None
+    """How many streams they were measured with, and are to be trained with; None: as many as by default."""
 
     def tokens(self, hidden_size: int) -> float:
         """How many tokens a network of this size reads; logarithms of speeds lie on a line."""
@@ -225,21 +227,30 @@ def fitting(
     asked, minutes = config.asked.get("hidden_size"), config.training.minutes
     assert minutes is not None, "sizes are chosen for a budget of time"
     seconds = measured_seconds(minutes)
-    part = replace(config.training, batch_size=max(1, config.training.batch_size // processes))
-    bought = Bought(minutes, dict(known), prepared.train.tokens)
 
-    def measure(size: int) -> None:
-        settings = {"layers": 1, "hidden_size": size, **_ngrams(config, bought.text)}
-        sized = replace(config, training=part).with_sizes(settings, "")
-        speed = tokens_per_second(new_trainer(run, sized, prepared), seconds)
-        bought.speeds[size] = speed if processes == 1 else TOGETHER * processes * speed
+    def measure(bought: Bought) -> Bought:
+        batch = max(1, (bought.streams or config.training.batch_size) // processes)
+        part = replace(config, training=replace(config.training, batch_size=batch))
 
-    first = asked or MEASURED
-    if first not in bought.speeds:
-        measure(first)
-    if asked is None:
-        measure(LARGER if rule_for(config).is_enough_for(first, bought) else SMALLER)
-    return choose(bought, config)
+        def measure_size(size: int) -> None:
+            settings = {"layers": 1, "hidden_size": size, **_ngrams(config, bought.text)}
+            speed = tokens_per_second(new_trainer(run, part.with_sizes(settings, ""), prepared), seconds)
+            bought.speeds[size] = speed if processes == 1 else TOGETHER * processes * speed
+
+        first = asked or MEASURED
+        if first not in bought.speeds:
+            measure_size(first)
+        if asked is None:
+            measure_size(LARGER if rule_for(config).is_enough_for(first, bought) else SMALLER)
+        return bought
+
+    bought = measure(Bought(minutes, dict(known), prepared.train.tokens))
+    settings, reason = choose(bought, config)
+    if config.training.device != "cuda" or "batch_size" not in settings:
+        return settings, reason
+    # On a GPU an update of more streams takes hardly longer, so that they read far more than was measured.
+    streams = settings["batch_size"]
+    return choose(measure(replace(bought, speeds={}, streams=streams)), config)
 
 
 def measured_seconds(minutes: float) -> float:
@@ -318,15 +329,17 @@ def _ngrams(config: RunConfig, tokens: int) -> Mapping[str, Any]:
 
 def _for_ngrams(bought: Bought, config: RunConfig, hidden_size: int) -> Mapping[str, Any]:
     """The settings that suit an n-gram embedding, by how often the text is read."""
+    dropped = {}
     if bought.epochs(hidden_size) > MOST_EPOCHS_FOR_ALL_NGRAMS:
         more = bought.rereading(hidden_size) >= DROPOUT_BEGINS
-        return {"dropout_ngrams": LARGER_NGRAM_DROPOUT if more else NGRAM_DROPOUT}
+        dropped = {"dropout_ngrams": LARGER_NGRAM_DROPOUT if more else NGRAM_DROPOUT}
     windows = bought.tokens(hidden_size) / config.training.window_length
     for text, streams, rate in NGRAM_STREAMS if "batch_size" not in config.asked else ():
-        if bought.text >= text and windows / streams >= FEWEST_UPDATES:
+        pay = not dropped and bought.text >= text and windows / streams >= FEWEST_UPDATES
+        if streams == bought.streams or (bought.streams is None and pay):
             highest = rate * default_learning_rate("adamw", hidden_size)
-            return {"batch_size": streams, "learning_rate": highest}
-    return {}
+            return {**dropped, "batch_size": streams, "learning_rate": highest}
+    return dropped
 
 
 def ngram_rows(tokens: int) -> int:

@@ -65,7 +65,10 @@ class BatchNormalization(nn.Module):
         rows = values.flatten(0, 1) if counted is None else values[counted]
         if len(rows) < 2:
             return self.folded(arrays)
-        mean, variance = _statistics(arrays["weight_input"], rows)
+        weight = arrays["weight_input"]
+        # Never in 16 bits, whose range a window's sums of squares exceed.
+        with torch.autocast(values.device.type, enabled=False):
+            mean, variance = _statistics(weight, rows.to(weight.dtype))
         self._remember(mean.detach(), variance.detach() * (len(rows) / (len(rows) - 1)))
         return self._folded(arrays, mean, variance)
 

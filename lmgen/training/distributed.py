@@ -34,9 +34,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from lmgen.data.batches import Batch
-from lmgen.errors import ConfigError, LostProcessError
+from lmgen.errors import ConfigError, LostProcessError, lacks_memory
 from lmgen.training import processes
-from lmgen.training.process import NO_MEMORY
 from lmgen.training.processes import Place, own_place
 
 if TYPE_CHECKING:
@@ -313,7 +312,7 @@ class Processes(Group):
         try:
             return communicate()
         except RuntimeError as error:
-            if NO_MEMORY.search(str(error)):
+            if lacks_memory(error):
                 raise
             raise _lost() from error
 

@@ -39,7 +39,7 @@ class Precision:
         self._device = device
         self._short = SHORT.get(name) if is_gpu else None
         self._tf32 = name == "tf32"
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self._short is not None)
+        self.scaler = loss_scaler(device, enabled=self._short is not None)
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
@@ -86,6 +86,18 @@ class Precision:
         if tensors and self.scaler.is_enabled():
             kept = {"scale": float(tensors["scale"]), "_growth_tracker": int(tensors["updates"])}
             self.scaler.load_state_dict({**self.scaler.state_dict(), **kept})
+
+
+def loss_scaler(device: torch.device, *, enabled: bool) -> torch.amp.GradScaler:
+    """
+    What scales the losses of a device.
+
+    A process that trains with others may have no part of the first batch, and so no loss of its own to scale.
+    Its gradients, which come from the others, are scaled all the same; so it has a scale from the start.
+    """
+    scaler = torch.amp.GradScaler(device.type, enabled=enabled)
+    scaler.scale(torch.zeros((), device=device))
+    return scaler
 
 
 @contextmanager

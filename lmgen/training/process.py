@@ -7,19 +7,14 @@ touched. That took 7% of the training time of an LSTM of 256 units.
 """
 
 import ctypes
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from lmgen.errors import lacks_memory
 from lmgen.processors import products_in_one_thread
-
-NO_MEMORY = re.compile(
-    "can't allocate memory|not enough memory|out of memory|Storage size calculation overflowed"
-)
-"""What the messages of torch's errors say where there is not enough memory, on a CPU, Windows or a GPU."""
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -45,7 +40,7 @@ def computing(threads: int | None) -> Iterator[None]:
             torch.set_num_threads(threads or before)  # after the limit, which some libraries share with torch
             yield
     except RuntimeError as error:
-        if NO_MEMORY.search(str(error)):
+        if lacks_memory(error):
             raise MemoryError(str(error)) from error
         raise
     finally:

@@ -12,7 +12,7 @@ The names of its tensors, which are also those in `last/training.safetensors`:
     average.NAME            averaged weights and how many were averaged, once averaging has begun
     carried.LAYER.PART      hidden state
     random.cpu, random.cuda state of torch's generators; the second only where the network trains on a GPU
-    scaler.NAME             the scale of the loss with float16 (precision.py)
+    scaler.NAME             the scale of the loss in 16 bits (precision.py)
     random.RANK.cpu, ...    those of the other processes, where several train together (distributed.py)
 
 In a checkpoint `carried` has the streams of all processes. So it does not matter to it how many there are:

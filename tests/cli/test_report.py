@@ -1,6 +1,7 @@
 """The one place where errors end."""
 
 import pytest
+import torch
 import typer
 
 from lmgen.cli.report import reported_errors
@@ -29,6 +30,16 @@ def test_a_bug_is_one_line_that_asks_for_a_report(
     monkeypatch.setenv("LMGEN_DEBUG", "1")
     with pytest.raises(KeyError), reported_errors():
         raise KeyError("x")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")]
+)
+def test_where_memory_is_lacking_that_is_said(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(error) == 1
+    assert capsys.readouterr().err == (
+        "error: there is not enough memory for this; take a smaller model, text or batch\n"
+    )
 
 
 def test_ctrl_c_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,19 @@ def test_fewer_bits_learn_nearly_as_well(tmp_path: Path, precision: str) -> None
     assert nats[precision] == pytest.approx(nats["float32"], abs=0.05)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_batches_are_normalised_in_fewer_bits(tmp_path: Path, precision: str) -> None:
+    settings = {**SMALL, "device": "cuda", "normalization": "batch", "layers": 2}
+    nats = {
+        name: lmgen.train(TEXT, out=tmp_path / name, precision=name, **settings).training[
+            "valid_nats_per_token"
+        ]
+        for name in ("float32", precision)
+    }
+
+    assert nats[precision] == pytest.approx(nats["float32"], abs=0.05)
+
+
 @pytest.mark.parametrize(("first", "then"), [("cpu", "cuda"), ("cuda", "cpu")])
 def test_a_run_goes_on_elsewhere(tmp_path: Path, first: str, then: str) -> None:
     lmgen.train(TEXT, out=tmp_path / "run", device=first, **SMALL)

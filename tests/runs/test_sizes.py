@@ -18,6 +18,7 @@ from lmgen.runs.config import RunConfig
 from lmgen.runs.config_file import as_toml, configured, read_config, read_run_config
 from lmgen.runs.events import SizesChosen, Started
 from lmgen.runs.sizes import SIZES, Bought, choose, fitting
+from lmgen.training.config import default_learning_rate
 from tests import process
 
 TEXT = "the cat sat on the mat and the dog lay on the log\n" * 200
@@ -335,3 +336,29 @@ def test_a_larger_size_is_measured_if_the_first_one_reads_enough_and_else_a_smal
 
     assert measured == [asked]
     assert (chosen["hidden_size"] > 256) == (asked == 512)
+
+
+@pytest.mark.parametrize(
+    ("device", "streams", "dropped"), [("cpu", [16, 16], 0.0), ("cuda", [16] * 2 + [64] * 2, 0.5)]
+)
+def test_more_streams_are_measured_where_they_read_more(
+    device: str, streams: list[int], dropped: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update takes 5 ms on this GPU, whatever its size: 64 streams read the text four times, not once."""
+    measured: list[int] = []
+
+    def new_trainer(_: object, config: RunConfig, __: object) -> int:
+        measured.append(config.training.batch_size)
+        return config.training.batch_size
+
+    monkeypatch.setattr(sizes, "new_trainer", new_trainer)
+    monkeypatch.setattr("lmgen.training.speed.tokens_per_second", lambda streams, _: streams * 64 / 0.005)
+    asked = config(minutes=0.75)
+    asked = replace(asked, training=replace(asked.training, device=device))
+    prepared = cast(Prepared, SimpleNamespace(train=SimpleNamespace(tokens=9_000_000)))
+    chosen, reason = fitting(RunFolder(Path("run")), asked, prepared)
+    found = asked.with_sizes(chosen, reason)
+
+    assert measured == streams
+    assert (found.training.batch_size, found.network.dropout_ngrams) == (64, dropped)
+    assert found.training.learning_rate == 2 * default_learning_rate("adamw", found.network.hidden_size)

@@ -100,6 +100,17 @@ def test_positions_that_do_not_count_change_nothing() -> None:
     assert first["other"] is arrays["other"]
 
 
+def test_statistics_are_those_of_all_bits_where_the_rest_is_computed_in_sixteen() -> None:
+    ours, arrays = BatchNormalization(M), {"weight_input": torch.ones(M, N), "bias": torch.zeros(M)}
+    values = 200 * torch.arange(T * B * N).reshape(T, B, N).bfloat16()  # squares that float16 cannot hold
+    with torch.autocast("cpu", torch.float16):
+        ours(arrays, values.half())
+    products = values.half().float().sum(-1).flatten()
+
+    torch.testing.assert_close(ours.mean, products.mean().expand(M))
+    torch.testing.assert_close(ours.variance, products.var().expand(M))
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_without_two_positions_the_moving_averages_are_used_and_stay(count: int) -> None:
     (ours, arrays), values = layer(), doubles(T, B, N)

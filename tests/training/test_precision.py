@@ -1,17 +1,23 @@
 """Number formats of GPUs, played on a CPU, which has autocast and scales of the loss too."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import Parameter
 
 import lmgen
+from lmgen.data.batches import Batch
 from lmgen.errors import ConfigError, NumericalError
+from lmgen.training.distributed import Group, Part
 from lmgen.training.events import RolledBack
 from lmgen.training.loop import Trainer
-from lmgen.training.precision import Precision
+from lmgen.training.precision import Precision, loss_scaler
 from tests.training.test_loop import trainer
 
 LONG: dict[str, Any] = {"streams": 4, "epochs": 99.0, "evaluations": 1}
@@ -21,7 +27,7 @@ CPU = torch.device("cpu")
 def scaled(**settings: Any) -> Trainer:
     """A trainer that scales its loss, as one of float16 on a GPU does."""
     training = trainer(**LONG, **settings)
-    training.state.precision.scaler = torch.amp.GradScaler("cpu", enabled=True)
+    training.state.precision.scaler = loss_scaler(CPU, enabled=True)
     return training
 
 
@@ -72,6 +78,30 @@ def test_a_loss_that_is_not_finite_fails_whatever_the_scale() -> None:
 
     with pytest.raises(NumericalError, match="the loss is no longer a finite number"):
         training.learner.learn(next(training.batches.epoch(0)), 1e-3)
+
+
+class WithoutStreams(Group):
+    """The second of two processes, where the first batch has a stream for the first one alone."""
+
+    rank, size = 1, 2
+
+    def part(self, batch: Batch) -> Part:
+        return Part(Batch(batch.inputs[:, :0], batch.targets[:, :0]), share=0.0, later_share=0.0)
+
+    def combine(self, parameters: Sequence[Parameter], nats: Tensor, *, sparse: bool) -> Tensor:
+        assert not sparse
+        for parameter in parameters:
+            parameter.grad = torch.full_like(parameter, 2.0**16)
+        return nats + 1.0
+
+
+def test_a_process_without_a_part_of_the_first_batch_unscales_the_gradients_of_the_others() -> None:
+    training = scaled()
+    learner = replace(training.learner, group=WithoutStreams())
+
+    assert learner.learn(next(training.batches.epoch(0)), 1e-3) == 1.0
+    numbers = sum(parameter.numel() for parameter in training.state.network.parameters())
+    assert training.state.position.gradient_norm == pytest.approx(numbers**0.5)
 
 
 def test_a_snapshot_keeps_the_scale() -> None:

@@ -91,4 +91,7 @@ def _settings(
 
 
 def _is_for_cudnn(values: Tensor) -> bool:
-    return values.is_cuda and torch.backends.cudnn.is_acceptable(values)  # type: ignore[no-untyped-call]
+    """Whether cuDNN gets these weights as they are; with autocast torch copies them, in one piece."""
+    if not values.is_cuda or torch.is_autocast_enabled("cuda"):
+        return False
+    return bool(torch.backends.cudnn.is_acceptable(values))  # type: ignore[no-untyped-call]

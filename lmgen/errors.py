@@ -12,10 +12,11 @@ Errors that the user can fix. Any other exception is a bug and keeps its traceba
     └── WriteError        a file cannot be written: disk full, permission denied
 """
 
-import re
-
-_NO_MEMORY = re.compile(
-    "can't allocate memory|not enough memory|out of memory|Storage size calculation overflowed"
+_NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Storage size calculation overflowed",
 )
 """What the messages of torch's errors say where there is not enough memory, on a CPU, Windows or a GPU."""
 
@@ -66,6 +67,6 @@ class WriteError(LmgenError):
 
 def lacks_memory(error: Exception) -> bool:
     """Whether an error says that there is not enough memory; torch's are RuntimeErrors."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
-    )
+    if isinstance(error, RuntimeError):
+        return any(said in str(error) for said in _NO_MEMORY)
+    return isinstance(error, MemoryError)

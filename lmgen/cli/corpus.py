@@ -175,7 +175,7 @@ def make(
     characters: Annotated[
         int | None, option(help="Length of a synthetic text.", by_default="1,000,000", min=1)
     ] = None,
-    seed: Annotated[int, option(help="Seed of the random text.")] = 0,
+    seed: Annotated[int, option(help="Seed of the random text.", min=0)] = 0,
     test: Annotated[
         Path | None, option(help="Another file, for instances that are distinct and not in --out.")
     ] = None,

@@ -19,6 +19,7 @@ from lmgen.cli.options import (
 )
 from lmgen.cli.output import TextOutput, json_line, visible
 from lmgen.cli.pages import Command, CommandGroup
+from lmgen.data.run_folder import files_with
 from lmgen.errors import ConfigError
 from lmgen.files import refuse_input
 from lmgen.text.units import Unit
@@ -348,7 +349,8 @@ def _keep_inputs(
     models: "Iterable[TextModel]", text: object, svg: Path | None, npz: Path | None = None
 ) -> None:
     """Refuse to write a picture or arrays over the text or the model that they are of."""
-    read = [*(model.path for model in models), *([text] if isinstance(text, str | Path) else [])]
+    read = [path for model in models for path in files_with(model.path)]
+    read += [Path(text)] if isinstance(text, str | Path) else []
     for flag, file in (("--svg", svg), ("--npz", npz)):
         if file is not None:
             refuse_input(file, flag, *read)

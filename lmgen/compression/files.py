@@ -17,7 +17,7 @@ from lmgen.compression.archive import Archive, FromNothing, ModelReference, Stor
 from lmgen.compression.coder import OnProgress, Progress
 from lmgen.compression.presets import DEFAULT_PRESET, Preset, preset_named, preset_numbered
 from lmgen.compression.with_model import ModelPredictor, bytes_of, streams_for, tokens_of
-from lmgen.data.run_folder import find_model
+from lmgen.data.run_folder import files_with, find_model
 from lmgen.errors import ConfigError, CorpusError, ModelError, WriteError
 from lmgen.files import behind_links, refuse_existing, refuse_input, refuse_unwritable, replacing
 from lmgen.models.base import LanguageModel
@@ -161,7 +161,7 @@ def decompress(
     archive = read_archive(_content(path), path)
     by = archive.predicted_by
     if isinstance(by, ModelReference):
-        saved = _found_model(by, path, model)
+        saved = _found_model(by, path, model, out)
     elif model is not None:
         raise ConfigError(f"{path} was compressed without a model; leave --model out")
     else:
@@ -252,11 +252,14 @@ def _loaded(file: Path) -> tuple[bytes, SavedModel[LanguageModel]]:
     return sha256, saved
 
 
-def _found_model(reference: ModelReference, archive: Path, given: Path | None) -> SavedModel[LanguageModel]:
+def _found_model(
+    reference: ModelReference, archive: Path, given: Path | None, out: Path
+) -> SavedModel[LanguageModel]:
     """
     The model of an archive, if it is the same still.
 
     Raises:
+        ConfigError: it would be replaced by what is written.
         ModelError: it is not there, is another, or was replaced while it was read.
     """
     named = Path(reference.name)
@@ -264,6 +267,7 @@ def _found_model(reference: ModelReference, archive: Path, given: Path | None) -
     there = [file for place in places if (file := _file(place)) is not None]
     for file in there:
         if _sha256_of(file) == reference.sha256:
+            refuse_input(out, "--out", *files_with(file))
             sha256, saved = _loaded(file)
             if sha256 == reference.sha256:
                 return saved

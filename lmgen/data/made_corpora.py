@@ -150,6 +150,7 @@ def make_corpus(
             f"{name} is not synthetic{did_you_mean(likeliest(name, GENERATED))}; those that can be made are "
             f"{', '.join(GENERATED)}"
         )
+    seed = whole_number(seed, "--seed", 0)
     if name in SYNTHETIC:
         given = {"count": count, "test": test, "test_count": test_count, **parameters}
         if others := [flag(each) for each, value in given.items() if value is not None]:

@@ -86,6 +86,12 @@ class RunFolder:
         return self.folder / "last" / "new.safetensors"
 
     @property
+    def kept(self) -> tuple[Path, ...]:
+        """The files and folders that a run is used and resumed from, which nothing else may replace."""
+        files = (self.model, self.ngram, self.mixture, self.adapting, self.config, self.metrics, self.samples)
+        return (*files, self.data, self.last.parent)
+
+    @property
     def tensorboard(self) -> Path:
         """Folder of event files for TensorBoard, if they were asked for."""
         return self.folder / "tensorboard"
@@ -173,6 +179,12 @@ def run_of(model: Path) -> RunFolder | None:
     """The run folder that a model file belongs to; None for a stand-alone model file."""
     folder = RunFolder(model.parent)
     return folder if folder.config.exists() and model == folder.model else None
+
+
+def files_with(model: Path) -> tuple[Path, ...]:
+    """A model file, with the files and folders of its run if it is in one."""
+    run = run_of(model)
+    return (model,) if run is None else run.kept
 
 
 def is_model_file(path: Path) -> bool:

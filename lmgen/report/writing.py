@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from lmgen.data.run_folder import files_with, find_model
 from lmgen.errors import ModelError
 from lmgen.extras import needed
 from lmgen.files import behind_links, refuse_existing, refuse_unwritable, write_text
@@ -69,7 +71,8 @@ def write_report(
     for package in ("jinja2", "matplotlib"):  # now, and not after a minute of work
         needed(package, "report")
     whole_number(characters, "characters")
-    refuse_existing(out, overwrite=overwrite, read=[text])
+    files = {find_model(None if model is None else Path(model)) for model in models}
+    refuse_existing(out, overwrite=overwrite, read=[text, *chain.from_iterable(map(files_with, files))])
     refuse_unwritable(out)
     _check_folder(svg, overwrite=overwrite)
     if svg is not None and out.resolve() in (svg.resolve(), *svg.resolve().parents):

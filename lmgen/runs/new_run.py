@@ -12,10 +12,12 @@ These functions are for the process that holds the folder's lock.
 """
 
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 from lmgen.data.run_folder import RunFolder
-from lmgen.errors import ModelError
+from lmgen.errors import ConfigError, ModelError
 from lmgen.files import STDOUT, remains, rename, unwritable
 
 UNFINISHED_TENSORS = ".tmp??????"
@@ -45,6 +47,27 @@ def check_free(run: RunFolder, *, overwrite: bool) -> None:
             f"there is a run in {run.folder} already; go on with it (--resume), replace it (--overwrite) or "
             "give another folder (--out)"
         )
+
+
+def refuse_own_texts(run: RunFolder, texts: Iterable[str | None]) -> None:
+    """
+    Refuse to replace a run by one that reads its files.
+
+    Args:
+        run: where the new run goes.
+        texts: what it reads: paths, names of corpora, fractions.
+
+    Raises:
+        ConfigError: a text is one of the files.
+    """
+    kept = [path.resolve() for path in run.kept]
+    for text in filter(None, texts):
+        with suppress(OSError):  # a text of a program can be too long for a file name
+            file = Path(text)
+            if file.is_file() and any(file.resolve().is_relative_to(path) for path in kept):
+                raise ConfigError(
+                    f"--out {run.folder} would replace {text}, which is read; give another --out"
+                )
 
 
 def put_in_place(run: RunFolder) -> None:

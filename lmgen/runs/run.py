@@ -33,6 +33,7 @@ from lmgen.runs.new_run import (
     discard_remains,
     discard_unless_begun,
     put_in_place,
+    refuse_own_texts,
 )
 from lmgen.runs.ngram import (
     BASELINE_TOKENS,
@@ -180,6 +181,7 @@ def _new_run(
     corpus = open_run_corpus(config, call.on_note)
     run = RunFolder(folder or CHECKPOINTS / corpus.name)
     check_free(run, overwrite=overwrite)
+    refuse_own_texts(run, (*config.corpus, config.held_out.valid, config.held_out.test))
     origin = origin_of(config, run)
     with locked(run, call.on_note) as lock:
         check_free(run, overwrite=overwrite)  # again: now nobody else writes there

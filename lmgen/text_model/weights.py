@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from lmgen.calls import python_call
+from lmgen.data.run_folder import files_with
 from lmgen.data.verified import check_kept_text
 from lmgen.errors import ConfigError, ModelError
 from lmgen.files import refuse_existing
@@ -185,7 +186,7 @@ class WithWeights(OpenedModel):
         form, why = (to, None) if to else usual_form(self.model, out)
         if form == "arpa" and text is not None:
             raise ConfigError("--text goes with --to float16 or int8; leave it out, or give --to")
-        refuse_existing(out, overwrite=overwrite, read=[self.path, text])
+        refuse_existing(out, overwrite=overwrite, read=[*files_with(self.path), text])
         exported: ExportedNgrams | ExportedWeights
         if form == "arpa":
             exported = export_arpa(self._saved, self.path, out)

@@ -74,9 +74,10 @@ class Lookup:
     @cached_property
     def unit(self) -> Float32Array:
         """The vectors divided by their lengths, (V, E); one of length 0 stays as it is."""
-        lengths = np.linalg.norm(self.matrix, axis=1, keepdims=True)
+        # Squares of float32 numbers fit into float64, and not always into float32.
+        lengths = np.sqrt(np.einsum("ve,ve->v", self.matrix, self.matrix, dtype=np.float64))[:, None]
         lengths[lengths == 0] = 1
-        unit: Float32Array = (self.matrix / lengths).astype(np.float32)
+        unit: Float32Array = self.matrix / lengths.astype(np.float32)
         return unit
 
     def find(self, word: str) -> int | None:

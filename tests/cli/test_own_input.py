@@ -27,6 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lmgen("export", "ngram.safetensors", "--to", "arpa", "--out", "model.arpa", cwd=folder)
     lmgen("vectors", "export", "run", "--out", "vectors.txt", cwd=folder)
     lmgen("compress", "text.txt", "--out", "text.lmz", cwd=folder)
+    lmgen("compress", "text.txt", "run", "--out", "by-run.lmz", cwd=folder)
     return folder
 
 
@@ -48,6 +49,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("compress text.txt --out text.txt", "text.txt"),
         ("decompress text.lmz --out text.lmz", "text.lmz"),
         ("report run text.txt --out text.txt", "text.txt"),
+        ("report run --out run/model.safetensors", "run/model.safetensors"),
+        ("report ngram.safetensors text.txt --out ngram.safetensors", "ngram.safetensors"),
+        ("export run --to int8 --out run/data/valid.txt", "run/data/valid.txt"),
+        ("decompress by-run.lmz --out run/model.safetensors", "run/model.safetensors"),
+        ("train run/data/valid.txt --steps 2 --out run", "run/data/valid.txt"),
+        ("train text.txt --valid run/data/valid.txt --steps 2 --out run", "run/data/valid.txt"),
     ],
 )
 def test_what_a_command_reads_is_not_replaced(made: Path, tmp_path: Path, arguments: str, file: str) -> None:

@@ -326,6 +326,8 @@ def test_make_replaces_a_file_only_if_it_is_told_to() -> None:
     )
     with pytest.raises(lmgen.ModelError, match=r"replace it \(overwrite=True\) or give another out"):
         lmgen.make_corpus("synthetic-copy", "mine.txt")
+    with pytest.raises(lmgen.ConfigError, match="seed is -1, but has to be at least 0"):
+        lmgen.make_corpus("copy", "mine.txt", seed=-1, overwrite=True)
     assert Path("mine.txt").read_text() == "mine"
     assert lmgen.make_corpus("synthetic-copy", "mine.txt", characters=50, overwrite=True).characters == 50
     assert len(Path("mine.txt").read_text()) == 50

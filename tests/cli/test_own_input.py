@@ -67,3 +67,15 @@ def test_what_a_command_reads_is_not_replaced(made: Path, tmp_path: Path, argume
     assert "Traceback" not in done.stderr
     assert ("would replace" in done.stderr) or ("whose files are read" in done.stderr), done.stderr
     assert (folder / file).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "file", ["run/data/valid.txt", "run/config.toml", "run/model.safetensors", "text.txt"]
+)
+def test_a_picture_does_not_replace_what_it_is_of(made: Path, file: str) -> None:
+    content = (made / file).read_bytes()
+    done = lmgen("inspect", "gates", "run", "text.txt", "--svg", file, cwd=made)
+
+    assert done.returncode == 2
+    assert ("would replace" in done.stderr) or ("whose files are read" in done.stderr), done.stderr
+    assert (made / file).read_bytes() == content

@@ -101,3 +101,12 @@ def test_words_and_vectors_have_to_fit() -> None:
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="there is no file of word vectors, run or model file"):
         lmgen.load_vectors(tmp_path / "gone.txt")
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_lengths_are_right_where_squares_are_beyond_float32(size: float) -> None:
+    vectors = Vectors(["a", "b", "c"], np.array([[size, size], [size, -size], [1, 1]], np.float32))
+
+    near = vectors.near("a")
+    assert [each.word for each in near] == ["c", "b"]
+    assert [each.cosine for each in near] == pytest.approx([1.0, 0.0], abs=1e-6)

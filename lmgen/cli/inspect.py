@@ -348,7 +348,7 @@ def _model_and_text(arguments: list[str] | None) -> "tuple[TextModel, str | Path
 def _keep_inputs(
     models: "Iterable[TextModel]", text: object, svg: Path | None, npz: Path | None = None
 ) -> None:
-    """Refuse to write a picture or arrays over the text or the model that they are of."""
+    """Refuse to write a picture or arrays over the text or the files of the runs that they are of."""
     read = [path for model in models for path in files_with(model.path)]
     read += [Path(text)] if isinstance(text, str | Path) else []
     for flag, file in (("--svg", svg), ("--npz", npz)):

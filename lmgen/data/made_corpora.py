@@ -132,7 +132,7 @@ def make_corpus(
         out: output path; `-` is stdout.
         characters: length of a synthetic text; None: `CHARACTERS`.
         count: instances of a task; None: as many as the task says.
-        seed: seed of the random text.
+        seed: of the random text, 0 or more.
         test: where to write distinct instances that are not in `out`.
         test_count: how many; None: a tenth of those in `out`, or as many as there are.
         overwrite: replace existing files.

@@ -86,10 +86,10 @@ class RunFolder:
         return self.folder / "last" / "new.safetensors"
 
     @property
-    def kept(self) -> tuple[Path, ...]:
-        """The files and folders that a run is used and resumed from, which nothing else may replace."""
+    def own(self) -> tuple[Path, ...]:
+        """All that a run writes in its folder: its files, then its folders, as they are deleted."""
         files = (self.model, self.ngram, self.mixture, self.adapting, self.config, self.metrics, self.samples)
-        return (*files, self.data, self.last.parent)
+        return (*files, self.last.parent, self.data, self.tensorboard)
 
     @property
     def tensorboard(self) -> Path:
@@ -184,7 +184,7 @@ def run_of(model: Path) -> RunFolder | None:
 def files_with(model: Path) -> tuple[Path, ...]:
     """A model file, with the files and folders of its run if it is in one."""
     run = run_of(model)
-    return (model,) if run is None else run.kept
+    return (model,) if run is None else run.own
 
 
 def is_model_file(path: Path) -> bool:

@@ -60,11 +60,11 @@ def refuse_own_texts(run: RunFolder, texts: Iterable[str | None]) -> None:
     Raises:
         ConfigError: a text is one of the files.
     """
-    kept = [path.resolve() for path in run.kept]
+    own = [path.resolve() for path in run.own]
     for text in filter(None, texts):
         with suppress(OSError):  # a text of a program can be too long for a file name
             file = Path(text)
-            if file.is_file() and any(file.resolve().is_relative_to(path) for path in kept):
+            if file.is_file() and any(file.resolve().is_relative_to(path) for path in own):
                 raise ConfigError(
                     f"--out {run.folder} would replace {text}, which is read; give another --out"
                 )
@@ -96,19 +96,11 @@ def discard_run(run: RunFolder) -> None:
         WriteError: the folder cannot be written to.
     """
     try:
-        for file in (
-            run.model,
-            run.ngram,
-            run.mixture,
-            run.adapting,
-            run.config,
-            run.metrics,
-            run.samples,
-        ):
-            file.unlink(missing_ok=True)
-        for folder in (run.last.parent, run.data, run.tensorboard):
-            if folder.exists():
-                shutil.rmtree(folder)
+        for path in run.own:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(run.folder, error) from error
 
